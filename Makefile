@@ -1,0 +1,41 @@
+# Every target sets up what it needs. PYTHON chooses the interpreter that makes the virtual environment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test format lint type check docs clean
+
+demo: $(READY)
+	$(BIN)/unlearning-pl demo
+
+test: $(READY)
+	$(BIN)/pytest
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+type: $(READY)
+	$(BIN)/mypy
+
+check: lint test
+
+docs: $(READY)
+	$(BIN)/pytest --doctest-modules unlearning_pl -q
+	$(BIN)/pytest tests/test_docs.py -q
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(READY)

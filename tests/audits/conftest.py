@@ -1,0 +1,38 @@
+"""Embeddings of models that remember their training images as much as a test wants."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from unlearning_pl.audits.base import Embeddings
+from unlearning_pl.sample import Split
+
+CLASSES, SIZE = 4, 8
+Make = Callable[..., dict[Split, Embeddings]]
+
+
+def embed(rows: int, memory: float, seed: int, logits: bool) -> Embeddings:
+    """Rows around class centres; the views of an image are the closer, the better it is remembered."""
+    generator = torch.Generator().manual_seed(seed)
+    centres = 3 * torch.eye(CLASSES, SIZE)
+    target = torch.arange(rows) % CLASSES
+    features = centres[target] + torch.randn(rows, SIZE, generator=generator)
+    noise = torch.randn(rows, 10, SIZE, generator=generator)
+    views = features[:, None] + (1.5 - memory) * noise
+    scores = features @ centres.T if logits else None
+    return Embeddings(torch.arange(rows), target, features, views, views[:, 0], views[:, 1], scores)
+
+
+@pytest.fixture
+def make() -> Make:
+    def splits(
+        forget: float = 1.0, sizes: tuple[int, int, int] = (60, 24, 40), seed: int = 0, logits: bool = False
+    ) -> dict[Split, Embeddings]:
+        return {
+            "retain": embed(sizes[0], 1.0, 10 * seed, logits),
+            "forget": embed(sizes[1], forget, 10 * seed + 1, logits),
+            "test": embed(sizes[2], 0.0, 10 * seed + 2, logits),
+        }
+
+    return splits

@@ -1,0 +1,132 @@
+"""One audit, the comparison of several, and inputs that are ordinary but awkward."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from unlearning_pl.audits import Audit, compare, judge
+from unlearning_pl.audits.alignment import forget_alignment, shown_alignment
+from unlearning_pl.audits.terms import BY_KEY
+from unlearning_pl.errors import InputError
+from unlearning_pl.functional.alignment import forgetting_score
+
+MEASURED = {
+    "retain_accuracy", "forget_accuracy", "test_accuracy", "retain_knn", "forget_knn", "test_knn",
+    "encoder_mi", "membership_auc", "membership_auc_retain", "forget_alignment",
+}  # fmt: skip
+
+
+def test_everything_is_measured_and_has_a_name_in_words(make) -> None:  # noqa: ANN001
+    audit = judge("ac", make(), seconds=2.5)
+    assert set(audit.metrics) == MEASURED | {"seconds"}
+    assert set(audit.metrics) | {"tpr_at_1_fpr", "average_gap", "speed_up", "forgetting_score"} <= set(BY_KEY)
+    assert all(type(value) is float for value in audit.metrics.values())
+    assert {split: len(scores) for split, scores in audit.scores.items()} == {
+        "retain": 60,
+        "forget": 24,
+        "test": 40,
+    }
+    assert audit.alignment.shape == (24, 24)
+
+
+def test_alignment_is_over_all_forget_images_and_the_matrix_over_the_first(make) -> None:  # noqa: ANN001
+    splits = make(sizes=(5, 230, 5))
+    matrix = shown_alignment(splits)
+    forget = splits["forget"]
+    loop = [torch.dot(a, p) / (a.norm() * p.norm()) for a, p in zip(forget.anchor, forget.positive, strict=True)]
+    assert forget_alignment(splits)["forget_alignment"] == pytest.approx(torch.stack(loop).mean().item(), abs=1e-6)
+    assert matrix.shape == (200, 200)
+    torch.testing.assert_close(matrix.diagonal(), torch.stack(loop[:200]))
+
+
+def test_comparison_adds_what_is_relative(make) -> None:  # noqa: ANN001
+    audits = [
+        judge("original", make(1.0), 40.0),
+        judge("retrained", make(0.0), 30.0),
+        judge("ac", make(0.6), 2.0),
+    ]
+    original, retrained, unlearned = compare(audits, "original", "retrained")
+    gap = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy")
+    loop = sum(abs(unlearned.metrics[key] - retrained.metrics[key]) for key in gap) / 4
+    assert unlearned.metrics["average_gap"] == pytest.approx(loop)
+    assert 0 < loop < original.metrics["average_gap"]
+    assert retrained.metrics["average_gap"] == 0
+    assert unlearned.metrics["speed_up"] == 15
+    assert "speed_up" not in original.metrics
+    expected = forgetting_score(original.alignment, unlearned.alignment).item()
+    assert unlearned.metrics["forgetting_score"] == pytest.approx(expected, abs=1e-6)
+    assert expected > 0.05
+    assert "average_gap" not in audits[2].metrics  # what was given is left as it was
+
+
+def test_a_gap_counts_in_both_directions() -> None:
+    keys = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy")
+    audits = [
+        Audit(name, dict.fromkeys(keys, value), {}, torch.zeros(0, 0))
+        for name, value in [("r", 50.0), ("a", 60.0), ("b", 40.0)]
+    ]
+    assert [audit.metrics["average_gap"] for audit in compare(audits, retrained="r")] == [0, 10, 10]
+
+
+def test_comparison_without_references_adds_nothing(make) -> None:  # noqa: ANN001
+    audit = judge("ac", make(), 2.0)
+    assert compare([audit])[0].metrics == audit.metrics
+
+
+def test_an_incomplete_reference_leaves_the_gap_undefined(make) -> None:  # noqa: ANN001
+    audits = [judge("retrained", make(sizes=(60, 24, 0))), judge("ac", make())]
+    assert not {"average_gap", "speed_up"} & set(compare(audits, retrained="retrained")[1].metrics)
+
+
+@pytest.mark.parametrize(("original", "retrained"), [("none", None), (None, "none")])
+def test_an_unknown_reference_is_named(make, original, retrained) -> None:  # noqa: ANN001
+    with pytest.raises(InputError, match="among ac, got none"):
+        compare([judge("ac", make())], original, retrained)
+
+
+def test_two_audits_of_one_name_are_refused(make) -> None:  # noqa: ANN001
+    audit = judge("ac", make())
+    with pytest.raises(InputError, match="one audit a name"):
+        compare([audit, audit])
+
+
+@pytest.mark.parametrize("field", ["features", "views", "anchor", "positive", "logits"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_embeddings_that_are_not_finite_are_refused(make, field, value) -> None:  # noqa: ANN001
+    splits = make(logits=True)
+    broken = getattr(splits["forget"], field).clone()
+    broken.view(-1)[-1] = value
+    splits["forget"] = replace(splits["forget"], **{field: broken})
+    with pytest.raises(InputError, match=rf"in the {field} of the forget images.*embeddings are not finite \(ac\)"):
+        judge("ac", splits)
+
+
+def constant(splits):  # noqa: ANN001, ANN201
+    fields = ("features", "views", "anchor", "positive")
+    return {k: replace(v, **{f: torch.ones_like(getattr(v, f)) for f in fields}) for k, v in splits.items()}
+
+
+@pytest.mark.parametrize("sizes", [(60, 1, 40), (10, 24, 40), (60, 24, 1), (1, 1, 1), (60, 0, 40), (0, 3, 0)])
+@pytest.mark.parametrize("constant_features", [False, True])
+@pytest.mark.parametrize("logits", [False, True])
+def test_awkward_sets_give_finite_numbers(make, sizes, constant_features, logits) -> None:  # noqa: ANN001
+    splits = make(sizes=sizes, logits=logits)
+    audit = judge("ac", constant(splits) if constant_features else splits, seconds=0.0)
+    metrics = compare([audit, replace(audit, name="retrained")], "ac", "retrained")[0].metrics
+    json.dumps(metrics, allow_nan=False)
+    assert ("membership_auc" in metrics) == (sizes[1] > 0 < sizes[2])
+
+
+def test_constant_features_tell_nothing(make) -> None:  # noqa: ANN001
+    metrics = judge("ac", constant(make())).metrics
+    assert metrics["membership_auc"] == metrics["membership_auc_retain"] == 0.5
+    assert metrics["test_accuracy"] == metrics["test_knn"] == 25
+
+
+def test_a_single_class_in_test_and_forget(make) -> None:  # noqa: ANN001
+    splits = make()
+    for split in ("forget", "test"):
+        splits[split] = replace(splits[split], target=torch.zeros_like(splits[split].target))
+    assert set(judge("ac", splits).metrics) == MEASURED

@@ -1,0 +1,34 @@
+"""The table in the terminal."""
+
+import torch
+from rich.console import Console
+
+from unlearning_pl.audits import Audit, compare, judge, table
+
+
+def printed(audits: list[Audit]) -> list[str]:
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(table(audits))
+    return capture.get().splitlines()
+
+
+def test_one_row_a_model_within_100_columns(make) -> None:  # noqa: ANN001
+    audits = [
+        judge("original", make(1.0), 40.0),
+        judge("retrained", make(0.0), 30.0),
+        judge("alignment_calibration", make(0.2), 2.0),
+    ]
+    lines = printed(compare(audits, "original", "retrained"))
+    assert max(len(line) for line in lines) <= 100
+    row = next(line for line in lines if "alignment_calibration" in line)
+    assert "15.0x" in row
+    assert f"{audits[2].metrics['membership_auc']:.3f}" in row
+    assert "2.0" in row
+    assert "0.5 = cannot tell" in " ".join(" ".join(lines).split())
+
+
+def test_what_is_not_defined_is_a_dash_and_brackets_are_no_markup() -> None:
+    lines = printed([Audit("[bold]x[/bold]", {}, {}, torch.zeros(0, 0))])
+    row = next(line for line in lines if "[bold]x[/bold]" in line)
+    assert row.count(" - ") == 8

@@ -1,0 +1,54 @@
+"""What the report says in words."""
+
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from unlearning_pl.audits import Audit
+from unlearning_pl.audits.wording import chance, privacy, utility, verdict
+
+SCORES = {"forget": torch.zeros(60), "test": torch.zeros(90)}
+
+
+def model(name: str, **metrics: float) -> Audit:
+    return Audit(name, metrics, SCORES, torch.zeros(0, 0))
+
+
+def test_chance_covers_95_of_100_audits_of_indistinguishable_images() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = [1] * 60 + [0] * 90
+    draws = [roc_auc_score(labels, torch.rand(150, generator=generator).numpy()) for _ in range(400)]
+    inside = sum(abs(draw - 0.5) <= chance(60, 90) for draw in draws) / 400
+    assert inside == pytest.approx(0.95, abs=0.03)
+
+
+def test_privacy_names_the_reference() -> None:
+    sentence = privacy(model("ac", membership_auc=0.52), model("retrained", membership_auc=0.48))
+    assert sentence == (
+        "An attacker who sees only embeddings separates forgotten from unseen images with AUC 0.52 "
+        "(0.50 = cannot tell; retrained reference 0.48)."
+    )
+    assert "not defined" in privacy(model("ac"))
+
+
+@pytest.mark.parametrize(("auc", "says"), [(0.69, "still remembers"), (0.52, "within chance"), (0.3, "over-forgets")])
+def test_verdict_in_both_directions(auc: float, says: str) -> None:
+    assert says in verdict(model("ac", membership_auc=auc), model("retrained", membership_auc=0.48))
+
+
+def test_verdict_without_a_reference_says_what_chance_gives() -> None:
+    assert "0.50 ± 0.10" in verdict(model("ac", membership_auc=0.9), None)
+    retrained = model("retrained", membership_auc=0.48)
+    assert "By chance alone" in verdict(retrained, retrained)
+    assert verdict(model("ac"), retrained) == ""
+
+
+def test_utility_compares_and_admits_being_slower() -> None:
+    retrained = model("retrained", test_accuracy=90.0, seconds=30.0, speed_up=1.0)
+    slow = model("ac", test_accuracy=88.5, seconds=60.0, speed_up=0.5)
+    assert utility(slow, retrained) == (
+        "Test accuracy 88.5 % (-1.5 points against the retrained model). "
+        "It took 60.0 s, 2.0 times slower than retraining."
+    )
+    assert utility(retrained, retrained) == "Test accuracy 90.0 %. It took 30.0 s."
+    assert utility(model("ac")) == ""

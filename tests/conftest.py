@@ -1,0 +1,31 @@
+"""Every test starts from one seed and leaves the environment as it found it."""
+
+import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+from lightning.pytorch import seed_everything
+from tiny import LEARNERS, make_learner
+
+from unlearning_pl.learners import Learner
+
+torch.set_num_threads(1)  # the models are tiny
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> Iterator[None]:
+    before = dict(os.environ)
+    seed_everything(0, verbose=False)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(params=LEARNERS)
+def learner(request: pytest.FixtureRequest) -> Learner:
+    return make_learner(request.param)

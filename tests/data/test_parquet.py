@@ -1,0 +1,210 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from unlearning_pl.data import Parquet
+from unlearning_pl.errors import InputError
+
+CIFAR = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
+SCHEMA = pa.schema(
+    {
+        "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+        "label": pa.int64(),
+        "other": pa.int64(),
+    }
+)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def pixels(n: int, height: int = 4, width: int = 5, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, height, width, 3), dtype=np.uint8)
+
+
+def write(
+    file: Path,
+    images: Any,
+    *,
+    labels: list[Any] | None = None,
+    paths: list[str | None] | None = None,
+    names: list[str] | None = None,
+    group: int = 2,
+) -> str:
+    encoded = [image if isinstance(image, bytes) or image is None else png(image) for image in images]
+    paths = paths or [None] * len(encoded)
+    rows = [
+        {"image": {"bytes": data, "path": path}, "label": label, "other": 0}
+        for data, path, label in zip(encoded, paths, labels or [0] * len(encoded), strict=True)
+    ]
+    schema = SCHEMA
+    if names:
+        metadata = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
+        schema = SCHEMA.with_metadata({"huggingface": json.dumps(metadata)})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, row_group_size=group)
+    return str(file)
+
+
+def test_pixels_labels_names_and_ids_come_back(tmp_path: Path) -> None:
+    kept, held = pixels(3), pixels(2, seed=1)
+    train = write(
+        tmp_path / "a.parquet",
+        kept,
+        labels=[1, 0, 1],
+        paths=["x.png", "y.png", "z.png"],
+        names=["cat", "dog"],
+    )
+    test = write(tmp_path / "b.parquet", held, labels=[0, 1], paths=["x.png", "x.png"], names=["cat", "dog"])
+    first, second = Parquet(train, test).load()
+    np.testing.assert_array_equal(first.images.numpy(), kept.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(second.images.numpy(), held.transpose(0, 3, 1, 2))
+    assert first.targets.tolist() == [1, 0, 1]
+    assert first.class_names == second.class_names == ["cat", "dog"]
+    assert first.ids == ["train/x.png", "train/y.png", "train/z.png"]
+    assert second.ids == ["test/0", "test/1"]  # a repeated path names nothing
+
+
+def test_a_path_that_is_missing_gives_positions(tmp_path: Path) -> None:
+    train = write(tmp_path / "a.parquet", pixels(2), paths=["x.png", None])
+    assert Parquet(train, train).load()[0].ids == ["train/0", "train/1"]
+
+
+def test_label_numbers_are_the_names_without_metadata(tmp_path: Path) -> None:
+    train = write(tmp_path / "a.parquet", pixels(2), labels=[0, 1])
+    test = write(tmp_path / "b.parquet", pixels(2), labels=[0, 3])
+    assert [part.class_names for part in Parquet(train, test).load()] == [["0", "1", "2", "3"]] * 2
+
+
+@pytest.mark.parametrize("where", ["parts", "parts/*.parquet", "**/part-*.parquet"])
+def test_folders_and_globs_are_read_in_sorted_order(where: str, tmp_path: Path) -> None:
+    images = pixels(4)
+    write(tmp_path / "parts" / "part-1.parquet", images[2:])
+    write(tmp_path / "parts" / "part-0.parquet", images[:2])
+    test = write(tmp_path / "test.parquet", images[:1])
+    train, _ = Parquet(str(tmp_path / where), test).load()
+    np.testing.assert_array_equal(train.images.numpy(), images.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_only_what_is_taken_is_read(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = pixels(6)
+    write(tmp_path / "p" / "0.parquet", [*images[:3]], group=2)
+    write(tmp_path / "p" / "1.parquet", [*images[3:5], b"never decoded"], group=2)
+    (tmp_path / "p" / "2.parquet").write_text("never opened")
+    test = write(tmp_path / "test.parquet", images[:1])
+    groups: list[int] = []
+    read = pq.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        pq.ParquetFile,
+        "read_row_group",
+        lambda file, group, **options: (groups.append(group), read(file, group, **options))[1],
+    )
+    train, _ = Parquet(str(tmp_path / "p"), test, train_size=size).load()
+    np.testing.assert_array_equal(train.images.numpy(), images[:size].transpose(0, 3, 1, 2))
+    assert len(groups) - 1 == {1: 1, 2: 1, 3: 2, 5: 3}[size]  # one of them is the test file's
+
+
+def test_image_size_resizes_as_pillow_does(tmp_path: Path) -> None:
+    mixed = [pixels(1, 4, 5)[0], pixels(1, 9, 7)[0]]
+    file = write(tmp_path / "a.parquet", mixed)
+    train, _ = Parquet(file, file, image_size=6).load()
+    expected = [np.asarray(Image.fromarray(image).resize((6, 6), Image.Resampling.BILINEAR)) for image in mixed]
+    np.testing.assert_array_equal(train.images.numpy(), np.stack(expected).transpose(0, 3, 1, 2))
+
+
+def test_gray_images_become_rgb(tmp_path: Path) -> None:
+    gray = pixels(1)[0, :, :, 0]
+    file = write(tmp_path / "a.parquet", [gray])
+    train, _ = Parquet(file, file).load()
+    np.testing.assert_array_equal(train.images[0].numpy(), np.stack([gray] * 3))
+
+
+def broken(tmp_path: Path) -> dict[str, tuple[str, str]]:
+    good = pixels(2)
+    truncated = tmp_path / "truncated.parquet"
+    truncated.write_bytes(Path(write(tmp_path / "whole.parquet", good)).read_bytes()[:-9])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    columns = {"img": [1], "label": [1]}
+    pq.write_table(pa.table(columns), tmp_path / "columns.parquet")
+    text = pa.table(
+        {"image": pa.array([{"bytes": png(good[0]), "path": None}], SCHEMA.field(0).type), "label": ["cat"]}
+    )
+    pq.write_table(text, tmp_path / "text.parquet")
+    cut = png(good[0])[:40]
+    return {
+        "missing": (str(tmp_path / "none.parquet"), r"train='.*none.parquet', got none"),
+        "glob": (str(tmp_path / "none-*"), "got none"),
+        "folder": (str(empty), "got none"),
+        "file": (str(truncated), r"got .*truncated.parquet, which cannot be read"),
+        "column": (str(tmp_path / "columns.parquet"), r"column image: .*columns.parquet, got img, label"),
+        "text": (str(tmp_path / "text.parquet"), r"column label: int64 in .*, got string"),
+        "corrupt": (
+            write(tmp_path / "c.parquet", [good[0], cut]),
+            r"Pillow reads, got .*c.parquet row 1, which fails",
+        ),
+        "no bytes": (
+            write(tmp_path / "n.parquet", [good[0], good[1], None]),
+            r"got none in .*n.parquet row 2",
+        ),
+        "sizes": (
+            write(tmp_path / "s.parquet", [good[0], pixels(1, 6, 7)[0]]),
+            r"one size, 5x4 as in .*s.parquet row 0, got 7x6 in .*s.parquet row 1. Set image_size",
+        ),
+        "label": (
+            write(tmp_path / "l.parquet", good, labels=[0, 2], names=["cat", "dog"]),
+            r"label from 0 to 1, got 2 in .*l.parquet row 1",
+        ),
+        "null": (write(tmp_path / "u.parquet", good, labels=[0, None]), r"got None in .*u.parquet row 1"),
+    }
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["missing", "glob", "folder", "file", "column", "text", "corrupt", "no bytes", "sizes", "label", "null"],
+)
+def test_bad_input_is_named_in_one_line(case: str, tmp_path: Path) -> None:
+    train, message = broken(tmp_path)[case]
+    names = ["cat", "dog"] if case == "label" else None
+    test = write(tmp_path / "test.parquet", pixels(1), names=names)
+    with pytest.raises(InputError, match=message) as caught:
+        Parquet(train, test).load()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("field", "size"), [("train_size", 0), ("test_size", 4)])
+def test_sizes_that_are_not_there_are_refused(field: str, size: int, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", pixels(3))
+    with pytest.raises(InputError, match=rf"{field} from 1 to 3.*got {size}\."):
+        Parquet(file, file, **{field: size}).load()
+
+
+def test_class_names_of_train_and_test_must_agree(tmp_path: Path) -> None:
+    train = write(tmp_path / "a.parquet", pixels(1), names=["cat", "dog"])
+    test = write(tmp_path / "b.parquet", pixels(1), names=["dog", "cat"])
+    with pytest.raises(InputError, match="from one data set"):
+        Parquet(train, test).load()
+
+
+@pytest.mark.skipif(not CIFAR.is_dir(), reason=f"needs the real images in {CIFAR}")
+def test_the_real_cifar10_is_read() -> None:
+    train, test = Parquet(str(CIFAR / "train-*.parquet"), str(CIFAR / "test-*.parquet"), 2000, 100).load()
+    assert tuple(train.images.shape) == (2000, 3, 32, 32)
+    assert len(test) == 100
+    assert train.class_names[:2] == ["airplane", "automobile"]
+    # Its paths start with the name of a class of which "bird" is one: an independent check of the labels.
+    assert all(name.split("/")[1] == train.class_names[k] for name, k in zip(train.ids, train.targets, strict=True))
+    mean = (train.images / 255).mean((0, 2, 3))
+    torch.testing.assert_close(mean, torch.tensor(Parquet.mean), atol=0.01, rtol=0)

@@ -1,0 +1,311 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from unlearning_pl.data import (
+    ForgetRequest,
+    ImageSet,
+    Splits,
+    fingerprint,
+    make_splits,
+    read_manifest,
+    with_request,
+    write_manifest,
+)
+from unlearning_pl.data.requests import draw
+from unlearning_pl.errors import InputError
+
+
+def partition(splits: Splits) -> list[int]:
+    """Positions of all splits together, sorted: each of the pool once, if they are disjoint and complete."""
+    parts = (splits.retain, splits.forget, splits.validation, splits.test)
+    assert all(torch.equal(part, part.sort().values) and part.dtype == torch.int64 for part in parts)
+    return sorted(torch.cat(parts).tolist())
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.01, 0.25, 0.5])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        None,
+        ForgetRequest(),
+        ForgetRequest(fraction=0.5, seed=3),
+        ForgetRequest(count=1),
+        ForgetRequest(classes=["cat"]),
+    ],
+)
+def test_every_image_is_in_one_split(
+    train: ImageSet, test: ImageSet, request_: ForgetRequest | None, validation: float
+) -> None:
+    splits = make_splits(train, test, request_, validation)
+    assert partition(splits) == list(range(52))
+    assert splits.test.tolist() == list(range(40, 52))
+    assert len(splits.validation) == {0.0: 0, 0.01: 1, 0.25: 10, 0.5: 20}[validation]
+    assert splits.train.tolist() == sorted(splits.retain.tolist() + splits.forget.tolist())
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (ForgetRequest(), 0),
+        (ForgetRequest(fraction=0.1), 4),
+        (ForgetRequest(fraction=1e-6), 1),
+        (ForgetRequest(fraction=0.5), 20),
+        (ForgetRequest(count=1), 1),
+        (ForgetRequest(count=39), 39),
+        (ForgetRequest(classes=["cat"]), 10),
+        (ForgetRequest(classes=["dog", "1"]), 20),
+        (ForgetRequest(ids=["train/5", "train/0"]), 2),
+    ],
+)
+def test_a_request_means_as_many_images_as_it_says(
+    train: ImageSet, test: ImageSet, request_: ForgetRequest, expected: int
+) -> None:
+    assert len(make_splits(train, test, request_).forget) == expected
+
+
+def test_a_share_is_of_the_images_that_are_trained_on(train: ImageSet, test: ImageSet) -> None:
+    counts = make_splits(train, test, ForgetRequest(fraction=0.1), validation=0.25).counts()
+    assert counts == {"retain": 27, "forget": 3, "validation": 10, "test": 12}
+
+
+def test_classes_and_ids_mean_exactly_those_images(train: ImageSet, test: ImageSet) -> None:
+    splits = make_splits(train, test, ForgetRequest(classes=["cat", "3"]), validation=0.25)
+    kept = [row for row in range(40) if row not in splits.validation.tolist()]
+    assert splits.forget.tolist() == [row for row in kept if row % 4 in (1, 3)]
+    ids = [train.ids[row] for row in (kept[3], kept[1])]
+    assert make_splits(train, test, ForgetRequest(ids=ids), 0.25).forget.tolist() == [kept[1], kept[3]]
+
+
+def test_a_name_goes_before_a_number(train: ImageSet, test: ImageSet) -> None:
+    renamed = replace(train, class_names=["3", "2", "1", "0"])
+    assert make_splits(renamed, test, ForgetRequest(classes=["3"])).forget.tolist() == list(range(0, 40, 4))
+
+
+def test_the_draw_is_the_seed_s_alone(train: ImageSet, test: ImageSet) -> None:
+    first, again, other = (make_splits(train, test, ForgetRequest(count=10, seed=seed), 0.25) for seed in (0, 0, 1))
+    assert first == again
+    assert not torch.equal(first.forget, other.forget)
+    assert torch.equal(first.validation, other.validation)
+    assert torch.equal(first.validation, make_splits(train, test, None, 0.25).validation)
+
+
+def test_the_draw_stays_what_it_is() -> None:
+    # Written down once, in another process: manifests and published numbers depend on these draws.
+    assert draw(8, 0).tolist() == [2, 4, 3, 6, 5, 0, 1, 7]
+    assert draw(8, (0, 1)).tolist() == [1, 3, 7, 6, 0, 4, 2, 5]
+
+
+def test_another_request_keeps_what_is_held_out(train: ImageSet, test: ImageSet) -> None:
+    request = ForgetRequest(fraction=0.2, seed=5)
+    original = make_splits(train, test, None, 0.25)
+    changed = with_request(original, train, request)
+    assert changed == make_splits(train, test, request, 0.25)
+    assert with_request(changed, train, ForgetRequest()) == original
+    assert changed.request is request
+
+
+def wrong(field: str, value: Any) -> Callable[[], ForgetRequest]:
+    return lambda: ForgetRequest(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (wrong("fraction", 0.0), r"forget.fraction above 0 and below 1, got 0.0\."),
+        (wrong("fraction", 1.0), r"got 1.0\."),
+        (wrong("fraction", float("nan")), r"got nan\."),
+        (wrong("fraction", 0.999), r"got fraction=0.999, which means all\."),
+        (wrong("count", 0), r"forget.count >= 1, got 0\."),
+        (wrong("count", 30), r"1 to 29 of the 30 images trained on, got count=30, which means all\."),
+        (wrong("count", 31), r"got count=31, which means all\."),
+        (
+            wrong("classes", ["cats"]),
+            r"forget.classes, got 'cats'. Choose from: cat; or a number from 0 to 3\.",
+        ),
+        (wrong("classes", ["xyz"]), r"got 'xyz'. Choose from: airplane, cat, dog, ship;"),
+        (wrong("classes", ["4"]), r"got '4'\."),
+        (wrong("classes", ["-1"]), r"got '-1'\."),
+        (wrong("classes", []), r"which means none\."),
+        (wrong("classes", ["0", "1", "2", "3"]), r"which means all\."),
+        (wrong("ids", []), r"which means none\."),
+        (wrong("ids", ["train/99"]), r"forget.ids, got 'train/99', which is not in the training data\."),
+        (wrong("ids", ["test/3"]), r"got 'test/3', which is a test image"),
+        (wrong("seed", -1), r"forget.seed >= 0, got -1\."),
+        (lambda: ForgetRequest(count=1, ids=["train/0"]), r"got count and ids\. Keep one"),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_refused_in_one_line(
+    train: ImageSet, test: ImageSet, request_: Callable[[], ForgetRequest], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        make_splits(train, test, request_(), validation=0.25)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_ids_that_are_held_out_or_doubled_are_refused(train: ImageSet, test: ImageSet) -> None:
+    splits = make_splits(train, test, None, 0.25)
+    held_out = train.ids[int(splits.validation[0])]
+    kept = train.ids[int(splits.retain[0])]
+    with pytest.raises(InputError, match=f"got '{held_out}', which is held out for validation"):
+        make_splits(train, test, ForgetRequest(ids=[held_out]), 0.25)
+    with pytest.raises(InputError, match=f"got '{held_out}', which is held out for validation"):
+        with_request(splits, train, ForgetRequest(ids=[held_out]))
+    with pytest.raises(InputError, match=f"got '{kept}', twice"):
+        make_splits(train, test, ForgetRequest(ids=[kept, kept]), 0.25)
+
+
+@pytest.mark.parametrize("validation", [-0.1, 1.0, 0.99, float("nan")])
+def test_a_share_to_hold_out_is_checked(train: ImageSet, test: ImageSet, validation: float) -> None:
+    with pytest.raises(InputError, match=f"Expected validation from 0 to below 1, got {validation} of 40"):
+        make_splits(train, test, None, validation)
+
+
+def test_ids_of_train_and_test_must_differ(train: ImageSet) -> None:
+    with pytest.raises(InputError, match="got 'train/0' twice"):
+        make_splits(train, train)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.txt", "train/7\n\n  train/2  \r\n", [2, 7]),
+        ("a.txt", "\ufefftrain/7", [7]),
+        ("a.csv", "name,id\nx,train/3\ny,train/1\n", [1, 3]),
+        ("a.csv", "image,label\ntrain/3,0\n\ntrain/1,0\n", [1, 3]),
+        ("a.csv", "train/3\ntrain/1\n", [1, 3]),
+        ("a.json", '["train/7", "train/2"]', [2, 7]),
+        ("a.JSON", '{"version": 1, "forget": ["train/7"], "validation": ["train/0"]}', [7]),
+    ],
+)
+def test_files_of_ids(
+    name: str, text: str, expected: list[int], train: ImageSet, test: ImageSet, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert make_splits(train, test, ForgetRequest(file=str(tmp_path / name))).forget.tolist() == expected
+
+
+def test_numbers_in_a_json_list_are_ids(train: ImageSet, test: ImageSet, tmp_path: Path) -> None:
+    numbered = replace(train, ids=[str(row) for row in range(40)])
+    (tmp_path / "a.json").write_text("[4, 2]")
+    request = ForgetRequest(file=str(tmp_path / "a.json"))
+    assert make_splits(numbered, test, request).forget.tolist() == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.txt", None, r"not readable \(No such file"),
+        ("a.md", "train/1", r"Expected .txt, .csv or .json at forget.file"),
+        ("a.json", "{", "does not parse"),
+        ("a.json", '{"retain": []}', "does not parse"),
+        ("a.json", '{"forget": "train/1"}', "no list of strings"),
+        ("a.json", "[true]", "no list of strings"),
+        ("a.json", "3", "no list of strings"),
+        ("a.txt", b"\xff\xfe", "does not parse"),
+        ("a.txt", "", "which means none"),
+        ("a.csv", "", "which means none"),
+        ("a.txt", "train/1\ntrain/1", "in forget.file, got 'train/1', twice"),
+        ("a.txt", "train/100", "in forget.file, got 'train/100', which is not in"),
+    ],
+)
+def test_a_bad_file_of_ids_is_named(
+    name: str, text: str | bytes | None, message: str, train: ImageSet, test: ImageSet, tmp_path: Path
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=message) as caught:
+        make_splits(train, test, ForgetRequest(file=str(tmp_path / name)))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_the_fingerprint_is_of_everything_that_matters(part: int, train: ImageSet, test: ImageSet) -> None:
+    pixels = (train, test)[part].images.clone()
+    pixels[-1, -1, -1, -1] ^= 1
+    targets = (train, test)[part].targets.clone()
+    targets[0] = 2
+    ids = ["new", *(train, test)[part].ids[1:]]
+    seen = {fingerprint(train, test), fingerprint(test, train)}
+    for change in ({"images": pixels}, {"targets": targets}, {"ids": ids}):
+        sets = [train, test]
+        sets[part] = replace(sets[part], **change)
+        seen.add(fingerprint(*sets))
+    assert len(seen) == 5
+    strided = replace(train, images=train.images.to(memory_format=torch.channels_last))
+    assert fingerprint(strided, test) == fingerprint(train, test)
+
+
+@pytest.mark.parametrize("request_", [ForgetRequest(), ForgetRequest(fraction=0.3, seed=7)])
+def test_a_manifest_comes_back(request_: ForgetRequest, train: ImageSet, test: ImageSet, tmp_path: Path) -> None:
+    splits = make_splits(train, test, request_, 0.25)
+    path = write_manifest(tmp_path / "split.json", splits, train.ids)
+    read = read_manifest(path, train, test)
+    assert read == splits
+    assert read.request == request_
+    manifest = json.loads(path.read_text())
+    assert manifest["counts"] == splits.counts()
+    assert manifest["forget"] == [f"train/{row}" for row in splits.forget.tolist()]
+
+
+def test_the_manifest_of_another_run_is_a_request(train: ImageSet, test: ImageSet, tmp_path: Path) -> None:
+    splits = make_splits(train, test, ForgetRequest(count=5, seed=2))
+    path = write_manifest(tmp_path / "split.json", splits, train.ids)
+    assert make_splits(train, test, ForgetRequest(file=str(path))) == splits
+
+
+def test_a_manifest_of_other_data_shows_both_fingerprints(train: ImageSet, test: ImageSet, tmp_path: Path) -> None:
+    path = write_manifest(tmp_path / "split.json", make_splits(train, test), train.ids)
+    other = train.take(list(range(39)))
+    both = fingerprint(train, test)[:12], fingerprint(other, test)[:12]
+    with pytest.raises(InputError, match=f"fingerprint {both[0]}, got other data, fingerprint {both[1]}"):
+        read_manifest(path, other, test)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "version 1, got 2"),
+        ({"forget": ["train/99"]}, "got .'train/99'."),
+        ({"forget": ["train/1", "train/1"]}, "Expected the counts"),
+        ({"forget": []}, "Expected the counts"),
+        (
+            {
+                "forget": ["train/1", "train/1"],
+                "counts": {"retain": 39, "forget": 2, "validation": 0, "test": 12},
+            },
+            "Expected the counts",
+        ),
+        ({"forget": 3}, "which is none"),
+        ({"request": {"share": 1}}, "which is none"),
+        ({"request": {"fraction": 2}}, "which is none"),
+    ],
+)
+def test_a_manifest_that_was_edited_is_refused(
+    change: dict[str, Any], message: str, train: ImageSet, test: ImageSet, tmp_path: Path
+) -> None:
+    path = write_manifest(tmp_path / "split.json", make_splits(train, test, ForgetRequest(count=2)), train.ids)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match=message):
+        read_manifest(path, train, test)
+
+
+@pytest.mark.parametrize("text", [None, "no json", "[]", "{}"])
+def test_what_is_no_manifest_is_refused(text: str | None, train: ImageSet, test: ImageSet, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "split.json").write_text(text)
+    with pytest.raises(InputError, match=r"Expected a split manifest, got .*split.json, which is none"):
+        read_manifest(tmp_path / "split.json", train, test)
+
+
+def test_splits_differ_by_their_rows(train: ImageSet, test: ImageSet) -> None:
+    splits = make_splits(train, test, ForgetRequest(ids=["train/1"]))
+    assert splits == with_request(splits, train, ForgetRequest(ids=["train/1"]))
+    assert splits != with_request(splits, train, ForgetRequest(ids=["train/2"]))
+    assert splits != replace(splits, fingerprint="other")
+    assert splits != "splits"

@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from unlearning_pl.data.streams import Positions, StreamSampler, run_seed, shares
+from unlearning_pl.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch_size", "processes", "expected"),
+    [
+        ({"retain": 340, "forget": 60}, 100, 1, {"retain": 85, "forget": 15}),
+        ({"retain": 399, "forget": 1}, 100, 1, {"retain": 99, "forget": 1}),
+        ({"retain": 399, "forget": 1}, 100, 2, {"retain": 98, "forget": 2}),
+        ({"train": 400}, 100, 2, {"train": 100}),
+        ({"forget": 60}, 100, 1, {"forget": 60}),
+        ({"forget": 1}, 100, 1, {"forget": 2}),
+        ({"forget": 1}, 100, 2, {"forget": 4}),
+        ({"retain": 50, "forget": 50}, 256, 2, {"retain": 50, "forget": 50}),
+    ],
+)
+def test_rows_are_in_proportion_and_the_same_on_every_process(
+    sizes: dict[str, int], batch_size: int, processes: int, expected: dict[str, int]
+) -> None:
+    assert shares(sizes, batch_size, processes) == expected
+
+
+@pytest.mark.parametrize(("batch_size", "processes"), [(7, 2), (1, 1), (0, 1), (-4, 1)])
+def test_a_batch_that_does_not_divide_is_told(batch_size: int, processes: int) -> None:
+    with pytest.raises(InputError, match=f"batch_size.*got {batch_size}"):
+        shares({"train": 100}, batch_size, processes)
+
+
+def fed(size: int, steps: int, rows: int, epoch: int = 0, processes: int = 1) -> list[list[int]]:
+    """Rows of each step, over all processes."""
+    dataset, ranks = Positions(torch.arange(size)), []
+    for rank in range(processes):
+        sampler = StreamSampler(dataset, "retain", steps, rows, rank, processes)
+        sampler.set_epoch(epoch)
+        drawn = list(sampler)
+        assert len(drawn) == len(sampler)
+        ranks.append(torch.tensor(drawn).view(steps, -1))
+    return [step.tolist() for step in torch.cat(ranks, dim=1)]
+
+
+def test_two_processes_are_fed_together_what_one_is() -> None:
+    one, two = fed(37, steps=4, rows=8), fed(37, steps=4, rows=8, processes=2)
+    assert [sorted(step) for step in one] == [sorted(step) for step in two]
+
+
+def test_every_sample_comes_once_before_any_comes_twice() -> None:
+    drawn = [row for step in fed(6, steps=5, rows=3) for row in step]
+    assert sorted(drawn[:6]) == sorted(drawn[6:12]) == list(range(6))
+
+
+def test_the_order_depends_on_the_epoch_and_the_runs_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = fed(37, steps=4, rows=8)
+    torch.rand(3)
+    assert fed(37, steps=4, rows=8) == first
+    assert fed(37, steps=4, rows=8, epoch=1) != first
+    monkeypatch.setenv("PL_GLOBAL_SEED", "1")
+    assert fed(37, steps=4, rows=8) != first
+
+
+def test_places_of_a_run_have_seeds_of_their_own() -> None:
+    seeds = {run_seed("fit", step, rank) for step in range(100) for rank in range(4)}
+    assert len(seeds) == 400
+
+
+def test_a_batch_is_an_index_tensor() -> None:
+    positions = Positions(torch.tensor([5, 7, 9]))
+    assert positions.__getitems__([2, 0]).tolist() == [9, 5]
+    assert int(positions[1]) == 7
+    assert len(positions) == 3

@@ -1,0 +1,220 @@
+import itertools
+import math
+from collections.abc import Iterator
+
+import kornia
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unlearning_pl.data import ContrastiveViews, JitterViews, SupervisedViews, views
+from unlearning_pl.errors import InputError
+
+ALL = [JitterViews(), ContrastiveViews(), ContrastiveViews(jitter=1.5, blur=True), SupervisedViews()]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def same(rows: int, height: int = 16, width: int = 16) -> Tensor:
+    return torch.rand(1, 3, height, width).expand(rows, -1, -1, -1)
+
+
+def fixed(monkeypatch: pytest.MonkeyPatch, *values: float) -> None:
+    """Let the parameters be ``values``, in the order in which they are drawn."""
+    drawn = iter(values)
+    monkeypatch.setattr(views, "_uniform", lambda images, low, high: torch.full((len(images),), next(drawn)))
+
+
+@pytest.mark.parametrize("module", ALL)
+@pytest.mark.parametrize("size", [(8, 8), (32, 32), (12, 20)])
+def test_rows_get_their_own_parameters_and_stay_images(module: nn.Module, size: tuple[int, int]) -> None:
+    images = same(8, *size).clone().requires_grad_()
+    made = module(images)
+    assert made.shape == images.shape
+    assert not made.requires_grad
+    assert made.isfinite().all()
+    assert made.min() >= 0
+    assert made.max() <= 1
+    assert all(not torch.equal(made[i], made[j]) for i, j in itertools.combinations(range(8), 2))
+
+
+@pytest.mark.parametrize("module", ALL)
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_black_and_white_images_stay_finite(module: nn.Module, level: float) -> None:
+    made = module(torch.full((16, 3, 16, 16), level))
+    assert made.isfinite().all()
+    assert 0 <= made.min() <= made.max() <= 1
+
+
+@pytest.mark.parametrize("module", ALL)
+def test_the_seed_of_torch_makes_views_come_again(module: nn.Module) -> None:
+    images = same(4)
+    torch.manual_seed(1)
+    first, second = module(images), module(images)
+    torch.manual_seed(1)
+    assert torch.equal(module(images), first)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("module", ALL)
+def test_views_are_made_on_the_gpu(module: nn.Module) -> None:
+    images = same(4).cuda()
+    torch.manual_seed(1)
+    first = module(images)
+    torch.manual_seed(1)
+    assert first.device == images.device
+    assert torch.equal(module(images), first)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        JitterViews(0, 0, 0, 0),
+        ContrastiveViews(min_scale=1, jitter_p=0, grayscale_p=0, flip_p=0),
+        SupervisedViews(padding=0, flip_p=0),
+    ],
+)
+def test_no_strength_is_no_change(module: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand(4, 3, 16, 16)
+    monkeypatch.setattr(math, "log", lambda _: 0.0)  # a crop of the whole area still has a random aspect ratio
+    torch.testing.assert_close(module(images), images, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (10, 20)])
+def test_jitter_turns_scales_and_moves_as_kornia_does(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand(2, 3, *size)
+    jitter = JitterViews(noise=0)
+    fixed(monkeypatch, 30.0, 1.0, 0.0, 0.0)
+    turned = kornia.geometry.rotate(images, torch.tensor([30.0, 30.0]))
+    torch.testing.assert_close(jitter(images), turned, atol=1e-4, rtol=0)
+    fixed(monkeypatch, 0.0, 1.25, 0.0, 0.0)
+    larger = kornia.geometry.scale(images, torch.tensor([1.25, 1.25]))
+    torch.testing.assert_close(jitter(images), larger, atol=1e-4, rtol=0)
+    fixed(monkeypatch, 0.0, 1.0, 2 / size[1], -3 / size[0])  # content from 2 to the right, 3 above
+    moved = F.pad(images, (0, 2, 3, 0))[..., : size[0], 2:]
+    torch.testing.assert_close(jitter(images), moved, atol=1e-4, rtol=0)
+
+
+def test_noise_has_its_standard_deviation() -> None:
+    made = JitterViews(0, 0, 0, noise=0.1)(torch.full((64, 3, 16, 16), 0.5))
+    assert abs(float(made.std()) - 0.1) < 0.002
+
+
+@pytest.mark.parametrize("size", [(32, 32), (24, 36)])
+def test_crops_have_the_areas_ratios_and_places_of_the_paper(size: tuple[int, int]) -> None:
+    height, width = size
+    # The pixel value is the position, so that a view tells where its crop lies.
+    y, x = torch.meshgrid(torch.arange(height) / 64, torch.arange(width) / 64, indexing="ij")
+    ramp = torch.stack([x, y, y]).expand(2000, -1, -1, -1)
+    made = ContrastiveViews(min_scale=0.2, jitter_p=0, grayscale_p=0)(ramp) * 64
+    middle = made[:, :, height // 4 : -height // 4, width // 4 : -width // 4]
+    step_x = (middle[:, 0, 0, -1] - middle[:, 0, 0, 0]) / (middle.shape[-1] - 1)
+    step_y = (middle[:, 1, -1, 0] - middle[:, 1, 0, 0]) / (middle.shape[-2] - 1)
+    area, ratio = step_x.abs() * step_y, step_x.abs() * width / (step_y * height)
+    assert 0.199 < area.min() < 0.22
+    assert 0.9 < area.max() < 1.001
+    inside = (step_x.abs() < 0.999) & (step_y < 0.999)  # the others were cut to the image
+    assert 0.749 < ratio[inside].min() < 0.77
+    assert 1.30 < ratio[inside].max() < 1.335
+    assert abs(float((step_x < 0).float().mean()) - 0.5) < 0.05
+    left = made[:, 0].amin(dim=(1, 2))
+    assert left.min() < 1  # crops reach both borders
+    assert made[:, 0].amax() > width - 2
+
+
+def test_colour_changes_keep_to_their_strength() -> None:
+    gray = torch.full((2000, 3, 4, 4), 0.5)  # only brightness changes a constant gray image
+    levels = ContrastiveViews(jitter=0.4, jitter_p=0.8, grayscale_p=0)(gray)[:, 0, 0, 0]
+    assert 0.299 < levels.min() < 0.31
+    assert 0.69 < levels.max() < 0.701
+    assert abs(float(((levels - 0.5).abs() < 1e-5).float().mean()) - 0.2) < 0.03
+
+
+def test_recolouring_is_that_of_kornia_one_change_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand(3, 3, 8, 8)
+    jitter = kornia.augmentation.ColorJitter(0.5, 0.5, 0.5, 0.1, p=1.0, order=[2, 0, 3, 1])
+    parameters = jitter.generate_parameters(images.shape)
+    factors = {"saturation": 1.3, "brightness": 0.8, "hue": 0.2 / math.tau, "contrast": 0.7}
+    for name, factor in factors.items():
+        parameters[f"{name}_factor"] = torch.full((3,), factor)
+    expected = jitter.apply_transform(images, parameters, {})
+    monkeypatch.setattr(torch, "randperm", lambda _: torch.tensor([2, 0, 3, 1]))
+    fixed(monkeypatch, 1.3, 0.8, 0.2, 0.7)
+    torch.testing.assert_close(ContrastiveViews()._recolour(images), expected)
+
+
+def test_hue_turns_as_in_hsv() -> None:
+    images = torch.rand(64, 3, 8, 8)
+    images[:16] = images[:16].round()  # corners of the cube: two channels equal, black and white
+    images[16:20] = 0.5
+    angle = torch.linspace(-math.pi, math.pi, 64)
+    expected = kornia.enhance.adjust_hue(images, angle)
+    torch.testing.assert_close(views._turn_hue(images, angle), expected, atol=1e-5, rtol=0)
+
+
+def test_grayscale_weighs_the_channels_by_their_luminance() -> None:
+    images = torch.rand(4, 3, 8, 8)
+    made = ContrastiveViews(1, jitter_p=0, grayscale_p=1)(images)
+    assert torch.equal(made[:, 0], made[:, 1])
+    torch.manual_seed(3)
+    half = ContrastiveViews(jitter_p=0, grayscale_p=0.5)(same(1000, 8, 8))
+    assert abs(float((half[:, 0] == half[:, 2]).all(dim=(1, 2)).float().mean()) - 0.5) < 0.05
+    white = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(2, 3, 8, 8)
+    red = ContrastiveViews(jitter_p=0, grayscale_p=1)(white)
+    torch.testing.assert_close(red, torch.full_like(red, 0.299))
+
+
+def test_half_of_the_images_are_blurred_each_by_its_own_sigma() -> None:
+    point = torch.zeros(1000, 3, 32, 32)
+    point[..., 16, 16] = 1
+    made = views._blur(point)
+    torch.testing.assert_close(made.sum(dim=(2, 3)), torch.ones(1000, 3))
+    peaks = made[:, 0, 16, 16]
+    beside = made[:, 0, 16, 17]
+    sigma = (1 / (2 * (peaks / beside).log())).sqrt()  # the ratio of a Gaussian at 0 and 1 pixel
+    assert 1.95 < sigma[sigma.isfinite()].max() < 2.001
+    assert sigma.nanmedian() > 0.9
+    whole = ContrastiveViews(1, jitter_p=0, grayscale_p=0, flip_p=0, blur=True)
+    stripes = (torch.arange(32) % 2).float().expand(1000, 3, 32, 32)
+    flat = whole(stripes)[..., 8:24, 8:24].diff(dim=-1).abs().amax(dim=(1, 2, 3))
+    assert 0.3 < float((flat < 0.5).float().mean()) < 0.7
+
+
+def test_supervised_views_are_windows_of_the_padded_image() -> None:
+    images = torch.rand(1, 3, 6, 8)
+    padded = F.pad(images, (2, 2, 2, 2))[0]
+    windows = torch.stack([padded[:, i : i + 6, j : j + 8] for i in range(5) for j in range(5)])
+    windows = torch.cat([windows, windows.flip(-1)])
+    made = SupervisedViews(padding=2)(images.expand(1000, -1, -1, -1))
+    equal = (made[:, None] == windows).flatten(2).all(dim=2)
+    assert (equal.sum(dim=1) == 1).all()
+    assert (equal.sum(dim=0) > 5).all()  # 20 of each are expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (JitterViews, {"degrees": -1}, r"views.degrees >= 0, got -1\."),
+        (JitterViews, {"translate": -0.1}, r"views.translate >= 0"),
+        (JitterViews, {"scale": 1}, r"views.scale from 0 to 0.99, got 1\."),
+        (JitterViews, {"noise": float("nan")}, r"views.noise >= 0, got nan\."),
+        (ContrastiveViews, {"min_scale": 0}, r"views.min_scale from 0.001 to 1, got 0\."),
+        (ContrastiveViews, {"jitter": -0.4}, r"views.jitter from 0 to 2"),
+        (ContrastiveViews, {"jitter_p": 1.1}, r"views.jitter_p from 0 to 1"),
+        (ContrastiveViews, {"grayscale_p": -1}, r"views.grayscale_p"),
+        (ContrastiveViews, {"flip_p": 2}, r"views.flip_p"),
+        (SupervisedViews, {"padding": -1}, r"views.padding >= 0"),
+        (SupervisedViews, {"flip_p": -0.5}, r"views.flip_p"),
+    ],
+)
+def test_strengths_out_of_range_are_refused(kind: type[nn.Module], arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        kind(**arguments)

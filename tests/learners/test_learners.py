@@ -1,0 +1,200 @@
+"""Each learner keeps the contract; losses are compared with the formulas in plain loops."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from tiny import make_data, make_learner, make_trainer
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import SGD
+
+from unlearning_pl.errors import DivergedError, InputError
+from unlearning_pl.learners import BYOL, Classifier, ContrastiveLearner, Learner, MoCo, SimCLR, plain
+from unlearning_pl.learners.backbones import BUILDERS, build_backbone
+from unlearning_pl.sample import Sample
+
+B = 6
+
+
+@pytest.fixture
+def sample() -> Sample:
+    return Sample((torch.randn(B, 3, 8, 8), torch.randn(B, 3, 8, 8)), torch.arange(B) % 10, torch.arange(B))
+
+
+def cos(a: Tensor, b: Tensor) -> float:
+    return float(F.cosine_similarity(a.detach().double(), b.detach().double(), dim=0))
+
+
+def test_shapes(learner: Learner, sample: Sample) -> None:
+    outputs = learner.outputs(sample)
+    assert learner.features(sample.views[0]).shape == (B, learner.feature_dim)
+    assert learner.losses(outputs, sample).shape == (B,)
+    assert learner.alignment(outputs, sample).shape == (B,)
+    assert learner.embed(sample.views[0]).shape[0] == B
+    assert learner.logits(outputs).shape == (B, 10 if isinstance(learner, Classifier) else B)
+
+
+def test_plain_is_the_mean_over_all_rows_fed(learner: Learner, sample: Sample) -> None:
+    learner.eval()  # so that rows do not meet in BatchNorm
+    halves = {
+        "retain": Sample(tuple(view[:4] for view in sample.views), sample.target[:4], sample.index[:4]),
+        "forget": Sample(tuple(view[4:] for view in sample.views), sample.target[4:], sample.index[4:]),
+    }
+    expected = learner.losses(learner.outputs(sample), sample).mean()
+    torch.testing.assert_close(plain(learner, halves), expected)
+
+
+def test_simclr_loss_is_ntxent_of_both_anchors(sample: Sample) -> None:
+    learner = SimCLR("resnet9_slim", temperature=0.3).eval()
+    z0, z1 = outputs = learner.outputs(sample)
+    everyone, losses = torch.cat([z0, z1]), learner.losses(outputs, sample)
+    for i in range(B):
+        anchors = []
+        for anchor, positive in ((i, B + i), (B + i, i)):
+            scores = {j: math.exp(cos(everyone[anchor], everyone[j]) / 0.3) for j in range(2 * B) if j != anchor}
+            anchors.append(-math.log(scores[positive] / sum(scores.values())))
+        assert abs(float(losses[i].detach()) - sum(anchors) / 2) < 1e-5
+
+
+def test_moco_loss_tells_the_key_from_the_queue(sample: Sample) -> None:
+    learner = MoCo("resnet9_slim", temperature=0.2, queue_size=8).eval()
+    query, key = outputs = learner.outputs(sample)
+    queue, losses = learner.criterion.memory_bank.bank, learner.losses(outputs, sample)
+    for i in range(B):
+        scores = [math.exp(cos(query[i], key[i]) / 0.2), *(math.exp(cos(query[i], k) / 0.2) for k in queue)]
+        assert abs(float(losses[i].detach()) + math.log(scores[0] / sum(scores))) < 1e-5
+
+
+def test_byol_loss_predicts_each_view_from_the_other(sample: Sample) -> None:
+    learner = BYOL("resnet9_slim", hidden_dim=16, projection_dim=8).eval()
+    losses = learner.losses(learner.outputs(sample), sample)
+    predictions = [learner.prediction_head(learner.embed(view)) for view in sample.views]
+    targets = [learner.target_encoder(view) for view in sample.views]
+    for i in range(B):
+        expected = -(cos(predictions[0][i], targets[1][i]) + cos(predictions[1][i], targets[0][i])) / 2
+        assert abs(float(losses[i].detach()) - expected) < 1e-5
+
+
+def test_classifier_loss_is_cross_entropy_of_the_first_view(sample: Sample) -> None:
+    learner = Classifier("resnet9_slim").eval()
+    logits = learner.head(learner.features(sample.views[0]))
+    expected = -logits.log_softmax(1)[torch.arange(B), sample.target]
+    torch.testing.assert_close(learner.losses(learner.outputs(sample), sample), expected)
+
+
+def test_scramble_breaks_every_pair(learner: Learner, sample: Sample) -> None:
+    scrambled = learner.scramble(sample)
+    torch.testing.assert_close(scrambled.views[0], sample.views[0], rtol=0, atol=0)
+    if isinstance(learner, ContrastiveLearner):
+        assert all(not torch.equal(a, b) for a, b in zip(scrambled.views[1], sample.views[1], strict=True))
+        assert torch.equal(scrambled.views[1].flatten().sort().values, sample.views[1].flatten().sort().values)
+    else:
+        assert (scrambled.target != sample.target).all()
+        assert scrambled.target.max() < 10
+
+
+def test_a_random_label_is_drawn_from_all_others() -> None:
+    target = torch.full((1000,), 3)
+    sample = Sample((torch.zeros(1000, 1),), target, target)
+    assert set(Classifier("resnet9_slim").scramble(sample).target.tolist()) == set(range(10)) - {3}
+
+
+def test_rematch_is_the_loss_of_the_partners_positive(learner: Learner, sample: Sample) -> None:
+    learner.eval()
+    partner = torch.tensor([1, 0, 2, 4, 5, 3])
+    lent = Sample((sample.views[0], sample.views[1][partner]), sample.target[partner], sample.index)
+    expected = learner.losses(learner.outputs(lent), lent)
+    rematched = learner.losses(*learner.rematch(learner.outputs(sample), sample, partner))
+    if isinstance(learner, BYOL):  # the second direction predicts the partner's view 0, not one's own
+        outputs, _ = learner.rematch(learner.outputs(sample), sample, partner)
+        expected = -F.cosine_similarity(learner.outputs(sample)[0], outputs[1], dim=-1).mean(0)
+    torch.testing.assert_close(rematched, expected)
+
+
+def test_the_queue_takes_in_keys_when_a_step_ends_and_only_then(sample: Sample) -> None:
+    learner = MoCo("resnet9_slim", queue_size=12)
+    bank = learner.criterion.memory_bank
+    before = bank.bank.clone()
+    for _ in range(3):
+        query, key = learner.outputs(sample)
+        learner.losses((query, key), sample)
+    assert torch.equal(bank.bank, before)
+    learner.on_train_batch_end(None, {}, 0)
+    torch.testing.assert_close(bank.bank[:B], F.normalize(key, dim=1))
+    assert torch.equal(bank.bank[B:], before[B:])
+    learner.on_train_batch_end(None, {}, 0)
+    assert int(bank.bank_ptr) == B
+    assert {"criterion.memory_bank.bank", "criterion.memory_bank.bank_ptr"} <= set(learner.state_dict())
+
+
+@pytest.mark.parametrize("name", ["MoCo", "BYOL"])
+def test_the_momentum_encoder_is_the_average_of_the_online_one(name: str) -> None:
+    learner = make_learner(name, momentum=0.75)
+    slow = learner.key_encoder if name == "MoCo" else learner.target_encoder
+    old = [p.clone() for p in slow.parameters()]
+    with torch.no_grad():
+        for p in learner.parameters():
+            if p.requires_grad:
+                p.add_(torch.randn_like(p))
+    learner.on_train_batch_start({}, 0)
+    online = [*learner.backbone.parameters(), *learner.projection_head.parameters()]
+    for before, now, fast in zip(old, slow.parameters(), online, strict=True):
+        torch.testing.assert_close(now, 0.75 * before + 0.25 * fast)
+
+
+def test_the_checkpoint_alone_rebuilds_the_learner(learner: Learner, tmp_path: pytest.TempPathFactory) -> None:
+    trainer = make_trainer(tmp_path / "run", max_epochs=1)
+    trainer.fit(learner, datamodule=make_data())
+    again = type(learner).load_from_checkpoint(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert dict(again.hparams) == dict(learner.hparams)
+    assert all(
+        torch.equal(a, b) for a, b in zip(again.state_dict().values(), learner.state_dict().values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [("constant", [1.0, 1.0, 1.0]), ("cosine", [1.0, 0.75, 0.25])],
+)
+def test_schedules_run_over_all_steps(schedule: str, rates: list[float]) -> None:
+    learner = make_learner("Classifier")
+    learner.optimize_with(partial(SGD, lr=1.0), schedule)
+    trainer = make_trainer(max_epochs=1, logger=False)
+    seen: list[float] = []
+    learner.on_train_batch_start = lambda *_: seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+    data = make_data(batch_size=14)  # 44 rows: 3 steps
+    trainer.fit(learner, datamodule=data)
+    assert seen == pytest.approx(rates)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_it_is_saved(tmp_path: pytest.TempPathFactory) -> None:
+    learner, trainer = make_learner("Classifier"), make_trainer(tmp_path / "run", max_epochs=3)
+
+    def breaks_in_the_second_epoch(module: Learner, batch: dict[str, Sample]) -> Tensor:
+        return plain(module, batch) * (float("nan") if module.current_epoch == 1 else 1.0)
+
+    learner.objective = breaks_in_the_second_epoch
+    with pytest.raises(DivergedError, match="in epoch 1"):
+        trainer.fit(learner, datamodule=make_data())
+    saved = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert saved["epoch"] == 0
+    assert all(torch.isfinite(value).all() for value in saved["state_dict"].values())
+
+
+@pytest.mark.parametrize("name", [name for name in BUILDERS if name != "resnet50"])
+def test_backbones_give_the_features_they_announce(name: str) -> None:
+    net, dim = build_backbone(name)
+    assert net.eval()(torch.randn(2, 3, 32, 32)).shape == (2, dim)
+
+
+def test_wrong_settings_are_told() -> None:
+    with pytest.raises(InputError, match="temperature > 0, got 0"):
+        SimCLR("resnet9_slim", temperature=0)
+    with pytest.raises(InputError, match=r"momentum in \[0, 1\], got 1.5"):
+        MoCo("resnet9_slim", momentum=1.5)
+    with pytest.raises(InputError, match=r"resnet9_slim, resnet18.*got 'resnet19'"):
+        BYOL("resnet19")
+    with pytest.raises(InputError, match="num_classes >= 10, the classes of the data, got 3"):
+        make_trainer().fit(Classifier("resnet9_slim", num_classes=3), datamodule=make_data())

@@ -1,0 +1,49 @@
+"""Started as two processes: trains every method on every learner under DDP and writes digests of the weights."""
+
+import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, seed_everything
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
+
+
+class Fed(Callback):
+    """Notes the rows that this process was fed."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[int]] = []
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self.rows.append([row for sample in batch.values() for row in sample.index.tolist()])
+
+
+def digest(learner: torch.nn.Module) -> str:
+    parameters = (p.detach().numpy().tobytes() for _, p in sorted(learner.named_parameters()))
+    return hashlib.sha256(b"".join(parameters)).hexdigest()
+
+
+def main(folder: Path, originals: dict[str, str]) -> None:
+    torch.set_num_threads(1)
+    found = {}
+    for method in [*METHODS, *PLUGINS]:
+        for name in LEARNERS:
+            seed_everything(0, verbose=False)
+            learner, fed = make_learner(name), Fed()
+            trainer = make_trainer(max_epochs=1, devices=2, strategy="ddp", logger=False, callbacks=[fed])
+            trainer.unlearn(learner, make_data(), originals[name], **make_method(method))
+            found[f"{method} {name}"] = {"parameters": digest(learner), "rows": fed.rows}
+    (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))

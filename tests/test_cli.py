@@ -1,0 +1,241 @@
+"""The commands, in process, on tiny digits: what works, and what a mistake gets."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from unlearning_pl import __version__
+from unlearning_pl.cli import main
+
+TINY = (
+    "--data.source Digits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16 "
+    "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1 "
+)
+SIMCLR = f"--model SimCLR --model.backbone resnet9_slim {TINY}"
+SHORT = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1"
+
+
+def command(words: str) -> int:
+    return main(words.split())
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The four runs of the whole job."""
+    runs = tmp_path_factory.mktemp("runs")
+    assert command(f"fit {SIMCLR} --run {runs}/original") == 0
+    assert command(f"fit {SIMCLR} --run {runs}/retrained --data.train_on retain --data.forget.count 8") == 0
+    calibrate = f"--method AlignmentCalibration --method.beta 7 --forget.count 8 {SHORT}"
+    assert command(f"unlearn --original {runs}/original --run {runs}/ac {calibrate}") == 0
+    plugged = "--plugins+=CoUn --forget.count 8"
+    assert command(f"unlearn --original {runs}/original --run {runs}/coun {plugged} {SHORT}") == 0
+    return runs
+
+
+def error(capsys: pytest.CaptureFixture[str], code: int, expected: int = 2) -> str:
+    """The one line that a mistake gets."""
+    assert code == expected
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("unlearning-pl: error: ")
+    return lines[0]
+
+
+def test_a_run_explains_itself(made: Path) -> None:
+    for run in ("original", "retrained", "ac", "coun"):
+        assert {"config.yaml", "split.json", "run.json", "checkpoints"} <= {p.name for p in (made / run).iterdir()}
+        torch.load(made / run / "checkpoints/last.ckpt", weights_only=True)
+    record = json.loads((made / "ac/run.json").read_text())
+    assert record["seconds"] > 0
+    assert record["versions"]["unlearning-pl"] == __version__
+    config = yaml.safe_load((made / "ac/config.yaml").read_text())
+    assert config["method"]["class_path"] == "unlearning_pl.methods.AlignmentCalibration"
+    assert config["model"] == yaml.safe_load((made / "original/config.yaml").read_text())["model"]
+    assert len(json.loads((made / "ac/split.json").read_text())["forget"]) == 8
+
+
+def test_tensorboard_shows_loss_rate_terms_and_audit(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(f"audit --model {made}/ac --original {made}/original --retrained {made}/retrained --views 3") == 0
+    assert "ac" in capsys.readouterr().out
+    events = EventAccumulator(str(made / "ac"))
+    events.Reload()
+    tags = set(events.Tags()["scalars"])
+    assert {"train/loss", "train/forget_alignment", "lr", "audit/membership_auc", "audit/average_gap"} <= tags
+
+
+def test_audit_writes_a_report_on_every_model(made: Path, tmp_path: Path) -> None:
+    models = f"{made}/ac {made}/coun"
+    references = f"--original {made}/original --retrained {made}/retrained"
+    assert command(f"audit --model {models} {references} --views 3 --output {tmp_path}/report") == 0
+    report = json.loads((tmp_path / "report/report.json").read_text())
+    assert [audit["name"] for audit in report["audits"]] == ["original", "retrained", "ac", "coun"]
+    page = (tmp_path / "report/report.html").read_text()
+    assert "<html" in page
+    assert "coun" in page
+
+
+def test_the_whole_configuration_of_a_run_repeats_it(made: Path, tmp_path: Path) -> None:
+    assert command(f"unlearn --config {made}/ac/config.yaml --run {tmp_path}/again") == 0
+    ours, theirs = (
+        torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for run in (made / "ac", tmp_path / "again")
+    )
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_test_and_predict_take_everything_from_the_run(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(f"test --run {made}/ac") == 0
+    assert "test/loss" in capsys.readouterr().out
+    assert command(f"predict --run {made}/ac") == 0
+    found = np.load(made / "ac/predictions.npz")
+    assert found["features"].shape == (len(found["ids"]), 128)
+
+
+def test_a_run_resumes_in_its_own_folder(made: Path, tmp_path: Path) -> None:
+    start = f"unlearn --original {made}/original --run {tmp_path}/run --forget.count 8 {SHORT} --schedule constant"
+    assert command(start) == 0
+    assert command(f"{start} --trainer.max_epochs 2 --ckpt_path last") == 0
+    whole = start.replace("/run ", "/whole ")
+    assert command(f"{whole} --trainer.max_epochs 2") == 0
+    ours, theirs = (
+        torch.load(tmp_path / run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for run in ("run", "whole")
+    )
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_resumed_run_keeps_its_request(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = f"unlearn --original {made}/original --run {tmp_path}/run {SHORT}"
+    assert command(f"{start} --forget.count 8") == 0
+    capsys.readouterr()
+    assert "got another one" in error(capsys, command(f"{start} --forget.count 9 --ckpt_path last"))
+
+
+def test_no_run_is_overwritten_unasked(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (made / "ac/run.json").read_bytes()
+    again = f"unlearn --original {made}/original --run {made}/ac --forget.count 8 {SHORT}"
+    assert "which exists. Choose another --run or add --overwrite" in error(capsys, command(again))
+    assert (made / "ac/run.json").read_bytes() == before
+
+
+def test_a_folder_that_is_no_run_is_never_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_text("precious")
+    assert "something else" in error(capsys, command(f"fit {SIMCLR} --run {tmp_path}/photos --overwrite"))
+    assert (tmp_path / "photos/a.jpg").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--forget.ids [nobody]", "nobody"),
+        ("--forget.classes [cat]", "cat"),
+        ("--forget.fraction 1.5", "got 1.5"),
+        ("--forget.count 48", "48"),
+        ("--forget.count 0", "got 0"),
+        ("--forget.file missing.txt", "missing.txt"),
+        ("", "Expected a forget request, got none"),
+        ("--forget.count 8 --method AlignmentCalibration --method.alpha -1", "alpha >= 0, got -1"),
+        ("--forget.count 8 --method AlignmentCalibraton", "AlignmentCalibraton"),
+        ("--forget.count 8 --method GradientAscent --plugins+=CoUn", "CoUn"),
+        ("--forget.count 8 --model.temperature abc", "abc"),
+        ("--forget.count 8 --data.batch_size 0", "batch_size"),
+        ("--forget.count 8 --data.source.train_size 40", "fingerprint"),
+        ("--forget.count 8 --model.backbone resnet18", "another architecture"),
+    ],
+)
+def test_a_mistake_in_unlearn_gets_one_line(
+    words: str, message: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = command(f"unlearn --original {made}/original --run {tmp_path}/run {SHORT} {words}")
+    assert message in error(capsys, code)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("unlearn --original nowhere --forget.count 8", "nowhere"),
+        ("unlearn --forget.count 8", "original"),
+        (f"fit {SIMCLR} --data.train_on retain", "Expected a forget request"),
+        (f"fit {SIMCLR} --model.backbone resnet19", "resnet19"),
+        (f"fit {SIMCLR} --model.momentum 0.9", "momentum"),
+        (f"fit --config missing.yaml {SIMCLR}", "missing.yaml"),
+        (f"fit {SIMCLR} --ckpt_path missing.ckpt", "missing.ckpt"),
+        (f"fit {SIMCLR} --data.source Parquet --data.source.train no --data.source.test no", "no"),
+        ("audit --model nowhere", "nowhere"),
+        ("audit", "model"),
+        ("test --run nowhere", "nowhere"),
+        ("unleran --original x", "Did you mean unlearn?"),
+    ],
+)
+def test_a_mistake_gets_one_line(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in error(capsys, command(words))
+    assert not Path("runs").exists()
+
+
+def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.ckpt").write_text("not weights")
+    assert "which torch cannot load" in error(capsys, command(f"fit {SIMCLR} --ckpt_path {tmp_path}/a.ckpt"))
+
+
+def test_settings_that_the_checkpoint_contradicts_are_refused(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = made / "original/checkpoints/last.ckpt"
+    code = command(f"fit {SIMCLR} --model.temperature 0.9 --ckpt_path {checkpoint} --run other")
+    assert "Expected model.temperature = 0.5" in error(capsys, code)
+
+
+def test_models_of_another_request_are_not_compared(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unlearn = f"unlearn --original {made}/original --run {tmp_path}/other --forget.count 5 {SHORT}"
+    assert command(unlearn) == 0
+    capsys.readouterr()
+    assert "another one" in error(capsys, command(f"audit --model {tmp_path}/other --retrained {made}/retrained"))
+    assert "train_on = retain" in error(capsys, command(f"audit --model {made}/ac --retrained {made}/coun"))
+
+
+@pytest.mark.parametrize("words", ["", "--help"])
+def test_the_overview_names_every_command(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(words) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {name} " in shown for name in ("demo", "fit", "unlearn", "audit", "validate", "test", "predict"))
+
+
+@pytest.mark.parametrize("name", ["demo", "fit", "unlearn", "audit", "validate", "test", "predict"])
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command(f"{name} --help")
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: unlearning-pl {name}")
+    assert "unlearning-pl" in shown
+
+
+def test_the_help_of_unlearn_lists_the_methods(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command("unlearn --help")
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("AlignmentCalibration", "GradientPenalty", "NegGrad", "CoUn"))
+
+
+def test_print_config_prints_a_configuration_that_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command(f"fit {SIMCLR} --print_config")
+    (tmp_path / "all.yaml").write_text(capsys.readouterr().out)
+    assert command(f"fit --config {tmp_path}/all.yaml --run {tmp_path}/run") == 0
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--version") == 0
+    assert capsys.readouterr().out.strip() == __version__

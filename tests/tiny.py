@@ -1,0 +1,67 @@
+"""Tiny real data, learners and methods that the tests of several rooms share."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import SGD
+
+from unlearning_pl.data import Digits, ForgetRequest, UnlearningData
+from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, SimCLR
+from unlearning_pl.methods import (
+    AlignmentCalibration,
+    CoUn,
+    FineTune,
+    GradientAscent,
+    GradientPenalty,
+    NegGrad,
+    PlugIn,
+    Unlearner,
+)
+from unlearning_pl.sample import Sample
+from unlearning_pl.trainer import UnlearningTrainer
+
+LEARNERS: dict[str, partial[Learner]] = {
+    "SimCLR": partial(SimCLR, "resnet9_slim", temperature=0.2),
+    "MoCo": partial(MoCo, "resnet9_slim", queue_size=32),
+    "BYOL": partial(BYOL, "resnet9_slim", hidden_dim=32, projection_dim=16),
+    "Classifier": partial(Classifier, "resnet9_slim"),
+}
+METHODS: dict[str, partial[Unlearner]] = {
+    "FineTune": partial(FineTune),
+    "GradientAscent": partial(GradientAscent),
+    "NegGrad": partial(NegGrad),
+    "GradientPenalty": partial(GradientPenalty),
+    "AlignmentCalibration": partial(AlignmentCalibration),
+}
+PLUGINS: dict[str, partial[PlugIn]] = {"CoUn": partial(CoUn)}
+
+
+def make_learner(name: str, **options: Any) -> Learner:
+    learner = LEARNERS[name](**options)
+    learner.optimize_with(partial(SGD, lr=0.01, momentum=0.9, weight_decay=5e-4))
+    return learner
+
+
+def make_method(name: str) -> dict[str, Any]:
+    """Arguments of ``unlearn`` for a method, or for a plug-in on top of fine-tuning."""
+    if name in PLUGINS:
+        return {"method": FineTune(), "plugins": [PLUGINS[name]()]}
+    return {"method": METHODS[name]()}
+
+
+def make_data(**options: Any) -> UnlearningData:
+    options = {"forget": ForgetRequest(count=8), "batch_size": 16, "validation": 0.1, **options}
+    return UnlearningData(Digits(train_size=48, image_size=8), **options)
+
+
+def make_trainer(run: Path | None = None, **options: Any) -> UnlearningTrainer:
+    options = {"accelerator": "cpu", "devices": 1, "max_epochs": 2, "num_sanity_val_steps": 0, **options}
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False}
+    return UnlearningTrainer(run=None if run is None else str(run), **quiet, **options)
+
+
+def make_rows(n: int, start: int = 0, size: int = 8) -> Sample:
+    views = (torch.randn(n, 3, size, size), torch.randn(n, 3, size, size))
+    return Sample(views, torch.randint(10, (n,)), torch.arange(start, start + n))

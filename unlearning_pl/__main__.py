@@ -1,0 +1,7 @@
+"""``python -m unlearning_pl``."""
+
+import sys
+
+from unlearning_pl.cli import main
+
+sys.exit(main())

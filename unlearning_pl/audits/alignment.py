@@ -1,0 +1,45 @@
+"""How close the model still holds two views of an image that it was to forget."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlearning_pl.audits.base import BySplit, filled
+from unlearning_pl.functional.alignment import alignment_matrix
+
+SHOWN = 200
+"""Most images of an alignment matrix that is kept for the report."""
+
+
+def forget_alignment(splits: BySplit) -> dict[str, float]:
+    """Mean similarity of the two views of a forget image, ``mean_i cos(g(v0_i), g(v1_i))``, over all of them.
+
+    Returns:
+        ``forget_alignment`` in [-1, 1]; nothing without forget images.
+
+    Example:
+        >>> forget_alignment({})
+        {}
+    """
+    splits = filled(splits)
+    if "forget" not in splits:
+        return {}
+    pairs = F.cosine_similarity(splits["forget"].anchor, splits["forget"].positive)
+    return {"forget_alignment": pairs.mean().item()}
+
+
+def shown_alignment(splits: BySplit, shown: int = SHOWN) -> Tensor:
+    """Alignment matrix of the first forget images, in the order of their embeddings, for heat maps.
+
+    Returns:
+        ``(M, M)``, M = min(N, shown); ``(0, 0)`` without forget images.
+
+    Example:
+        >>> shown_alignment({}).shape
+        torch.Size([0, 0])
+    """
+    splits = filled(splits)
+    if "forget" not in splits:
+        return torch.zeros(0, 0)
+    forget = splits["forget"]
+    return alignment_matrix(forget.anchor[:shown], forget.positive[:shown])

@@ -1,0 +1,101 @@
+"""From embeddings to an audit, and from audits to a comparison. Pure: no model, no Lightning."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from unlearning_pl.audits.alignment import forget_alignment, shown_alignment
+from unlearning_pl.audits.base import Audit, BySplit, require_finite
+from unlearning_pl.audits.membership import membership, membership_scores
+from unlearning_pl.audits.probes import accuracies, neighbour_accuracies
+from unlearning_pl.errors import InputError, require
+
+GAP = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy")
+"""Metrics of the average gap: MUC's set (arXiv 2406.03603) without CMIA, all in percent."""
+
+
+def judge(name: str, embeddings: BySplit, seconds: float | None = None) -> Audit:
+    """Measure one model: accuracies, membership inference and alignment.
+
+    Args:
+        name: "original", "retrained" or the run's name.
+        embeddings: What the model says of retain, forget and test; a split may be missing or empty, and then
+            the quantities that need it are absent.
+        seconds: Wall-clock time of the training or unlearning that made the model, where known.
+
+    Raises:
+        InputError: The model's embeddings are not finite.
+
+    Example:
+        >>> judge("original", {}, seconds=2.0).metrics
+        {'seconds': 2.0}
+    """
+    require_finite(name, embeddings)
+    scores = membership_scores(embeddings)
+    metrics = {
+        **accuracies(embeddings),
+        **neighbour_accuracies(embeddings),
+        **membership(scores),
+        **forget_alignment(embeddings),
+    }
+    if seconds is not None:
+        metrics["seconds"] = seconds
+    return Audit(name, metrics, scores, shown_alignment(embeddings))
+
+
+def compare(audits: Sequence[Audit], original: str | None = None, retrained: str | None = None) -> list[Audit]:
+    """Add what only a comparison tells: forgetting score, average gap and speed-up.
+
+    ``forgetting_score`` = forget alignment of the original minus the model's (needs the original).
+    ``average_gap`` = mean of ``|model - retrained|`` over :data:`GAP`, in points (needs the retrained model
+    and all four metrics in both). ``speed_up`` = seconds of retraining / seconds of the model (not for the
+    original, which unlearned nothing).
+
+    Args:
+        audits: One audit a model.
+        original: Name of the original's audit, where there is one.
+        retrained: Name of the retrained model's audit, where there is one.
+
+    Returns:
+        New audits in the same order; each metric where it is defined.
+
+    Raises:
+        InputError: Two audits of one name, or a reference that is not among them.
+
+    Example:
+        >>> audits = [judge("retrained", {}, seconds=30.0), judge("ac", {}, seconds=2.0)]
+        >>> [audit.metrics["speed_up"] for audit in compare(audits, retrained="retrained")]
+        [1.0, 15.0]
+    """
+    names = [audit.name for audit in audits]
+    require(
+        len(set(names)) == len(names),
+        f"Expected one audit a name, got {', '.join(names)}. Give each run its own name.",
+    )
+    before, reference = _named(audits, original), _named(audits, retrained)
+    return [replace(audit, metrics=audit.metrics | _relative(audit, before, reference)) for audit in audits]
+
+
+def _named(audits: Sequence[Audit], name: str | None) -> Audit | None:
+    if name is None:
+        return None
+    for audit in audits:
+        if audit.name == name:
+            return audit
+    raise InputError(
+        f"Expected the reference among {', '.join(a.name for a in audits) or 'no audits'}, got {name}. "
+        "Audit that model too, or leave the reference out."
+    )
+
+
+def _relative(audit: Audit, original: Audit | None, retrained: Audit | None) -> dict[str, float]:
+    metrics, relative = audit.metrics, {}
+    if original is not None and "forget_alignment" in metrics and "forget_alignment" in original.metrics:
+        relative["forgetting_score"] = original.metrics["forget_alignment"] - metrics["forget_alignment"]
+    if retrained is None:
+        return relative
+    if all(key in metrics and key in retrained.metrics for key in GAP):
+        relative["average_gap"] = sum(abs(metrics[key] - retrained.metrics[key]) for key in GAP) / len(GAP)
+    known = metrics.get("seconds", 0) > 0 and "seconds" in retrained.metrics
+    if known and audit is not original:
+        relative["speed_up"] = retrained.metrics["seconds"] / metrics["seconds"]
+    return relative

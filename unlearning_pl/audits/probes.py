@@ -1,0 +1,116 @@
+"""Accuracies of retain, forget and test images, by class scores, a linear probe or nearest neighbours.
+
+References:
+    [1] Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination, arXiv 1805.01978
+    [2] Caron et al., Emerging Properties in Self-Supervised Vision Transformers, arXiv 2104.14294
+"""
+
+import torch
+import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from unlearning_pl.audits.base import BySplit, filled
+from unlearning_pl.sample import Split
+
+JUDGED: tuple[Split, ...] = ("retain", "forget", "test")
+"""The splits whose accuracy is reported."""
+_ROWS = 4096  # rows of the similarity matrix at a time: 4096 x 45 000 floats are 0.7 GB
+
+
+def accuracies(splits: BySplit) -> dict[str, float]:
+    """How often the model names the class of an image, in percent (the papers' RA, UA and TA).
+
+    A learner with classes is judged by its own class scores; any other by a linear probe, see
+    :func:`linear_probe`. ``forget_accuracy`` is MUC's UA; CoUn and SalUn call 100 minus it UA.
+
+    Returns:
+        ``retain_accuracy``, ``forget_accuracy``, ``test_accuracy``, each where its images exist.
+
+    Example:
+        >>> accuracies({})
+        {}
+    """
+    splits = filled(splits)
+    if any(embeddings.logits is None for embeddings in splits.values()):
+        predictions = linear_probe(splits)
+    else:
+        predictions = {k: v.logits.argmax(dim=1) for k, v in splits.items() if v.logits is not None}
+    return {f"{k}_accuracy": _percent(predictions[k], splits[k].target) for k in JUDGED if k in predictions}
+
+
+def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
+    """Predict classes by a linear model on frozen features, trained on the retain images alone.
+
+    Features are scaled to mean 0 and deviation 1 over retain, then a multinomial logistic regression with an
+    L2 penalty (scikit-learn, C = 1, L-BFGS) is fitted; it is deterministic. Where retain holds a single
+    class, the prediction is that class.
+
+    Returns:
+        Predicted classes ``(N,)`` of every split; empty without retain images.
+
+    Example:
+        >>> linear_probe({})
+        {}
+    """
+    splits = filled(splits)
+    if "retain" not in splits:
+        return {}
+    retain = splits["retain"]
+    only = retain.target[:1]
+    if bool((retain.target == only).all()):
+        return {split: only.expand(len(embeddings.target)) for split, embeddings in splits.items()}
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    probe.fit(retain.features.double().numpy(), retain.target.numpy())
+    return {k: torch.from_numpy(probe.predict(v.features.double().numpy())) for k, v in splits.items()}
+
+
+def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, float]:
+    """How often the most similar retain images have the class of an image, in percent.
+
+    The k nearest retain images by cosine similarity of the features vote with weight ``exp(cos / 0.1)`` [1];
+    k = 20, found best in [2], or all where there are fewer. A retain image never votes for itself.
+
+    Args:
+        splits: What the model says of each split.
+        neighbours: k.
+
+    Returns:
+        ``retain_knn``, ``forget_knn``, ``test_knn``, each where it is defined: ``retain_knn`` needs two
+        retain images.
+
+    Example:
+        >>> neighbour_accuracies({})
+        {}
+    """
+    splits = filled(splits)
+    if "retain" not in splits:
+        return {}
+    bank = splits["retain"]
+    metrics = {}
+    for split in (split for split in JUDGED if split in splits):
+        others = len(bank.target) - (split == "retain")
+        if others:
+            query = splits[split]
+            predicted = _vote(query.features, bank.features, bank.target, min(neighbours, others), split == "retain")
+            metrics[f"{split}_knn"] = _percent(predicted, query.target)
+    return metrics
+
+
+def _vote(query: Tensor, bank: Tensor, classes: Tensor, neighbours: int, leave_out: bool) -> Tensor:
+    bank = F.normalize(bank, dim=1)
+    votes = []
+    for start in range(0, len(query), _ROWS):
+        similarity = F.normalize(query[start : start + _ROWS], dim=1) @ bank.T
+        if leave_out:
+            similarity.diagonal(offset=start).fill_(-torch.inf)
+        nearest, rows = similarity.topk(neighbours, dim=1)
+        tally = torch.zeros(len(nearest), int(classes.max()) + 1)
+        votes.append(tally.scatter_add_(1, classes[rows], (nearest / 0.1).exp()).argmax(dim=1))
+    return torch.cat(votes)
+
+
+def _percent(predicted: Tensor, target: Tensor) -> float:
+    return 100 * (predicted == target).double().mean().item()

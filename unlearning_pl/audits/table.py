@@ -1,0 +1,55 @@
+"""The comparison of models as a table in the terminal."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from unlearning_pl.audits.base import Audit
+
+_COLUMNS = (
+    ("RA %", "retain_accuracy", 1),
+    ("TA %", "test_accuracy", 1),
+    ("FA %", "forget_accuracy", 1),
+    ("EMIA %", "encoder_mi", 1),
+    ("AUC", "membership_auc", 3),
+    ("Gap", "average_gap", 2),
+    ("Seconds", "seconds", 1),
+    ("Speed-up", "speed_up", 1),
+)
+_CAPTION = (
+    "RA, TA, FA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
+    "takes for unseen. AUC: how well an attacker tells forget from test images; 0.5 = cannot tell. Gap: mean "
+    "distance to the retrained model over RA, TA, FA and EMIA, in points. Good is what is near the retrained "
+    "model, not what is extreme. -: not defined."
+)
+
+
+def table(audits: Sequence[Audit]) -> Table:
+    """One row a model, readable in a terminal of 100 columns; the caption spells the letters out.
+
+    Args:
+        audits: As :func:`unlearning_pl.audits.judge.compare` returns them.
+
+    Example:
+        >>> from rich.console import Console
+        >>> with (console := Console(width=100)).capture() as capture:
+        ...     console.print(table([Audit("original", {"membership_auc": 0.69}, {}, None)]))
+        >>> "0.690" in capture.get()
+        True
+    """
+    shown = Table(title="Audit", caption=_CAPTION, caption_justify="left", caption_style="dim")
+    shown.add_column("Model", overflow="fold", min_width=12)
+    for title, _, _ in _COLUMNS:
+        shown.add_column(title, justify="right", no_wrap=True)
+    for audit in audits:
+        values = [(audit.metrics.get(key), key, digits) for _, key, digits in _COLUMNS]
+        # Text, because a name in brackets is not markup
+        shown.add_row(Text(audit.name), *(_cell(value, key, digits) for value, key, digits in values))
+    return shown
+
+
+def _cell(value: float | None, key: str, digits: int) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" + ("x" if key == "speed_up" else "")

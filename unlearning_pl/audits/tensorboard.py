@@ -1,0 +1,43 @@
+"""An audit beside the training curves in TensorBoard."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+
+from unlearning_pl.audits.base import Audit
+from unlearning_pl.audits.figures import highest_share, histogram, score_range
+from unlearning_pl.audits.membership import threshold
+
+
+def log_to_tensorboard(folder: str | Path, audit: Audit, step: int = 0) -> None:
+    """Write the metrics as scalars ``audit/<metric>`` and the score histograms as image ``audit/scores``.
+
+    Args:
+        folder: The run's folder, where its training curves are; a new event file is added.
+        audit: What was measured on the run's model.
+        step: Position on TensorBoard's axis.
+
+    Example:
+        >>> import tempfile, torch
+        >>> folder = tempfile.mkdtemp()
+        >>> log_to_tensorboard(folder, Audit("ac", {"membership_auc": 0.5}, {}, torch.zeros(0, 0)))
+        >>> len(list(Path(folder).glob("events.*")))
+        1
+    """
+    with SummaryWriter(str(folder)) as writer:
+        for key, value in audit.metrics.items():
+            writer.add_scalar(f"audit/{key}", value, step)
+        if audit.scores:
+            writer.add_image("audit/scores", _picture(audit), step, dataformats="HWC")
+
+
+def _picture(audit: Audit) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
+    limits = score_range([audit.scores])
+    figure = histogram(audit.scores, limits, highest_share([audit.scores], limits), threshold(audit.scores))
+    stream = BytesIO()
+    figure.savefig(stream, format="png", dpi=160)
+    with Image.open(stream) as picture:
+        return np.asarray(picture.convert("RGB"))

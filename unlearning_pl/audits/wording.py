@@ -1,0 +1,89 @@
+"""The result of an audit in plain words."""
+
+from unlearning_pl.audits.base import ORIGINAL, Audit
+
+
+def chance(forget: int, test: int) -> float:
+    """How far a membership AUC strays from 0.5 by chance alone, in 95 of 100 cases.
+
+    Two standard deviations of the Mann-Whitney statistic when both sets come from one distribution:
+    ``2 sqrt((n + m + 1) / (12 n m))``, at most 0.5.
+
+    Example:
+        >>> round(chance(60, 90), 3), chance(1, 2)
+        (0.097, 0.5)
+    """
+    return float(min(0.5, 2 * ((forget + test + 1) / (12 * forget * test)) ** 0.5))
+
+
+def privacy(audit: Audit, retrained: Audit | None = None) -> str:
+    """What an attacker learns from the model's embeddings, in one sentence.
+
+    Example:
+        >>> print(privacy(Audit("ac", {"membership_auc": 0.52}, {}, None)))  # doctest: +ELLIPSIS
+        An attacker who sees only embeddings separates ... images with AUC 0.52 (0.50 = cannot tell).
+    """
+    auc = audit.metrics.get("membership_auc")
+    if auc is None:
+        return (
+            "How well an attacker separates forgotten from unseen images is not defined: "
+            "there are no images of one of the two kinds."
+        )
+    reference = None if retrained is None else retrained.metrics.get("membership_auc")
+    known = "" if reference is None or audit is retrained else f"; retrained reference {reference:.2f}"
+    return (
+        f"An attacker who sees only embeddings separates forgotten from unseen images with AUC {auc:.2f} "
+        f"(0.50 = cannot tell{known})."
+    )
+
+
+def verdict(audit: Audit, retrained: Audit | None) -> str:
+    """Whether the model remembers or over-forgets, against the retrained one or else against chance.
+
+    Empty where the AUC is not defined. Two models count as alike when their AUCs differ by no more than
+    :func:`chance`, a rule of thumb: both judge the same images, so that their AUCs stray together.
+
+    Example:
+        >>> scores = {"forget": [0.0] * 100, "test": [0.0] * 100}
+        >>> model, reference = (Audit("", {"membership_auc": auc}, scores, None) for auc in (0.7, 0.5))
+        >>> verdict(model, reference)[:20]
+        'It still remembers: '
+    """
+    auc = audit.metrics.get("membership_auc")
+    reference = None if retrained is None else retrained.metrics.get("membership_auc")
+    if auc is None:
+        return ""
+    margin = chance(len(audit.scores["forget"]), len(audit.scores["test"]))
+    if reference is None or audit is retrained:
+        return f"By chance alone it lies within 0.50 ± {margin:.2f} for this many images."
+    familiar = "forgotten images look {} familiar than to the retrained model, by more than chance ({:.2f})"
+    if auc - reference > margin:
+        still = "" if audit.name == ORIGINAL else "still "
+        return f"It {still}remembers: {familiar.format('more', margin)}."
+    if reference - auc > margin:
+        return f"It over-forgets: {familiar.format('less', margin)}, which gives them away as well."
+    return f"The difference to the retrained model is within chance ({margin:.2f} for this many images)."
+
+
+def utility(audit: Audit, retrained: Audit | None = None) -> str:
+    """What the model is still good for and what it cost; empty where nothing is known.
+
+    Example:
+        >>> utility(Audit("ac", {"test_accuracy": 91.2, "seconds": 2.0, "speed_up": 15.0}, {}, None))
+        'Test accuracy 91.2 %. It took 2.0 s, 15.0 times faster than retraining.'
+    """
+    sentences = []
+    accuracy, seconds = (audit.metrics.get(key) for key in ("test_accuracy", "seconds"))
+    if accuracy is not None:
+        reference = None if retrained is None else retrained.metrics.get("test_accuracy")
+        against = "" if reference is None else f" ({accuracy - reference:+.1f} points against the retrained model)"
+        sentences.append(f"Test accuracy {accuracy:.1f} %{'' if audit is retrained else against}.")
+    if seconds is not None:
+        speed = audit.metrics.get("speed_up")
+        times = "" if speed is None else f", {_times(speed)} than retraining"
+        sentences.append(f"It took {seconds:.1f} s{'' if audit is retrained else times}.")
+    return " ".join(sentences)
+
+
+def _times(speed: float) -> str:
+    return f"{speed:.1f} times faster" if speed >= 1 else f"{1 / speed:.1f} times slower"

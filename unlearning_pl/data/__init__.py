@@ -1,0 +1,36 @@
+"""Image sources, forget requests, splits and views."""
+
+from unlearning_pl.data.datamodule import UnlearningData
+from unlearning_pl.data.parquet import Parquet
+from unlearning_pl.data.requests import ForgetRequest
+from unlearning_pl.data.sources import CIFAR10, CIFAR100, Digits, ImageSet, Source
+from unlearning_pl.data.splits import (
+    Splits,
+    fingerprint,
+    make_splits,
+    read_manifest,
+    with_request,
+    write_manifest,
+)
+from unlearning_pl.data.views import ContrastiveViews, JitterViews, SupervisedViews, Views
+
+__all__ = [
+    "CIFAR10",
+    "CIFAR100",
+    "ContrastiveViews",
+    "Digits",
+    "ForgetRequest",
+    "ImageSet",
+    "JitterViews",
+    "Parquet",
+    "Source",
+    "Splits",
+    "SupervisedViews",
+    "UnlearningData",
+    "Views",
+    "fingerprint",
+    "make_splits",
+    "read_manifest",
+    "with_request",
+    "write_manifest",
+]

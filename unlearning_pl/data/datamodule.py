@@ -1,0 +1,249 @@
+"""The data of a run: one pool of images, its splits, and the streams that training is fed.
+
+Letters: B rows of a batch, N images of the pool, C channels, H height, W width.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import CombinedLoader
+from torch import Tensor
+from torch.utils.data import DataLoader
+from typing_extensions import override
+
+from unlearning_pl.data.requests import ForgetRequest
+from unlearning_pl.data.sources import Digits, ImageSet, Source
+from unlearning_pl.data.splits import Splits, make_splits, read_manifest, with_request
+from unlearning_pl.data.streams import Positions, StreamSampler, run_seed, shares
+from unlearning_pl.data.views import JitterViews, Views
+from unlearning_pl.errors import require
+from unlearning_pl.sample import Batch, Sample, Split
+
+Streams = Callable[[int], tuple[Split, ...]]  # epoch -> names
+
+
+class UnlearningData(LightningDataModule):
+    """Images split into retain, forget, validation and test, and fed as streams.
+
+    All images live in one uint8 tensor, the pool (training images, then test images), on the device where they take
+    at most a quarter of its memory. A batch travels as positions in the pool; its views are made on the device.
+
+    Args:
+        source: Where the images come from; scikit-learn's digits when not given.
+        views: Random augmentation ``(B, 3, H, W) -> (B, 3, H, W)`` of images in [0, 1]; a small jitter when not given.
+        forget: What is to be forgotten; nothing when not given.
+        validation: Share of the training images that is held out, in [0, 1).
+        train_on: What ``fit`` trains on: ``all`` makes the original, ``retain`` the retrained reference.
+        batch_size: Rows of a step over all processes and streams.
+    """
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        views: Views | None = None,
+        forget: ForgetRequest = ForgetRequest(),  # noqa: B008  it is frozen
+        validation: float = 0.0,
+        train_on: Literal["all", "retain"] = "all",
+        batch_size: int = 256,
+    ) -> None:
+        super().__init__()
+        self.source, self.views = source or Digits(), views or JitterViews()
+        self.forget, self.validation, self.train_on, self.batch_size = (
+            forget,
+            validation,
+            train_on,
+            batch_size,
+        )
+        self.num_views: int | None = None  # the learner's own number
+        self._predicted: tuple[Split, ...] | None = None
+        self._predicted_views = 0
+        self._method_streams: Streams | None = None
+        self._loaded: tuple[ImageSet, ImageSet] | None = None
+        self._splits: Splits | None = None
+        self._pool: Tensor | None = None
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        """Read the training and test images, once."""
+        if self._loaded is None:
+            self._loaded = self.source.load()
+            self._images = torch.cat([part.images for part in self._loaded])
+            self._targets = torch.cat([part.targets for part in self._loaded])
+        return self._loaded
+
+    @property
+    def splits(self) -> Splits:
+        """Positions of every split, drawn once from the request."""
+        if self._splits is None:
+            self._splits = make_splits(*self.load(), self.forget, self.validation)
+        return self._splits
+
+    def adopt(self, manifest: str | Path, forget: ForgetRequest | None = None) -> None:
+        """Use the split of an earlier run, with another request where one is given.
+
+        Raises:
+            InputError: If the manifest belongs to other data, or the request cannot be met.
+        """
+        train, test = self.load()
+        splits = read_manifest(manifest, train, test)
+        self._splits = splits if forget is None else with_request(splits, train, forget)
+
+    def request(self, forget: ForgetRequest) -> None:
+        """Forget something else than was said at first."""
+        self._splits = make_splits(*self.load(), forget, self.validation)
+
+    def positions(self, split: Split) -> Tensor:
+        """Positions of a split in the pool, ``(N,)`` int64; ``train`` is retain and forget together."""
+        positions: Tensor = getattr(self.splits, split)
+        return positions
+
+    @property
+    def ids(self) -> list[str]:
+        """Id of every image of the pool."""
+        return [name for part in self.load() for name in part.ids]
+
+    @property
+    def class_names(self) -> list[str]:
+        """Name of every class."""
+        return self.load()[0].class_names
+
+    def feed(self, streams: Streams | None) -> None:
+        """Let a method choose the streams of an epoch; None gives the choice back to ``train_on``."""
+        self._method_streams = streams
+
+    def streams(self, epoch: int) -> tuple[Split, ...]:
+        """Streams that training is fed in an epoch."""
+        if self._method_streams is not None:
+            return self._method_streams(epoch)
+        return ("train",) if self.train_on == "all" else ("retain",)
+
+    def rows(self, streams: tuple[Split, ...], processes: int) -> dict[Split, int]:
+        """Rows of each stream in a step, over all processes.
+
+        Raises:
+            InputError: If a stream is empty or the batch does not divide.
+        """
+        sizes = {name: len(self.positions(name)) for name in streams}
+        for name, size in sizes.items():
+            require(size > 0, f"Expected samples in the stream {name}, got none. Say what to forget.")
+        return shares(sizes, self.batch_size, processes)
+
+    @override
+    def prepare_data(self) -> None:
+        self.load()  # a download happens on one process of a machine only
+
+    @override
+    def setup(self, stage: str) -> None:
+        nothing = len(self.positions("forget")) == 0
+        require(
+            stage != "fit" or self.train_on == "all" or not nothing,
+            "Expected a forget request with data.train_on = retain, got none. "
+            "Say what to leave out, for instance --data.forget.fraction 0.1.",
+        )
+
+    @override
+    def train_dataloader(self) -> CombinedLoader:
+        trainer = self.trainer
+        assert trainer is not None
+        rows = self.rows(self.streams(trainer.current_epoch), trainer.world_size)
+        steps = max(1, sum(len(self.positions(name)) for name in rows) // sum(rows.values()))
+        loaders = {}
+        for name in rows:
+            dataset = Positions(self.positions(name))
+            sampler = StreamSampler(dataset, name, steps, rows[name], trainer.global_rank, trainer.world_size)
+            loaders[name] = _loader(dataset, rows[name] // trainer.world_size, sampler)
+        return CombinedLoader(loaders, "min_size")
+
+    @override
+    def val_dataloader(self) -> list[DataLoader[Tensor]]:
+        held_out = self.positions("validation")
+        validate = self.trainer is not None and self.trainer.state.fn == "validate"
+        require(
+            len(held_out) > 0 or not validate,
+            "Expected held-out images to validate on, got none. Train with --data.validation 0.1, or use test.",
+        )
+        return [self._in_order(held_out)] if len(held_out) else []
+
+    @override
+    def test_dataloader(self) -> DataLoader[Tensor]:
+        return self._in_order(self.positions("test"))
+
+    @override
+    def predict_dataloader(self) -> DataLoader[Tensor] | list[DataLoader[Tensor]]:
+        if self._predicted is None:
+            return self._in_order(torch.arange(len(self.ids)))
+        return [self._in_order(self.positions(split)) for split in self._predicted]
+
+    def look_at(self, splits: tuple[Split, ...] | None, views: int) -> None:
+        """Choose what ``predict`` sees: a loader for each split, with augmented views beside the clean image.
+
+        None and 0 give back the default: every image of the pool, clean.
+        """
+        self._predicted, self._predicted_views = splits, views
+
+    def _in_order(self, positions: Tensor) -> DataLoader[Tensor]:
+        return _loader(Positions(positions), min(self.batch_size, len(positions)))
+
+    @override
+    def on_before_batch_transfer(
+        self, batch: Tensor | dict[Split, Tensor], dataloader_idx: int
+    ) -> Tensor | dict[Split, Tensor]:
+        # Everything random in a step (views, partners, dropout) follows from its place in the run.
+        trainer = self.trainer
+        assert trainer is not None
+        if isinstance(batch, dict):
+            torch.manual_seed(run_seed("fit", trainer.fit_loop.total_batch_idx, trainer.global_rank))
+        elif not trainer.training:
+            torch.manual_seed(run_seed("evaluate", int(batch[0])))
+        return batch
+
+    @override
+    @torch.no_grad()
+    def on_after_batch_transfer(self, batch: Tensor | dict[Split, Tensor], dataloader_idx: int) -> Batch | Sample:
+        if isinstance(batch, dict):
+            return {name: self._sample(index) for name, index in batch.items()}
+        return self._sample(batch)
+
+    def _sample(self, index: Tensor) -> Sample:
+        trainer = self.trainer
+        assert trainer is not None
+        images, target = self._look_up(index)
+        own: int = getattr(trainer.lightning_module, "num_views", 2)
+        wanted = own if self.num_views is None else self.num_views
+        if trainer.predicting:
+            views = (images, *self._augmented(images, self._predicted_views))
+        elif trainer.training or wanted > 1:
+            views = self._augmented(images, wanted)
+        else:
+            views = (images,)
+        return Sample(tuple((view - self._mean) / self._std for view in views), target, index)
+
+    def _augmented(self, images: Tensor, count: int) -> tuple[Tensor, ...]:
+        views: Tensor = self.views(images.repeat(count, 1, 1, 1)) if count else images[:0]
+        return views.chunk(count) if count else ()
+
+    def _look_up(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images in [0, 1], ``(B, C, H, W)``, and targets, ``(B,)``, of positions in the pool."""
+        if self._pool is None or self._mean.device != index.device:
+            self._move(index.device)
+            assert self._pool is not None
+        images = self._pool[index.to(self._pool.device)].to(index.device, non_blocking=True)
+        return images.float() / 255, self._targets[index]
+
+    def _move(self, device: torch.device) -> None:
+        fits = device.type != "cuda" or self._images.nbytes <= torch.cuda.mem_get_info(device)[0] // 4
+        self._pool = self._images.to(device) if fits else self._images
+        self._targets = self._targets.to(device)
+        self._mean, self._std = (
+            torch.tensor(values, device=device).view(-1, 1, 1) for values in (self.source.mean, self.source.std)
+        )
+
+
+def _loader(dataset: Positions, rows: int, sampler: StreamSampler | None = None) -> DataLoader[Tensor]:
+    return DataLoader(dataset, batch_size=rows, sampler=sampler, collate_fn=_as_it_is)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

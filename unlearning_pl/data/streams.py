@@ -1,0 +1,122 @@
+"""Which rows a step is fed: streams of fixed size, the same for one process and for many.
+
+Letters: B rows of a batch over all processes.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from zlib import crc32
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+from typing_extensions import override
+
+from unlearning_pl.errors import require
+from unlearning_pl.sample import Split
+
+
+def run_seed(*where: int | str) -> int:
+    """A seed that depends on the run's seed and on a place in it, and on nothing that happened before.
+
+    A resumed run so draws what the unbroken one would have drawn. The run's seed is the one that
+    ``lightning.seed_everything`` got, 0 without it.
+
+    Example:
+        >>> run_seed("fit", 3) == run_seed("fit", 3) != run_seed("fit", 4)
+        True
+    """
+    return crc32(repr((os.environ.get("PL_GLOBAL_SEED", "0"), *where)).encode())
+
+
+def shares(sizes: Mapping[Split, int], batch_size: int, processes: int = 1) -> dict[Split, int]:
+    """Divide the rows of a batch among streams, in proportion to their sizes.
+
+    Every stream gets at least one row per process and the same number on each; a single stream smaller than the batch
+    fills a batch of its own size, but no less than two rows per process, which BatchNorm and contrast need.
+
+    Args:
+        sizes: Number of samples of each stream, at least 1.
+        batch_size: Rows of a step over all processes, a multiple of their number.
+        processes: Number of processes.
+
+    Returns:
+        Rows of each stream over all processes.
+
+    Raises:
+        InputError: If the batch does not divide over the processes or is too small for the streams.
+
+    Example:
+        >>> shares({"retain": 340, "forget": 60}, batch_size=100)
+        {'retain': 85, 'forget': 15}
+        >>> shares({"retain": 399, "forget": 1}, batch_size=100)
+        {'retain': 99, 'forget': 1}
+    """
+    require(
+        batch_size % processes == 0 and batch_size >= 2 * processes * len(sizes),
+        f"Expected data.batch_size, the rows of a step over all processes, to be a multiple of {processes} and at "
+        f"least {2 * processes * len(sizes)}, got {batch_size}. Choose such a number.",
+    )
+    total = sum(sizes.values())
+    per_process = max(min(batch_size, total) // processes, 2 * len(sizes))
+    first, *others = sizes
+    rows = {name: max(1, round(per_process * sizes[name] / total)) for name in others}
+    rows = {first: max(1, per_process - sum(rows.values())), **rows}
+    return {name: processes * count for name, count in rows.items()}
+
+
+class Positions(Dataset[Tensor]):
+    """Positions in the pool as a data set: a batch is an index tensor, and images are looked up on the device.
+
+    Args:
+        positions: ``(N,)`` int64.
+    """
+
+    def __init__(self, positions: Tensor) -> None:
+        self.positions = positions
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, row: int) -> Tensor:
+        return self.positions[row]
+
+    def __getitems__(self, rows: list[int]) -> Tensor:
+        """All rows of a batch at once."""
+        return self.positions[rows]
+
+
+class StreamSampler(DistributedSampler[int]):
+    """Whole permutations of a stream one after the other, as long as its steps need.
+
+    What is drawn is a function of the run's seed, the stream and the epoch. The rows of one step are dealt out to
+    the processes, so that their union is what one process would have been fed. It is a ``DistributedSampler``, hence
+    Lightning calls ``set_epoch`` and leaves it in place under DDP.
+
+    Args:
+        dataset: The stream.
+        name: Its name, which keeps the draws of two streams apart.
+        steps: Steps of an epoch.
+        rows: Rows of a step over all processes, a multiple of ``processes``.
+        rank: This process.
+        processes: Their number.
+    """
+
+    def __init__(
+        self, dataset: Positions, name: Split, steps: int, rows: int, rank: int = 0, processes: int = 1
+    ) -> None:
+        super().__init__(dataset, num_replicas=processes, rank=rank)
+        self.name, self.steps, self.rows = name, steps, rows
+
+    @override
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(run_seed("stream", self.name, self.epoch))
+        size, needed = len(self.dataset), self.steps * self.rows  # type: ignore[arg-type]
+        rounds = [torch.randperm(size, generator=generator) for _ in range(math.ceil(needed / size))]
+        drawn = torch.cat(rounds)[:needed].view(self.steps, -1, self.num_replicas)[..., self.rank]
+        return iter(drawn.flatten().tolist())
+
+    @override
+    def __len__(self) -> int:
+        return self.steps * self.rows // self.num_replicas

@@ -1,0 +1,39 @@
+"""Files that are written whole or not at all."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write ``text`` to a temporary file beside ``path`` and rename it, so that no reader meets half a file.
+
+    Example:
+        >>> folder = tempfile.mkdtemp()
+        >>> write_text(Path(folder) / "new" / "a.txt", "whole").read_text()
+        'whole'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)  # mkstemp makes it private; a run folder is shared
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    r"""Write ``value`` as indented JSON, whole or not at all.
+
+    Example:
+        >>> write_json(Path(tempfile.mkdtemp()) / "a.json", {"k": 1}).read_text()
+        '{\n  "k": 1\n}\n'
+    """
+    return write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,162 @@
+"""The contract between a model family and everything that trains, unlearns or audits it.
+
+Letters: B rows of a batch, D width of the features, E of the embeddings that the loss compares, K classes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+from typing_extensions import override
+
+from unlearning_pl.errors import DivergedError
+from unlearning_pl.learners.backbones import build_backbone
+from unlearning_pl.sample import Batch, Sample, joint
+
+Objective = Callable[["Learner", Batch], Tensor]
+OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
+Schedule = Literal["constant", "cosine", "one_cycle"]
+
+
+def plain(learner: "Learner", batch: Batch) -> Tensor:
+    """The mean loss over all rows fed: pretraining, retraining and fine-tuning alike."""
+    sample, _ = joint(batch)
+    return learner.losses(learner.outputs(sample), sample).mean()
+
+
+class Learner(LightningModule, ABC):
+    """An encoder with its training loss, whose objective can be replaced.
+
+    ``training_step`` calls ``self.objective(self, batch)``, which is :func:`plain` until an unlearning method
+    installs another one. A model family writes the short methods below and nothing else.
+
+    Args:
+        backbone: Name of the encoder, see :func:`~unlearning_pl.learners.backbones.build_backbone`.
+    """
+
+    num_views: ClassVar[int] = 2
+
+    def __init__(self, backbone: str) -> None:
+        super().__init__()
+        self.backbone, self.feature_dim = build_backbone(backbone)
+        self.objective: Objective = plain
+        self._finite = torch.tensor(True)
+        self.optimize_with(lambda parameters: SGD(parameters, lr=0.06, momentum=0.9, weight_decay=5e-4), "cosine")
+
+    def features(self, x: Tensor) -> Tensor:
+        """Encoder output ``(B, D)`` of images ``(B, 3, H, W)``: what is used downstream and audited."""
+        features: Tensor = self.backbone(x)
+        return features
+
+    def embed(self, x: Tensor) -> Tensor:
+        """What the training loss compares, of the online network, ``(B, E)``; the features unless there is a head."""
+        return self.features(x)
+
+    @abstractmethod
+    def outputs(self, sample: Sample) -> Any:
+        """Everything that the loss needs, in one pass; rows are on the last but one axis."""
+
+    @abstractmethod
+    def logits(self, outputs: Any) -> Tensor:
+        """Scores over what a row is told from, for distillation: ``(B, K)`` classes or ``(B, B)`` rows of the batch."""
+
+    @abstractmethod
+    def losses(self, outputs: Any, sample: Sample) -> Tensor:
+        """The training loss of each sample, ``(B,)``."""
+
+    @abstractmethod
+    def scramble(self, sample: Sample) -> Sample:
+        """The same images with what was learned about them broken: random other labels, or mismatched pairs."""
+
+    @abstractmethod
+    def rematch(self, outputs: Any, sample: Sample, partner: Tensor) -> tuple[Any, Sample]:
+        """Pair each row with the positive (or the label) of row ``partner[i]``; ``partner`` is ``(B,)`` int64."""
+
+    @abstractmethod
+    def alignment(self, outputs: Any, sample: Sample) -> Tensor:
+        """How close each sample is to its positive: cosine, or probability of the label; ``(B,)``."""
+
+    def optimize_with(self, optimizer: OptimizerFactory, schedule: Schedule = "constant") -> None:
+        """Choose the optimiser and the course of its learning rate over the whole run, step by step.
+
+        Args:
+            optimizer: Makes an optimiser of the parameters, for instance ``partial(SGD, lr=0.1)``.
+            schedule: ``constant``; ``cosine`` down to zero; ``one_cycle`` up to the optimiser's rate and down.
+        """
+        self._optimizer, self._schedule = optimizer, schedule
+
+    @override
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
+        scheduler = _scheduler(optimizer, self._schedule, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "lr"}}
+
+    @override
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self.objective(self, batch)
+        rows = sum(len(sample.index) for sample in batch.values())
+        self._finite = self._finite & torch.isfinite(loss.detach())
+        self.log_term("loss", loss, rows, prog_bar=True)
+        return loss
+
+    def log_term(self, name: str, value: Tensor, rows: int, prog_bar: bool = False) -> None:
+        """Log the epoch's mean of a term of the loss as ``train/<name>``; ``rows`` is how many it was averaged over."""
+        self.log(
+            f"train/{name}",
+            value.detach(),
+            on_step=False,
+            on_epoch=True,
+            prog_bar=prog_bar,
+            batch_size=rows,
+            sync_dist=True,
+        )
+
+    @override
+    def on_train_epoch_start(self) -> None:
+        self._finite = torch.tensor(True, device=self.device)
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        # Looked at once an epoch, since a look at every step would make the device wait.
+        broken = self.trainer.strategy.reduce((~self._finite).float(), reduce_op="sum")
+        if broken > 0:
+            raise DivergedError(
+                f"Expected a finite loss, got NaN or infinity in epoch {self.current_epoch}. "
+                "Lower the learning rate or the method's coefficients; the last checkpoint before it was kept."
+            )
+
+    @override
+    def validation_step(self, batch: Sample, batch_idx: int) -> None:
+        self.evaluate(batch, "validation")
+
+    @override
+    def test_step(self, batch: Sample, batch_idx: int) -> None:
+        self.evaluate(batch, "test")
+
+    def evaluate(self, sample: Sample, split: str) -> None:
+        """Log what :meth:`metrics` says of a batch of held-out samples."""
+        metrics = self.metrics(self.outputs(sample), sample)
+        named = {f"{split}/{name}": value for name, value in metrics.items()}
+        self.log_dict(named, batch_size=len(sample.index), prog_bar=True, sync_dist=True)
+
+    def metrics(self, outputs: Any, sample: Sample) -> dict[str, Tensor]:
+        """Batch means by name, for validation and test."""
+        return {"loss": self.losses(outputs, sample).mean()}
+
+    @override
+    def predict_step(self, batch: Sample, batch_idx: int) -> tuple[Tensor, Tensor]:
+        return batch.index, self.features(batch.views[0])
+
+
+def _scheduler(optimizer: Optimizer, schedule: Schedule, steps: int) -> LRScheduler:
+    if schedule == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=steps)
+    if schedule == "one_cycle":
+        return OneCycleLR(optimizer, max_lr=[group["lr"] for group in optimizer.param_groups], total_steps=steps)
+    return LambdaLR(optimizer, lambda _: 1.0)

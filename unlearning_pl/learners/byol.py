@@ -1,0 +1,62 @@
+"""BYOL.
+
+Letters: B rows of a batch, E width of the embeddings.
+"""
+
+import torch
+from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
+from lightly.models.utils import update_momentum
+from torch import Tensor
+from typing_extensions import override
+
+from unlearning_pl.errors import require
+from unlearning_pl.functional.contrast import negative_cosine
+from unlearning_pl.learners.contrastive import ContrastiveLearner, MomentumEncoder, Pair
+from unlearning_pl.sample import Batch, Sample
+
+
+class BYOL(ContrastiveLearner):
+    """Bootstrap your own latent: predict what a slowly moving encoder sees in the other view; no negatives.
+
+    Grill et al., NeurIPS 2020, arXiv 2006.07733; heads are lightly's. ``outputs`` are pairs ``(2, B, E)``, one for
+    each direction of the symmetric loss; the loss of a sample is the mean of the two negative cosines, in [-1, 1].
+    ``logits`` divide similarities by ``temperature``, which the loss itself does not have.
+
+    Args:
+        backbone: Name of the encoder.
+        momentum: Share of its old weights that the target encoder keeps at each step, in [0, 1].
+        hidden_dim: Width of the hidden layers of both heads (4096 in the paper).
+        projection_dim: Width of the embedding (256 in the paper).
+
+    Raises:
+        InputError: If the momentum is out of range or the backbone does not exist.
+    """
+
+    temperature = 1.0
+
+    def __init__(
+        self, backbone: str = "resnet18", momentum: float = 0.996, hidden_dim: int = 4096, projection_dim: int = 256
+    ) -> None:
+        super().__init__(backbone)
+        require(0 <= momentum <= 1, f"Expected momentum in [0, 1], got {momentum}. The paper uses 0.996.")
+        self.save_hyperparameters()
+        self.momentum = momentum
+        self.projection_head = BYOLProjectionHead(self.feature_dim, hidden_dim, projection_dim)
+        self.prediction_head = BYOLPredictionHead(projection_dim, hidden_dim, projection_dim)
+        self.target_encoder = MomentumEncoder(self.backbone, self.projection_head)
+
+    @override
+    def outputs(self, sample: Sample) -> Pair:
+        views = torch.cat(sample.views[:2])
+        prediction = self.prediction_head(self.embed(views)).unflatten(0, (2, -1))
+        target = self.target_encoder(views).unflatten(0, (2, -1))
+        return prediction, target.flip(0)  # view 0 predicts view 1, and the reverse
+
+    @override
+    def losses(self, outputs: Pair, sample: Sample) -> Tensor:
+        return negative_cosine(*outputs).mean(0)
+
+    @override
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        update_momentum(self.backbone, self.target_encoder.backbone, self.momentum)
+        update_momentum(self.projection_head, self.target_encoder.projection_head, self.momentum)

@@ -1,0 +1,78 @@
+"""A supervised classifier.
+
+Letters: B rows of a batch, K classes.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics.functional.classification import multiclass_accuracy
+from typing_extensions import override
+
+from unlearning_pl.errors import require
+from unlearning_pl.learners.base import Learner
+from unlearning_pl.sample import Sample
+
+
+class Classifier(Learner):
+    """An encoder and a linear layer, trained with cross-entropy on one view.
+
+    Args:
+        backbone: Name of the encoder.
+        num_classes: Number of classes K, at least 2.
+
+    Raises:
+        InputError: If there are fewer than two classes, or fewer than the data has.
+    """
+
+    num_views = 1
+
+    def __init__(self, backbone: str = "resnet18", num_classes: int = 10) -> None:
+        super().__init__(backbone)
+        require(
+            num_classes > 1, f"Expected num_classes >= 2, got {num_classes}. Give the data set's number of classes."
+        )
+        self.save_hyperparameters()
+        self.num_classes = num_classes
+        self.head = nn.Linear(self.feature_dim, num_classes)
+
+    @override
+    def setup(self, stage: str) -> None:
+        names = getattr(getattr(self.trainer, "datamodule", None), "class_names", [])
+        require(
+            len(names) <= self.num_classes,
+            f"Expected model.num_classes >= {len(names)}, the classes of the data, got {self.num_classes}. "
+            f"Set model.num_classes to {len(names)}.",
+        )
+
+    @override
+    def outputs(self, sample: Sample) -> Tensor:
+        logits: Tensor = self.head(self.features(sample.views[0]))
+        return logits
+
+    @override
+    def logits(self, outputs: Tensor) -> Tensor:
+        return outputs
+
+    @override
+    def losses(self, outputs: Tensor, sample: Sample) -> Tensor:
+        return F.cross_entropy(outputs, sample.target, reduction="none")
+
+    @override
+    def scramble(self, sample: Sample) -> Sample:
+        """Give each image a random label that is not its own."""
+        shift = torch.randint_like(sample.target, 1, self.num_classes)
+        return sample._replace(target=(sample.target + shift) % self.num_classes)
+
+    @override
+    def rematch(self, outputs: Tensor, sample: Sample, partner: Tensor) -> tuple[Tensor, Sample]:
+        return outputs, sample._replace(target=sample.target[partner])
+
+    @override
+    def alignment(self, outputs: Tensor, sample: Sample) -> Tensor:
+        return outputs.float().softmax(1).gather(1, sample.target[:, None]).squeeze(1)
+
+    @override
+    def metrics(self, outputs: Tensor, sample: Sample) -> dict[str, Tensor]:
+        accuracy = multiclass_accuracy(outputs, sample.target, num_classes=self.num_classes, average="micro")
+        return super().metrics(outputs, sample) | {"accuracy": accuracy}

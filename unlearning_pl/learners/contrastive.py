@@ -1,0 +1,79 @@
+"""What SimCLR, MoCo and BYOL share: the outputs are pairs.
+
+Letters: B rows of a batch, E width of the embeddings, A directions of a symmetric loss.
+"""
+
+import copy
+
+import torch
+from lightly.models.utils import deactivate_requires_grad
+from torch import Tensor, nn
+from torch.nn import functional as F
+from typing_extensions import override
+
+from unlearning_pl.functional.pairs import derangement
+from unlearning_pl.learners.base import Learner
+from unlearning_pl.sample import Sample
+
+Pair = tuple[Tensor, Tensor]  # anchor and positive, each (B, E) or (A, B, E)
+
+
+class ContrastiveLearner(Learner):
+    """A learner that draws two views of an image together.
+
+    ``outputs`` is an (anchor, positive) pair. A subclass sets ``projection_head`` and ``temperature``.
+    """
+
+    projection_head: nn.Module
+    temperature: float
+
+    @override
+    def embed(self, x: Tensor) -> Tensor:
+        embedding: Tensor = self.projection_head(self.features(x))
+        return embedding
+
+    @override
+    def logits(self, outputs: Pair) -> Tensor:
+        """Similarities of each anchor to all positives of the batch, over the temperature; ``(B, B)``."""
+        anchor, positive = (F.normalize(side.float(), dim=-1) for side in outputs)
+        logits = anchor @ positive.mT / self.temperature
+        return logits if logits.dim() == 2 else logits.mean(0)
+
+    @override
+    def scramble(self, sample: Sample) -> Sample:
+        """Give each image the second view of another one."""
+        first, second, *rest = sample.views
+        partner = derangement(len(second), second.device)
+        return sample._replace(views=(first, second[partner], *rest))
+
+    @override
+    def rematch(self, outputs: Pair, sample: Sample, partner: Tensor) -> tuple[Pair, Sample]:
+        anchor, positive = outputs
+        return (anchor, positive.index_select(-2, partner)), sample
+
+    @override
+    def alignment(self, outputs: Pair, sample: Sample) -> Tensor:
+        anchor, positive = outputs
+        cosine = F.cosine_similarity(anchor.float(), positive.float(), dim=-1)
+        return cosine if cosine.dim() == 1 else cosine.mean(0)
+
+
+class MomentumEncoder(nn.Module):
+    """A slow copy of an encoder and its head, moved by an exponential average and never by a gradient.
+
+    Args:
+        backbone: Online encoder, copied.
+        projection_head: Online head, copied.
+    """
+
+    def __init__(self, backbone: nn.Module, projection_head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = copy.deepcopy(backbone)
+        self.projection_head = copy.deepcopy(projection_head)
+        deactivate_requires_grad(self)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        """Embeddings ``(B, E)`` of images, without a gradient."""
+        embedding: Tensor = self.projection_head(self.backbone(x))
+        return embedding

@@ -1,0 +1,51 @@
+"""SimCLR.
+
+Letters: B rows of a batch, E width of the embeddings.
+"""
+
+import torch
+from lightly.loss import NTXentLoss
+from lightly.models.modules import SimCLRProjectionHead
+from torch import Tensor, nn
+from typing_extensions import override
+
+from unlearning_pl.errors import require
+from unlearning_pl.learners.contrastive import ContrastiveLearner, Pair
+from unlearning_pl.sample import Sample
+
+
+class SimCLR(ContrastiveLearner):
+    """A simple framework for contrastive learning: two views of an image against all others of the batch.
+
+    Chen et al., ICML 2020, arXiv 2002.05709. Head and loss are lightly's; negatives are gathered over processes. The
+    loss of a sample is the mean of its two anchors. Defaults follow the authors of alignment calibration (arXiv
+    2406.03603): temperature 0.5, an embedding of 128 behind a hidden layer as wide as the features.
+
+    Args:
+        backbone: Name of the encoder.
+        temperature: Softmax temperature, positive.
+        projection_dim: Width of the embedding.
+
+    Raises:
+        InputError: If the temperature is not positive or the backbone does not exist.
+    """
+
+    def __init__(self, backbone: str = "resnet18", temperature: float = 0.5, projection_dim: int = 128) -> None:
+        super().__init__(backbone)
+        require(temperature > 0, f"Expected temperature > 0, got {temperature}. Papers use 0.1 to 0.5.")
+        self.save_hyperparameters()
+        self.temperature = temperature
+        self.projection_head = SimCLRProjectionHead(self.feature_dim, self.feature_dim, projection_dim)
+        self.criterion = NTXentLoss(temperature, gather_distributed=True)
+        self.criterion.cross_entropy = nn.CrossEntropyLoss(reduction="none")
+
+    @override
+    def outputs(self, sample: Sample) -> Pair:
+        anchor, positive = self.embed(torch.cat(sample.views[:2])).chunk(2)
+        return anchor, positive
+
+    @override
+    def losses(self, outputs: Pair, sample: Sample) -> Tensor:
+        # (2B,): the anchors of the first view, then those of the second.
+        losses: Tensor = self.criterion(*outputs).view(2, -1).mean(0)
+        return losses

@@ -1,0 +1,24 @@
+"""NegGrad."""
+
+from torch import Tensor
+from typing_extensions import override
+
+from unlearning_pl.learners import Learner
+from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.sample import Batch, joint
+
+
+class NegGrad(Unlearner):
+    r"""Descend on retain samples and ascend on forget samples in one pass.
+
+    .. math:: L = \frac{1}{|B|} \Big( \sum_{i \in R \cap B} l_i - \sum_{i \in F \cap B} l_i \Big)
+
+    MUC's adaptation (Wang et al., arXiv 2406.03603) of Golatkar et al. (arXiv 1911.04933), with 10 epochs and learning
+    rates of 0.003 to 0.03. The authors' code also trains on the validation images; this one does not.
+    """
+
+    @override
+    def objective(self, learner: Learner, batch: Batch) -> Tensor:
+        sample, forget = joint(batch)
+        losses = learner.losses(learner.outputs(sample), sample)
+        return losses.where(~forget, -losses).mean()

@@ -1,0 +1,112 @@
+"""From run folders to a report: open, audit, compare, write."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import seed_everything
+
+from unlearning_pl import runs
+from unlearning_pl.audits import Audit, compare, log_to_tensorboard, write_report
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.errors import require
+from unlearning_pl.trainer import UnlearningTrainer
+
+
+def audit_runs(
+    models: Sequence[str],
+    original: str | None = None,
+    retrained: str | None = None,
+    views: int = 10,
+    output: str | None = None,
+) -> tuple[list[Audit], Path]:
+    """Audit runs on the same forget set and write the report.
+
+    The forget set is that of the first model. Every model sees the same images, clean and augmented.
+
+    Args:
+        models: Run folders of unlearned models.
+        original: Run folder of the model that they began as.
+        retrained: Run folder of the reference that never saw the forget set.
+        views: Augmented views per image of the membership attack.
+        output: Folder of the report; ``audit`` in the first model's folder when not given.
+
+    Returns:
+        The audits, original and retrained first, and the path of the HTML page.
+
+    Raises:
+        InputError: If a folder holds no run, or the runs do not belong together.
+    """
+    _, data = runs.open_run(models[0])
+    named = _named(models, original, retrained)
+    for name, run in named.items():
+        _check(name, run, data)
+    seed_everything(0, verbose=False)
+    trainer = UnlearningTrainer(devices=1, logger=False, enable_model_summary=False, enable_progress_bar=False)
+    audits = []
+    for name, run in named.items():
+        learner, _ = runs.open_run(run)
+        audits.append(trainer.audit(learner, data, name, runs.read_record(run).get("seconds"), views))
+    audits = compare(audits, "original" if original else None, "retrained" if retrained else None)
+    folder = Path(output) if output else Path(models[0]) / "audit"
+    page = write_report(folder, audits, _context(named, data))
+    for audit, run in zip(audits, named.values(), strict=True):
+        log_to_tensorboard(run, audit)
+    return audits, page
+
+
+def _named(models: Sequence[str], original: str | None, retrained: str | None) -> dict[str, str]:
+    references = {"original": original, "retrained": retrained}
+    named = {name: run for name, run in references.items() if run is not None}
+    for run in models:
+        name = Path(run).resolve().name
+        require(
+            name not in named,
+            f"Expected runs with different names, got {name!r} twice. Rename one folder; original and retrained are "
+            "the names of the references.",
+        )
+        named[name] = run
+    return named
+
+
+def _check(name: str, run: str, data: UnlearningData) -> None:
+    _, other = runs.open_run(run)
+    trained_on = runs.read_config(run)["data"].get("train_on")
+    if name == "original":
+        same = torch.equal(other.positions("train"), data.positions("train"))
+    else:
+        same = torch.equal(other.positions("forget"), data.positions("forget"))
+    require(
+        same and torch.equal(other.positions("test"), data.positions("test")),
+        f"Expected runs with one split, got {run} with another one. Give runs of the same data and forget request.",
+    )
+    require(
+        name != "retrained" or trained_on == "retain",
+        f"Expected a run with data.train_on = retain as --retrained, got {run} with {trained_on}. Train it on retain.",
+    )
+
+
+def _context(named: dict[str, str], data: UnlearningData) -> dict[str, Any]:
+    splits = data.splits
+    source = data.source
+    return {
+        "title": "Unlearning audit",
+        "dataset": type(source).__name__,
+        "fingerprint": splits.fingerprint,
+        "request": {key: value for key, value in asdict(splits.request).items() if value is not None},
+        "counts": {name: len(data.positions(name)) for name in ("retain", "forget", "validation", "test")},
+        "commands": [" ".join(runs.read_record(run).get("command", [])) for run in named.values()],
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "settings": {name: _settings(run) for name, run in named.items()},
+        "ids": {name: [data.ids[i] for i in data.positions(name).tolist()] for name in ("retain", "forget", "test")},
+        **runs.environment(),
+    }
+
+
+def _settings(run: str) -> dict[str, Any]:
+    config, record = runs.read_config(run), runs.read_record(run)
+    kept = {key: config[key] for key in ("model", "method", "plugins", "optimizer", "schedule") if config.get(key)}
+    return kept | {key: record[key] for key in ("epochs", "steps", "seed") if key in record}

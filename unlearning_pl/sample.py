@@ -1,0 +1,52 @@
+"""What flows through a training step.
+
+Letters: B rows of a batch, C channels, H height, W width.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+Split = Literal["train", "retain", "forget", "validation", "test"]
+
+
+class Sample(NamedTuple):
+    """Rows of one stream, as the device sees them.
+
+    Attributes:
+        views: Augmented copies of the same rows, each ``(B, C, H, W)``.
+        target: Class of each row, ``(B,)`` int64.
+        index: Position of each row in the data module's pool, ``(B,)`` int64.
+    """
+
+    views: tuple[Tensor, ...]
+    target: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody needs
+
+
+Batch = Mapping[Split, Sample]
+
+
+def joint(batch: Batch) -> tuple[Sample, Tensor]:
+    """Join all streams of a batch into one sample, so that one pass shares negatives and BatchNorm statistics.
+
+    Args:
+        batch: The streams of a step; every sample has the same number of views.
+
+    Returns:
+        The rows of all streams one after the other, in the batch's order, and a mask ``(B,)``, true for rows to forget.
+
+    Example:
+        >>> rows = lambda n: Sample((torch.zeros(n, 1, 2, 2),), torch.zeros(n), torch.arange(n))
+        >>> sample, forget = joint({"retain": rows(3), "forget": rows(1)})
+        >>> sample.views[0].shape, forget.tolist()
+        (torch.Size([4, 1, 2, 2]), [False, False, False, True])
+    """
+    samples = list(batch.values())
+    views = tuple(torch.cat(view) for view in zip(*(sample.views for sample in samples), strict=True))
+    target = torch.cat([sample.target for sample in samples])
+    index = torch.cat([sample.index for sample in samples])
+    marks = [torch.full_like(rows.target, name == "forget", dtype=torch.bool) for name, rows in batch.items()]
+    return Sample(views, target, index), torch.cat(marks)
