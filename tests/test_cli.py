@@ -118,7 +118,7 @@ def test_a_resumed_run_keeps_its_request(made: Path, tmp_path: Path, capsys: pyt
     start = f"unlearn --original {made}/original --run {tmp_path}/run {SHORT}"
     assert command(f"{start} --forget.count 8") == 0
     capsys.readouterr()
-    assert "got another one" in error(capsys, command(f"{start} --forget.count 9 --ckpt_path last"))
+    assert "Expected forget as in" in error(capsys, command(f"{start} --forget.count 9 --ckpt_path last"))
 
 
 def test_no_run_is_overwritten_unasked(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,6 +152,11 @@ def test_a_folder_that_is_no_run_is_never_cleared(tmp_path: Path, capsys: pytest
         ("--forget.count 8 --data.batch_size 0", "batch_size"),
         ("--forget.count 8 --data.source.train_size 40", "fingerprint"),
         ("--forget.count 8 --model.backbone resnet18", "another architecture"),
+        ("--forget.ids 99999", "99999"),
+        ("--forget.count 8 --method CoUn", "plug-in CoUn"),
+        ("--forget.count 8 --trainer.max_epochs 0", "max_epochs"),
+        ("--forget.count 8 --optimizer.lr -1", "-1"),
+        ("--forget.count 8 --trainer.compile true --method GradientPenalty", "trainer.compile = false"),
     ],
 )
 def test_a_mistake_in_unlearn_gets_one_line(
@@ -177,6 +182,12 @@ def test_a_mistake_in_unlearn_gets_one_line(
         ("audit", "model"),
         ("test --run nowhere", "nowhere"),
         ("unleran --original x", "Did you mean unlearn?"),
+        (f"predict {SIMCLR}", "Expected --run RUN"),
+        (f"fit {SIMCLR} --model.backbone vit_tiny", "8x8 pixels"),
+        (f"fit --model Classifier --model.backbone resnet9_slim --model.num_classes 3 {TINY}", "num_classes >= 10"),
+        (f"fit {SIMCLR} --trainer.devices 0", "devices"),
+        (f"fit {SIMCLR} --trainer.strategy foo", "foo"),
+        (f"fit {SIMCLR} --run /proc/nowhere", "/proc/nowhere"),
     ],
 )
 def test_a_mistake_gets_one_line(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,6 +198,73 @@ def test_a_mistake_gets_one_line(words: str, message: str, capsys: pytest.Captur
 def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.ckpt").write_text("not weights")
     assert "which torch cannot load" in error(capsys, command(f"fit {SIMCLR} --ckpt_path {tmp_path}/a.ckpt"))
+
+
+def test_single_images_and_classes_can_be_typed(made: Path, tmp_path: Path) -> None:
+    name = json.loads((made / "ac/split.json").read_text())["forget"][0]
+    start = f"unlearn --original {made}/original {SHORT}"
+    assert command(f"{start} --run {tmp_path}/one --forget.ids {name} --method NegGrad") == 0
+    assert json.loads((tmp_path / "one/split.json").read_text())["forget"] == [name]
+    assert command(f"{start} --run {tmp_path}/classes --forget.classes [3,7]") == 0
+
+
+def test_an_unlearned_run_is_no_original_for_another_request(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run in ("ac", "retrained"):
+        code = command(f"unlearn --original {made}/{run} --run {tmp_path}/x --forget.count 5 {SHORT}")
+        assert "which has forgotten or never saw 8" in error(capsys, code)
+
+
+def test_the_original_is_never_overwritten_by_what_began_as_it(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (made / "original/checkpoints/last.ckpt").read_bytes()
+    unlearn = f"unlearn --original {made}/original --run {made}/../{made.name}/original --overwrite {SHORT}"
+    assert "another run folder than the original's" in error(capsys, command(f"{unlearn} --forget.count 3"))
+    assert (made / "original/checkpoints/last.ckpt").read_bytes() == before
+
+
+def test_a_failed_job_puts_the_run_back_that_it_was_to_replace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(f"fit {SIMCLR} --run {tmp_path}/run") == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    code = command(f"fit {SIMCLR} --run {tmp_path}/run --overwrite --optimizer.lr 1e30")
+    assert "Expected a finite loss" in error(capsys, code, expected=1)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("change", ["--model.temperature 0.9", "--optimizer.lr 0.5", "--data.validation 0.2"])
+def test_a_resumed_run_keeps_its_settings(change: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (made / "original/config.yaml").read_bytes()
+    code = command(f"fit {SIMCLR} --run {made}/original --ckpt_path last {change}")
+    assert "when resuming, got another setting" in error(capsys, code)
+    assert (made / "original/config.yaml").read_bytes() == before
+
+
+def test_another_runs_checkpoint_replaces_no_run(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = command(f"fit {SIMCLR} --run {made}/retrained --ckpt_path {made}/original/checkpoints/last.ckpt")
+    assert "which exists" in error(capsys, code)
+
+
+def test_only_a_constant_rate_goes_on_for_longer(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = command(f"fit {SIMCLR} --run {made}/original --ckpt_path last --trainer.max_epochs 3")
+    assert "Expected schedule cosine over 1 epochs" in error(capsys, code)
+
+
+def test_audit_refuses_an_original_that_the_model_did_not_begin_as(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(f"fit {SIMCLR} --run {tmp_path}/other --seed_everything 1") == 0
+    capsys.readouterr()
+    assert "began as" in error(capsys, command(f"audit --model {made}/ac --original {tmp_path}/other"))
+    assert "train_on = all" in error(capsys, command(f"audit --model {made}/ac --original {made}/retrained"))
+
+
+def test_a_classifier_is_validated_on_clean_images(tmp_path: Path) -> None:
+    classifier = f"--model Classifier --model.backbone resnet9_slim {TINY} --data.validation 0.2"
+    assert command(f"fit {classifier} --run {tmp_path}/run") == 0
+    assert command(f"validate --run {tmp_path}/run") == 0
 
 
 def test_settings_that_the_checkpoint_contradicts_are_refused(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,7 +279,9 @@ def test_models_of_another_request_are_not_compared(
     unlearn = f"unlearn --original {made}/original --run {tmp_path}/other --forget.count 5 {SHORT}"
     assert command(unlearn) == 0
     capsys.readouterr()
-    assert "another one" in error(capsys, command(f"audit --model {tmp_path}/other --retrained {made}/retrained"))
+    assert "with another forget than" in error(
+        capsys, command(f"audit --model {tmp_path}/other --retrained {made}/retrained")
+    )
     assert "train_on = retain" in error(capsys, command(f"audit --model {made}/ac --retrained {made}/coun"))
 
 

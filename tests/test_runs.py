@@ -8,21 +8,6 @@ from unlearning_pl import runs
 from unlearning_pl.errors import InputError
 
 
-def test_a_new_run_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("config.yaml", "split.json", "run.json", "events.out.tfevents.1", "notes.txt"):
-        (tmp_path / name).write_text("x")
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints/last.ckpt").write_text("x")
-    runs.clear(tmp_path, overwrite=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-
-
-def test_a_run_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "run").write_text("x")
-    with pytest.raises(InputError, match="got the file"):
-        runs.clear(tmp_path / "run", overwrite=True)
-
-
 def test_weights_of_another_family_are_told(tmp_path: Path) -> None:
     torch.save({"state_dict": make_learner("BYOL").state_dict()}, tmp_path / "byol.ckpt")
     with pytest.raises(InputError, match=r"weights of a SimCLR.*another architecture"):
@@ -50,3 +35,18 @@ def test_a_configuration_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("model: [unclosed")
     with pytest.raises(InputError, match="keys model and data"):
         runs.read_config(tmp_path)
+
+
+def test_weights_that_are_not_finite_are_told(tmp_path: Path) -> None:
+    learner = make_learner("SimCLR")
+    state = learner.state_dict() | {"backbone.0.weight": torch.full_like(learner.backbone[0].weight, torch.nan)}
+    torch.save({"state_dict": state}, tmp_path / "a.ckpt")
+    with pytest.raises(InputError, match=r"finite weights, got NaN or infinity in backbone\.0\.weight"):
+        runs.load_weights(learner, tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"seconds": "x"}', '{"seconds": 1, "command": 3}'])
+def test_a_damaged_record_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(InputError, match=r"run\.json"):
+        runs.read_record(tmp_path)

@@ -2,16 +2,19 @@
 
 import logging
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
-MODEL = "--model SimCLR --model.backbone resnet9_slim --model.temperature 0.2"
-DATA = "--data.source Digits --data.source.train_size 400 --data.batch_size 100"
-TRAINED = (
-    "--optimizer SGD --optimizer.lr 0.2 --optimizer.momentum 0.9 --optimizer.weight_decay 5e-4 --schedule one_cycle"
+from unlearning_pl.errors import require
+
+TRAIN = (
+    "--model SimCLR --model.backbone resnet9_slim --model.temperature 0.2 "
+    "--data.source Digits --data.source.train_size 400 --data.batch_size 100 "
+    "--optimizer SGD --optimizer.lr 0.2 --optimizer.momentum 0.9 --optimizer.weight_decay 5e-4 "
+    "--schedule one_cycle --trainer.max_epochs 250"
 )
-UNLEARNED = "--optimizer SGD --optimizer.momentum 0.9 --optimizer.weight_decay 5e-4 --schedule constant"
+UNLEARN = "--schedule constant --trainer.max_epochs 10"
 METHODS = {
     "fine_tune": "--method FineTune --optimizer.lr 0.05",
     "gradient_ascent": "--method GradientAscent --optimizer.lr 0.001",
@@ -29,22 +32,23 @@ def demo(command: Callable[[list[str]], None], seed: int = 0, run: str = "runs/d
         seed: Seed of weights, batches and the forget request.
         run: Folder of all its runs; runs of an earlier demo there are replaced.
     """
+    require(seed >= 0, f"Expected seed >= 0, got {seed}. Choose a seed that is not negative.")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     console = Console()
-
-    def step(words: str) -> None:
+    for words in commands(seed, run):
         console.print(f"\n[bold]unlearning-pl {words}[/bold]", soft_wrap=True, highlight=False)
         command(shlex.split(words))
 
-    forget = f"forget.count 60 --forget.seed {seed}"
-    long = f"{MODEL} {DATA} {TRAINED} --trainer.max_epochs 250 --seed_everything {seed} --overwrite"
-    step(f"fit --run {run}/original {long}")
-    step(f"fit --run {run}/retrained {long} --data.train_on retain --data.{forget.replace(' --', ' --data.')}")
-    for name, options in METHODS.items():
-        method, *rest = options.split(" --optimizer.lr ")
-        step(
-            f"unlearn --run {run}/{name} --original {run}/original {method} {UNLEARNED} --optimizer.lr {rest[0]} "
-            f"--{forget} --trainer.max_epochs 10 --seed_everything {seed} --overwrite"
-        )
-    models = " ".join(f"{run}/{name}" for name in METHODS)
-    step(f"audit --original {run}/original --retrained {run}/retrained --output {run}/audit --model {models}")
+
+def commands(seed: int, run: str) -> Iterator[str]:
+    """The command lines of the demo, in order."""
+    place, again = shlex.quote(run), f"--seed_everything {seed} --overwrite"
+    retain = f"--data.train_on retain --data.forget.count 60 --data.forget.seed {seed}"
+    yield f"fit --run {place}/original {TRAIN} {again}"
+    yield f"fit --run {place}/retrained {TRAIN} {retain} {again}"
+    forget = f"--original {place}/original --forget.count 60 --forget.seed {seed}"
+    for name, method in METHODS.items():
+        yield f"unlearn --run {place}/{name} {forget} {method} {UNLEARN} {again}"
+    models = " ".join(f"{place}/{name}" for name in METHODS)
+    references = f"--original {place}/original --retrained {place}/retrained"
+    yield f"audit {references} --output {place}/audit --model {models}"

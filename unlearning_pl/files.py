@@ -15,12 +15,22 @@ def write_text(path: str | Path, text: str) -> Path:
         >>> write_text(Path(folder) / "new" / "a.txt", "whole").read_text()
         'whole'
     """
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """Write ``content`` like :func:`write_text`.
+
+    Example:
+        >>> write_bytes(Path(tempfile.mkdtemp()) / "a", b"whole").read_bytes()
+        b'whole'
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
         os.chmod(temporary, 0o644)  # mkstemp makes it private; a run folder is shared
         os.replace(temporary, path)
     except BaseException:

@@ -1,18 +1,19 @@
 """From run folders to a report: open, audit, compare, write."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import seed_everything
 
 from unlearning_pl import runs
 from unlearning_pl.audits import Audit, compare, log_to_tensorboard, write_report
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.errors import require
+from unlearning_pl.errors import InputError, require
+from unlearning_pl.files import write_text
 from unlearning_pl.trainer import UnlearningTrainer
 
 
@@ -40,22 +41,33 @@ def audit_runs(
     Raises:
         InputError: If a folder holds no run, or the runs do not belong together.
     """
-    _, data = runs.open_run(models[0])
     named = _named(models, original, retrained)
     for name, run in named.items():
-        _check(name, run, data)
+        _check(name, run, models[0])
+    folder = _writable(Path(output).expanduser() if output else Path(models[0]) / "audit")
+    data = runs.open_data(models[0])
     seed_everything(0, verbose=False)
     trainer = UnlearningTrainer(devices=1, logger=False, enable_model_summary=False, enable_progress_bar=False)
-    audits = []
-    for name, run in named.items():
-        learner, _ = runs.open_run(run)
-        audits.append(trainer.audit(learner, data, name, runs.read_record(run).get("seconds"), views))
+    audits = [
+        trainer.audit(runs.open_learner(run), data, name, runs.read_record(run)["seconds"], views)
+        for name, run in named.items()
+    ]
     audits = compare(audits, "original" if original else None, "retrained" if retrained else None)
-    folder = Path(output) if output else Path(models[0]) / "audit"
     page = write_report(folder, audits, _context(named, data))
     for audit, run in zip(audits, named.values(), strict=True):
         log_to_tensorboard(run, audit)
     return audits, page
+
+
+def _writable(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / ".writable", "").unlink()
+    except OSError as error:
+        raise InputError(
+            f"Expected a place to write the report, got {folder} ({error.strerror}). Choose another --output."
+        ) from error
+    return folder
 
 
 def _named(models: Sequence[str], original: str | None, retrained: str | None) -> dict[str, str]:
@@ -72,20 +84,27 @@ def _named(models: Sequence[str], original: str | None, retrained: str | None) -
     return named
 
 
-def _check(name: str, run: str, data: UnlearningData) -> None:
-    _, other = runs.open_run(run)
-    trained_on = runs.read_config(run)["data"].get("train_on")
-    if name == "original":
-        same = torch.equal(other.positions("train"), data.positions("train"))
-    else:
-        same = torch.equal(other.positions("forget"), data.positions("forget"))
+def _check(name: str, run: str, model: str) -> None:
+    """Refuse a run that is not finished or does not belong to the first model, before anything is computed."""
+    runs.read_record(run)
+    ours, theirs = runs.read_split(model), runs.read_split(run)
+    shared = ["fingerprint", "validation"] + ([] if name == "original" else ["forget"])
+    other = [key for key in shared if ours.get(key) != theirs.get(key)]
     require(
-        same and torch.equal(other.positions("test"), data.positions("test")),
-        f"Expected runs with one split, got {run} with another one. Give runs of the same data and forget request.",
+        not other,
+        f"Expected runs of one split, got {run} with another {' and '.join(other)} than {model}. "
+        "Give runs of the same data and the same forget request.",
     )
+    trained_on = runs.read_config(run)["data"].get("train_on")
+    wanted = {"original": "all", "retrained": "retain"}.get(name, trained_on)
     require(
-        name != "retrained" or trained_on == "retain",
-        f"Expected a run with data.train_on = retain as --retrained, got {run} with {trained_on}. Train it on retain.",
+        trained_on == wanted,
+        f"Expected a run with data.train_on = {wanted} as --{name}, got {run} with {trained_on}. Give another run.",
+    )
+    began = runs.read_record(model).get("original_sha256")
+    require(
+        name != "original" or began in (None, runs.digest(run)),
+        f"Expected the original that {model} began as, got {run}. Give {runs.read_record(model).get('original')}.",
     )
 
 
@@ -98,7 +117,7 @@ def _context(named: dict[str, str], data: UnlearningData) -> dict[str, Any]:
         "fingerprint": splits.fingerprint,
         "request": {key: value for key, value in asdict(splits.request).items() if value is not None},
         "counts": {name: len(data.positions(name)) for name in ("retain", "forget", "validation", "test")},
-        "commands": [" ".join(runs.read_record(run).get("command", [])) for run in named.values()],
+        "commands": [shlex.join(runs.read_record(run)["command"]) for run in named.values()],
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "settings": {name: _settings(run) for name, run in named.items()},
         "ids": {name: [data.ids[i] for i in data.positions(name).tolist()] for name in ("retain", "forget", "test")},

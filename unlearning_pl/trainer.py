@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from typing_extensions import override
 
@@ -22,13 +22,16 @@ from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_json
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
+from unlearning_pl.run_folder import opened
+from unlearning_pl.stopwatch import Stopwatch
 
 
 class UnlearningTrainer(Trainer):
     """Lightning's trainer, whose runs are folders that explain themselves.
 
     A run folder gets the split, the last checkpoint, TensorBoard events and a record of seconds, versions and hardware;
-    commands add their configuration.
+    commands add their configuration. Everything given is checked before anything is written, and a run that fails
+    before its first checkpoint leaves the folder as it was.
 
     Args:
         run: The run folder; without one nothing is kept.
@@ -39,6 +42,7 @@ class UnlearningTrainer(Trainer):
     """
 
     callbacks: list[Callback]
+    fast_dev_run: bool
 
     def __init__(
         self,
@@ -49,18 +53,20 @@ class UnlearningTrainer(Trainer):
         compile: bool = False,
         **kwargs: Any,
     ) -> None:
-        self.run_folder = None if run is None else Path(run)
+        self.run_folder = None if run is None else Path(run).expanduser()
         self.overwrite, self.channels_last, self.compile = overwrite, channels_last, compile
-        self.timer = Timer(verbose=False)
-        kwargs["callbacks"] = [self.timer, *_listed(kwargs.get("callbacks"))]
+        self.stopwatch = Stopwatch()
+        self.command = sys.argv  # what the record of a run says it was made by
+        self._provenance: dict[str, str] = {}
+        kwargs["callbacks"] = [self.stopwatch, *_listed(kwargs.get("callbacks"))]
         if kwargs.get("logger") in (None, True):
-            kwargs["logger"] = False if run is None else TensorBoardLogger(run, name="", version="")
+            kwargs["logger"] = self.run_folder is not None and TensorBoardLogger(self.run_folder, name="", version="")
         if kwargs["logger"]:
             kwargs["callbacks"].append(LearningRateMonitor("epoch"))
-        keep = run is not None and kwargs.get("enable_checkpointing") in (None, True)
+        keep = self.run_folder is not None and kwargs.get("enable_checkpointing") in (None, True)
         kwargs["enable_checkpointing"] = keep
         if keep and not any(isinstance(callback, ModelCheckpoint) for callback in kwargs["callbacks"]):
-            kwargs["callbacks"].append(_last_checkpoint(run))
+            kwargs["callbacks"].append(_last_checkpoint(self.run_folder or Path()))
         super().__init__(*args, **kwargs)
 
     @override
@@ -88,25 +94,26 @@ class UnlearningTrainer(Trainer):
                 f"Expected a Learner and datamodule=UnlearningData(...), got {type(model).__name__} and "
                 f"{type(datamodule).__name__}. Wrap the model, and pass the data as a data module."
             )
-        datamodule.setup("fit")
-        ckpt_path = self._resumable(ckpt_path)
+        self._check(model, datamodule)
+        checkpoint = None if ckpt_path is None else self._resumable(ckpt_path, model)
         if len(datamodule.positions("validation")) == 0:
             self.limit_val_batches = 0
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
         if self.compile:
             model.backbone.compile()
-        self._check_streams(datamodule)
-        # Everything that was given has been found good: only now is anything written.
-        kept = None if self.fast_dev_run else self.run_folder  # type: ignore[attr-defined]
-        if kept is not None:
-            self._open(kept, datamodule, resumed=ckpt_path is not None)
-        with warnings.catch_warnings():
-            # A resumed run goes on in its own folder.
-            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
-            super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=weights_only)
-        if kept is not None:
-            self._close(kept)
+        with opened(self.run_folder, self.overwrite, checkpoint, self._writes) as fresh:
+            if self._writes and fresh:
+                write_manifest(self._folder / runs.MANIFEST, datamodule.splits, datamodule.ids)
+            elif self.run_folder is not None and not fresh:
+                _same_split(self.run_folder / runs.MANIFEST, datamodule)
+            with warnings.catch_warnings():
+                # A resumed run goes on in its own folder, which may have been moved.
+                warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+                warnings.filterwarnings("ignore", "The dirpath has changed")
+                super().fit(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=weights_only)
+            if self.run_folder is not None and not self.fast_dev_run:
+                self._record(datamodule.train_on)
 
     def unlearn(
         self,
@@ -129,19 +136,30 @@ class UnlearningTrainer(Trainer):
             forget: What is to be forgotten; the data module's or the original's own request when not given.
             ckpt_path: Checkpoint of this run to resume from, or ``last``.
         """
+        weights = runs.weights_path(original)
+        require(
+            self.run_folder is None or self.run_folder.resolve() not in weights.resolve().parents,
+            f"Expected another run folder than the original's, got {self.run_folder}. Choose another --run.",
+        )
+        require(
+            not isinstance(method, PlugIn),
+            f"Expected a method, got the plug-in {type(method).__name__}. "
+            f"Leave --method out, or choose one, and add --plugins+={type(method).__name__}.",
+        )
         runs.load_weights(model, original)
         asked = next((request for request in (forget, datamodule.forget) if request.given()), None)
-        manifest = Path(original) / runs.MANIFEST
-        if manifest.is_file():
-            datamodule.adopt(manifest, asked)
+        if Path(original).is_dir():
+            datamodule.adopt(Path(original) / runs.MANIFEST, asked)
+            runs.check_original(original, datamodule.splits)
         elif asked is not None:
             datamodule.request(asked)
         require(
             len(datamodule.positions("forget")) > 0,
             "Expected a forget request, got none. Say what to forget, for instance --forget.fraction 0.1.",
         )
+        self._provenance = {"original": str(original), "original_sha256": runs.digest(original)}
         installed: list[Callback] = [method or FineTune(), *plugins]
-        self.callbacks[1:1] = installed  # behind the timer, so that measuring counts
+        self.callbacks[1:1] = installed  # behind the stopwatch, so that measuring counts
         try:
             self.fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
         finally:
@@ -161,62 +179,87 @@ class UnlearningTrainer(Trainer):
         """
         return judge(name, collect(self, model, datamodule, views), seconds)
 
-    def _resumable(self, ckpt_path: str | Path | None) -> str | None:
-        if ckpt_path is None:
-            return None
+    @property
+    def _folder(self) -> Path:
+        assert self.run_folder is not None
+        return self.run_folder
+
+    @property
+    def _writes(self) -> bool:
+        """Whether this process is the one that writes into the run folder."""
+        return self.run_folder is not None and self.is_global_zero and not self.fast_dev_run
+
+    def _check(self, model: Learner, data: UnlearningData) -> None:
+        """Find out what cannot work, before anything is written."""
+        require(
+            self.fast_dev_run or self.max_steps > 0 or (self.max_epochs or 0) > 0,
+            f"Expected trainer.max_epochs or trainer.max_steps above 0, got {self.max_epochs} and {self.max_steps}. "
+            "Set one of them.",
+        )
+        data.setup("fit")
+        model.check(data.examples(), len(data.class_names))
+        fed = data.streams(0)
+        for method in (callback for callback in self.callbacks if isinstance(callback, Unlearner)):
+            require(
+                method.compiles or not self.compile,
+                f"Expected trainer.compile = false with {type(method).__name__}, got true. Leave it out.",
+            )
+            if isinstance(method, PlugIn):
+                method.check(fed)
+            else:
+                fed = method.streams(0)
+        data.rows(fed, self.world_size)
+
+    def _resumable(self, ckpt_path: str | Path, model: Learner) -> Path:
         require(
             ckpt_path != "last" or self.run_folder is not None,
             "Expected --run with ckpt_path = last, got none. Add it.",
         )
-        path = runs.weights_path(self.run_folder if ckpt_path == "last" and self.run_folder else ckpt_path)
-        runs.read_checkpoint(path)
-        return str(path)
+        path = runs.weights_path(self._folder if ckpt_path == "last" else ckpt_path)
+        checkpoint = runs.read_checkpoint(path)
+        runs.check_weights(model, checkpoint["state_dict"], path)
+        planned = checkpoint.get("planned", {})
+        constant = planned.get("schedule") in (None, "constant") and model.schedule == "constant"
+        require(
+            constant or planned == {"schedule": model.schedule, "epochs": self.max_epochs},
+            f"Expected schedule {planned.get('schedule')} over {planned.get('epochs')} epochs as in {path}, got "
+            f"{model.schedule} over {self.max_epochs}. Repeat them: only a constant rate can go on for longer.",
+        )
+        return path
 
-    def _check_streams(self, data: UnlearningData) -> None:
-        fed = data.streams(0)
-        for callback in self.callbacks:
-            if isinstance(callback, PlugIn):
-                callback.check(fed)
-            elif isinstance(callback, Unlearner):
-                fed = callback.streams(0)
-        data.rows(fed, self.world_size)
-
-    def _open(self, folder: Path, data: UnlearningData, resumed: bool) -> None:
-        manifest = folder / runs.MANIFEST
-        if resumed and manifest.is_file():
-            asked = data.positions("forget")
-            data.adopt(manifest)
-            require(
-                torch.equal(asked, data.positions("forget")),
-                f"Expected the forget request of {manifest} when resuming, got another one. "
-                "Repeat it, or start a new run.",
-            )
-        elif self.is_global_zero:
-            runs.clear(folder, self.overwrite)
-            write_manifest(manifest, data.splits, data.ids)
-        self.strategy.barrier()
-
-    def _close(self, folder: Path) -> None:
-        self.save_checkpoint(folder / runs.WEIGHTS, weights_only=False)
+    def _record(self, train_on: str) -> None:
+        self.save_checkpoint(self._folder / runs.WEIGHTS, weights_only=False)
         if self.is_global_zero:
             record = {
-                "seconds": round(self.timer.time_elapsed("train"), 3),
+                "seconds": round(self.stopwatch.seconds, 3),
                 "epochs": self.current_epoch,
                 "steps": self.global_step,
                 "processes": self.world_size,
+                "train_on": train_on,
                 "seed": int(os.environ.get("PL_GLOBAL_SEED", "0")),
                 "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                "command": sys.argv,
+                "command": self.command,
+                **self._provenance,
                 **runs.environment(),
             }
-            write_json(folder / runs.RECORD, record)
+            write_json(self._folder / runs.RECORD, record)
 
 
-def _last_checkpoint(run: str | None) -> ModelCheckpoint:
+def _same_split(manifest: Path, data: UnlearningData) -> None:
+    asked = data.splits
+    data.adopt(manifest)
+    require(
+        asked == data.splits,
+        f"Expected the request and the validation share of {manifest} when resuming, got other ones. "
+        "Repeat them, or start a new run.",
+    )
+
+
+def _last_checkpoint(run: Path) -> ModelCheckpoint:
     """Keep the state after the last whole epoch, as checkpoints/last.ckpt."""
-    path = Path(str(run), runs.WEIGHTS)
-    # Without a version counter a resumed run replaces the file that it started from.
-    return ModelCheckpoint(path.parent, filename=path.stem, enable_version_counter=False)
+    path = run / runs.WEIGHTS
+    # After the epoch's check for numbers, not at validation; a resumed run replaces the file that it started from.
+    return ModelCheckpoint(path.parent, filename=path.stem, save_on_train_epoch_end=True, enable_version_counter=False)
 
 
 def _listed(callbacks: Any) -> list[Callback]:

@@ -5,7 +5,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from unlearning_pl.audits import Audit
-from unlearning_pl.audits.wording import chance, privacy, utility, verdict
+from unlearning_pl.audits.wording import asked, chance, privacy, utility, verdict
 
 SCORES = {"forget": torch.zeros(60), "test": torch.zeros(90)}
 
@@ -20,6 +20,19 @@ def test_chance_covers_95_of_100_audits_of_indistinguishable_images() -> None:
     draws = [roc_auc_score(labels, torch.rand(150, generator=generator).numpy()) for _ in range(400)]
     inside = sum(abs(draw - 0.5) <= chance(60, 90) for draw in draws) / 400
     assert inside == pytest.approx(0.95, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        ({"fraction": 0.1, "seed": 3}, "1 of 10 training images, drawn at random (seed 3), was to be forgotten."),
+        ({"classes": ["cat", "dog"]}, "1 of 10 training images, all of class cat, dog, was to be forgotten."),
+        ({"file": "ids.txt"}, "1 of 10 training images, named in the file ids.txt, was to be forgotten."),
+        ({}, ""),
+    ],
+)
+def test_what_was_asked_is_said(request_: dict[str, object], sentence: str) -> None:
+    assert asked(request_, {"retain": 9, "forget": 1}) == sentence
 
 
 def test_privacy_names_the_reference() -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ SCHEMA = pa.schema(
         "other": pa.int64(),
     }
 )
+
+
+def copied(file: str) -> str:
+    return shutil.copy(file, f"{file}.copy.parquet")
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -78,11 +83,11 @@ def test_pixels_labels_names_and_ids_come_back(tmp_path: Path) -> None:
 
 def test_a_path_that_is_missing_gives_positions(tmp_path: Path) -> None:
     train = write(tmp_path / "a.parquet", pixels(2), paths=["x.png", None])
-    assert Parquet(train, train).load()[0].ids == ["train/0", "train/1"]
+    assert Parquet(train, copied(train)).load()[0].ids == ["train/0", "train/1"]
 
 
 def test_label_numbers_are_the_names_without_metadata(tmp_path: Path) -> None:
-    train = write(tmp_path / "a.parquet", pixels(2), labels=[0, 1])
+    train = write(tmp_path / "a.parquet", pixels(4), labels=[0, 1, 3, 0])
     test = write(tmp_path / "b.parquet", pixels(2), labels=[0, 3])
     assert [part.class_names for part in Parquet(train, test).load()] == [["0", "1", "2", "3"]] * 2
 
@@ -119,7 +124,7 @@ def test_only_what_is_taken_is_read(size: int, tmp_path: Path, monkeypatch: pyte
 def test_image_size_resizes_as_pillow_does(tmp_path: Path) -> None:
     mixed = [pixels(1, 4, 5)[0], pixels(1, 9, 7)[0]]
     file = write(tmp_path / "a.parquet", mixed)
-    train, _ = Parquet(file, file, image_size=6).load()
+    train, _ = Parquet(file, copied(file), image_size=6).load()
     expected = [np.asarray(Image.fromarray(image).resize((6, 6), Image.Resampling.BILINEAR)) for image in mixed]
     np.testing.assert_array_equal(train.images.numpy(), np.stack(expected).transpose(0, 3, 1, 2))
 
@@ -127,7 +132,7 @@ def test_image_size_resizes_as_pillow_does(tmp_path: Path) -> None:
 def test_gray_images_become_rgb(tmp_path: Path) -> None:
     gray = pixels(1)[0, :, :, 0]
     file = write(tmp_path / "a.parquet", [gray])
-    train, _ = Parquet(file, file).load()
+    train, _ = Parquet(file, copied(file)).load()
     np.testing.assert_array_equal(train.images[0].numpy(), np.stack([gray] * 3))
 
 
@@ -188,7 +193,7 @@ def test_bad_input_is_named_in_one_line(case: str, tmp_path: Path) -> None:
 def test_sizes_that_are_not_there_are_refused(field: str, size: int, tmp_path: Path) -> None:
     file = write(tmp_path / "a.parquet", pixels(3))
     with pytest.raises(InputError, match=rf"{field} from 1 to 3.*got {size}\."):
-        Parquet(file, file, **{field: size}).load()
+        Parquet(file, copied(file), **{field: size}).load()
 
 
 def test_class_names_of_train_and_test_must_agree(tmp_path: Path) -> None:
@@ -208,3 +213,16 @@ def test_the_real_cifar10_is_read() -> None:
     assert all(name.split("/")[1] == train.class_names[k] for name, k in zip(train.ids, train.targets, strict=True))
     mean = (train.images / 255).mean((0, 2, 3))
     torch.testing.assert_close(mean, torch.tensor(Parquet.mean), atol=0.01, rtol=0)
+
+
+def test_one_file_as_both_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", pixels(3))
+    with pytest.raises(InputError, match=r"not trained on, got .*a\.parquet as both"):
+        Parquet(file, file).load()
+
+
+def test_a_wild_label_is_told_before_it_fills_the_memory(tmp_path: Path) -> None:
+    train = write(tmp_path / "a.parquet", pixels(3), labels=[0, 1, 10**9])
+    test = write(tmp_path / "b.parquet", pixels(3))
+    with pytest.raises(InputError, match=r"labels below the number of images, 3, got 1000000000 in .*row 2"):
+        Parquet(train, test).load()

@@ -44,6 +44,6 @@ def test_splits_are_disjoint_complete_seeded_and_come_back(
     assert len(splits.validation) == held_out
     assert len(splits.forget) == max(1, round(fraction * trained))
     assert splits == make_splits(train, test, request, validation)
-    assert splits == with_request(make_splits(train, test, None, validation), train, request)
+    assert splits == with_request(make_splits(train, test, None, validation), train, test, request)
     with TemporaryDirectory() as folder:
         assert read_manifest(write_manifest(Path(folder) / "s.json", splits, train.ids), train, test) == splits

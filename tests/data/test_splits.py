@@ -104,9 +104,9 @@ def test_the_draw_stays_what_it_is() -> None:
 def test_another_request_keeps_what_is_held_out(train: ImageSet, test: ImageSet) -> None:
     request = ForgetRequest(fraction=0.2, seed=5)
     original = make_splits(train, test, None, 0.25)
-    changed = with_request(original, train, request)
+    changed = with_request(original, train, test, request)
     assert changed == make_splits(train, test, request, 0.25)
-    assert with_request(changed, train, ForgetRequest()) == original
+    assert with_request(changed, train, test, ForgetRequest()) == original
     assert changed.request is request
 
 
@@ -155,7 +155,7 @@ def test_ids_that_are_held_out_or_doubled_are_refused(train: ImageSet, test: Ima
     with pytest.raises(InputError, match=f"got '{held_out}', which is held out for validation"):
         make_splits(train, test, ForgetRequest(ids=[held_out]), 0.25)
     with pytest.raises(InputError, match=f"got '{held_out}', which is held out for validation"):
-        with_request(splits, train, ForgetRequest(ids=[held_out]))
+        with_request(splits, train, test, ForgetRequest(ids=[held_out]))
     with pytest.raises(InputError, match=f"got '{kept}', twice"):
         make_splits(train, test, ForgetRequest(ids=[kept, kept]), 0.25)
 
@@ -305,7 +305,7 @@ def test_what_is_no_manifest_is_refused(text: str | None, train: ImageSet, test:
 
 def test_splits_differ_by_their_rows(train: ImageSet, test: ImageSet) -> None:
     splits = make_splits(train, test, ForgetRequest(ids=["train/1"]))
-    assert splits == with_request(splits, train, ForgetRequest(ids=["train/1"]))
-    assert splits != with_request(splits, train, ForgetRequest(ids=["train/2"]))
+    assert splits == with_request(splits, train, test, ForgetRequest(ids=["train/1"]))
+    assert splits != with_request(splits, train, test, ForgetRequest(ids=["train/2"]))
     assert splits != replace(splits, fingerprint="other")
     assert splits != "splits"

@@ -11,6 +11,8 @@ from unlearning_pl.errors import InputError
         ({"retain": 340, "forget": 60}, 100, 1, {"retain": 85, "forget": 15}),
         ({"retain": 399, "forget": 1}, 100, 1, {"retain": 99, "forget": 1}),
         ({"retain": 399, "forget": 1}, 100, 2, {"retain": 98, "forget": 2}),
+        ({"retain": 395, "forget": 5}, 100, 1, {"retain": 98, "forget": 2}),
+        ({"retain": 396, "forget": 4}, 100, 2, {"retain": 96, "forget": 4}),
         ({"train": 400}, 100, 2, {"train": 100}),
         ({"forget": 60}, 100, 1, {"forget": 60}),
         ({"forget": 1}, 100, 1, {"forget": 2}),

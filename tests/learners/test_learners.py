@@ -61,7 +61,7 @@ def test_simclr_loss_is_ntxent_of_both_anchors(sample: Sample) -> None:
 def test_moco_loss_tells_the_key_from_the_queue(sample: Sample) -> None:
     learner = MoCo("resnet9_slim", temperature=0.2, queue_size=8).eval()
     query, key = outputs = learner.outputs(sample)
-    queue, losses = learner.criterion.memory_bank.bank, learner.losses(outputs, sample)
+    queue, losses = learner.queue.keys, learner.losses(outputs, sample)
     for i in range(B):
         scores = [math.exp(cos(query[i], key[i]) / 0.2), *(math.exp(cos(query[i], k) / 0.2) for k in queue)]
         assert abs(float(losses[i].detach()) + math.log(scores[0] / sum(scores))) < 1e-5
@@ -114,19 +114,19 @@ def test_rematch_is_the_loss_of_the_partners_positive(learner: Learner, sample: 
 
 
 def test_the_queue_takes_in_keys_when_a_step_ends_and_only_then(sample: Sample) -> None:
-    learner = MoCo("resnet9_slim", queue_size=12)
-    bank = learner.criterion.memory_bank
-    before = bank.bank.clone()
+    learner = MoCo("resnet9_slim", queue_size=14)
+    before = learner.queue.keys.clone()
     for _ in range(3):
         query, key = learner.outputs(sample)
         learner.losses((query, key), sample)
-    assert torch.equal(bank.bank, before)
+    assert torch.equal(learner.queue.keys, before)
     learner.on_train_batch_end(None, {}, 0)
-    torch.testing.assert_close(bank.bank[:B], F.normalize(key, dim=1))
-    assert torch.equal(bank.bank[B:], before[B:])
-    learner.on_train_batch_end(None, {}, 0)
-    assert int(bank.bank_ptr) == B
-    assert {"criterion.memory_bank.bank", "criterion.memory_bank.bank_ptr"} <= set(learner.state_dict())
+    torch.testing.assert_close(learner.queue.keys, torch.cat([F.normalize(key, dim=1), before])[:14])
+    for _ in range(2):
+        learner.outputs(sample)
+        learner.on_train_batch_end(None, {}, 0)
+    torch.testing.assert_close(learner.queue.keys[12:], F.normalize(key, dim=1)[:2])  # the oldest went first
+    assert "queue.keys" in learner.state_dict()
 
 
 @pytest.mark.parametrize("name", ["MoCo", "BYOL"])

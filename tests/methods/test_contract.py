@@ -3,13 +3,20 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
+from unlearning_pl.data import ForgetRequest
 from unlearning_pl.learners import Learner, plain
+from unlearning_pl.methods import Unlearner
+from unlearning_pl.sample import Sample, Split
 
 NAMES = [*METHODS, *PLUGINS]
 PAIRS = [(method, learner) for method in NAMES for learner in LEARNERS]
@@ -45,6 +52,29 @@ def test_trains_and_leaves_the_seam_as_it_was(method: str, name: str, originals:
 
 
 @pytest.mark.parametrize(("method", "name"), PAIRS)
+def test_trains_under_autocast(method: str, name: str, originals: dict[str, Path]) -> None:
+    learner, trainer = make_learner(name), make_trainer(max_epochs=1, precision="bf16-mixed")
+    trainer.unlearn(learner, make_data(), str(originals[name]), **make_method(method))
+    assert torch.isfinite(trainer.callback_metrics["train/loss"])
+    assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in learner.parameters())
+
+
+@pytest.mark.parametrize(("method", "name"), PAIRS)
+@pytest.mark.parametrize("count", [1, 3, 21])
+@pytest.mark.filterwarnings("ignore:One image to forget has no partner")
+def test_meets_requests_of_one_image_and_of_half_the_data(
+    method: str, name: str, count: int, originals: dict[str, Path]
+) -> None:
+    learner, data = make_learner(name), make_data()
+    trainer = make_trainer(max_epochs=1)
+    request = ForgetRequest(count=count)
+    trainer.unlearn(learner, data, str(originals[name]), forget=request, **make_method(method))
+    assert len(data.positions("forget")) == count
+    assert torch.isfinite(trainer.callback_metrics["train/loss"])
+    assert all(torch.isfinite(p).all() for p in learner.parameters())
+
+
+@pytest.mark.parametrize(("method", "name"), PAIRS)
 def test_resumes_to_the_same_weights(method: str, name: str, originals: dict[str, Path], tmp_path: Path) -> None:
     unbroken = make_learner(name)
     make_trainer(max_epochs=3).unlearn(unbroken, make_data(), str(originals[name]), **make_method(method))
@@ -57,6 +87,50 @@ def test_resumes_to_the_same_weights(method: str, name: str, originals: dict[str
     rest.unlearn(resumed, make_data(), str(originals[name]), **make_method(method), ckpt_path="last")
     assert rest.global_step == 3 * half.global_step
     assert moved(weights(unbroken), weights(resumed)) == []
+
+
+class Breaks(Callback):
+    """Fails in the first step."""
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        raise RuntimeError("disk full")
+
+
+@pytest.mark.parametrize("method", NAMES)
+def test_a_failed_run_leaves_the_seam_as_it_was(method: str, originals: dict[str, Path]) -> None:
+    learner, data = make_learner("SimCLR"), make_data()
+    trainer = make_trainer(callbacks=[Breaks()])
+    with pytest.raises(RuntimeError, match="disk full"):
+        trainer.unlearn(learner, data, str(originals["SimCLR"]), **make_method(method))
+    assert learner.objective is plain
+    assert data.streams(0) == ("train",)
+    assert data.num_views is None
+
+
+class Measures(Unlearner):
+    """Counts what it is shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[set[int], bool]] = []
+
+    def measure(self, learner: Learner, streams: Mapping[Split, Iterable[Sample]]) -> None:
+        rows = {row for sample in streams["forget"] for row in sample.index.tolist()}
+        losses = [learner.losses(learner.outputs(sample), sample) for sample in streams["retain"]]
+        assert all(torch.isfinite(loss).all() for loss in losses)
+        self.seen.append((rows, learner.training))
+
+
+def test_a_method_measures_the_original_once(originals: dict[str, Path], tmp_path: Path) -> None:
+    method, data, original = Measures(), make_data(), str(originals["SimCLR"])
+    before = torch.load(originals["SimCLR"] / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    learner = make_learner("SimCLR")
+    learner.optimize_with(partial(torch.optim.SGD, lr=0.0))
+    make_trainer(tmp_path / "run", max_epochs=1).unlearn(learner, data, original, method)
+    assert method.seen == [(set(data.positions("forget").tolist()), False)]
+    assert all(torch.equal(before[name], p) for name, p in learner.named_parameters())
+    resumed = make_trainer(tmp_path / "run", max_epochs=2)
+    resumed.unlearn(make_learner("SimCLR"), make_data(), original, method, ckpt_path="last")
+    assert len(method.seen) == 1
 
 
 @pytest.mark.parametrize(("method", "name"), [pair for pair in PAIRS if pair[1] in ("MoCo", "BYOL")])
@@ -72,27 +146,43 @@ def test_no_gradient_reaches_the_momentum_encoder(method: str, name: str, origin
     assert any(name.startswith("backbone") for name in changed)
 
 
-@pytest.fixture(scope="module")
-def two_processes(originals: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """One launch of two gloo processes trains all pairs; each writes a digest of its weights."""
-    folder = tmp_path_factory.mktemp("ddp")
-    script = Path(__file__).with_name("two_processes.py")
-    launch = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    where = {name: str(run) for name, run in originals.items()}
-    done = subprocess.run(
-        [*launch, "--standalone", str(script), str(folder), json.dumps(where)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+def launch(script: str, *words: str) -> None:
+    """Start a script as two gloo processes."""
+    start = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    path = str(Path(__file__).with_name(script))
+    done = subprocess.run([*start, path, *words], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def two_processes(
+    originals: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[dict[str, Any]]]:
+    """One launch trains all pairs; each process writes a digest of its weights."""
+    folder = tmp_path_factory.mktemp("ddp")
+    launch("two_processes.py", str(folder), json.dumps({name: str(run) for name, run in originals.items()}))
     ranks = [json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)]
     return {pair: [rank[pair] for rank in ranks] for pair in ranks[0]}
 
 
+@pytest.fixture(scope="module")
+def half_batches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """One launch compares the gradient of two processes with half a batch each to one process with the whole."""
+    folder = tmp_path_factory.mktemp("halves")
+    launch("half_batches.py", str(folder))
+    found: dict[str, float] = json.loads((folder / "errors.json").read_text())
+    return found
+
+
 @pytest.mark.ddp
 @pytest.mark.parametrize(("method", "name"), PAIRS)
-def test_two_processes_end_bit_equal(method: str, name: str, two_processes: dict[str, list[str]]) -> None:
+def test_two_processes_have_the_gradient_of_one(method: str, name: str, half_batches: dict[str, float]) -> None:
+    assert half_batches[f"{method} {name}"] < 1e-9
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize(("method", "name"), PAIRS)
+def test_two_processes_end_bit_equal(method: str, name: str, two_processes: dict[str, list[dict[str, Any]]]) -> None:
     first, second = two_processes[f"{method} {name}"]
-    assert first["parameters"] == second["parameters"]
+    assert first["weights"] == second["weights"]
     assert first["rows"] != second["rows"]  # they were not simply fed the same

@@ -13,7 +13,7 @@ from typing_extensions import override
 from unlearning_pl.audits.base import Embeddings
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.learners import Classifier, Learner
+from unlearning_pl.learners import Learner
 from unlearning_pl.sample import Sample, Split
 
 AUDITED: tuple[Split, ...] = ("retain", "forget", "test")
@@ -34,7 +34,7 @@ class Embedder(LightningModule):
     def predict_step(self, batch: Sample, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor | None]:
         clean, *views = batch.views
         features = self.learner.features(clean)
-        logits = self.learner.outputs(batch) if isinstance(self.learner, Classifier) else None
+        logits = self.learner.class_scores(clean)
         looks = {
             "index": batch.index,
             "target": batch.target,

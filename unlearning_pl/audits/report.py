@@ -12,7 +12,7 @@ from unlearning_pl.audits.base import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.audits.figures import heat_map, highest_share, histogram, score_range, svg
 from unlearning_pl.audits.membership import threshold
 from unlearning_pl.audits.terms import TERMS, Term
-from unlearning_pl.audits.wording import privacy, utility, verdict
+from unlearning_pl.audits.wording import asked, privacy, utility, verdict
 from unlearning_pl.errors import require
 from unlearning_pl.files import write_json, write_text
 from unlearning_pl.functional.alignment import alignment_gap
@@ -116,6 +116,7 @@ def _page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
     return environment.get_template("report.html.jinja").render(
         context=context,
         models=models,
+        question=asked(context.get("request") or {}, context.get("counts") or {}),
         rows=_rows(audits, retrained),
         histograms=_histograms(audits),
         maps=_maps(audits, known.get(ORIGINAL)),

@@ -10,7 +10,7 @@ from unlearning_pl.audits.base import Audit
 _COLUMNS = (
     ("RA %", "retain_accuracy", 1),
     ("TA %", "test_accuracy", 1),
-    ("FA %", "forget_accuracy", 1),
+    ("UA %", "forget_accuracy", 1),
     ("EMIA %", "encoder_mi", 1),
     ("AUC", "membership_auc", 3),
     ("Gap", "average_gap", 2),
@@ -18,9 +18,9 @@ _COLUMNS = (
     ("Speed-up", "speed_up", 1),
 )
 _CAPTION = (
-    "RA, TA, FA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
+    "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
     "takes for unseen. AUC: how well an attacker tells forget from test images; 0.5 = cannot tell. Gap: mean "
-    "distance to the retrained model over RA, TA, FA and EMIA, in points. Good is what is near the retrained "
+    "distance to the retrained model over RA, TA, UA and EMIA, in points. Good is what is near the retrained "
     "model, not what is extreme. -: not defined."
 )
 

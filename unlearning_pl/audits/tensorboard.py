@@ -11,12 +11,14 @@ from unlearning_pl.audits.base import Audit
 from unlearning_pl.audits.figures import highest_share, histogram, score_range
 from unlearning_pl.audits.membership import threshold
 
+_SUFFIX = ".audit"
+
 
 def log_to_tensorboard(folder: str | Path, audit: Audit, step: int = 0) -> None:
     """Write the metrics as scalars ``audit/<metric>`` and the score histograms as image ``audit/scores``.
 
     Args:
-        folder: The run's folder, where its training curves are; a new event file is added.
+        folder: The run's folder, where its training curves are; the event file of an earlier audit there is replaced.
         audit: What was measured on the run's model.
         step: Position on TensorBoard's axis.
 
@@ -27,7 +29,9 @@ def log_to_tensorboard(folder: str | Path, audit: Audit, step: int = 0) -> None:
         >>> len(list(Path(folder).glob("events.*")))
         1
     """
-    with SummaryWriter(str(folder)) as writer:
+    for earlier in Path(folder).glob(f"events.out.tfevents.*{_SUFFIX}"):
+        earlier.unlink()
+    with SummaryWriter(str(folder), filename_suffix=_SUFFIX) as writer:
         for key, value in audit.metrics.items():
             writer.add_scalar(f"audit/{key}", value, step)
         if audit.scores:

@@ -1,5 +1,8 @@
 """The result of an audit in plain words."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from unlearning_pl.audits.base import ORIGINAL, Audit
 
 
@@ -14,6 +17,27 @@ def chance(forget: int, test: int) -> float:
         (0.097, 0.5)
     """
     return float(min(0.5, 2 * ((forget + test + 1) / (12 * forget * test)) ** 0.5))
+
+
+def asked(request: Mapping[str, Any], counts: Mapping[str, int]) -> str:
+    """What was to be forgotten, in one sentence; empty where it is not known.
+
+    Example:
+        >>> asked({"count": 60, "seed": 2}, {"retain": 340, "forget": 60})
+        '60 of 400 training images, drawn at random (seed 2), were to be forgotten.'
+    """
+    if not request or not {"retain", "forget"} <= counts.keys():
+        return ""
+    how = {
+        "fraction": f"drawn at random (seed {request.get('seed')})",
+        "count": f"drawn at random (seed {request.get('seed')})",
+        "classes": f"all of class {', '.join(map(str, request.get('classes') or []))}",
+        "ids": "named one by one",
+        "file": f"named in the file {request.get('file')}",
+    }.get(next(iter(request)), "as asked")
+    forget = counts["forget"]
+    verb = "was" if forget == 1 else "were"
+    return f"{forget} of {counts['retain'] + forget} training images, {how}, {verb} to be forgotten."
 
 
 def privacy(audit: Audit, retrained: Audit | None = None) -> str:

@@ -3,7 +3,7 @@
 Letters: B rows of a batch, N images of the pool, C channels, H height, W width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +37,8 @@ class UnlearningData(LightningDataModule):
         forget: What is to be forgotten; nothing when not given.
         validation: Share of the training images that is held out, in [0, 1).
         train_on: What ``fit`` trains on: ``all`` makes the original, ``retain`` the retrained reference.
-        batch_size: Rows of a step over all processes and streams.
+        batch_size: Rows of a step over all processes and streams. An epoch has whole steps only, with other rows left
+            over in each; a stream too small for its share of them comes round more often than once an epoch.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class UnlearningData(LightningDataModule):
         """
         train, test = self.load()
         splits = read_manifest(manifest, train, test)
-        self._splits = splits if forget is None else with_request(splits, train, forget)
+        self._splits = splits if forget is None else with_request(splits, train, test, forget)
 
     def request(self, forget: ForgetRequest) -> None:
         """Forget something else than was said at first."""
@@ -108,6 +109,11 @@ class UnlearningData(LightningDataModule):
     def class_names(self) -> list[str]:
         """Name of every class."""
         return self.load()[0].class_names
+
+    def examples(self) -> Tensor:
+        """Two clean training images as a learner sees them, ``(2, 3, H, W)``, on the CPU."""
+        images = self.load()[0].images[:2].float() / 255
+        return (images - torch.tensor(self.source.mean).view(-1, 1, 1)) / torch.tensor(self.source.std).view(-1, 1, 1)
 
     def feed(self, streams: Streams | None) -> None:
         """Let a method choose the streams of an epoch; None gives the choice back to ``train_on``."""
@@ -176,6 +182,10 @@ class UnlearningData(LightningDataModule):
             return self._in_order(torch.arange(len(self.ids)))
         return [self._in_order(self.positions(split)) for split in self._predicted]
 
+    def samples(self, splits: tuple[Split, ...], device: torch.device) -> dict[Split, Iterable[Sample]]:
+        """Each split from first to last, as samples on the device; every process sees all of it."""
+        return {name: _Samples(self, self._in_order(self.positions(name)), device) for name in splits}
+
     def look_at(self, splits: tuple[Split, ...] | None, views: int) -> None:
         """Choose what ``predict`` sees: a loader for each split, with augmented views beside the clean image.
 
@@ -211,13 +221,12 @@ class UnlearningData(LightningDataModule):
         assert trainer is not None
         images, target = self._look_up(index)
         own: int = getattr(trainer.lightning_module, "num_views", 2)
-        wanted = own if self.num_views is None else self.num_views
         if trainer.predicting:
             views = (images, *self._augmented(images, self._predicted_views))
-        elif trainer.training or wanted > 1:
-            views = self._augmented(images, wanted)
-        else:
-            views = (images,)
+        elif trainer.training:
+            views = self._augmented(images, own if self.num_views is None else self.num_views)
+        else:  # a method may want more views to train with, but a classifier is judged on the clean image
+            views = self._augmented(images, own) if own > 1 else (images,)
         return Sample(tuple((view - self._mean) / self._std for view in views), target, index)
 
     def _augmented(self, images: Tensor, count: int) -> tuple[Tensor, ...]:
@@ -239,6 +248,19 @@ class UnlearningData(LightningDataModule):
         self._mean, self._std = (
             torch.tensor(values, device=device).view(-1, 1, 1) for values in (self.source.mean, self.source.std)
         )
+
+
+class _Samples:
+    """A loader of positions as an iterable of samples, as often as it is asked for."""
+
+    def __init__(self, data: UnlearningData, loader: DataLoader[Tensor], device: torch.device) -> None:
+        self.data, self.loader, self.device = data, loader, device
+
+    @torch.no_grad()
+    def __iter__(self) -> Iterator[Sample]:
+        for step, index in enumerate(self.loader):
+            torch.manual_seed(run_seed("measure", step))
+            yield self.data._sample(index.to(self.device))
 
 
 def _loader(dataset: Positions, rows: int, sampler: StreamSampler | None = None) -> DataLoader[Tensor]:

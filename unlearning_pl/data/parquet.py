@@ -70,9 +70,14 @@ class Parquet(Source):
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The first training and test images; both are of one size and share their class names."""
         train_files, test_files = _find("train", self.train), _find("test", self.test)
+        shared = {str(file.resolve()) for file in train_files} & {str(file.resolve()) for file in test_files}
+        require(
+            not shared,
+            f"Expected test images that are not trained on, got {', '.join(shared)} as both. Give another file.",
+        )
         train = list(_rows(train_files, "train_size", self.train_size))
         test = list(_rows(test_files, "test_size", self.test_size))
-        names = _class_names(train_files[0]) or _numbers(train + test)
+        names = _class_names(train_files[0]) or _numbers(train)
         other = _class_names(test_files[0])
         require(
             other in (None, names),
@@ -168,7 +173,13 @@ def _class_names(file: Path) -> list[str] | None:
 
 
 def _numbers(rows: list[_Row]) -> list[str]:
-    return [str(number) for number in range(max(row.label or 0 for row in rows) + 1)]
+    highest = max(rows, key=lambda row: row.label or 0)
+    require(
+        (highest.label or 0) < len(rows),
+        f"Expected labels below the number of images, {len(rows)}, got {highest.label} in {highest.where}. "
+        "Number the classes from 0, or put their names into the metadata.",
+    )
+    return [str(number) for number in range((highest.label or 0) + 1)]
 
 
 def _decode(rows: list[_Row], image_size: int | None) -> npt.NDArray[np.uint8]:

@@ -24,8 +24,8 @@ class ForgetRequest:
     Args:
         fraction: Share of the training images, drawn at random, in (0, 1); at least one image.
         count: Number of training images, drawn at random.
-        classes: Names of classes, or their numbers: all training images of them.
-        ids: Ids of training images.
+        classes: Names of classes, or their numbers: all training images of them. One, or a list: ``[cat, dog]``.
+        ids: Ids of training images. One, or a list: ``[17, 360]``.
         file: File of ids: .txt (one a line), .csv (column ``id``, else the first column) or .json (a list, or
             an object with a list under "forget", such as the split.json of another run).
         seed: Seed of the draw, for ``fraction`` and ``count``.
@@ -40,12 +40,17 @@ class ForgetRequest:
 
     fraction: float | None = None
     count: int | None = None
-    classes: list[str] | None = None
-    ids: list[str] | None = None
+    classes: list[str | int] | str | int | None = None
+    ids: list[str | int] | str | int | None = None
     file: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("classes", "ids"):
+            value = getattr(self, name)
+            if value is not None:
+                listed = value if isinstance(value, list) else [value]
+                object.__setattr__(self, name, [str(entry) for entry in listed])
         given = [name for name, value in self.given().items() if name != "seed"]
         require(
             len(given) <= 1,
@@ -125,7 +130,7 @@ def draw(n: int, seed: int | tuple[int, ...]) -> "np.ndarray[tuple[int], np.dtyp
     return np.random.Generator(np.random.PCG64(seed)).permutation(np.arange(n, dtype=np.int64))
 
 
-def _class_numbers(asked: Iterable[str], names: list[str]) -> Tensor:
+def _class_numbers(asked: Iterable[str | int], names: list[str]) -> Tensor:
     numbers = []
     for name in map(str, asked):
         if name in names:
@@ -196,7 +201,7 @@ def read_ids(file: str | Path, known: Collection[str] = ()) -> list[str]:
             f"Expected a file of ids at forget.file, got {str(file)!r}, not readable ({error.strerror}). "
             "Correct the path, relative to the working directory."
         ) from error
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, csv.Error) as error:
         raise InputError(
             f"Expected ids in forget.file, got {str(file)!r}, which does not parse ({error}). "
             'Give a JSON list of ids or an object with one under "forget", or write one id a line in a .txt.'

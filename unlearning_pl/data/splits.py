@@ -128,12 +128,13 @@ def make_splits(
     return splits if request is None else _with(splits, train, request, test.ids)
 
 
-def with_request(splits: Splits, train: ImageSet, request: ForgetRequest) -> Splits:
+def with_request(splits: Splits, train: ImageSet, test: ImageSet, request: ForgetRequest) -> Splits:
     """The same validation and test images, another forget set: unlearning starts from the original's split.
 
     Args:
         splits: Those of the original, which may have had nothing to forget.
         train: The training images that they are of.
+        test: The test images that they are of.
         request: What to forget.
 
     Raises:
@@ -143,10 +144,10 @@ def with_request(splits: Splits, train: ImageSet, request: ForgetRequest) -> Spl
         >>> images = torch.zeros(4, 3, 1, 1, dtype=torch.uint8)
         >>> train = ImageSet(images, torch.zeros(4, dtype=torch.int64), list("abcd"), ["all"])
         >>> test = ImageSet(images, train.targets, list("efgh"), ["all"])
-        >>> with_request(make_splits(train, test), train, ForgetRequest(ids=["b"])).forget.tolist()
+        >>> with_request(make_splits(train, test), train, test, ForgetRequest(ids=["b"])).forget.tolist()
         [1]
     """
-    return _with(splits, train, request, ())
+    return _with(splits, train, request, test.ids)
 
 
 def _with(splits: Splits, train: ImageSet, request: ForgetRequest, test_ids: Sequence[str]) -> Splits:

@@ -33,8 +33,10 @@ def run_seed(*where: int | str) -> int:
 def shares(sizes: Mapping[Split, int], batch_size: int, processes: int = 1) -> dict[Split, int]:
     """Divide the rows of a batch among streams, in proportion to their sizes.
 
-    Every stream gets at least one row per process and the same number on each; a single stream smaller than the batch
-    fills a batch of its own size, but no less than two rows per process, which BatchNorm and contrast need.
+    Every process gets the same number of rows, of each stream at least two, which partners, contrast and BatchNorm
+    need, or one of a stream of one sample. A small stream so comes round more often than in proportion: its samples
+    count for more in a loss that averages over the rows of a step. A single stream smaller than the batch fills a
+    batch of its own size.
 
     Args:
         sizes: Number of samples of each stream, at least 1.
@@ -50,8 +52,8 @@ def shares(sizes: Mapping[Split, int], batch_size: int, processes: int = 1) -> d
     Example:
         >>> shares({"retain": 340, "forget": 60}, batch_size=100)
         {'retain': 85, 'forget': 15}
-        >>> shares({"retain": 399, "forget": 1}, batch_size=100)
-        {'retain': 99, 'forget': 1}
+        >>> shares({"retain": 398, "forget": 2}, batch_size=100)
+        {'retain': 98, 'forget': 2}
     """
     require(
         batch_size % processes == 0 and batch_size >= 2 * processes * len(sizes),
@@ -61,8 +63,9 @@ def shares(sizes: Mapping[Split, int], batch_size: int, processes: int = 1) -> d
     total = sum(sizes.values())
     per_process = max(min(batch_size, total) // processes, 2 * len(sizes))
     first, *others = sizes
-    rows = {name: max(1, round(per_process * sizes[name] / total)) for name in others}
-    rows = {first: max(1, per_process - sum(rows.values())), **rows}
+    least = {name: min(2, sizes[name]) for name in others}
+    rows = {name: max(least[name], round(per_process * sizes[name] / total)) for name in others}
+    rows = {first: max(min(2, sizes[first]), per_process - sum(rows.values())), **rows}
     return {name: processes * count for name, count in rows.items()}
 
 

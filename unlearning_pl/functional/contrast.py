@@ -1,28 +1,84 @@
-"""Contrastive losses, kept per sample.
+"""Contrastive losses, kept per sample, in float32 or wider.
 
-Letters: N rows of one process, W processes, D width of an embedding.
+Letters: N rows of one process, W processes, D width of an embedding, Q length of a queue.
+
+lightly's losses average over samples, keep their own queue, wait for the device in every step and have no second
+derivative over processes; unlearning needs each sample's own loss, and its gradient's gradient. Tests compare the two.
 """
 
 import torch
-from lightly.utils import dist
 from torch import Tensor
 from torch.nn import functional as F
 
+from unlearning_pl.functional.collectives import gather, own_rows
+from unlearning_pl.functional.precision import full_precision
 
+
+@full_precision
+def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    r"""SimCLR's loss: tell each view's partner from all other views of the batch, by cosine similarity.
+
+    .. math:: l_{a} = - \log \frac{\exp(\cos(z_a, z_{p(a)}) / \tau)}{\sum_{b \ne a} \exp(\cos(z_a, z_b) / \tau)}
+
+    Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, arXiv 2002.05709.
+    The sum runs over both views of all samples of all processes; a sample's loss is the mean of its two anchors.
+
+    Args:
+        first: Embeddings of one view, ``(N, D)``; the same N on every process.
+        second: Embeddings of the other view, ``(N, D)``.
+        temperature: Softmax temperature, positive.
+
+    Returns:
+        Loss of each sample, ``(N,)``.
+
+    Example:
+        >>> nt_xent(torch.eye(2), torch.eye(2), temperature=1.0)
+        tensor([0.5514, 0.5514])
+    """
+    anchors = F.normalize(torch.cat([first, second]), dim=1)
+    candidates = gather(anchors)
+    own = own_rows(len(anchors), anchors.device)
+    itself = torch.arange(len(candidates), device=anchors.device) == own[:, None]
+    logits = (anchors @ candidates.T / temperature).masked_fill(itself, -torch.inf)
+    losses = F.cross_entropy(logits, own.roll(len(first)), reduction="none")
+    return losses.view(2, -1).mean(0)
+
+
+@full_precision
+def queue_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> Tensor:
+    r"""MoCo's loss: tell each query's key from a queue of earlier keys, by cosine similarity.
+
+    .. math:: l_i = - \log \frac{\exp(\cos(q_i, k_i) / \tau)}
+        {\exp(\cos(q_i, k_i) / \tau) + \sum_m \exp(\cos(q_i, n_m) / \tau)}
+
+    He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR 2020, arXiv 1911.05722.
+
+    Args:
+        query: ``(N, D)``.
+        key: ``(N, D)``.
+        queue: Negatives n of unit length, ``(Q, D)``.
+        temperature: Softmax temperature, positive.
+
+    Returns:
+        Loss of each query, ``(N,)``.
+
+    Example:
+        >>> queue_nce(torch.eye(2), torch.eye(2), torch.tensor([[1.0, 0.0]]), temperature=1.0)
+        tensor([0.6931, 0.3133])
+    """
+    query, key = F.normalize(query, dim=1), F.normalize(key, dim=1)
+    logits = torch.cat([(query * key).sum(1, keepdim=True), query @ queue.T], dim=1) / temperature
+    return F.cross_entropy(logits, torch.zeros_like(logits[:, 0], dtype=torch.long), reduction="none")
+
+
+@full_precision
 def info_nce(anchor: Tensor, positive: Tensor, temperature: float) -> Tensor:
     r"""Tell each anchor's positive from everybody else's, by cosine similarity.
 
     .. math:: l_i = - \log \mathrm{softmax}_j ( \cos(z_i, z'_j) / \tau )_i
 
-    The candidates are the positives of all processes; those of the same view as the anchor are no negatives
-    (CoUn, Khalil et al., NeurIPS 2025, arXiv 2509.16391; N-way InfoNCE, van den Oord et al., arXiv 1807.03748).
-
-    ====== ===================== =====================
-    rank   anchors               candidates
-    ====== ===================== =====================
-    0      ``z_0 .. z_{N-1}``    ``z'_0 .. z'_{WN-1}``
-    1      ``z_N .. z_{2N-1}``   ``z'_0 .. z'_{WN-1}``
-    ====== ===================== =====================
+    The candidates are the positives of all processes; views on the anchor's side are no negatives (CoUn, Khalil et al.,
+    NeurIPS 2025, arXiv 2509.16391; van den Oord et al., arXiv 1807.03748).
 
     Args:
         anchor: Embeddings of one view, ``(N, D)``; the same N on every process.
@@ -30,26 +86,43 @@ def info_nce(anchor: Tensor, positive: Tensor, temperature: float) -> Tensor:
         temperature: Softmax temperature, positive.
 
     Returns:
-        Loss of each anchor, ``(N,)``, in float32 or wider.
+        Loss of each anchor, ``(N,)``.
 
     Example:
         >>> info_nce(torch.eye(2), torch.eye(2), temperature=1.0)
         tensor([0.3133, 0.3133])
     """
-    anchor = F.normalize(_wide(anchor), dim=1)
-    positive = F.normalize(_wide(positive), dim=1)
-    candidates = torch.cat(dist.gather(positive)) if dist.world_size() > 1 else positive
-    labels = torch.arange(len(anchor), device=anchor.device) + dist.rank() * len(anchor)
-    return F.cross_entropy(anchor @ candidates.T / temperature, labels, reduction="none")
+    anchor, candidates = F.normalize(anchor, dim=1), gather(F.normalize(positive, dim=1))
+    own = own_rows(len(anchor), anchor.device)
+    return F.cross_entropy(anchor @ candidates.T / temperature, own, reduction="none")
 
 
+@full_precision
+def similarities(rows: Tensor, others: Tensor) -> Tensor:
+    """Cosine similarity of each row to each other row.
+
+    Args:
+        rows: ``(..., N, D)``.
+        others: ``(..., M, D)``.
+
+    Returns:
+        ``(..., N, M)``, in [-1, 1].
+
+    Example:
+        >>> similarities(torch.eye(2), torch.tensor([[2.0, 0.0]]))
+        tensor([[1.],
+                [0.]])
+    """
+    return F.normalize(rows, dim=-1) @ F.normalize(others, dim=-1).mT
+
+
+@full_precision
 def negative_cosine(prediction: Tensor, target: Tensor) -> Tensor:
-    r"""Negative cosine similarity of matching rows, the loss of BYOL up to scale and offset.
+    r"""Negative cosine similarity of matching rows, BYOL's loss up to scale and offset.
 
     .. math:: l_i = - \cos(p_i, t_i)
 
-    Grill et al., "Bootstrap your own latent", NeurIPS 2020, arXiv 2006.07733. lightly's
-    ``NegativeCosineSimilarity`` always averages; unlearning needs each sample's own loss.
+    Grill et al., "Bootstrap your own latent", NeurIPS 2020, arXiv 2006.07733.
 
     Args:
         prediction: ``(..., N, D)``.
@@ -62,9 +135,4 @@ def negative_cosine(prediction: Tensor, target: Tensor) -> Tensor:
         >>> negative_cosine(torch.eye(2), torch.eye(2))
         tensor([-1., -1.])
     """
-    return -F.cosine_similarity(_wide(prediction), _wide(target), dim=-1)
-
-
-def _wide(x: Tensor) -> Tensor:
-    """Similarities and softmaxes in float32 at least, also under autocast."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    return -F.cosine_similarity(prediction, target, dim=-1)

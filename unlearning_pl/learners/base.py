@@ -15,7 +15,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 from typing_extensions import override
 
-from unlearning_pl.errors import DivergedError
+from unlearning_pl.errors import DivergedError, InputError
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.sample import Batch, Sample, joint
 
@@ -82,20 +82,55 @@ class Learner(LightningModule, ABC):
     def alignment(self, outputs: Any, sample: Sample) -> Tensor:
         """How close each sample is to its positive: cosine, or probability of the label; ``(B,)``."""
 
+    def check(self, images: Tensor, classes: int) -> None:
+        """Refuse images that the encoder cannot take, ``(B, 3, H, W)``, or more classes than the learner knows.
+
+        Raises:
+            InputError: If it cannot be trained on such data.
+        """
+        training = self.training
+        try:
+            with torch.no_grad():
+                self.eval().embed(images.to(self.device))
+        except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+            size = "x".join(map(str, images.shape[2:]))
+            raise InputError(
+                f"Expected images that the backbone can take, got {size} pixels ({str(error).splitlines()[0]}). "
+                "Choose another image_size or backbone."
+            ) from error
+        finally:
+            self.train(training)
+
+    def class_scores(self, x: Tensor) -> Tensor | None:
+        """Scores of classes ``(B, K)`` for images ``(B, 3, H, W)``; None where the learner knows no classes."""
+        return None
+
     def optimize_with(self, optimizer: OptimizerFactory, schedule: Schedule = "constant") -> None:
         """Choose the optimiser and the course of its learning rate over the whole run, step by step.
 
         Args:
             optimizer: Makes an optimiser of the parameters, for instance ``partial(SGD, lr=0.1)``.
             schedule: ``constant``; ``cosine`` down to zero; ``one_cycle`` up to the optimiser's rate and down.
+
+        Raises:
+            InputError: If the optimiser refuses its settings.
         """
-        self._optimizer, self._schedule = optimizer, schedule
+        try:
+            optimizer([torch.zeros(1, requires_grad=True)])
+        except (ValueError, TypeError) as error:
+            raise InputError(f"Expected settings that the optimizer takes, got: {error}. Correct them.") from error
+        self._optimizer, self.schedule = optimizer, schedule
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
-        scheduler = _scheduler(optimizer, self._schedule, int(self.trainer.estimated_stepping_batches))
+        scheduler = _scheduler(optimizer, self.schedule, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "lr"}}
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # A resumed run must follow the same course of the learning rate.
+        checkpoint["planned"] = {"schedule": self.schedule, "epochs": self.trainer.max_epochs}
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -124,11 +159,14 @@ class Learner(LightningModule, ABC):
     @override
     def on_train_epoch_end(self) -> None:
         # Looked at once an epoch, since a look at every step would make the device wait.
-        broken = self.trainer.strategy.reduce((~self._finite).float(), reduce_op="sum")
-        if broken > 0:
+        # A broken gradient reaches the weights of every process; the loss of this one alone must not stop it.
+        sound = torch.stack([torch.isfinite(p.detach()).all() for p in self.parameters()]).all()
+        if self.trainer.world_size == 1:
+            sound = sound & self._finite
+        if not sound:
             raise DivergedError(
-                f"Expected a finite loss, got NaN or infinity in epoch {self.current_epoch}. "
-                "Lower the learning rate or the method's coefficients; the last checkpoint before it was kept."
+                f"Expected a finite loss and finite weights, got NaN or infinity in epoch {self.current_epoch}. "
+                "Lower the learning rate or the method's coefficients; a checkpoint of an earlier epoch stays."
             )
 
     @override

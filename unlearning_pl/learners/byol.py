@@ -39,6 +39,8 @@ class BYOL(ContrastiveLearner):
     ) -> None:
         super().__init__(backbone)
         require(0 <= momentum <= 1, f"Expected momentum in [0, 1], got {momentum}. The paper uses 0.996.")
+        require(hidden_dim >= 1, f"Expected hidden_dim >= 1, got {hidden_dim}. Papers use 128 or more.")
+        require(projection_dim >= 1, f"Expected projection_dim >= 1, got {projection_dim}. Papers use 128 or more.")
         self.save_hyperparameters()
         self.momentum = momentum
         self.projection_head = BYOLProjectionHead(self.feature_dim, hidden_dim, projection_dim)

@@ -37,18 +37,17 @@ class Classifier(Learner):
         self.head = nn.Linear(self.feature_dim, num_classes)
 
     @override
-    def setup(self, stage: str) -> None:
-        names = getattr(getattr(self.trainer, "datamodule", None), "class_names", [])
+    def check(self, images: Tensor, classes: int) -> None:
         require(
-            len(names) <= self.num_classes,
-            f"Expected model.num_classes >= {len(names)}, the classes of the data, got {self.num_classes}. "
-            f"Set model.num_classes to {len(names)}.",
+            classes <= self.num_classes,
+            f"Expected model.num_classes >= {classes}, the classes of the data, got {self.num_classes}. "
+            f"Set model.num_classes to {classes}.",
         )
+        super().check(images, classes)
 
     @override
     def outputs(self, sample: Sample) -> Tensor:
-        logits: Tensor = self.head(self.features(sample.views[0]))
-        return logits
+        return self.class_scores(sample.views[0])
 
     @override
     def logits(self, outputs: Tensor) -> Tensor:
@@ -71,6 +70,11 @@ class Classifier(Learner):
     @override
     def alignment(self, outputs: Tensor, sample: Sample) -> Tensor:
         return outputs.float().softmax(1).gather(1, sample.target[:, None]).squeeze(1)
+
+    @override
+    def class_scores(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.features(x))
+        return scores
 
     @override
     def metrics(self, outputs: Tensor, sample: Sample) -> dict[str, Tensor]:

@@ -8,9 +8,9 @@ import copy
 import torch
 from lightly.models.utils import deactivate_requires_grad
 from torch import Tensor, nn
-from torch.nn import functional as F
 from typing_extensions import override
 
+from unlearning_pl.functional.contrast import negative_cosine, similarities
 from unlearning_pl.functional.pairs import derangement
 from unlearning_pl.learners.base import Learner
 from unlearning_pl.sample import Sample
@@ -35,8 +35,7 @@ class ContrastiveLearner(Learner):
     @override
     def logits(self, outputs: Pair) -> Tensor:
         """Similarities of each anchor to all positives of the batch, over the temperature; ``(B, B)``."""
-        anchor, positive = (F.normalize(side.float(), dim=-1) for side in outputs)
-        logits = anchor @ positive.mT / self.temperature
+        logits = similarities(*outputs) / self.temperature
         return logits if logits.dim() == 2 else logits.mean(0)
 
     @override
@@ -53,8 +52,7 @@ class ContrastiveLearner(Learner):
 
     @override
     def alignment(self, outputs: Pair, sample: Sample) -> Tensor:
-        anchor, positive = outputs
-        cosine = F.cosine_similarity(anchor.float(), positive.float(), dim=-1)
+        cosine = -negative_cosine(*outputs)
         return cosine if cosine.dim() == 1 else cosine.mean(0)
 
 

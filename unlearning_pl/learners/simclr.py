@@ -4,12 +4,12 @@ Letters: B rows of a batch, E width of the embeddings.
 """
 
 import torch
-from lightly.loss import NTXentLoss
 from lightly.models.modules import SimCLRProjectionHead
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.errors import require
+from unlearning_pl.functional.contrast import nt_xent
 from unlearning_pl.learners.contrastive import ContrastiveLearner, Pair
 from unlearning_pl.sample import Sample
 
@@ -17,7 +17,7 @@ from unlearning_pl.sample import Sample
 class SimCLR(ContrastiveLearner):
     """A simple framework for contrastive learning: two views of an image against all others of the batch.
 
-    Chen et al., ICML 2020, arXiv 2002.05709. Head and loss are lightly's; negatives are gathered over processes. The
+    Chen et al., ICML 2020, arXiv 2002.05709. The head is lightly's; negatives are gathered over processes. The
     loss of a sample is the mean of its two anchors. Defaults follow the authors of alignment calibration (arXiv
     2406.03603): temperature 0.5, an embedding of 128 behind a hidden layer as wide as the features.
 
@@ -33,11 +33,10 @@ class SimCLR(ContrastiveLearner):
     def __init__(self, backbone: str = "resnet18", temperature: float = 0.5, projection_dim: int = 128) -> None:
         super().__init__(backbone)
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. Papers use 0.1 to 0.5.")
+        require(projection_dim >= 1, f"Expected projection_dim >= 1, got {projection_dim}. Papers use 128 or more.")
         self.save_hyperparameters()
         self.temperature = temperature
         self.projection_head = SimCLRProjectionHead(self.feature_dim, self.feature_dim, projection_dim)
-        self.criterion = NTXentLoss(temperature, gather_distributed=True)
-        self.criterion.cross_entropy = nn.CrossEntropyLoss(reduction="none")
 
     @override
     def outputs(self, sample: Sample) -> Pair:
@@ -46,6 +45,4 @@ class SimCLR(ContrastiveLearner):
 
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:
-        # (2B,): the anchors of the first view, then those of the second.
-        losses: Tensor = self.criterion(*outputs).view(2, -1).mean(0)
-        return losses
+        return nt_xent(*outputs, self.temperature)

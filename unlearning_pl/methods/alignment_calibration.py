@@ -1,6 +1,7 @@
 """Alignment calibration."""
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
@@ -21,9 +22,11 @@ class AlignmentCalibration(Unlearner):
     Wang, Lu et al., "MUC: Machine Unlearning for Contrastive Learning with Black-box Evaluation", arXiv 2406.03603;
     defaults: alpha 1, 10 epochs, beta 8 to 20 for 10 % and 0.8 to 2 for 50 % forgotten. The partner is another forget
     sample of the same batch and the two views serve both terms, so one pass over the batch is all; the authors draw
-    partners from the whole forget set and a third view. With one forget sample in a batch there is no partner, and
-    only the retain terms and the second term remain (our reading). A classifier has a label in the place of the second
-    view: the partner lends its label, and the probability of the true label is pushed down (our reading).
+    partners from the whole forget set and a third view. A request of one image has no partner, and only the retain
+    terms and the second term remain (our reading). The cosine is that of the learner's own pair: MoCo's query with
+    its key, BYOL's prediction with its target. A classifier has a label in the place of the second view: the partner
+    lends its label, and the probability of the true label is pushed down (our reading). A request of less than two
+    rows a batch still has two (see ``shares``), and weighs more than in proportion.
 
     Args:
         alpha: Weight of the forget samples' calibrated loss, at least 0.
@@ -42,6 +45,8 @@ class AlignmentCalibration(Unlearner):
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
         forgotten, kept = len(data.positions("forget")), len(data.positions("retain"))
         self.share = forgotten / (forgotten + kept)
+        if forgotten == 1:
+            rank_zero_warn("One image to forget has no partner: alpha has no effect, beta alone forgets.")
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:

@@ -1,17 +1,16 @@
 """The seam seen from the methods: a callback that replaces the objective of a step."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
-from torch.utils.data import DataLoader
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner, Objective, plain
-from unlearning_pl.sample import Batch, Split
+from unlearning_pl.sample import Batch, Sample, Split
 
 
 class Unlearner(Callback):
@@ -24,10 +23,12 @@ class Unlearner(Callback):
     Attributes:
         feed: Streams of a step.
         num_views: Views per sample that the objective reads; the learner's own number if that is larger.
+        compiles: Whether the objective can run through a compiled encoder.
     """
 
     feed: ClassVar[tuple[Split, ...]] = ("retain", "forget")
     num_views: ClassVar[int] = 1
+    compiles: ClassVar[bool] = True
 
     def streams(self, epoch: int) -> tuple[Split, ...]:
         """Streams to feed in an epoch."""
@@ -36,8 +37,8 @@ class Unlearner(Callback):
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
         """Make teachers, edit weights, read the sizes of the splits; the learner holds the original's weights."""
 
-    def measure(self, learner: Learner, loaders: Mapping[Split, DataLoader[Tensor]]) -> None:
-        """Measure the original on the device, before the first step of the first start."""
+    def measure(self, learner: Learner, streams: Mapping[Split, Iterable[Sample]]) -> None:
+        """Measure the original on the device, before the first step of the first start; every sample of ``feed``."""
 
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         """The scalar loss of a step."""
@@ -56,17 +57,25 @@ class Unlearner(Callback):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.global_step == 0:
-            learner, _ = _parties(trainer, pl_module)
-            loaders: Any = trainer.train_dataloader
-            self.measure(learner, loaders)
+            learner, data = _parties(trainer, pl_module)
+            learner.eval()  # BatchNorm must not move
+            self.measure(learner, data.samples(self.feed, learner.device))
+            learner.train()
 
     @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
-            learner, data = _parties(trainer, pl_module)
-            learner.objective = plain
-            data.feed(None)
-            data.num_views = None
+            self._leave(trainer, pl_module)
+
+    @override
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._leave(trainer, pl_module)  # Lightning calls no teardown then
+
+    def _leave(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        learner, data = _parties(trainer, pl_module)
+        learner.objective = plain
+        data.feed(None)
+        data.num_views = None
 
 
 class PlugIn(Unlearner):

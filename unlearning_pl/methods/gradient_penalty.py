@@ -18,18 +18,21 @@ class GradientPenalty(Unlearner):
         \Big( \Big\| \frac{\partial l_i}{\partial v_i} \Big\|_2 - k \Big)^p
 
     Wang & Chen, "Machine Unlearning in Contrastive Learning", arXiv 2405.07317, in its simplified form, which needs
-    no data beyond the training set. The paper's equations were not to be had: k = 0 and p = 1 are our reading. A retain
-    and a forget stream share one pass, hence negatives and batch statistics. One more backward pass through the
-    gradient makes a step about twice as dear; fused attention has no second derivative, so the plain one is used.
+    no data beyond the training set. The paper's equations were not to be had: k = 0 and p = 1 are our reading, and so
+    is the norm, which is taken of the gradient of the forget losses' sum: where samples meet (negatives, batch
+    statistics) it carries their influence on one another. Retain and forget samples share one pass. The second
+    backward pass makes a step two to five times as dear; fused attention has none, so the plain one is used.
 
     Args:
-        weight: The coefficient lambda, at least 0; 0 is fine-tuning.
+        weight: The coefficient lambda, at least 0; 0 leaves the retain loss of the joint pass.
         target: The norm k that is aimed at, at least 0.
         power: The exponent p, 1 or 2; with 1 and a positive target the distance is taken without its sign.
 
     Raises:
         InputError: If a number is out of its range.
     """
+
+    compiles = False
 
     def __init__(self, weight: float = 1.0, target: float = 0.0, power: int = 1) -> None:
         require(weight >= 0, f"Expected weight >= 0, got {weight}. Give lambda, the weight of the penalty.")

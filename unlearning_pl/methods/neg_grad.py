@@ -14,7 +14,8 @@ class NegGrad(Unlearner):
     .. math:: L = \frac{1}{|B|} \Big( \sum_{i \in R \cap B} l_i - \sum_{i \in F \cap B} l_i \Big)
 
     MUC's adaptation (Wang et al., arXiv 2406.03603) of Golatkar et al. (arXiv 1911.04933), with 10 epochs and learning
-    rates of 0.003 to 0.03. The authors' code also trains on the validation images; this one does not.
+    rates of 0.003 to 0.03. The authors' code also trains on the validation images; this one does not. A request of less
+    than two rows a batch still has two, and weighs more than in proportion.
     """
 
     @override

@@ -1,0 +1,77 @@
+"""Started as two processes: the gradient of a step with half the batch each, against one process with all of it.
+
+Norm layers are in evaluation mode, so that their statistics do not differ; everything else of a step is in it.
+"""
+
+import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor, distributed
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tiny import LEARNERS, METHODS, PLUGINS, make_learner, make_method, make_rows
+
+from unlearning_pl.learners import Learner
+from unlearning_pl.methods import Unlearner, alignment_calibration
+from unlearning_pl.sample import Batch, Sample
+
+ROWS = {"retain": 8, "forget": 4}
+SIZES = SimpleNamespace(positions=lambda split: torch.arange(10 * ROWS[split]))
+
+
+def half(sample: Sample, rank: int) -> Sample:
+    rows = slice(rank * len(sample.index) // 2, (rank + 1) * len(sample.index) // 2)
+    return Sample(tuple(view[rows] for view in sample.views), sample.target[rows], sample.index[rows])
+
+
+def installed(name: str, learner: Learner) -> Unlearner:
+    parts = make_method(name)
+    method = parts["method"]
+    for plugin in parts.get("plugins", []):
+        plugin._inner = method.objective
+        plugin.feed = method.feed
+        method = plugin
+    method.prepare(learner, SIZES)
+    return method
+
+
+def gradient(method: str, name: str, batch: Batch) -> Tensor:
+    torch.manual_seed(0)
+    learner = make_learner(name).double().eval()
+    learner.log_term = lambda *_, **__: None
+    unlearner = installed(method, learner)
+    unlearner.objective(learner, {split: batch[split] for split in unlearner.feed}).backward()
+    return torch.cat([p.grad.flatten() for p in learner.parameters() if p.grad is not None])
+
+
+def neighbours(n: int, device: object = None) -> Tensor:
+    """Partners within halves, the same for one process and for two."""
+    return torch.arange(n) ^ 1
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    alignment_calibration.derangement = neighbours
+    whole = {split: make_rows(n) for split, n in ROWS.items()}
+    whole = {split: s._replace(views=tuple(v.double() for v in s.views)) for split, s in whole.items()}
+    pairs = [(method, name) for method in [*METHODS, *PLUGINS] for name in LEARNERS]
+    one = {pair: gradient(*pair, whole) for pair in pairs}
+    distributed.init_process_group("gloo")
+    errors = {}
+    for method, name in pairs:
+        two = gradient(method, name, {split: half(s, distributed.get_rank()) for split, s in whole.items()})
+        distributed.all_reduce(two)  # DDP averages over processes
+        errors[f"{method} {name}"] = ((two / 2 - one[method, name]).norm() / one[method, name].norm()).item()
+    if distributed.get_rank() == 0:
+        (folder / "errors.json").write_text(json.dumps(errors))
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

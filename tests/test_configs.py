@@ -1,0 +1,71 @@
+"""Every configuration is parsed and run; its first line is the command that runs it."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from unlearning_pl.cli import main
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml"))
+CIFAR = ROOT.parent / "shared" / "data" / "cifar10"
+TINY = "--data.source.train_size 32 --data.batch_size 8 --trainer.fast_dev_run true --trainer.enable_progress_bar false"
+DIGITS = "--data.source Digits --data.source.image_size 8"
+
+
+@pytest.fixture(autouse=True)
+def _beside_the_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with the configurations and, where it exists, the shared data beside it."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/configs").symlink_to(ROOT / "configs")
+    (tmp_path / "shared").symlink_to(CIFAR.parents[1])
+    monkeypatch.chdir(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "original"
+    tiny = TINY.replace("--trainer.fast_dev_run true", "--trainer.max_epochs 1")
+    assert main(shlex.split(f"fit --model SimCLR --model.backbone resnet9_slim {DIGITS} {tiny} --run {run}")) == 0
+    return run
+
+
+def first_line(config: str) -> str:
+    return (ROOT / config).read_text().splitlines()[0]
+
+
+def test_all_rooms_are_found() -> None:
+    assert {Path(config).parts[1] for config in CONFIGS} == {"data", "experiments", "learners", "methods", "trainer"}
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_first_line_is_the_command_that_runs_it(config: str, original: Path) -> None:
+    line = first_line(config)
+    assert line.startswith("# unlearning-pl ")
+    assert f"--config {config}" in line
+    named = re.findall(r"--config (\S+)", line)
+    assert set(named) <= set(CONFIGS)
+    words = line.removeprefix("# unlearning-pl ").replace("runs/original", str(original))
+    downloads = {"configs/data/cifar10.yaml", "configs/data/cifar100.yaml", "configs/experiments/simclr_cifar10.yaml"}
+    if downloads & set(named):
+        words += " --data.views JitterViews"
+        tiny = f"{DIGITS} {TINY}"  # the data would be downloaded: everything else is run on digits
+    elif any("parquet" in name or "slim" in name for name in named):
+        if not CIFAR.exists():
+            pytest.skip("the shared CIFAR-10 files are not beside this checkout")
+        tiny = f"{TINY} --data.source.test_size 32"
+    else:
+        tiny = TINY
+    cpu = "--trainer.accelerator cpu --trainer.devices 1 --trainer.strategy auto --trainer.sync_batchnorm false"
+    assert main(shlex.split(f"{words} {tiny} {cpu}")) == 0
+
+
+def test_a_plug_in_joins_the_method_of_an_earlier_file(original: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stacked = "--config configs/methods/neg_grad.yaml --config configs/methods/coun.yaml"
+    with pytest.raises(SystemExit):
+        main(shlex.split(f"unlearn --original {original} {stacked} --forget.count 8 --print_config"))
+    shown = capsys.readouterr().out
+    assert "methods.NegGrad" in shown
+    assert "methods.CoUn" in shown

@@ -1,0 +1,31 @@
+import shlex
+from pathlib import Path
+
+import pytest
+
+from unlearning_pl.cli import main
+from unlearning_pl.demo import METHODS, commands, demo
+from unlearning_pl.errors import InputError
+
+
+def test_the_demo_runs_its_commands_in_order(tmp_path: Path) -> None:
+    def short(words: list[str]) -> None:
+        quick = (
+            ["--views", "2"] if words[0] == "audit" else ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"]
+        )
+        assert main([*words, *quick]) == 0
+
+    demo(short, seed=3, run=f"{tmp_path}/a place")
+    assert (tmp_path / "a place/audit/report.html").is_file()
+    assert {path.name for path in (tmp_path / "a place").iterdir()} == {"original", "retrained", "audit", *METHODS}
+
+
+def test_the_seed_reaches_weights_batches_and_request() -> None:
+    assert all("--seed_everything 7" in line for line in commands(7, "runs/demo") if not line.startswith("audit"))
+    asked = [word for line in commands(7, "runs/demo") for word in shlex.split(line) if word.endswith("forget.seed")]
+    assert len(asked) == 1 + len(METHODS)
+
+
+def test_a_negative_seed_is_told() -> None:
+    with pytest.raises(InputError, match="seed >= 0, got -1"):
+        demo(lambda words: None, seed=-1)

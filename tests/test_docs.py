@@ -1,0 +1,69 @@
+"""What the README says is what a newcomer gets: its commands and its Python run, in order, for one epoch."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from unlearning_pl.cli import main
+from unlearning_pl.trainer import UnlearningTrainer
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(autouse=True)
+def _beside_the_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    monkeypatch.chdir(tmp_path)
+
+
+def commands(text: str) -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [line.removeprefix("unlearning-pl ") for line in lines if line.startswith("unlearning-pl ")]
+
+
+def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
+    lines = commands(README)
+    assert [line.split()[0] for line in lines] == ["fit", "fit", "unlearn", "audit"]
+    short = "--trainer.max_epochs 1 --trainer.accelerator cpu --trainer.enable_progress_bar false"
+    for line in lines:
+        assert main(shlex.split(line if line.startswith("audit") else f"{line} {short}")) == 0
+    assert (tmp_path / "runs/alignment_calibration/audit/report.html").is_file()
+
+
+def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    whole = UnlearningTrainer.__init__
+
+    def short(self: UnlearningTrainer, **options: object) -> None:
+        options |= {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
+        whole(self, **options)
+
+    monkeypatch.setattr(UnlearningTrainer, "__init__", short)
+    exec(block, {})
+    assert 0 <= float(capsys.readouterr().out) <= 1
+
+
+def test_the_method_of_the_guide_runs(tmp_path: Path) -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)
+    space: dict[str, object] = {}
+    exec(re.sub(r"^   ", "", block, flags=re.MULTILINE), space)
+    from tiny import make_data, make_learner, make_trainer
+
+    make_trainer(tmp_path / "original", max_epochs=1).fit(make_learner("SimCLR"), datamodule=make_data())
+    make_trainer().unlearn(make_learner("SimCLR"), make_data(), str(tmp_path / "original"), space["NoisyFineTune"](0.5))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_files_exist(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (page.parent / target).exists(), target
+    for target in re.findall(r"configs/[\w/]+\.yaml", text):
+        if "my_method" not in target:
+            assert (ROOT / target).exists(), target

@@ -1,0 +1,37 @@
+"""Numbers that must not be rounded, whatever the trainer's precision."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+import torch
+from torch import Tensor
+
+P = ParamSpec("P")
+
+
+def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Run a function of tensors outside autocast, with half-precision tensors widened to float32.
+
+    Widening alone is not enough: autocast casts the operands of a matrix product back.
+
+    Example:
+        >>> product = full_precision(lambda a, b: a @ b)
+        >>> with torch.autocast("cpu", torch.bfloat16):
+        ...     product(torch.eye(2), torch.eye(2)).dtype, (torch.eye(2) @ torch.eye(2)).dtype
+        (torch.float32, torch.bfloat16)
+    """
+
+    @wraps(function)
+    def wide(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        device = next(value.device.type for value in args if isinstance(value, Tensor))
+        widened = (_widened(value) for value in args)
+        with torch.autocast(device, enabled=False):
+            return function(*widened, **kwargs)  # type: ignore[arg-type]
+
+    return wide
+
+
+def _widened(value: object) -> object:
+    half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
+    return value.float() if half and isinstance(value, Tensor) else value

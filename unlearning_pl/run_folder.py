@@ -1,0 +1,94 @@
+"""Opening a run folder for training: nothing is lost, whatever happens before the first checkpoint."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unlearning_pl.errors import InputError, require
+from unlearning_pl.runs import CONFIG, MANIFEST, RECORD, WEIGHTS
+
+
+@contextmanager
+def opened(folder: Path | None, overwrite: bool, checkpoint: Path | None, writes: bool) -> Iterator[bool]:
+    """Open a run folder; an error before its first checkpoint leaves it as it was.
+
+    Args:
+        folder: The run folder; None keeps nothing.
+        overwrite: Replace the run that the folder holds; it is put back if the new one fails.
+        checkpoint: What is resumed from; if it lies in the folder, the run there goes on.
+        writes: Whether this process writes.
+
+    Yields:
+        Whether the run is a new one.
+
+    Raises:
+        InputError: If the folder cannot be made, holds anything and ``overwrite`` is not set, or holds no run.
+    """
+    resumed = folder is not None and checkpoint is not None and folder.resolve() in checkpoint.resolve().parents
+    if folder is None or not writes or resumed:
+        yield not resumed
+        return
+    refuse(folder, overwrite)
+    existed = folder.exists()
+    aside = _set_aside(folder)
+    try:
+        yield True
+    except BaseException:
+        if not (folder / WEIGHTS).exists():
+            _put_back(aside, folder, existed)
+        raise
+    shutil.rmtree(aside)
+
+
+def refuse(run: Path, overwrite: bool) -> None:
+    """Refuse a folder in use.
+
+    Raises:
+        InputError: If it holds anything and ``overwrite`` is not set, or holds something that is no run.
+    """
+    if not run.exists() or (run.is_dir() and not any(run.iterdir())):
+        return
+    require(run.is_dir(), f"Expected a folder for the run, got the file {run}. Choose another --run.")
+    require(
+        overwrite,
+        f"Expected a new folder for the run, got {run}, which exists. Choose another --run or add --overwrite.",
+    )
+    require(
+        any((run / name).exists() for name in (CONFIG, MANIFEST, RECORD)),
+        f"Expected a run to overwrite, got {run}, which holds something else. Choose another --run.",
+    )
+
+
+def _written(run: Path) -> list[Path]:
+    """What a run writes; other files in its folder are the user's."""
+    names = (CONFIG, MANIFEST, RECORD, "checkpoints", "audit", "hparams.yaml", "predictions.npz")
+    return [*(run / name for name in names if (run / name).exists()), *run.glob("events.out.tfevents.*")]
+
+
+def _set_aside(run: Path) -> Path:
+    aside = run / ".replaced"
+    try:
+        if aside.exists():
+            shutil.rmtree(aside)
+        aside.mkdir(parents=True)
+        for path in _written(run):
+            path.rename(aside / path.name)
+    except OSError as error:
+        raise InputError(
+            f"Expected a place to write at --run, got {run} ({error.strerror}). Choose another folder."
+        ) from error
+    return aside
+
+
+def _put_back(aside: Path, run: Path, existed: bool) -> None:
+    for path in _written(run):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for path in aside.iterdir():
+        path.rename(run / path.name)
+    aside.rmdir()
+    if not existed:
+        run.rmdir()

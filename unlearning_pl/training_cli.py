@@ -1,0 +1,210 @@
+"""LightningCLI with the verb ``unlearn`` and with runs as folders."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, OptimizerCallable, SaveConfigCallback
+from rich.console import Console
+from typing_extensions import override
+
+from unlearning_pl import runs
+from unlearning_pl.errors import InputError, require
+from unlearning_pl.files import write_bytes, write_text
+from unlearning_pl.learners.base import Schedule
+
+SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.06, "momentum": 0.9, "weight_decay": 5e-4}}
+
+USAGE = {
+    "fit": "[--config FILE ...] [--run FOLDER] [options]",
+    "unlearn": "--original RUN [--config FILE ...] --forget.fraction 0.1 [--run FOLDER] [options]",
+    "validate": "--run RUN [options]",
+    "test": "--run RUN [options]",
+    "predict": "--run RUN [options]",
+}
+DESCRIPTION = {
+    "fit": "Train a model: the original on all training data, or the retrained reference on what stays.",
+    "unlearn": "Make a trained model forget. Model and data are the original's; name the request and the method.",
+    "validate": "Loss, and a classifier's accuracy, of a run on the images that it held out.",
+    "test": "Loss, and a classifier's accuracy, of a run on its test images.",
+    "predict": "Features of every image by a run's model, with ids, as predictions.npz in its folder.",
+}
+EPOCHS = {"fit": 100, "unlearn": 10}
+READERS = ("validate", "test", "predict")  # commands that read a finished run
+RESUMED = ("model", "data", "original", "forget", "method", "plugins", "optimizer", "schedule")
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Writes the configuration of a training run into its folder, whole or not at all."""
+
+    @override
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        run = getattr(trainer, "run_folder", None)
+        if stage == "fit" and run is not None:
+            write_text(run / runs.CONFIG, self.parser.dump(self.config, skip_none=False))
+
+
+class UnlearningCLI(LightningCLI):
+    """LightningCLI with the verb ``unlearn`` and with runs as folders."""
+
+    @staticmethod
+    @override
+    def subcommands() -> dict[str, set[str]]:
+        unused = {"model", "datamodule", "train_dataloaders", "val_dataloaders", "dataloaders", "return_predictions"}
+        commands = ("fit", "unlearn", "validate", "test", "predict")
+        return {command: unused | {"weights_only"} for command in commands}
+
+    @override
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--run", type=str | None, default=None, help="The run folder; named by what is done if absent."
+        )
+        parser.add_argument("--overwrite", action="store_true", help="Replace the run that the folder holds.")
+        parser.add_argument("--optimizer", type=OptimizerCallable, default=SGD, help="The optimiser of the parameters.")
+        parser.add_argument(
+            "--schedule", type=Schedule, default="cosine", help="Course of the learning rate over the whole run."
+        )
+        parser.link_arguments("overwrite", "trainer.overwrite")
+
+    @override
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        parser.usage = f"unlearning-pl {subcommand} {USAGE[subcommand]}"
+        parser.description = DESCRIPTION[subcommand]
+        parser.set_defaults({"trainer.max_epochs": EPOCHS.get(subcommand)})
+        if subcommand == "unlearn":
+            parser.link_arguments(("run", "method"), "trainer.run", compute_fn=_unlearned_folder)
+        else:
+            parser.link_arguments(("run", "data.train_on"), "trainer.run", compute_fn=_trained_folder)
+        return parser
+
+    @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        assert isinstance(args, list)
+        self.args = args
+        try:
+            self.config = parser.parse_args(_inheriting(args))
+        except UnicodeDecodeError as error:
+            raise InputError("Expected text in every --config, got a binary file. Give YAML files.") from error
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        """Refuse settings that a resumed run contradicts, in place of silently keeping either of them."""
+        config = self.config[self.config.subcommand]
+        path = config.get("ckpt_path")
+        if path is None:
+            return
+        folder = Path(config.trainer.run)
+        path = runs.weights_path(folder if path == "last" else path)
+        if folder.resolve() in path.resolve().parents:
+            self._compare(runs.read_config(folder), folder)
+        require(
+            self.config.subcommand != "unlearn" or folder.resolve() in path.resolve().parents,
+            f"Expected a checkpoint of this run in {folder} to resume from, got {path}. Give ckpt_path = last.",
+        )
+        trained = runs.read_checkpoint(path).get("hyper_parameters", {})
+        for name, value in (config.model.get("init_args") or {}).items():
+            require(
+                trained.get(name, value) == value,
+                f"Expected model.{name} = {trained.get(name)} as in {path}, got {value}. Leave the setting out.",
+            )
+
+    def _compare(self, before: dict[str, Any], folder: Path) -> None:
+        command = str(self.config.subcommand)
+        dump = self._parser(command).dump(self.config[command], skip_none=False)
+        now = yaml.safe_load(dump)
+        for key in RESUMED:
+            require(
+                now.get(key) == before.get(key),
+                f"Expected {key} as in {folder / runs.CONFIG} when resuming, got another setting. "
+                "Repeat it, or start a new run.",
+            )
+
+    @override
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except InputError:
+            raise
+        except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+            mistake = found(error)
+            raise mistake or InputError(
+                f"Expected settings that fit this machine and one another, got: {error}. Correct the option."
+            ) from error
+
+    @override
+    def after_instantiate_classes(self) -> None:
+        config = self.config_init[self.subcommand]
+        self.trainer.command = ["unlearning-pl", *self.args]  # type: ignore[attr-defined]
+        self.model.optimize_with(config.optimizer, config.schedule)
+        if self.subcommand in READERS and config.run is not None:
+            runs.load_weights(self.model, config.run)
+            self.datamodule.adopt(Path(config.run) / runs.MANIFEST)
+
+    @override
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        return kwargs if subcommand == "unlearn" else kwargs | {"weights_only": True}
+
+    def predict(self, **kwargs: Any) -> None:
+        """Embed every image and keep ids and features."""
+        require(
+            self.trainer.world_size == 1,
+            f"Expected one process to predict, got {self.trainer.world_size}. Set trainer.devices to 1.",
+        )
+        batches: Any = self.trainer.predict(**kwargs)
+        index, features = (torch.cat(column) for column in zip(*batches, strict=True))
+        ids = np.array(self.datamodule.ids)[index.numpy()]
+        buffer = io.BytesIO()
+        np.savez(buffer, ids=ids, features=features.float().numpy())
+        path = write_bytes(Path(self.config[self.subcommand].trainer.run) / "predictions.npz", buffer.getvalue())
+        Console().print(f"Features of {len(ids)} images: {path}")
+
+
+def found(error: BaseException | None) -> InputError | ArgumentError | None:
+    """The user's mistake behind an error: the parser wraps what a constructor says."""
+    while error is not None and not isinstance(error, (InputError, ArgumentError)):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _trained_folder(run: str | None, train_on: str) -> str:
+    return run or {"all": "runs/original", "retain": "runs/retrained"}[train_on]
+
+
+def _unlearned_folder(run: str | None, method: Any) -> str:
+    name = "FineTune" if method is None else method["class_path"].rsplit(".", 1)[-1]
+    return run or "runs/" + "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def _inheriting(args: list[str]) -> list[str]:
+    """Put model and data of the run that a command starts from before the user's own options."""
+    command, *rest = args
+    if command not in ("unlearn", *READERS) or {"-h", "--help"} & set(rest):
+        return args
+    option = "--original" if command == "unlearn" else "--run"
+    given = _value(rest, option)
+    configured = any(arg.split("=")[0] in ("--config", "-c") for arg in rest)
+    require(given is not None or configured, f"Expected {option} RUN, got none. Name the run that fit wrote.")
+    if given is None or (command == "unlearn" and Path(given).is_file()):
+        return args
+    config = runs.read_config(given)
+    return [command, "--config", json.dumps({"model": config["model"], "data": config["data"]}), *rest]
+
+
+def _value(args: list[str], option: str) -> str | None:
+    """The last value of an option, as the parser takes it."""
+    given = None
+    for position, arg in enumerate(args):
+        if arg == option and position + 1 < len(args):
+            given = args[position + 1]
+        elif arg.startswith(f"{option}="):
+            given = arg.partition("=")[2]
+    return given
