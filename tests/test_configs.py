@@ -69,3 +69,18 @@ def test_a_plug_in_joins_the_method_of_an_earlier_file(original: Path, capsys: p
     shown = capsys.readouterr().out
     assert "methods.NegGrad" in shown
     assert "methods.CoUn" in shown
+
+
+@pytest.mark.skipif(not CIFAR.exists(), reason="the shared CIFAR-10 files are not beside this checkout")
+def test_the_whole_job_on_cifar_by_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    fit = "fit --config configs/experiments/simclr_cifar10_slim.yaml --data.source.train_size 64"
+    small = "--data.source.test_size 40 --data.batch_size 32"
+    short = "--trainer.max_epochs 1 --trainer.accelerator cpu --trainer.enable_progress_bar false"
+    assert main(shlex.split(f"{fit} {small} {short}")) == 0
+    assert main(shlex.split(f"{fit} {small} {short} --data.train_on retain --data.forget.fraction 0.1")) == 0
+    method = "--config configs/methods/alignment_calibration.yaml"
+    assert main(shlex.split(f"unlearn --original runs/original {method} --forget.fraction 0.1 {short}")) == 0
+    references = "--original runs/original --retrained runs/retrained"
+    assert main(shlex.split(f"audit --model runs/alignment_calibration {references} --views 2")) == 0
+    assert "alignment_calibration" in capsys.readouterr().out
+    assert Path("runs/alignment_calibration/audit/report.html").is_file()

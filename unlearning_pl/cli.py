@@ -122,23 +122,37 @@ def main(args: list[str] | None = None) -> int:
             f"Expected a command ({', '.join(sorted(commands))}), got {args[0]!r}. Did you mean {near[0]}?",
         )
         run(args)
-    except SIGTERMException:
-        return _failed("Stopped by SIGTERM. A run with a checkpoint goes on with --ckpt_path last.", 143)
-    except KeyboardInterrupt:
-        return _failed("Stopped. A run with a checkpoint goes on with --ckpt_path last.", 130)
-    except (ValueError, ArgumentError) as error:
-        mistake = found(error)
-        if mistake is None:
+    except (Exception, KeyboardInterrupt, SIGTERMException) as error:
+        code, line = _verdict(error)
+        if code is None:
             raise
-        return _failed(str(mistake), 2)
-    except MisconfigurationException as error:
-        return _failed(str(error), 2)
-    except DivergedError as error:
-        return _failed(str(error), 1)
+        _say(line)
+        return code
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
     return 0
+
+
+def _verdict(error: BaseException) -> tuple[int | None, str]:
+    """Exit code and line for an error; no code for one that nobody foresaw, whose traceback is wanted."""
+    resume = "A run with a checkpoint goes on with --ckpt_path last."
+    if isinstance(error, SIGTERMException):
+        return 143, f"Stopped by SIGTERM. {resume}"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, f"Stopped. {resume}"
+    if isinstance(error, DivergedError):
+        return 1, str(error)
+    if isinstance(error, MisconfigurationException):
+        return 2, str(error)
+    mistake = found(error) if isinstance(error, (ValueError, ArgumentError)) else None
+    return (None, "") if mistake is None else (2, str(mistake))
+
+
+@rank_zero_only
+def _say(message: str) -> None:
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    sys.stderr.write(f"unlearning-pl: error: {line}\n")
 
 
 def _hush() -> None:
@@ -152,13 +166,3 @@ def _hush() -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
         lambda record: "Tip" not in record.getMessage()
     )
-
-
-@rank_zero_only
-def _say(line: str) -> None:
-    sys.stderr.write(f"unlearning-pl: error: {line}\n")
-
-
-def _failed(message: str, code: int) -> int:
-    _say(" ".join(line.strip() for line in message.splitlines() if line.strip()))
-    return code

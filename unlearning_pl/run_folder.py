@@ -1,12 +1,18 @@
-"""Opening a run folder for training: nothing is lost, whatever happens before the first checkpoint."""
+"""A run folder while a run is being made: nothing is lost, whatever happens before the first checkpoint."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.runs import CONFIG, MANIFEST, RECORD, WEIGHTS
+from unlearning_pl.files import write_json
+from unlearning_pl.runs import CONFIG, MANIFEST, RECORD, WEIGHTS, environment
 
 
 @contextmanager
@@ -92,3 +98,17 @@ def _put_back(aside: Path, run: Path, existed: bool) -> None:
     aside.rmdir()
     if not existed:
         run.rmdir()
+
+
+def last_checkpoint(run: Path) -> ModelCheckpoint:
+    """A callback that keeps the state after the last whole epoch, as checkpoints/last.ckpt."""
+    path = run / WEIGHTS
+    # After the epoch's check for numbers, not at validation; a resumed run replaces the file that it started from.
+    return ModelCheckpoint(path.parent, filename=path.stem, save_on_train_epoch_end=True, enable_version_counter=False)
+
+
+def write_record(run: Path, facts: dict[str, Any]) -> None:
+    """Write what a finished run notes of itself: what is given, the time, the run's seed, versions and hardware."""
+    seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+    finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    write_json(run / RECORD, {**facts, "seed": seed, "finished": finished, **environment()})

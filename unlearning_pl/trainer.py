@@ -1,10 +1,8 @@
 """A Lightning trainer with two more verbs: unlearn and audit."""
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,9 @@ from unlearning_pl.audits import Audit, judge
 from unlearning_pl.audits.collect import collect
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.files import write_json
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
-from unlearning_pl.run_folder import opened
+from unlearning_pl.run_folder import last_checkpoint, opened, write_record
 from unlearning_pl.stopwatch import Stopwatch
 
 
@@ -66,7 +63,7 @@ class UnlearningTrainer(Trainer):
         keep = self.run_folder is not None and kwargs.get("enable_checkpointing") in (None, True)
         kwargs["enable_checkpointing"] = keep
         if keep and not any(isinstance(callback, ModelCheckpoint) for callback in kwargs["callbacks"]):
-            kwargs["callbacks"].append(_last_checkpoint(self.run_folder or Path()))
+            kwargs["callbacks"].append(last_checkpoint(self.run_folder or Path()))
         super().__init__(*args, **kwargs)
 
     @override
@@ -106,14 +103,16 @@ class UnlearningTrainer(Trainer):
             if self._writes and fresh:
                 write_manifest(self._folder / runs.MANIFEST, datamodule.splits, datamodule.ids)
             elif self.run_folder is not None and not fresh:
-                _same_split(self.run_folder / runs.MANIFEST, datamodule)
+                datamodule.confirm(self.run_folder / runs.MANIFEST)
             with warnings.catch_warnings():
                 # A resumed run goes on in its own folder, which may have been moved.
                 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
                 warnings.filterwarnings("ignore", "The dirpath has changed")
                 super().fit(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=weights_only)
             if self.run_folder is not None and not self.fast_dev_run:
-                self._record(datamodule.train_on)
+                self.save_checkpoint(self.run_folder / runs.WEIGHTS, weights_only=False)
+                if self._writes:
+                    self._record({"train_on": datamodule.train_on})
 
     def unlearn(
         self,
@@ -147,16 +146,7 @@ class UnlearningTrainer(Trainer):
             f"Leave --method out, or choose one, and add --plugins+={type(method).__name__}.",
         )
         runs.load_weights(model, original)
-        asked = next((request for request in (forget, datamodule.forget) if request.given()), None)
-        if Path(original).is_dir():
-            datamodule.adopt(Path(original) / runs.MANIFEST, asked)
-            runs.check_original(original, datamodule.splits)
-        elif asked is not None:
-            datamodule.request(asked)
-        require(
-            len(datamodule.positions("forget")) > 0,
-            "Expected a forget request, got none. Say what to forget, for instance --forget.fraction 0.1.",
-        )
+        self._ask(datamodule, original, forget)
         self._provenance = {"original": str(original), "original_sha256": runs.digest(original)}
         installed: list[Callback] = [method or FineTune(), *plugins]
         self.callbacks[1:1] = installed  # behind the stopwatch, so that measuring counts
@@ -188,6 +178,23 @@ class UnlearningTrainer(Trainer):
     def _writes(self) -> bool:
         """Whether this process is the one that writes into the run folder."""
         return self.run_folder is not None and self.is_global_zero and not self.fast_dev_run
+
+    def _record(self, facts: dict[str, Any]) -> None:
+        facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
+        write_record(self._folder, facts | {"epochs": self.current_epoch, "steps": self.global_step} | self._provenance)
+
+    def _ask(self, data: UnlearningData, original: str, forget: ForgetRequest) -> None:
+        """Split the data as the original's were, but for what is asked to be forgotten now."""
+        asked = next((request for request in (forget, data.forget) if request.given()), None)
+        if Path(original).is_dir():
+            data.adopt(Path(original) / runs.MANIFEST, asked)
+            runs.check_original(original, data.splits)
+        elif asked is not None:
+            data.request(asked)
+        require(
+            len(data.positions("forget")) > 0,
+            "Expected a forget request, got none. Say what to forget, for instance --forget.fraction 0.1.",
+        )
 
     def _check(self, model: Learner, data: UnlearningData) -> None:
         """Find out what cannot work, before anything is written."""
@@ -226,40 +233,6 @@ class UnlearningTrainer(Trainer):
             f"{model.schedule} over {self.max_epochs}. Repeat them: only a constant rate can go on for longer.",
         )
         return path
-
-    def _record(self, train_on: str) -> None:
-        self.save_checkpoint(self._folder / runs.WEIGHTS, weights_only=False)
-        if self.is_global_zero:
-            record = {
-                "seconds": round(self.stopwatch.seconds, 3),
-                "epochs": self.current_epoch,
-                "steps": self.global_step,
-                "processes": self.world_size,
-                "train_on": train_on,
-                "seed": int(os.environ.get("PL_GLOBAL_SEED", "0")),
-                "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                "command": self.command,
-                **self._provenance,
-                **runs.environment(),
-            }
-            write_json(self._folder / runs.RECORD, record)
-
-
-def _same_split(manifest: Path, data: UnlearningData) -> None:
-    asked = data.splits
-    data.adopt(manifest)
-    require(
-        asked == data.splits,
-        f"Expected the request and the validation share of {manifest} when resuming, got other ones. "
-        "Repeat them, or start a new run.",
-    )
-
-
-def _last_checkpoint(run: Path) -> ModelCheckpoint:
-    """Keep the state after the last whole epoch, as checkpoints/last.ckpt."""
-    path = run / runs.WEIGHTS
-    # After the epoch's check for numbers, not at validation; a resumed run replaces the file that it started from.
-    return ModelCheckpoint(path.parent, filename=path.stem, save_on_train_epoch_end=True, enable_version_counter=False)
 
 
 def _listed(callbacks: Any) -> list[Callback]:

@@ -128,6 +128,19 @@ class UnlearningCLI(LightningCLI):
             )
 
     @override
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.config.subcommand]
+        if self.config.subcommand != "unlearn" or not Path(config.original).is_dir():
+            return
+        before = runs.read_config(config.original)["data"]
+        for key in ("validation", "train_on"):
+            require(
+                config.data[key] == before.get(key),
+                f"Expected data.{key} = {before.get(key)} as in {config.original}, got {config.data[key]}. "
+                "Leave it out: unlearning keeps the original's split.",
+            )
+
+    @override
     def instantiate_classes(self) -> None:
         try:
             super().instantiate_classes()

@@ -3,9 +3,9 @@
 Letters: B rows of a batch, N images of the pool, C channels, H height, W width.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
+from unlearning_pl.data.pool import Pool
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.sources import Digits, ImageSet, Source
 from unlearning_pl.data.splits import Splits, make_splits, read_manifest, with_request
-from unlearning_pl.data.streams import Positions, StreamSampler, run_seed, shares
+from unlearning_pl.data.streams import Positions, Samples, StreamSampler, index_loader, run_seed, shares
 from unlearning_pl.data.views import JitterViews, Views
 from unlearning_pl.errors import require
 from unlearning_pl.sample import Batch, Sample, Split
@@ -51,6 +52,7 @@ class UnlearningData(LightningDataModule):
         batch_size: int = 256,
     ) -> None:
         super().__init__()
+        require(batch_size >= 2, f"Expected data.batch_size >= 2, got {batch_size}. Papers use 256 or 512.")
         self.source, self.views = source or Digits(), views or JitterViews()
         self.forget, self.validation, self.train_on, self.batch_size = (
             forget,
@@ -64,14 +66,12 @@ class UnlearningData(LightningDataModule):
         self._method_streams: Streams | None = None
         self._loaded: tuple[ImageSet, ImageSet] | None = None
         self._splits: Splits | None = None
-        self._pool: Tensor | None = None
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """Read the training and test images, once."""
         if self._loaded is None:
             self._loaded = self.source.load()
-            self._images = torch.cat([part.images for part in self._loaded])
-            self._targets = torch.cat([part.targets for part in self._loaded])
+            self.pool = Pool(*self._loaded, self.source)
         return self._loaded
 
     @property
@@ -91,6 +91,18 @@ class UnlearningData(LightningDataModule):
         splits = read_manifest(manifest, train, test)
         self._splits = splits if forget is None else with_request(splits, train, test, forget)
 
+    def confirm(self, manifest: str | Path) -> None:
+        """Refuse to go on with an earlier run's split that is not this one.
+
+        Raises:
+            InputError: If it belongs to other data, another request or another share held out.
+        """
+        require(
+            self.splits == read_manifest(manifest, *self.load()),
+            f"Expected the request and the validation share of {manifest} when resuming, got other ones. "
+            "Repeat them, or start a new run.",
+        )
+
     def request(self, forget: ForgetRequest) -> None:
         """Forget something else than was said at first."""
         self._splits = make_splits(*self.load(), forget, self.validation)
@@ -103,7 +115,8 @@ class UnlearningData(LightningDataModule):
     @property
     def ids(self) -> list[str]:
         """Id of every image of the pool."""
-        return [name for part in self.load() for name in part.ids]
+        self.load()
+        return self.pool.ids
 
     @property
     def class_names(self) -> list[str]:
@@ -111,9 +124,9 @@ class UnlearningData(LightningDataModule):
         return self.load()[0].class_names
 
     def examples(self) -> Tensor:
-        """Two clean training images as a learner sees them, ``(2, 3, H, W)``, on the CPU."""
-        images = self.load()[0].images[:2].float() / 255
-        return (images - torch.tensor(self.source.mean).view(-1, 1, 1)) / torch.tensor(self.source.std).view(-1, 1, 1)
+        """Two clean training images as a learner sees them, ``(2, 3, H, W)``."""
+        self.load()
+        return self.pool.normalise(self.pool.look_up(self.positions("train")[:2])[0])
 
     def feed(self, streams: Streams | None) -> None:
         """Let a method choose the streams of an epoch; None gives the choice back to ``train_on``."""
@@ -159,7 +172,7 @@ class UnlearningData(LightningDataModule):
         for name in rows:
             dataset = Positions(self.positions(name))
             sampler = StreamSampler(dataset, name, steps, rows[name], trainer.global_rank, trainer.world_size)
-            loaders[name] = _loader(dataset, rows[name] // trainer.world_size, sampler)
+            loaders[name] = index_loader(dataset, rows[name] // trainer.world_size, sampler)
         return CombinedLoader(loaders, "min_size")
 
     @override
@@ -184,7 +197,7 @@ class UnlearningData(LightningDataModule):
 
     def samples(self, splits: tuple[Split, ...], device: torch.device) -> dict[Split, Iterable[Sample]]:
         """Each split from first to last, as samples on the device; every process sees all of it."""
-        return {name: _Samples(self, self._in_order(self.positions(name)), device) for name in splits}
+        return {name: Samples(self._in_order(self.positions(name)), device, self._sample) for name in splits}
 
     def look_at(self, splits: tuple[Split, ...] | None, views: int) -> None:
         """Choose what ``predict`` sees: a loader for each split, with augmented views beside the clean image.
@@ -194,7 +207,7 @@ class UnlearningData(LightningDataModule):
         self._predicted, self._predicted_views = splits, views
 
     def _in_order(self, positions: Tensor) -> DataLoader[Tensor]:
-        return _loader(Positions(positions), min(self.batch_size, len(positions)))
+        return index_loader(Positions(positions), min(self.batch_size, len(positions)))
 
     @override
     def on_before_batch_transfer(
@@ -219,7 +232,7 @@ class UnlearningData(LightningDataModule):
     def _sample(self, index: Tensor) -> Sample:
         trainer = self.trainer
         assert trainer is not None
-        images, target = self._look_up(index)
+        images, target = self.pool.look_up(index)
         own: int = getattr(trainer.lightning_module, "num_views", 2)
         if trainer.predicting:
             views = (images, *self._augmented(images, self._predicted_views))
@@ -227,45 +240,7 @@ class UnlearningData(LightningDataModule):
             views = self._augmented(images, own if self.num_views is None else self.num_views)
         else:  # a method may want more views to train with, but a classifier is judged on the clean image
             views = self._augmented(images, own) if own > 1 else (images,)
-        return Sample(tuple((view - self._mean) / self._std for view in views), target, index)
+        return Sample(tuple(self.pool.normalise(view) for view in views), target, index)
 
     def _augmented(self, images: Tensor, count: int) -> tuple[Tensor, ...]:
-        views: Tensor = self.views(images.repeat(count, 1, 1, 1)) if count else images[:0]
-        return views.chunk(count) if count else ()
-
-    def _look_up(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images in [0, 1], ``(B, C, H, W)``, and targets, ``(B,)``, of positions in the pool."""
-        if self._pool is None or self._mean.device != index.device:
-            self._move(index.device)
-            assert self._pool is not None
-        images = self._pool[index.to(self._pool.device)].to(index.device, non_blocking=True)
-        return images.float() / 255, self._targets[index]
-
-    def _move(self, device: torch.device) -> None:
-        fits = device.type != "cuda" or self._images.nbytes <= torch.cuda.mem_get_info(device)[0] // 4
-        self._pool = self._images.to(device) if fits else self._images
-        self._targets = self._targets.to(device)
-        self._mean, self._std = (
-            torch.tensor(values, device=device).view(-1, 1, 1) for values in (self.source.mean, self.source.std)
-        )
-
-
-class _Samples:
-    """A loader of positions as an iterable of samples, as often as it is asked for."""
-
-    def __init__(self, data: UnlearningData, loader: DataLoader[Tensor], device: torch.device) -> None:
-        self.data, self.loader, self.device = data, loader, device
-
-    @torch.no_grad()
-    def __iter__(self) -> Iterator[Sample]:
-        for step, index in enumerate(self.loader):
-            torch.manual_seed(run_seed("measure", step))
-            yield self.data._sample(index.to(self.device))
-
-
-def _loader(dataset: Positions, rows: int, sampler: StreamSampler | None = None) -> DataLoader[Tensor]:
-    return DataLoader(dataset, batch_size=rows, sampler=sampler, collate_fn=_as_it_is)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
+        return self.views(images.repeat(count, 1, 1, 1)).chunk(count) if count else ()

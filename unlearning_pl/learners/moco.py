@@ -1,45 +1,20 @@
 """MoCo.
 
-Letters: B rows of a batch, E width of the embeddings, Q length of the queue.
+Letters: B rows of a batch, E width of the embeddings.
 """
 
 from typing import Any
 
-import torch
 from lightly.models.modules import MoCoProjectionHead
 from lightly.models.utils import update_momentum
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.errors import require
-from unlearning_pl.functional.collectives import gather
 from unlearning_pl.functional.contrast import queue_nce
 from unlearning_pl.learners.contrastive import ContrastiveLearner, MomentumEncoder, Pair
+from unlearning_pl.learners.queue import Queue
 from unlearning_pl.sample import Batch, Sample
-
-
-class Queue(nn.Module):
-    """Keys of the last batches, the newest first: the same on every process, and part of the checkpoint.
-
-    It begins with random directions, as the paper's.
-
-    Args:
-        size: Length Q.
-        dim: Width E of a key.
-    """
-
-    keys: Tensor
-
-    def __init__(self, size: int, dim: int) -> None:
-        super().__init__()
-        self.register_buffer("keys", F.normalize(torch.randn(size, dim), dim=1))
-
-    @torch.no_grad()
-    def enqueue(self, keys: Tensor) -> None:
-        """Take in keys ``(B, E)`` of every process, in place of the oldest ones."""
-        fresh = gather(F.normalize(keys.to(self.keys.dtype), dim=1))
-        self.keys = torch.cat([fresh, self.keys])[: len(self.keys)]
 
 
 class MoCo(ContrastiveLearner):
