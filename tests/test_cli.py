@@ -235,7 +235,9 @@ def test_a_failed_job_puts_the_run_back_that_it_was_to_replace(
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("change", ["--model.temperature 0.9", "--optimizer.lr 0.5", "--data.validation 0.2"])
+@pytest.mark.parametrize(
+    "change", ["--seed_everything 7", "--model.temperature 0.9", "--optimizer.lr 0.5", "--data.validation 0.2"]
+)
 def test_a_resumed_run_keeps_its_settings(change: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (made / "original/config.yaml").read_bytes()
     code = command(f"fit {SIMCLR} --run {made}/original --ckpt_path last {change}")
@@ -245,12 +247,12 @@ def test_a_resumed_run_keeps_its_settings(change: str, made: Path, capsys: pytes
 
 def test_another_runs_checkpoint_replaces_no_run(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = command(f"fit {SIMCLR} --run {made}/retrained --ckpt_path {made}/original/checkpoints/last.ckpt")
-    assert "which exists" in error(capsys, code)
+    assert "Expected a checkpoint of the run" in error(capsys, code)
 
 
 def test_only_a_constant_rate_goes_on_for_longer(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = command(f"fit {SIMCLR} --run {made}/original --ckpt_path last --trainer.max_epochs 3")
-    assert "Expected schedule cosine over 1 epochs" in error(capsys, code)
+    assert "Expected schedule, epochs, steps ['cosine', 1, -1]" in error(capsys, code)
 
 
 def test_audit_refuses_an_original_that_the_model_did_not_begin_as(

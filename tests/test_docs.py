@@ -62,6 +62,7 @@ def test_the_method_of_the_guide_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_files_exist(page: Path) -> None:
     text = page.read_text()
+    assert not re.search(r"@[A-Z_]+@", text)
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / target).exists(), target
     for target in re.findall(r"configs/[\w/]+\.yaml", text):

@@ -63,7 +63,21 @@ def test_a_run_that_goes_on_is_left_alone(tmp_path: Path) -> None:
     before = content(tmp_path)
     with opened(tmp_path, overwrite=False, checkpoint=tmp_path / "checkpoints/last.ckpt", writes=True) as fresh:
         assert not fresh
-    assert content(tmp_path) == before
+    assert content(tmp_path) == {name: text for name, text in before.items() if name != "run.json"}  # unfinished
+
+
+def test_a_failure_keeps_a_checkpoint_of_any_name(tmp_path: Path) -> None:
+    fail_after_writing(tmp_path / "run", "checkpoints/epoch=3.ckpt", overwrite=False)
+    assert (tmp_path / "run/checkpoints/epoch=3.ckpt").read_text() == "new"
+
+
+def test_a_run_replaced_by_one_that_was_killed_comes_back_first(tmp_path: Path) -> None:
+    write(tmp_path, "old")
+    killed = opened(tmp_path, overwrite=True, checkpoint=None, writes=True)
+    killed.__enter__()  # and no more
+    (tmp_path / "split.json").write_text("half")
+    fail_after_writing(tmp_path, "split.json", overwrite=True)
+    assert content(tmp_path) == dict.fromkeys(WRITTEN, "old")
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

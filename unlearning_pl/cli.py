@@ -122,7 +122,7 @@ def main(args: list[str] | None = None) -> int:
             f"Expected a command ({', '.join(sorted(commands))}), got {args[0]!r}. Did you mean {near[0]}?",
         )
         run(args)
-    except (Exception, KeyboardInterrupt, SIGTERMException) as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
         code, line = _verdict(error)
         if code is None:
             raise
@@ -139,7 +139,7 @@ def _verdict(error: BaseException) -> tuple[int | None, str]:
     resume = "A run with a checkpoint goes on with --ckpt_path last."
     if isinstance(error, SIGTERMException):
         return 143, f"Stopped by SIGTERM. {resume}"
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
         return 130, f"Stopped. {resume}"
     if isinstance(error, DivergedError):
         return 1, str(error)

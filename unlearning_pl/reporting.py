@@ -43,7 +43,7 @@ def audit_runs(
     """
     named = _named(models, original, retrained)
     for name, run in named.items():
-        _check(name, run, models[0])
+        _check(name, run, models[0], original)
     folder = _writable(Path(output).expanduser() if output else Path(models[0]) / "audit")
     data = runs.open_data(models[0])
     seed_everything(0, verbose=False)
@@ -84,7 +84,7 @@ def _named(models: Sequence[str], original: str | None, retrained: str | None) -
     return named
 
 
-def _check(name: str, run: str, model: str) -> None:
+def _check(name: str, run: str, model: str, original: str | None) -> None:
     """Refuse a run that is not finished or does not belong to the first model, before anything is computed."""
     runs.read_record(run)
     ours, theirs = runs.read_split(model), runs.read_split(run)
@@ -101,10 +101,10 @@ def _check(name: str, run: str, model: str) -> None:
         trained_on == wanted,
         f"Expected a run with data.train_on = {wanted} as --{name}, got {run} with {trained_on}. Give another run.",
     )
-    began = runs.read_record(model).get("original_sha256")
+    began = runs.read_record(run).get("original_sha256")
     require(
-        name != "original" or began in (None, runs.digest(run)),
-        f"Expected the original that {model} began as, got {run}. Give {runs.read_record(model).get('original')}.",
+        original is None or began in (None, runs.digest(original)),
+        f"Expected the original that {run} began as, got {original}. Give {runs.read_record(run).get('original')}.",
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ def opened(folder: Path | None, overwrite: bool, checkpoint: Path | None, writes
     """
     resumed = folder is not None and checkpoint is not None and folder.resolve() in checkpoint.resolve().parents
     if folder is None or not writes or resumed:
+        if resumed and writes and folder is not None:
+            (folder / RECORD).unlink(missing_ok=True)  # until it is finished again
         yield not resumed
         return
     refuse(folder, overwrite)
@@ -41,7 +43,7 @@ def opened(folder: Path | None, overwrite: bool, checkpoint: Path | None, writes
     try:
         yield True
     except BaseException:
-        if not (folder / WEIGHTS).exists():
+        if not _kept(folder):
             _put_back(aside, folder, existed)
         raise
     shutil.rmtree(aside)
@@ -72,11 +74,16 @@ def _written(run: Path) -> list[Path]:
     return [*(run / name for name in names if (run / name).exists()), *run.glob("events.out.tfevents.*")]
 
 
+def _kept(run: Path) -> bool:
+    return any((run / WEIGHTS).parent.glob("*.ckpt"))
+
+
 def _set_aside(run: Path) -> Path:
     aside = run / ".replaced"
     try:
-        if aside.exists():
-            shutil.rmtree(aside)
+        if aside.exists() and not _kept(run):  # a process was killed before its first checkpoint
+            _put_back(aside, run, existed=True)
+        shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         for path in _written(run):
             path.rename(aside / path.name)
@@ -97,7 +104,8 @@ def _put_back(aside: Path, run: Path, existed: bool) -> None:
         path.rename(run / path.name)
     aside.rmdir()
     if not existed:
-        run.rmdir()
+        with suppress(OSError):  # something else wrote here too
+            run.rmdir()
 
 
 def last_checkpoint(run: Path) -> ModelCheckpoint:

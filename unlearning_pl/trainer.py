@@ -228,9 +228,13 @@ class UnlearningTrainer(Trainer):
         planned = checkpoint.get("planned", {})
         constant = planned.get("schedule") in (None, "constant") and model.schedule == "constant"
         require(
-            constant or planned == {"schedule": model.schedule, "epochs": self.max_epochs},
-            f"Expected schedule {planned.get('schedule')} over {planned.get('epochs')} epochs as in {path}, got "
-            f"{model.schedule} over {self.max_epochs}. Repeat them: only a constant rate can go on for longer.",
+            constant or planned == model.plan(self),
+            f"Expected schedule, epochs, steps {[*planned.values()]} as in {path}, got {[*model.plan(self).values()]}. "
+            "Repeat them: only a constant rate can go on for longer.",
+        )
+        require(
+            self.run_folder is None or self.run_folder.resolve() in path.resolve().parents,
+            f"Expected a checkpoint of the run {self.run_folder} to resume from, got {path}. Give ckpt_path = last.",
         )
         return path
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ DESCRIPTION = {
 }
 EPOCHS = {"fit": 100, "unlearn": 10}
 READERS = ("validate", "test", "predict")  # commands that read a finished run
-RESUMED = ("model", "data", "original", "forget", "method", "plugins", "optimizer", "schedule")
+RESUMED = ("seed_everything", "model", "data", "original", "forget", "method", "plugins", "optimizer", "schedule")
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -48,7 +49,9 @@ class SaveRunConfig(SaveConfigCallback):
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         run = getattr(trainer, "run_folder", None)
         if stage == "fit" and run is not None:
-            write_text(run / runs.CONFIG, self.parser.dump(self.config, skip_none=False))
+            config = self.config.clone()
+            config["overwrite"], config["ckpt_path"] = False, None  # so that the file repeats the run
+            write_text(run / runs.CONFIG, self.parser.dump(config, skip_none=False))
 
 
 class UnlearningCLI(LightningCLI):
@@ -103,12 +106,8 @@ class UnlearningCLI(LightningCLI):
             return
         folder = Path(config.trainer.run)
         path = runs.weights_path(folder if path == "last" else path)
-        if folder.resolve() in path.resolve().parents:
+        if folder.resolve() in path.resolve().parents and self.config.subcommand not in READERS:
             self._compare(runs.read_config(folder), folder)
-        require(
-            self.config.subcommand != "unlearn" or folder.resolve() in path.resolve().parents,
-            f"Expected a checkpoint of this run in {folder} to resume from, got {path}. Give ckpt_path = last.",
-        )
         trained = runs.read_checkpoint(path).get("hyper_parameters", {})
         for name, value in (config.model.get("init_args") or {}).items():
             require(
@@ -158,8 +157,9 @@ class UnlearningCLI(LightningCLI):
         self.trainer.command = ["unlearning-pl", *self.args]  # type: ignore[attr-defined]
         self.model.optimize_with(config.optimizer, config.schedule)
         if self.subcommand in READERS and config.run is not None:
-            runs.load_weights(self.model, config.run)
-            self.datamodule.adopt(Path(config.run) / runs.MANIFEST)
+            folder = Path(config.run).expanduser()
+            runs.load_weights(self.model, folder)
+            self.datamodule.adopt(folder / runs.MANIFEST)
 
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -189,12 +189,13 @@ def found(error: BaseException | None) -> InputError | ArgumentError | None:
 
 
 def _trained_folder(run: str | None, train_on: str) -> str:
-    return run or {"all": "runs/original", "retain": "runs/retrained"}[train_on]
+    return os.path.expanduser(run or {"all": "runs/original", "retain": "runs/retrained"}[train_on])
 
 
 def _unlearned_folder(run: str | None, method: Any) -> str:
     name = "FineTune" if method is None else method["class_path"].rsplit(".", 1)[-1]
-    return run or "runs/" + "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+    return os.path.expanduser(run or f"runs/{snake}")
 
 
 def _inheriting(args: list[str]) -> list[str]:
@@ -217,7 +218,7 @@ def _value(args: list[str], option: str) -> str | None:
     given = None
     for position, arg in enumerate(args):
         if arg == option and position + 1 < len(args):
-            given = args[position + 1]
+            given = os.path.expanduser(args[position + 1])
         elif arg.startswith(f"{option}="):
-            given = arg.partition("=")[2]
+            given = os.path.expanduser(arg.partition("=")[2])
     return given

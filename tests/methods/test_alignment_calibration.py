@@ -68,6 +68,18 @@ def test_a_lone_forget_sample_has_no_partner(learner: Learner, splits: SimpleNam
     torch.testing.assert_close(method.objective(learner, batch), expected)
 
 
+@pytest.mark.parametrize("learner", ["SimCLR", "Classifier"], indirect=True)
+def test_an_image_drawn_twice_is_not_its_own_partner(learner: Learner, splits: SimpleNamespace) -> None:
+    twice = make_rows(2, start=5)
+    batch = {"retain": make_rows(5), "forget": twice._replace(index=torch.tensor([5, 5]))}
+    method = AlignmentCalibration(alpha=1.0, beta=0.0)
+    method.prepare(learner, splits)
+    torch.manual_seed(0)
+    expected = AlignmentCalibration(alpha=0.0, beta=0.0)
+    expected.prepare(learner, splits)
+    torch.testing.assert_close(method.objective(learner, batch), expected.objective(learner, batch))
+
+
 @pytest.mark.parametrize("wrong", [{"alpha": -0.1}, {"beta": -1.0}])
 def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(wrong))} >= 0, got {next(iter(wrong.values()))}"):

@@ -24,10 +24,11 @@ def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @wraps(function)
     def wide(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        device = next(value.device.type for value in args if isinstance(value, Tensor))
-        widened = (_widened(value) for value in args)
+        given = (*args, *kwargs.values())
+        device = next(value.device.type for value in given if isinstance(value, Tensor))
+        named = {name: _widened(value) for name, value in kwargs.items()}
         with torch.autocast(device, enabled=False):
-            return function(*widened, **kwargs)  # type: ignore[arg-type]
+            return function(*map(_widened, args), **named)  # type: ignore[arg-type]
 
     return wide
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import SGD, Optimizer
@@ -127,10 +127,14 @@ class Learner(LightningModule, ABC):
         scheduler = _scheduler(optimizer, self.schedule, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "lr"}}
 
+    def plan(self, trainer: Trainer) -> dict[str, str | int | None]:
+        """What the course of the learning rate depends on."""
+        return {"schedule": self.schedule, "epochs": trainer.max_epochs, "steps": trainer.max_steps}
+
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # A resumed run must follow the same course of the learning rate.
-        checkpoint["planned"] = {"schedule": self.schedule, "epochs": self.trainer.max_epochs}
+        checkpoint["planned"] = self.plan(self.trainer)
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -56,8 +56,9 @@ class AlignmentCalibration(Unlearner):
         rows = torch.arange(retained, device=sample.index.device)
         partner = torch.cat([rows, retained + derangement(forgotten, rows.device)])
         losses = learner.losses(*learner.rematch(outputs, sample, partner))
-        alpha = self.alpha if forgotten > 1 else 0.0
-        calibrated = (losses[:retained].sum() + alpha * losses[retained:].sum()) / (retained + alpha * forgotten)
+        # A partner that is the image itself, drawn twice, is none.
+        alpha = self.alpha * (sample.index[partner] != sample.index)[retained:]
+        calibrated = (losses[:retained].sum() + (alpha * losses[retained:]).sum()) / (retained + alpha.sum())
         alignment = learner.alignment(outputs, sample)[retained:].mean()
         learner.log_term("forget_alignment", alignment, forgotten)
         return calibrated + self.beta * self.share * alignment
