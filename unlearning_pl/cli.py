@@ -21,7 +21,7 @@ from unlearning_pl.errors import DivergedError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.reporting import audit_runs
 from unlearning_pl.trainer import UnlearningTrainer
-from unlearning_pl.training_cli import SaveRunConfig, UnlearningCLI, found
+from unlearning_pl.training_cli import SaveRunConfig, UnlearningCLI, mistake_behind
 
 OVERVIEW = f"""unlearning-pl {__version__}: make a trained image encoder forget, and show how well it forgot.
 
@@ -145,7 +145,7 @@ def _verdict(error: BaseException) -> tuple[int | None, str]:
         return 1, str(error)
     if isinstance(error, MisconfigurationException):
         return 2, str(error)
-    mistake = found(error) if isinstance(error, (ValueError, ArgumentError)) else None
+    mistake = mistake_behind(error) if isinstance(error, (ValueError, ArgumentError)) else None
     return (None, "") if mistake is None else (2, str(mistake))
 
 

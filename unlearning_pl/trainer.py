@@ -92,7 +92,7 @@ class UnlearningTrainer(Trainer):
                 f"{type(datamodule).__name__}. Wrap the model, and pass the data as a data module."
             )
         self._check(model, datamodule)
-        checkpoint = None if ckpt_path is None else self._resumable(ckpt_path, model)
+        checkpoint = None if ckpt_path is None else self._resumable(ckpt_path, model, datamodule)
         if len(datamodule.positions("validation")) == 0:
             self.limit_val_batches = 0
         if self.channels_last:
@@ -102,8 +102,6 @@ class UnlearningTrainer(Trainer):
         with opened(self.run_folder, self.overwrite, checkpoint, self._writes) as fresh:
             if self._writes and fresh:
                 write_manifest(self._folder / runs.MANIFEST, datamodule.splits, datamodule.ids)
-            elif self.run_folder is not None and not fresh:
-                datamodule.confirm(self.run_folder / runs.MANIFEST)
             with warnings.catch_warnings():
                 # A resumed run goes on in its own folder, which may have been moved.
                 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
@@ -217,7 +215,7 @@ class UnlearningTrainer(Trainer):
                 fed = method.streams(0)
         data.rows(fed, self.world_size)
 
-    def _resumable(self, ckpt_path: str | Path, model: Learner) -> Path:
+    def _resumable(self, ckpt_path: str | Path, model: Learner, data: UnlearningData) -> Path:
         require(
             ckpt_path != "last" or self.run_folder is not None,
             "Expected --run with ckpt_path = last, got none. Add it.",
@@ -236,6 +234,8 @@ class UnlearningTrainer(Trainer):
             self.run_folder is None or self.run_folder.resolve() in path.resolve().parents,
             f"Expected a checkpoint of the run {self.run_folder} to resume from, got {path}. Give ckpt_path = last.",
         )
+        if self.run_folder is not None:
+            data.confirm(self.run_folder / runs.MANIFEST)
         return path
 
 

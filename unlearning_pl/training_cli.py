@@ -146,7 +146,7 @@ class UnlearningCLI(LightningCLI):
         except InputError:
             raise
         except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-            mistake = found(error)
+            mistake = mistake_behind(error)
             raise mistake or InputError(
                 f"Expected settings that fit this machine and one another, got: {error}. Correct the option."
             ) from error
@@ -181,7 +181,7 @@ class UnlearningCLI(LightningCLI):
         Console().print(f"Features of {len(ids)} images: {path}")
 
 
-def found(error: BaseException | None) -> InputError | ArgumentError | None:
+def mistake_behind(error: BaseException | None) -> InputError | ArgumentError | None:
     """The user's mistake behind an error: the parser wraps what a constructor says."""
     while error is not None and not isinstance(error, (InputError, ArgumentError)):
         error = error.__cause__ or error.__context__

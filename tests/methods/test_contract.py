@@ -14,6 +14,7 @@ from lightning.pytorch import Callback
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
 from unlearning_pl.data import ForgetRequest
+from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner, plain
 from unlearning_pl.methods import Unlearner
 from unlearning_pl.sample import Sample, Split
@@ -105,6 +106,16 @@ def test_a_failed_run_leaves_the_seam_as_it_was(method: str, originals: dict[str
     assert learner.objective is plain
     assert data.streams(0) == ("train",)
     assert data.num_views is None
+
+
+def test_a_refused_resume_loses_nothing(originals: dict[str, Path], tmp_path: Path) -> None:
+    original, run = str(originals["SimCLR"]), tmp_path / "run"
+    make_trainer(run, max_epochs=1).unlearn(make_learner("SimCLR"), make_data(), original)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    again, other = make_trainer(run, max_epochs=2), ForgetRequest(count=5)
+    with pytest.raises(InputError, match="when resuming, got other ones"):
+        again.unlearn(make_learner("SimCLR"), make_data(), original, forget=other, ckpt_path="last")
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 class Measures(Unlearner):
