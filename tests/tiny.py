@@ -10,14 +10,23 @@ from torch.optim import SGD
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData
 from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, SimCLR
 from unlearning_pl.methods import (
+    SCRUB,
+    SSD,
     AlignmentCalibration,
+    BadTeacher,
+    ContrastiveUnlearning,
     CoUn,
     FineTune,
     GradientAscent,
     GradientPenalty,
+    L1Sparse,
     NegGrad,
+    NegGradPlus,
     PlugIn,
+    RandomLabel,
+    SalUn,
     Unlearner,
+    WeightNegation,
 )
 from unlearning_pl.sample import Sample
 from unlearning_pl.trainer import UnlearningTrainer
@@ -34,8 +43,16 @@ METHODS: dict[str, partial[Unlearner]] = {
     "NegGrad": partial(NegGrad),
     "GradientPenalty": partial(GradientPenalty),
     "AlignmentCalibration": partial(AlignmentCalibration),
+    "NegGradPlus": partial(NegGradPlus),
+    "RandomLabel": partial(RandomLabel),
+    "SalUn": partial(SalUn),
+    "SCRUB": partial(SCRUB, max_epochs=1),
+    "BadTeacher": partial(BadTeacher),
+    "WeightNegation": partial(WeightNegation),
+    "SSD": partial(SSD, selection=1.0),
+    "ContrastiveUnlearning": partial(ContrastiveUnlearning, stop=False),
 }
-PLUGINS: dict[str, partial[PlugIn]] = {"CoUn": partial(CoUn)}
+PLUGINS: dict[str, partial[PlugIn]] = {"CoUn": partial(CoUn), "L1Sparse": partial(L1Sparse)}
 
 
 def make_learner(name: str, **options: Any) -> Learner:

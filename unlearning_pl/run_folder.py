@@ -8,7 +8,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from typing_extensions import override
 
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_json
@@ -113,6 +115,22 @@ def last_checkpoint(run: Path) -> ModelCheckpoint:
     path = run / WEIGHTS
     # After the epoch's check for numbers, not at validation; a resumed run replaces the file that it started from.
     return ModelCheckpoint(path.parent, filename=path.stem, save_on_train_epoch_end=True, enable_version_counter=False)
+
+
+class KeepLast(Callback):
+    """Keeps the state in which a run ends, which need not be the end of an epoch, as checkpoints/last.ckpt.
+
+    Args:
+        run: The run folder.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            trainer.save_checkpoint(self.run / WEIGHTS, weights_only=False)
 
 
 def write_record(run: Path, facts: dict[str, Any]) -> None:

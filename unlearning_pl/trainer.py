@@ -19,7 +19,7 @@ from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
-from unlearning_pl.run_folder import last_checkpoint, opened, write_record
+from unlearning_pl.run_folder import KeepLast, last_checkpoint, opened, write_record
 from unlearning_pl.stopwatch import Stopwatch
 
 
@@ -40,6 +40,7 @@ class UnlearningTrainer(Trainer):
 
     callbacks: list[Callback]
     fast_dev_run: bool
+    reload_dataloaders_every_n_epochs: int
 
     def __init__(
         self,
@@ -62,8 +63,10 @@ class UnlearningTrainer(Trainer):
             kwargs["callbacks"].append(LearningRateMonitor("epoch"))
         keep = self.run_folder is not None and kwargs.get("enable_checkpointing") in (None, True)
         kwargs["enable_checkpointing"] = keep
-        if keep and not any(isinstance(callback, ModelCheckpoint) for callback in kwargs["callbacks"]):
-            kwargs["callbacks"].append(last_checkpoint(self.run_folder or Path()))
+        if keep and self.run_folder is not None:
+            if not any(isinstance(callback, ModelCheckpoint) for callback in kwargs["callbacks"]):
+                kwargs["callbacks"].append(last_checkpoint(self.run_folder))
+            kwargs["callbacks"].append(KeepLast(self.run_folder))
         super().__init__(*args, **kwargs)
 
     @override
@@ -107,10 +110,8 @@ class UnlearningTrainer(Trainer):
                 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
                 warnings.filterwarnings("ignore", "The dirpath has changed")
                 super().fit(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=weights_only)
-            if self.run_folder is not None and not self.fast_dev_run:
-                self.save_checkpoint(self.run_folder / runs.WEIGHTS, weights_only=False)
-                if self._writes:
-                    self._record({"train_on": datamodule.train_on})
+            if self._writes:
+                self._record({"train_on": datamodule.train_on})
 
     def unlearn(
         self,
@@ -128,7 +129,7 @@ class UnlearningTrainer(Trainer):
             model: A learner of the original's architecture.
             datamodule: The original's data.
             original: The original's run folder, or a checkpoint of it.
-            method: The unlearning method; fine-tuning on the retain set when not given.
+            method: The unlearning method; fine-tuning on the retain set when not given. A plug-in joins fine-tuning.
             plugins: Terms on top of the method's loss.
             forget: What is to be forgotten; the data module's or the original's own request when not given.
             ckpt_path: Checkpoint of this run to resume from, or ``last``.
@@ -138,15 +139,18 @@ class UnlearningTrainer(Trainer):
             self.run_folder is None or self.run_folder.resolve() not in weights.resolve().parents,
             f"Expected another run folder than the original's, got {self.run_folder}. Choose another --run.",
         )
+        if isinstance(method, PlugIn):
+            plugins, method = [method, *plugins], None
+        method = method or FineTune()
         require(
-            not isinstance(method, PlugIn),
-            f"Expected a method, got the plug-in {type(method).__name__}. "
-            f"Leave --method out, or choose one, and add --plugins+={type(method).__name__}.",
+            method.trains or not plugins,
+            f"Expected a method that trains under {' and '.join(type(p).__name__ for p in plugins)}, got "
+            f"{type(method).__name__}, which takes no step. Leave the plug-in out, or choose another method.",
         )
         runs.load_weights(model, original)
         self._ask(datamodule, original, forget)
         self._provenance = {"original": str(original), "original_sha256": runs.digest(original)}
-        installed: list[Callback] = [method or FineTune(), *plugins]
+        installed: list[Callback] = [method, *plugins]
         self.callbacks[1:1] = installed  # behind the stopwatch, so that measuring counts
         try:
             self.fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
@@ -166,6 +170,16 @@ class UnlearningTrainer(Trainer):
             views: Augmented views per image of the membership attack.
         """
         return judge(name, collect(self, model, datamodule, views), seconds)
+
+    @property
+    @override
+    def estimated_stepping_batches(self) -> int | float:
+        """Steps of the whole run, also where a method's streams change from epoch to epoch."""
+        data, epochs = getattr(self, "datamodule", None), self.max_epochs or 0
+        if not self.reload_dataloaders_every_n_epochs or not isinstance(data, UnlearningData) or epochs < 1:
+            return super().estimated_stepping_batches
+        steps = sum(-(-data.steps(epoch, self.world_size) // self.accumulate_grad_batches) for epoch in range(epochs))
+        return steps if self.max_steps == -1 else min(steps, self.max_steps)
 
     @property
     def _folder(self) -> Path:
@@ -203,17 +217,16 @@ class UnlearningTrainer(Trainer):
         )
         data.setup("fit")
         model.check(data.examples(), len(data.class_names))
-        fed = data.streams(0)
-        for method in (callback for callback in self.callbacks if isinstance(callback, Unlearner)):
+        methods = [callback for callback in self.callbacks if isinstance(callback, Unlearner)]
+        for method in methods:
             require(
                 method.compiles or not self.compile,
                 f"Expected trainer.compile = false with {type(method).__name__}, got true. Leave it out.",
             )
-            if isinstance(method, PlugIn):
-                method.check(fed)
-            else:
-                fed = method.streams(0)
-        data.rows(fed, self.world_size)
+        needed = [name for plugin in methods if isinstance(plugin, PlugIn) for name in plugin.needs]
+        streams = methods[0].streams if methods else data.streams
+        for fed in dict.fromkeys(streams(epoch) for epoch in range(max(1, self.max_epochs or 1))):
+            data.rows(tuple(dict.fromkeys((*fed, *needed))), self.world_size)
 
     def _resumable(self, ckpt_path: str | Path, model: Learner, data: UnlearningData) -> Path:
         require(

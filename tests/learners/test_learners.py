@@ -116,9 +116,9 @@ def test_rematch_is_the_loss_of_the_partners_positive(learner: Learner, sample: 
 def test_the_queue_takes_in_keys_when_a_step_ends_and_only_then(sample: Sample) -> None:
     learner = MoCo("resnet9_slim", queue_size=14)
     before = learner.queue.keys.clone()
-    for _ in range(3):
-        query, key = learner.outputs(sample)
-        learner.losses((query, key), sample)
+    learner.eval().outputs(sample)  # what measures is no part of a step
+    query, key = learner.train().outputs(sample)
+    learner.losses((query, key), sample)
     assert torch.equal(learner.queue.keys, before)
     learner.on_train_batch_end(None, {}, 0)
     torch.testing.assert_close(learner.queue.keys, torch.cat([F.normalize(key, dim=1), before])[:14])
@@ -127,6 +127,13 @@ def test_the_queue_takes_in_keys_when_a_step_ends_and_only_then(sample: Sample) 
         learner.on_train_batch_end(None, {}, 0)
     torch.testing.assert_close(learner.queue.keys[12:], F.normalize(key, dim=1)[:2])  # the oldest went first
     assert "queue.keys" in learner.state_dict()
+
+
+def test_the_queue_takes_in_the_keys_of_all_passes_of_a_step(sample: Sample) -> None:
+    learner = MoCo("resnet9_slim", queue_size=14)
+    keys = [F.normalize(learner.outputs(part)[1], dim=1) for part in (sample, sample)]
+    learner.on_train_batch_end(None, {}, 0)
+    torch.testing.assert_close(learner.queue.keys[:12], torch.cat(keys))
 
 
 @pytest.mark.parametrize("name", ["MoCo", "BYOL"])

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, distributed
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny import LEARNERS, METHODS, PLUGINS, make_learner, make_method, make_rows
+from tiny import LEARNERS, METHODS, PLUGINS, make_learner, make_method, make_rows, make_trainer
 
-from unlearning_pl.learners import Learner
+from unlearning_pl.learners import Classifier, Learner, contrastive
 from unlearning_pl.methods import Unlearner, alignment_calibration
 from unlearning_pl.sample import Batch, Sample
 
 ROWS = {"retain": 8, "forget": 4}
-SIZES = SimpleNamespace(positions=lambda split: torch.arange(10 * ROWS[split]))
+SIZES = SimpleNamespace(positions=lambda split: torch.arange(10 * ROWS.get(split, 0)))
 
 
 def half(sample: Sample, rank: int) -> Sample:
@@ -33,8 +33,8 @@ def installed(name: str, learner: Learner) -> Unlearner:
     parts = make_method(name)
     method = parts["method"]
     for plugin in parts.get("plugins", []):
-        plugin._inner = method.objective
-        plugin.feed = method.feed
+        plugin._inner, plugin.under = method.objective, method.streams
+        plugin.prepare(learner, SIZES)
         method = plugin
     method.prepare(learner, SIZES)
     return method
@@ -43,9 +43,14 @@ def installed(name: str, learner: Learner) -> Unlearner:
 def gradient(method: str, name: str, batch: Batch) -> Tensor:
     torch.manual_seed(0)
     learner = make_learner(name).double().eval()
-    learner.log_term = lambda *_, **__: None
+    learner.log = lambda *_, **__: None
+    learner.trainer = make_trainer()
     unlearner = installed(method, learner)
-    unlearner.objective(learner, {split: batch[split] for split in unlearner.feed}).backward()
+    with torch.no_grad():  # away from the original, where the distance to a teacher has no gradient
+        for p in learner.parameters():
+            p.add_(0.1 * torch.randn_like(p) * p.std(correction=0))
+    for streams in dict.fromkeys(unlearner.streams(epoch) for epoch in (0, 1)):  # all that alternate
+        unlearner.objective(learner, {split: batch[split] for split in streams}).backward()
     return torch.cat([p.grad.flatten() for p in learner.parameters() if p.grad is not None])
 
 
@@ -57,7 +62,8 @@ def neighbours(n: int, device: object = None) -> Tensor:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    alignment_calibration.derangement = neighbours
+    alignment_calibration.derangement = contrastive.derangement = neighbours
+    Classifier.scramble = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)
     whole = {split: make_rows(n) for split, n in ROWS.items()}
     whole = {split: s._replace(views=tuple(v.double() for v in s.views)) for split, s in whole.items()}
     pairs = [(method, name) for method in [*METHODS, *PLUGINS] for name in LEARNERS]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
 from unlearning_pl.data import ForgetRequest
@@ -18,6 +18,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner, plain
 from unlearning_pl.methods import Unlearner
 from unlearning_pl.sample import Sample, Split
+from unlearning_pl.trainer import UnlearningTrainer
 
 NAMES = [*METHODS, *PLUGINS]
 PAIRS = [(method, learner) for method in NAMES for learner in LEARNERS]
@@ -29,6 +30,12 @@ def weights(learner: Learner) -> dict[str, torch.Tensor]:
 
 def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> list[str]:
     return [name for name in before if not torch.equal(before[name], after[name])]
+
+
+def stepped(trainer: UnlearningTrainer, method: str) -> bool:
+    """Whether the last epoch had a finite loss; a method that edits weights has no step."""
+    trains = "plugins" in make_method(method) or make_method(method)["method"].trains
+    return bool(torch.isfinite(trainer.callback_metrics["train/loss"])) if trains else trainer.global_step == 0
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +51,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_trains_and_leaves_the_seam_as_it_was(method: str, name: str, originals: dict[str, Path]) -> None:
     learner, data, trainer = make_learner(name), make_data(), make_trainer()
     trainer.unlearn(learner, data, str(originals[name]), **make_method(method))
-    assert torch.isfinite(trainer.callback_metrics["train/loss"])
+    assert stepped(trainer, method)
     assert all(torch.isfinite(value).all() for value in learner.state_dict().values())
     assert learner.objective is plain
     assert data.streams(0) == ("train",)
@@ -56,13 +63,13 @@ def test_trains_and_leaves_the_seam_as_it_was(method: str, name: str, originals:
 def test_trains_under_autocast(method: str, name: str, originals: dict[str, Path]) -> None:
     learner, trainer = make_learner(name), make_trainer(max_epochs=1, precision="bf16-mixed")
     trainer.unlearn(learner, make_data(), str(originals[name]), **make_method(method))
-    assert torch.isfinite(trainer.callback_metrics["train/loss"])
+    assert stepped(trainer, method)
     assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in learner.parameters())
 
 
 @pytest.mark.parametrize(("method", "name"), PAIRS)
 @pytest.mark.parametrize("count", [1, 3, 21])
-@pytest.mark.filterwarnings("ignore:One image to forget has no partner")
+@pytest.mark.filterwarnings("ignore:One image to forget")
 def test_meets_requests_of_one_image_and_of_half_the_data(
     method: str, name: str, count: int, originals: dict[str, Path]
 ) -> None:
@@ -71,14 +78,14 @@ def test_meets_requests_of_one_image_and_of_half_the_data(
     request = ForgetRequest(count=count)
     trainer.unlearn(learner, data, str(originals[name]), forget=request, **make_method(method))
     assert len(data.positions("forget")) == count
-    assert torch.isfinite(trainer.callback_metrics["train/loss"])
+    assert stepped(trainer, method)
     assert all(torch.isfinite(p).all() for p in learner.parameters())
 
 
 @pytest.mark.parametrize(("method", "name"), PAIRS)
 def test_resumes_to_the_same_weights(method: str, name: str, originals: dict[str, Path], tmp_path: Path) -> None:
-    unbroken = make_learner(name)
-    make_trainer(max_epochs=3).unlearn(unbroken, make_data(), str(originals[name]), **make_method(method))
+    unbroken, whole = make_learner(name), make_trainer(max_epochs=3)
+    whole.unlearn(unbroken, make_data(), str(originals[name]), **make_method(method))
 
     half = make_trainer(tmp_path / "run", max_epochs=1)
     half.unlearn(make_learner(name), make_data(), str(originals[name]), **make_method(method))
@@ -86,12 +93,16 @@ def test_resumes_to_the_same_weights(method: str, name: str, originals: dict[str
     resumed = make_learner(name)
     rest = make_trainer(tmp_path / "run", max_epochs=3)
     rest.unlearn(resumed, make_data(), str(originals[name]), **make_method(method), ckpt_path="last")
-    assert rest.global_step == 3 * half.global_step
+    assert rest.global_step == whole.global_step
     assert moved(weights(unbroken), weights(resumed)) == []
 
 
 class Breaks(Callback):
-    """Fails in the first step."""
+    """Fails in the first step, or before it where a method takes none."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.should_stop:
+            raise RuntimeError("disk full")
 
     def on_train_batch_start(self, *_: Any) -> None:
         raise RuntimeError("disk full")
@@ -153,7 +164,8 @@ def test_no_gradient_reaches_the_momentum_encoder(method: str, name: str, origin
     make_trainer(max_epochs=2).unlearn(learner, make_data(), str(originals[name]), **make_method(method))
     changed = moved(before, weights(learner))
     assert slow
-    assert not set(slow) & set(changed)
+    after = weights(learner)
+    assert all(torch.equal(before[name].abs(), after[name].abs()) for name in slow)  # one method negates weights
     assert any(name.startswith("backbone") for name in changed)
 
 
@@ -196,4 +208,4 @@ def test_two_processes_have_the_gradient_of_one(method: str, name: str, half_bat
 def test_two_processes_end_bit_equal(method: str, name: str, two_processes: dict[str, list[dict[str, Any]]]) -> None:
     first, second = two_processes[f"{method} {name}"]
     assert first["weights"] == second["weights"]
-    assert first["rows"] != second["rows"]  # they were not simply fed the same
+    assert first["rows"] != second["rows"] or method == "SSD"  # they were not simply fed the same

@@ -1,32 +1,33 @@
 import math
+from pathlib import Path
 
+import loops
 import pytest
 import torch
 from tiny import make_data, make_learner, make_trainer
-from torch.nn import functional as F
 
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods import CoUn, FineTune, GradientAscent
+from unlearning_pl.methods import SSD, CoUn, FineTune, GradientAscent
 from unlearning_pl.sample import Batch
 
 
-@pytest.mark.parametrize("learner", ["SimCLR", "Classifier"], indirect=True)
+@pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)
 @pytest.mark.parametrize(("directions", "scale"), [("sum", 1.0), ("mean", 0.5)])
 def test_equals_the_formula_in_plain_loops(learner: Learner, batch: Batch, directions: str, scale: float) -> None:
-    z, other = (F.normalize(learner.features(view).detach(), dim=1) for view in batch["retain"].views)
+    z, other = (loops.rows(learner.features(view)) for view in batch["retain"].views)
     total = 0.0
     for a, b in ((z, other), (other, z)):
         for i in range(5):
-            scores = [math.exp(float(a[i] @ b[j]) / 0.5) for j in range(5)]
+            scores = [math.exp(loops.cosine(a[i], b[j]) / 0.5) for j in range(5)]
             total -= math.log(scores[i] / sum(scores)) / 5
     term = CoUn(weight=0.7, temperature=0.5, directions=directions).term(learner, batch)
-    assert term.item() == pytest.approx(0.7 * scale * total, abs=1e-5)
+    assert term.item() == pytest.approx(0.7 * scale * total, abs=1e-6)
 
 
 def test_adds_to_the_loss_under_it_and_both_views_have_a_gradient(learner: Learner, batch: Batch) -> None:
     plugin = CoUn()
-    plugin._inner = FineTune().objective
+    plugin._inner, plugin.under = FineTune().objective, FineTune().streams
     only_retain = {"retain": batch["retain"]}
     expected = FineTune().objective(learner, only_retain) + plugin.term(learner, only_retain)
     torch.testing.assert_close(plugin.objective(learner, only_retain), expected)
@@ -35,14 +36,54 @@ def test_adds_to_the_loss_under_it_and_both_views_have_a_gradient(learner: Learn
     assert all(view.grad is not None and view.grad.abs().sum() > 0 for view in views)
 
 
-def test_a_method_that_feeds_no_retain_samples_is_refused(tmp_path: pytest.TempPathFactory) -> None:
-    original = tmp_path / "original"
-    make_trainer(original, max_epochs=1).fit(make_learner("Classifier"), datamodule=make_data())
-    with pytest.raises(InputError, match="feeds retain under the plug-in CoUn, got one that feeds forget"):
-        make_trainer().unlearn(make_learner("Classifier"), make_data(), str(original), GradientAscent(), [CoUn()])
+def test_a_method_without_retain_samples_still_sees_its_own_stream_only(learner: Learner, batch: Batch) -> None:
+    plugin = CoUn(weight=0.7)
+    plugin._inner, plugin.under = GradientAscent().objective, GradientAscent().streams
+    assert plugin.streams(0) == ("forget", "retain")
+    ascent = GradientAscent().objective(learner, {"forget": batch["forget"]})
+    torch.testing.assert_close(plugin.objective(learner, batch), ascent + plugin.term(learner, batch))
 
 
-@pytest.mark.parametrize("wrong", [{"weight": -1.0}, {"temperature": 0.0}])
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("coun") / "original"
+    make_trainer(run, max_epochs=1).fit(make_learner("Classifier"), datamodule=make_data())
+    return run
+
+
+def test_a_method_that_takes_no_step_is_refused(original: Path) -> None:
+    with pytest.raises(InputError, match="method that trains under CoUn, got SSD"):
+        make_trainer().unlearn(make_learner("Classifier"), make_data(), str(original), SSD(), [CoUn()])
+
+
+def test_the_projection_head_is_trained_resumed_and_thrown_away(original: Path, tmp_path: Path) -> None:
+    names = set(make_learner("Classifier").state_dict())
+    heads = []
+
+    class Spy(CoUn):
+        def on_train_start(self, trainer: object, pl_module: Learner) -> None:
+            super().on_train_start(trainer, pl_module)
+            heads.append(pl_module.scaffold["coun_head"])
+
+    ends = []
+    for epochs in ([3], [1, 3]):
+        run = tmp_path / str(len(epochs))
+        for step, max_epochs in enumerate(epochs):
+            learner = make_learner("Classifier")
+            resume = "last" if step else None
+            spy = Spy(projection_dim=8)
+            torch.manual_seed(step)  # the first start draws the head; a resumed one has drawn another
+            make_trainer(run, max_epochs=max_epochs).unlearn(learner, make_data(), str(original), spy, ckpt_path=resume)
+            assert set(learner.state_dict()) == names
+            saved = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+            assert set(saved["state_dict"]) == names
+            assert saved["scaffold"]
+        ends.append((learner.state_dict(), heads[-1].state_dict()))
+    for unbroken, resumed in zip(*ends, strict=True):
+        assert all(torch.equal(unbroken[key], resumed[key]) for key in unbroken)
+
+
+@pytest.mark.parametrize("wrong", [{"weight": -1.0}, {"temperature": 0.0}, {"projection_dim": -1}])
 def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(wrong))}.*got {next(iter(wrong.values()))}"):
         CoUn(**wrong)

@@ -63,7 +63,7 @@ class UnlearningData(LightningDataModule):
         self.num_views: int | None = None  # the learner's own number
         self._predicted: tuple[Split, ...] | None = None
         self._predicted_views = 0
-        self._method_streams: Streams | None = None
+        self.streams: Streams = self._own_streams
         self._loaded: tuple[ImageSet, ImageSet] | None = None
         self._splits: Splits | None = None
 
@@ -130,12 +130,9 @@ class UnlearningData(LightningDataModule):
 
     def feed(self, streams: Streams | None) -> None:
         """Let a method choose the streams of an epoch; None gives the choice back to ``train_on``."""
-        self._method_streams = streams
+        self.streams = streams or self._own_streams
 
-    def streams(self, epoch: int) -> tuple[Split, ...]:
-        """Streams that training is fed in an epoch."""
-        if self._method_streams is not None:
-            return self._method_streams(epoch)
+    def _own_streams(self, epoch: int) -> tuple[Split, ...]:
         return ("train",) if self.train_on == "all" else ("retain",)
 
     def rows(self, streams: tuple[Split, ...], processes: int) -> dict[Split, int]:
@@ -146,8 +143,19 @@ class UnlearningData(LightningDataModule):
         """
         sizes = {name: len(self.positions(name)) for name in streams}
         for name, size in sizes.items():
-            require(size > 0, f"Expected samples in the stream {name}, got none. Say what to forget.")
+            remedy = "Train the original with --data.validation 0.1." if name == "validation" else "Say what to forget."
+            require(size > 0, f"Expected samples in the stream {name}, got none. {remedy}")
         return shares(sizes, self.batch_size, processes)
+
+    def steps(self, epoch: int, processes: int) -> int:
+        """Whole steps of an epoch, at least one."""
+        rows = self.rows(self.streams(epoch), processes)
+        return max(1, sum(len(self.positions(name)) for name in rows) // sum(rows.values()))
+
+    def look_up(self, index: Tensor) -> Sample:
+        """Samples of positions ``(B,)``, with fresh views as training sees them, on the device of ``index``."""
+        with torch.no_grad(), torch.autocast(index.device.type, enabled=False):
+            return self._sample(index)
 
     @override
     def prepare_data(self) -> None:
@@ -167,7 +175,7 @@ class UnlearningData(LightningDataModule):
         trainer = self.trainer
         assert trainer is not None
         rows = self.rows(self.streams(trainer.current_epoch), trainer.world_size)
-        steps = max(1, sum(len(self.positions(name)) for name in rows) // sum(rows.values()))
+        steps = self.steps(trainer.current_epoch, trainer.world_size)
         loaders = {}
         for name in rows:
             dataset = Positions(self.positions(name))

@@ -92,8 +92,9 @@ class Positions(Dataset[Tensor]):
 
 
 class StreamSampler(DistributedSampler[int]):
-    """Whole permutations of a stream one after the other, as long as its steps need.
+    """Permutations of a stream one after the other, as long as its steps need; a step never has the same row twice.
 
+    Rows of a permutation that fill no whole step are left out, unless the stream is smaller than a step.
     What is drawn is a function of the run's seed, the stream and the epoch. The rows of one step are dealt out to
     the processes, so that their union is what one process would have been fed. It is a ``DistributedSampler``, hence
     Lightning calls ``set_epoch`` and leaves it in place under DDP.
@@ -117,7 +118,8 @@ class StreamSampler(DistributedSampler[int]):
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(run_seed("stream", self.name, self.epoch))
         size, needed = len(self.dataset), self.steps * self.rows  # type: ignore[arg-type]
-        rounds = [torch.randperm(size, generator=generator) for _ in range(math.ceil(needed / size))]
+        whole = size - size % self.rows or size
+        rounds = [torch.randperm(size, generator=generator)[:whole] for _ in range(math.ceil(needed / whole))]
         drawn = torch.cat(rounds)[:needed].view(self.steps, -1, self.num_replicas)[..., self.rank]
         return iter(drawn.flatten().tolist())
 

@@ -3,12 +3,43 @@
 Letters: N rows of one process, W processes, D width of a row.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightly.utils.dist import rank, world_size
+from lightly.utils import dist
 from torch import Tensor, distributed
 from torch.nn.functional import pad
+
+_apart = False
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Within it this process is alone: for what every process computes on the same rows.
+
+    Example:
+        >>> with apart():
+        ...     world_size()
+        1
+    """
+    global _apart
+    before, _apart = _apart, True
+    try:
+        yield
+    finally:
+        _apart = before
+
+
+def world_size() -> int:
+    """Number of processes whose rows are gathered."""
+    return 1 if _apart else int(dist.world_size())
+
+
+def rank() -> int:
+    """This process among them."""
+    return 0 if _apart else int(dist.rank())
 
 
 def gather(rows: Tensor) -> Tensor:
@@ -26,10 +57,10 @@ def gather(rows: Tensor) -> Tensor:
     (lightly's) loses.
 
     Args:
-        rows: ``(N, D)``.
+        rows: ``(..., N, D)``.
 
     Returns:
-        ``(W N, D)``; ``rows`` itself in a single process.
+        ``(..., W N, D)``; ``rows`` itself in a single process.
 
     Example:
         >>> gather(torch.eye(2))
@@ -38,7 +69,8 @@ def gather(rows: Tensor) -> Tensor:
     """
     if world_size() == 1:
         return rows
-    before, after = rank() * len(rows), (world_size() - 1 - rank()) * len(rows)
+    n = rows.shape[-2]
+    before, after = rank() * n, (world_size() - 1 - rank()) * n
     gathered: Tensor = _Sum.apply(pad(rows, (0, 0, before, after)))  # type: ignore[no-untyped-call]
     return gathered
 

@@ -98,6 +98,37 @@ def info_nce(anchor: Tensor, positive: Tensor, temperature: float) -> Tensor:
 
 
 @full_precision
+def class_contrast(anchor: Tensor, candidates: Tensor, own: Tensor, others: Tensor, temperature: float) -> Tensor:
+    r"""Pull each anchor towards the candidates of other classes and away from those of its own.
+
+    .. math:: l_i = - \frac{1}{|N_i|} \sum_{a \in N_i} \log
+        \frac{\exp(\cos(z_i, z_a) / \tau)}{\sum_{p \in P_i} \exp(\cos(z_i, z_p) / \tau)}
+
+    Lee et al., "Contrastive Unlearning", IJCAI 2025, arXiv 2401.10458; P_i are the candidates of the anchor's class,
+    N_i the others.
+
+    Args:
+        anchor: ``(N, D)``.
+        candidates: ``(M, D)``.
+        own: Whether a candidate is in P_i, ``(N, M)`` bool.
+        others: Whether it is in N_i, ``(N, M)`` bool.
+        temperature: Softmax temperature, positive.
+
+    Returns:
+        Loss of each anchor, ``(N,)``; 0 where one of the two sets is empty.
+
+    Example:
+        >>> own = torch.tensor([[True, False]])
+        >>> class_contrast(torch.tensor([[1.0, 0.0]]), torch.eye(2), own, ~own, temperature=1.0)
+        tensor([1.])
+    """
+    scores = similarities(anchor, candidates) / temperature
+    away = scores.masked_fill(~own, torch.finfo(scores.dtype).min).logsumexp(1)
+    towards = scores.where(others, torch.zeros_like(scores)).sum(1) / others.sum(1).clamp_min(1)
+    return (away - towards).where(own.any(1) & others.any(1), torch.zeros_like(away))
+
+
+@full_precision
 def similarities(rows: Tensor, others: Tensor) -> Tensor:
     """Cosine similarity of each row to each other row.
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 from typing_extensions import override
@@ -30,6 +30,19 @@ def plain(learner: "Learner", batch: Batch) -> Tensor:
     return learner.losses(learner.outputs(sample), sample).mean()
 
 
+def log_term(module: LightningModule, name: str, value: Tensor, rows: int, prog_bar: bool = False) -> None:
+    """Log the epoch's mean of a term of the loss as ``train/<name>``; ``rows`` is how many it was averaged over."""
+    module.log(
+        f"train/{name}",
+        value.detach(),
+        on_step=False,
+        on_epoch=True,
+        prog_bar=prog_bar,
+        batch_size=rows,
+        sync_dist=True,
+    )
+
+
 class Learner(LightningModule, ABC):
     """An encoder with its training loss, whose objective can be replaced.
 
@@ -46,6 +59,7 @@ class Learner(LightningModule, ABC):
         super().__init__()
         self.backbone, self.feature_dim = build_backbone(backbone)
         self.objective: Objective = plain
+        self.scaffold = nn.ModuleDict()  # what a method needs while it trains, and takes away again
         self._finite = torch.tensor(True)
         self.optimize_with(lambda parameters: SGD(parameters, lr=0.06, momentum=0.9, weight_decay=5e-4), "cosine")
 
@@ -135,26 +149,21 @@ class Learner(LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # A resumed run must follow the same course of the learning rate.
         checkpoint["planned"] = self.plan(self.trainer)
+        # The scaffold is needed to resume, and is no part of the model.
+        state = checkpoint["state_dict"]
+        checkpoint["scaffold"] = {name: state.pop(name) for name in list(state) if name.startswith("scaffold.")}
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] |= checkpoint.get("scaffold", {})
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.objective(self, batch)
         rows = sum(len(sample.index) for sample in batch.values())
         self._finite = self._finite & torch.isfinite(loss.detach())
-        self.log_term("loss", loss, rows, prog_bar=True)
+        log_term(self, "loss", loss, rows, prog_bar=True)
         return loss
-
-    def log_term(self, name: str, value: Tensor, rows: int, prog_bar: bool = False) -> None:
-        """Log the epoch's mean of a term of the loss as ``train/<name>``; ``rows`` is how many it was averaged over."""
-        self.log(
-            f"train/{name}",
-            value.detach(),
-            on_step=False,
-            on_epoch=True,
-            prog_bar=prog_bar,
-            batch_size=rows,
-            sync_dist=True,
-        )
 
     @override
     def on_train_epoch_start(self) -> None:

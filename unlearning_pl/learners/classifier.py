@@ -69,7 +69,8 @@ class Classifier(Learner):
 
     @override
     def alignment(self, outputs: Tensor, sample: Sample) -> Tensor:
-        return outputs.float().softmax(1).gather(1, sample.target[:, None]).squeeze(1)
+        wide = torch.promote_types(outputs.dtype, torch.float32)
+        return outputs.to(wide).softmax(1).gather(1, sample.target[:, None]).squeeze(1)
 
     @override
     def class_scores(self, x: Tensor) -> Tensor:

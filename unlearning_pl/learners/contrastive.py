@@ -1,6 +1,6 @@
 """What SimCLR, MoCo and BYOL share: the outputs are pairs.
 
-Letters: B rows of a batch, E width of the embeddings, A directions of a symmetric loss.
+Letters: B rows of a batch, W processes, E width of the embeddings, A directions of a symmetric loss.
 """
 
 import copy
@@ -10,6 +10,7 @@ from lightly.models.utils import deactivate_requires_grad
 from torch import Tensor, nn
 from typing_extensions import override
 
+from unlearning_pl.functional.collectives import gather
 from unlearning_pl.functional.contrast import negative_cosine, similarities
 from unlearning_pl.functional.pairs import derangement
 from unlearning_pl.learners.base import Learner
@@ -34,8 +35,9 @@ class ContrastiveLearner(Learner):
 
     @override
     def logits(self, outputs: Pair) -> Tensor:
-        """Similarities of each anchor to all positives of the batch, over the temperature; ``(B, B)``."""
-        logits = similarities(*outputs) / self.temperature
+        """Similarities of each anchor to the positives of all processes, over the temperature; ``(B, W B)``."""
+        anchor, positive = outputs
+        logits = similarities(anchor, gather(positive)) / self.temperature
         return logits if logits.dim() == 2 else logits.mean(0)
 
     @override

@@ -5,6 +5,7 @@ Letters: B rows of a batch, E width of the embeddings.
 
 from typing import Any
 
+import torch
 from lightly.models.modules import MoCoProjectionHead
 from lightly.models.utils import update_momentum
 from torch import Tensor
@@ -53,12 +54,14 @@ class MoCo(ContrastiveLearner):
         self.projection_head = MoCoProjectionHead(self.feature_dim, self.feature_dim, projection_dim)
         self.key_encoder = MomentumEncoder(self.backbone, self.projection_head)
         self.queue = Queue(queue_size, projection_dim)
-        self._keys: Tensor | None = None
+        self._keys: list[Tensor] = []
 
     @override
     def outputs(self, sample: Sample) -> Pair:
-        query, self._keys = self.embed(sample.views[0]), self.key_encoder(sample.views[1])
-        return query, self._keys
+        query, key = self.embed(sample.views[0]), self.key_encoder(sample.views[1])
+        if self.training:  # neither a teacher nor what measures
+            self._keys.append(key)
+        return query, key
 
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:
@@ -72,6 +75,5 @@ class MoCo(ContrastiveLearner):
     @override
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         # Keys are taken in when a step has ended, so that computing a loss never changes the queue.
-        assert self._keys is not None
-        self.queue.enqueue(self._keys)
-        self._keys = None
+        self.queue.enqueue(torch.cat(self._keys))
+        self._keys.clear()

@@ -1,20 +1,38 @@
 """Unlearning methods: Lightning callbacks that replace the objective of a step."""
 
 from unlearning_pl.methods.alignment_calibration import AlignmentCalibration
+from unlearning_pl.methods.bad_teacher import BadTeacher
 from unlearning_pl.methods.base import PlugIn, Unlearner
+from unlearning_pl.methods.contrastive_unlearning import ContrastiveUnlearning
 from unlearning_pl.methods.coun import CoUn
 from unlearning_pl.methods.fine_tune import FineTune
 from unlearning_pl.methods.gradient_ascent import GradientAscent
 from unlearning_pl.methods.gradient_penalty import GradientPenalty
+from unlearning_pl.methods.l1_sparse import L1Sparse
 from unlearning_pl.methods.neg_grad import NegGrad
+from unlearning_pl.methods.neg_grad_plus import NegGradPlus
+from unlearning_pl.methods.random_label import RandomLabel
+from unlearning_pl.methods.salun import SalUn
+from unlearning_pl.methods.scrub import SCRUB
+from unlearning_pl.methods.ssd import SSD
+from unlearning_pl.methods.weight_negation import WeightNegation
 
 __all__ = [
+    "SCRUB",
+    "SSD",
     "AlignmentCalibration",
+    "BadTeacher",
     "CoUn",
+    "ContrastiveUnlearning",
     "FineTune",
     "GradientAscent",
     "GradientPenalty",
+    "L1Sparse",
     "NegGrad",
+    "NegGradPlus",
     "PlugIn",
+    "RandomLabel",
+    "SalUn",
     "Unlearner",
+    "WeightNegation",
 ]

@@ -1,16 +1,19 @@
 """The seam seen from the methods: a callback that replaces the objective of a step."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.errors import require
+from unlearning_pl.functional.collectives import apart
 from unlearning_pl.learners import Learner, Objective, plain
 from unlearning_pl.sample import Batch, Sample, Split
+
+PROTOCOL = ("objective", "num_views", "outputs", "losses")
+"""What a module must offer to every method, see docs/protocol.md; ``calls`` names what one method needs besides."""
 
 
 class Unlearner(Callback):
@@ -18,17 +21,25 @@ class Unlearner(Callback):
 
     While a fit runs, the learner's objective is this method's and the data module feeds this method's streams;
     afterwards both are as they were. The order of events is Lightning's: :meth:`prepare` sees the original weights on
-    the CPU, before a resumed run gets its own back; :meth:`measure` sees the device, once, at step 0.
+    the CPU, before a resumed run gets its own back; :meth:`measure` sees the device, once, before the first step.
+    Modules that ``prepare`` keeps on the callback (teachers) follow the learner to its device.
 
     Attributes:
         feed: Streams of a step.
         num_views: Views per sample that the objective reads; the learner's own number if that is larger.
+        calls: Methods of the learner that it calls besides ``outputs`` and ``losses``.
+        alternates: Whether the streams change from epoch to epoch.
         compiles: Whether the objective can run through a compiled encoder.
+        trains: Whether it takes steps at all; one that edits weights in ``measure`` takes none.
     """
 
     feed: ClassVar[tuple[Split, ...]] = ("retain", "forget")
-    num_views: ClassVar[int] = 1
+    num_views: int = 1
+    calls: ClassVar[tuple[str, ...]] = ()
+    alternates: ClassVar[bool] = False
     compiles: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
+    _measured = False
 
     def streams(self, epoch: int) -> tuple[Split, ...]:
         """Streams to feed in an epoch."""
@@ -44,23 +55,35 @@ class Unlearner(Callback):
         """The scalar loss of a step."""
         return plain(learner, batch)
 
-    @override
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage != "fit":
-            return
-        learner, data = _parties(trainer, pl_module)
+    def join(self, learner: Learner, data: UnlearningData) -> None:
+        """Take the place of the objective and of the streams that are there."""
         data.feed(self.streams)
-        self.prepare(learner, data)
         learner.objective = self.objective
         data.num_views = max(learner.num_views, self.num_views)
 
     @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage != "fit":
+            return
+        learner, data = self._parties(trainer, pl_module)
+        self._measured = False
+        if self.alternates:
+            trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+        self.prepare(learner, data)
+        self.join(learner, data)
+
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.global_step == 0:
-            learner, data = _parties(trainer, pl_module)
+        learner, data = self._parties(trainer, pl_module)
+        for part in vars(self).values():
+            if isinstance(part, nn.Module):
+                part.to(learner.device)
+        if not self._measured:
             learner.eval()  # BatchNorm must not move
-            self.measure(learner, data.samples(self.feed, learner.device))
+            with apart():  # every process sees all samples
+                self.measure(learner, data.samples(self.feed, learner.device))
             learner.train()
+            self._measured = True
 
     @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -71,60 +94,69 @@ class Unlearner(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._leave(trainer, pl_module)  # Lightning calls no teardown then
 
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"measured": self._measured}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._measured = state_dict["measured"]
+
     def _leave(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        learner, data = _parties(trainer, pl_module)
+        learner, data = self._parties(trainer, pl_module)
         learner.objective = plain
         data.feed(None)
         data.num_views = None
+        if self.alternates:
+            trainer.reload_dataloaders_every_n_epochs = 0  # type: ignore[attr-defined]
+
+    def _parties(self, trainer: Trainer, pl_module: LightningModule) -> tuple[Any, UnlearningData]:
+        data = getattr(trainer, "datamodule", None)
+        if not isinstance(data, UnlearningData):
+            raise TypeError(
+                f"Expected datamodule=UnlearningData(...), got {type(data).__name__}. Wrap the images in it."
+            )
+        missing = [name for name in (*PROTOCOL, *self.calls) if not hasattr(pl_module, name)]
+        if missing:
+            raise TypeError(
+                f"Expected a module with {', '.join(missing)} for {type(self).__name__}, got "
+                f"{type(pl_module).__name__} without. Add what is missing, see docs/protocol.md, or make it a Learner."
+            )
+        return pl_module, data
 
 
 class PlugIn(Unlearner):
-    """A term on top of whatever objective is installed before it; it leaves that method's streams as they are.
+    """A term on top of whatever objective is installed before it.
+
+    The method under it sees the streams that it chose; those that the term reads are fed besides.
 
     Attributes:
         needs: Streams that the term reads.
+        under: Streams of the method under it, by epoch.
     """
 
     needs: ClassVar[tuple[Split, ...]] = ("retain",)
+    under: Callable[[int], tuple[Split, ...]]
     _inner: Objective = staticmethod(plain)
 
     def term(self, learner: Learner, batch: Batch) -> Tensor:
         """The scalar that is added to the loss."""
         raise NotImplementedError
 
-    def check(self, fed: tuple[Split, ...]) -> None:
-        """Refuse a method whose streams lack what the term reads.
-
-        Raises:
-            InputError: If one of ``needs`` is not fed.
-        """
-        require(
-            set(self.needs) <= set(fed),
-            f"Expected a method that feeds {' and '.join(self.needs)} under the plug-in {type(self).__name__}, "
-            f"got one that feeds {' and '.join(fed)}. Choose another method, for instance FineTune.",
-        )
+    @override
+    def streams(self, epoch: int) -> tuple[Split, ...]:
+        fed = self.under(epoch)
+        return (*fed, *(name for name in self.needs if name not in fed))
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        return self._inner(learner, batch) + self.term(learner, batch)
+        own: Batch = {name: batch[name] for name in self.under(learner.current_epoch)}
+        return self._inner(learner, own) + self.term(learner, batch)
 
     @override
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage != "fit":
-            return
-        learner, data = _parties(trainer, pl_module)
-        self.check(data.streams(trainer.current_epoch))
+    def join(self, learner: Learner, data: UnlearningData) -> None:
+        self.under = data.streams
         self._inner = learner.objective
-        self.prepare(learner, data)
+        data.feed(self.streams)
         learner.objective = self.objective
         data.num_views = max(data.num_views or learner.num_views, self.num_views)
-
-
-def _parties(trainer: Trainer, pl_module: LightningModule) -> tuple[Learner, Any]:
-    data = getattr(trainer, "datamodule", None)
-    if not isinstance(pl_module, Learner) or not isinstance(data, UnlearningData):
-        raise TypeError(
-            f"Expected a Learner and an UnlearningData, got {type(pl_module).__name__} and {type(data).__name__}. "
-            "Wrap the model in a Learner and pass datamodule=UnlearningData(...)."
-        )
-    return pl_module, data

@@ -2,14 +2,19 @@
 
 from typing import Literal
 
+from lightly.models.modules import SimCLRProjectionHead
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
 
+from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrast import info_nce
-from unlearning_pl.learners import Learner
+from unlearning_pl.learners import Learner, log_term
 from unlearning_pl.methods.base import PlugIn
 from unlearning_pl.sample import Batch
+
+HEAD = "coun_head"
 
 
 class CoUn(PlugIn):
@@ -19,32 +24,59 @@ class CoUn(PlugIn):
         - \frac{1}{N} \sum_i \log \mathrm{softmax}_j ( \cos(z'_i, z_j) / \tau )_i \Big)
 
     Khalil et al., "CoUn: Empowering Machine Unlearning via Contrastive Learning", NeurIPS 2025, arXiv 2509.16391. z and
-    z' are the encoder's outputs for two views, both with a gradient, without a projection head; no forget sample
-    is read. lambda in [0.1, 6], tau best at 0.1. The features of the first view are computed once more for this term.
+    z' are the encoder's outputs for two views, both with a gradient; no forget sample is read. The paper has no
+    projection head; one can be put in between for the time of training, and is thrown away afterwards. lambda in
+    [0.1, 6], tau best at 0.1. The features of the first view are computed once more for this term. It joins any
+    method that trains: retain samples are fed besides what that method reads.
 
     Args:
         weight: The coefficient lambda, at least 0.
         temperature: The temperature tau, positive.
         directions: ``sum`` of both directions as in the paper's listing, or their ``mean`` as in its equation.
+        projection_dim: Width of a SimCLR projection head that the features go through; 0 for none.
 
     Raises:
-        InputError: If a number is out of its range, or if the method under it feeds no retain samples.
+        InputError: If a number is out of its range.
     """
 
     num_views = 2
+    calls = ("features",)
 
     def __init__(
-        self, weight: float = 1.0, temperature: float = 0.1, directions: Literal["sum", "mean"] = "sum"
+        self,
+        weight: float = 1.0,
+        temperature: float = 0.1,
+        directions: Literal["sum", "mean"] = "sum",
+        projection_dim: int = 0,
     ) -> None:
         require(weight >= 0, f"Expected weight >= 0, got {weight}. The paper searches 0.1 to 6.")
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. The paper uses 0.1.")
+        require(
+            projection_dim >= 0, f"Expected projection_dim >= 0, got {projection_dim}. Give a width, or 0 for none."
+        )
         self.weight, self.temperature, self.directions = weight, temperature, directions
+        self.projection_dim = projection_dim
+
+    @override
+    def prepare(self, learner: Learner, data: UnlearningData) -> None:
+        if self.projection_dim:
+            width = learner.feature_dim
+            learner.scaffold[HEAD] = SimCLRProjectionHead(width, width, self.projection_dim)
 
     @override
     def term(self, learner: Learner, batch: Batch) -> Tensor:
         first, second = (learner.features(view) for view in batch["retain"].views[:2])
+        if self.projection_dim:
+            first, second = (learner.scaffold[HEAD](features) for features in (first, second))
         forth = info_nce(first, second, self.temperature).mean()
         back = info_nce(second, first, self.temperature).mean()
         contrast = forth + back if self.directions == "sum" else (forth + back) / 2
-        learner.log_term("retain_contrast", contrast, len(first))
+        log_term(learner, "retain_contrast", contrast, len(first))
         return self.weight * contrast
+
+    @override
+    def _leave(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super()._leave(trainer, pl_module)
+        scaffold = getattr(pl_module, "scaffold", {})
+        if HEAD in scaffold:
+            del scaffold[HEAD]

@@ -1,53 +1,124 @@
 """Gradient penalty."""
 
+from typing import Any, Literal
+
+import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from typing_extensions import override
 
+from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
+from unlearning_pl.functional.collectives import gather
 from unlearning_pl.functional.gradients import input_gradient_norm
-from unlearning_pl.learners import Learner
+from unlearning_pl.learners import Learner, log_term
 from unlearning_pl.methods.base import Unlearner
-from unlearning_pl.sample import Batch, joint
+from unlearning_pl.sample import Batch, Sample, Split, joint
 
 
 class GradientPenalty(Unlearner):
     r"""Train on retain samples and flatten the loss around the samples to forget.
 
     .. math:: L = \frac{1}{n_R} \sum_R l_i + \lambda \, \frac{1}{n_F} \sum_F
-        \Big( \Big\| \frac{\partial l_i}{\partial v_i} \Big\|_2 - k \Big)^p
+        \Big| \, \Big\| \frac{\partial s_i}{\partial x_i} \Big\|_2 - k \, \Big|^p
 
-    Wang & Chen, "Machine Unlearning in Contrastive Learning", arXiv 2405.07317, in its simplified form, which needs
-    no data beyond the training set. The paper's equations were not to be had: k = 0 and p = 1 are our reading, and so
-    is the norm, which is taken of the gradient of the forget losses' sum: where samples meet (negatives, batch
-    statistics) it carries their influence on one another. Retain and forget samples share one pass. The second
-    backward pass makes a step two to five times as dear; fused attention has none, so the plain one is used.
+    Wang & Chen, "Machine Unlearning in Contrastive Learning", arXiv 2405.07317. The paper's equations were not to be
+    had; these readings are offered, and docs/gradient_penalty.md compares them. s_i is the loss or the similarity of
+    a pair (a classifier's probability of the label). x_i are the views, the embeddings that the loss compares, or
+    views interpolated at random with held-out ones, as in WGAN-GP. With k = 0 it is the paper's second stage, which
+    needs members only; its first takes for k the running mean of the norm on held-out images, which then share the
+    pass (batch statistics, negatives) and are never in the loss. The norm is taken of the gradient of the sum over
+    samples: where samples meet it carries their influence on one another. The second backward pass makes a step two
+    to five times as dear, but for embeddings; fused attention has none, so the plain one is used.
 
     Args:
         weight: The coefficient lambda, at least 0; 0 leaves the retain loss of the joint pass.
-        target: The norm k that is aimed at, at least 0.
-        power: The exponent p, 1 or 2; with 1 and a positive target the distance is taken without its sign.
+        target: The norm k that is aimed at, at least 0, or ``held_out`` for that of images never seen.
+        power: The exponent p, 1 or 2.
+        of: What is differentiated.
+        at: With respect to what.
 
     Raises:
         InputError: If a number is out of its range.
     """
 
     compiles = False
+    calls = ("alignment",)
 
-    def __init__(self, weight: float = 1.0, target: float = 0.0, power: int = 1) -> None:
+    def __init__(
+        self,
+        weight: float = 1.0,
+        target: float | Literal["held_out"] = 0.0,
+        power: int = 1,
+        of: Literal["loss", "similarity"] = "loss",
+        at: Literal["views", "embeddings", "interpolations"] = "views",
+    ) -> None:
         require(weight >= 0, f"Expected weight >= 0, got {weight}. Give lambda, the weight of the penalty.")
-        require(target >= 0, f"Expected target >= 0, got {target}. Give k, the norm to aim at.")
+        known = target == "held_out" or (not isinstance(target, str) and target >= 0)
+        require(known, f"Expected target >= 0 or held_out, got {target}. Give k, the norm to aim at.")
         require(power in (1, 2), f"Expected power 1 or 2, got {power}. Choose one of them.")
-        self.weight, self.target, self.power = weight, target, power
+        self.weight, self.target, self.power, self.of, self.at = weight, target, power, of, at
+
+    @override
+    def streams(self, epoch: int) -> tuple[Split, ...]:
+        both = self.target == "held_out" or self.at == "interpolations"
+        return (*self.feed, "validation") if both else self.feed
+
+    @override
+    def prepare(self, learner: Learner, data: UnlearningData) -> None:
+        self.level: Tensor | None = None
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        views = tuple(view.detach().requires_grad_() for view in batch["forget"].views)
-        sample, _ = joint({"retain": batch["retain"], "forget": batch["forget"]._replace(views=views)})
         retained, forgotten = len(batch["retain"].index), len(batch["forget"].index)
+        sample, views = self._pass(batch)
         with sdpa_kernel(SDPBackend.MATH):
-            losses = learner.losses(learner.outputs(sample), sample)
-        norms = input_gradient_norm(losses[retained:], views[: learner.num_views])
-        penalty = (norms - self.target).abs().pow(self.power).mean()
-        learner.log_term("forget_gradient_norm", norms.mean(), forgotten)
+            outputs = learner.outputs(sample)
+            losses = learner.losses(outputs, sample)
+        score = losses if self.of == "loss" else learner.alignment(outputs, sample)
+        if self.at == "embeddings":
+            tensors = (outputs,) if isinstance(outputs, Tensor) else outputs
+            free = tuple(tensor for tensor in tensors if tensor.requires_grad)
+            norms = input_gradient_norm(score[retained:], free, rows_at=-2)[retained:]
+        else:
+            norms = input_gradient_norm(score[retained:], views[: learner.num_views])
+        target = self._aim(norms[forgotten:]) if self.target == "held_out" else self.target
+        penalty = (norms[:forgotten] - target).abs().pow(self.power).mean()
+        log_term(learner, "forget_gradient_norm", norms[:forgotten].mean(), forgotten)
         return losses[:retained].mean() + self.weight * penalty
+
+    def _pass(self, batch: Batch) -> tuple[Sample, tuple[Tensor, ...]]:
+        """All rows of the pass, and the views among them that are differentiated: all but the retain samples'."""
+        rows: dict[Split, Sample] = {"retain": batch["retain"], "forget": batch["forget"]}
+        if self.at == "interpolations":
+            rows["forget"] = _between(batch["forget"], batch["validation"])
+        if self.target == "held_out":
+            rows["validation"] = batch["validation"]
+        sample, _ = joint(rows)
+        retained = len(batch["retain"].index)
+        free = tuple(view[retained:].detach().requires_grad_() for view in sample.views)
+        views = tuple(torch.cat([view[:retained], part]) for view, part in zip(sample.views, free, strict=True))
+        return sample._replace(views=views), free
+
+    def _aim(self, held_out: Tensor) -> Tensor:
+        """Running mean of the norm on held-out samples of all processes, ``()``; the latest step counts a tenth."""
+        mean = gather(held_out.detach()[:, None]).mean()
+        self.level = mean if self.level is None else self.level.to(mean.device).lerp(mean, 0.1)
+        return self.level
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"level": self.level}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.level = state_dict["level"]
+
+
+def _between(forget: Sample, held_out: Sample) -> Sample:
+    """Points at random places between each forget sample's views and those of a random held-out one."""
+    rows = torch.randint(len(held_out.index), forget.index.shape, device=forget.index.device)
+    places = torch.rand(len(rows), 1, 1, 1, device=rows.device, dtype=forget.views[0].dtype)
+    pairs = zip(forget.views, held_out.views, strict=True)
+    return forget._replace(views=tuple(torch.lerp(other[rows], view, places) for view, other in pairs))

@@ -1,0 +1,83 @@
+"""Losses straight from their formulas, with plain loops over Python floats: what the tests compare with."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, SimCLR
+from unlearning_pl.sample import Sample
+
+Rows = list[list[float]]
+
+
+@torch.no_grad()
+def rows(tensor: Tensor) -> Rows:
+    return tensor.double().tolist()
+
+
+def cosine(a: list[float], b: list[float]) -> float:
+    dot = sum(x * y for x, y in zip(a, b, strict=True))
+    return dot / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+
+
+def softmax(scores: list[float]) -> list[float]:
+    total = sum(math.exp(score) for score in scores)
+    return [math.exp(score) / total for score in scores]
+
+
+def kl(wanted: list[float], found: list[float]) -> float:
+    return sum(p * math.log(p / q) for p, q in zip(wanted, found, strict=True))
+
+
+def nt_xent(first: Rows, second: Rows, temperature: float) -> list[float]:
+    everyone, n = first + second, len(first)
+
+    def anchor(i: int, j: int) -> float:
+        scores = {k: math.exp(cosine(everyone[i], everyone[k]) / temperature) for k in range(2 * n) if k != i}
+        return -math.log(scores[j] / sum(scores.values()))
+
+    return [(anchor(i, n + i) + anchor(n + i, i)) / 2 for i in range(n)]
+
+
+def queue_nce(query: Rows, key: Rows, queue: Rows, temperature: float) -> list[float]:
+    losses = []
+    for q, k in zip(query, key, strict=True):
+        scores = [math.exp(cosine(q, other) / temperature) for other in [k, *queue]]
+        losses.append(-math.log(scores[0] / sum(scores)))
+    return losses
+
+
+def losses(learner: Learner, sample: Sample) -> list[float]:
+    """l_i of each sample, from the embeddings of a learner in evaluation mode."""
+    with torch.no_grad():
+        if isinstance(learner, Classifier):
+            scores = rows(learner.class_scores(sample.views[0]))
+            return [-math.log(softmax(s)[y]) for s, y in zip(scores, sample.target.tolist(), strict=True)]
+        first, second = (rows(learner.embed(view)) for view in sample.views[:2])
+        if isinstance(learner, SimCLR):
+            return nt_xent(first, second, learner.temperature)
+        if isinstance(learner, MoCo):
+            keys = rows(learner.key_encoder(sample.views[1]))
+            return queue_nce(first, keys, rows(learner.queue.keys), learner.temperature)
+        assert isinstance(learner, BYOL)
+        guesses = [rows(learner.prediction_head(learner.embed(view))) for view in sample.views[:2]]
+        targets = [rows(learner.target_encoder(view)) for view in sample.views[:2]]
+        return [
+            -(cosine(guesses[0][i], targets[1][i]) + cosine(guesses[1][i], targets[0][i])) / 2
+            for i in range(len(first))
+        ]
+
+
+def logits(learner: Learner, sample: Sample) -> Rows:
+    """What distillation compares: class scores, or similarities to all positives over the temperature."""
+    with torch.no_grad():
+        if isinstance(learner, Classifier):
+            return rows(learner.class_scores(sample.views[0]))
+        assert isinstance(learner, SimCLR)
+        first, second = (rows(learner.embed(view)) for view in sample.views[:2])
+        return [[cosine(a, b) / learner.temperature for b in second] for a in first]
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,36 @@
+"""How far one distribution is from another, per sample.
+
+Letters: B rows of a batch, K classes or candidates.
+"""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from unlearning_pl.functional.precision import full_precision
+
+
+@full_precision
+def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    r"""How far a student is from its teacher: KL divergence of their softened class probabilities, in nats.
+
+    .. math:: l_i = T^2 \sum_k p_{ik} \log \frac{p_{ik}}{q_{ik}}, \quad
+        p_i = \mathrm{softmax}(t_i / T), \; q_i = \mathrm{softmax}(s_i / T)
+
+    Hinton et al., "Distilling the Knowledge in a Neural Network", arXiv 1503.02531; the factor keeps the size of the
+    gradient independent of the temperature.
+
+    Args:
+        student: Logits s, ``(B, K)``.
+        teacher: Logits t, ``(B, K)``.
+        temperature: T, positive.
+
+    Returns:
+        ``(B,)``, at least 0.
+
+    Example:
+        >>> import torch
+        >>> distillation(torch.zeros(1, 2), torch.tensor([[0.0, 2.0]]), temperature=1.0)
+        tensor([0.3278])
+    """
+    wanted, found = F.log_softmax(teacher / temperature, dim=1), F.log_softmax(student / temperature, dim=1)
+    return temperature**2 * F.kl_div(found, wanted, reduction="none", log_target=True).sum(1)

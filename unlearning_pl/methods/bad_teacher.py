@@ -1,0 +1,50 @@
+"""Bad teacher."""
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.errors import require
+from unlearning_pl.functional.divergences import distillation
+from unlearning_pl.learners import Learner
+from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.methods.teachers import frozen_copy, random_copy
+from unlearning_pl.sample import Batch, joint
+
+
+class BadTeacher(Unlearner):
+    r"""Learn from a random model on forget samples, and from the original on retain samples.
+
+    .. math:: L = \frac{1}{n_R + n_F} \Big( \sum_R T^2 \, \mathrm{KL}(p_i^{original} \| p_i)
+        + \sum_F T^2 \, \mathrm{KL}(p_i^{random} \| p_i) \Big)
+
+    Chundawat et al., "Can Bad Teaching Induce Forgetting?", AAAI 2023, arXiv 2205.08096. One joint pass, as in their
+    code; the loss of training itself plays no part. Where a learner has no classes, p_i is the softmax of the
+    similarities of an image to all images of the batch (our reading). Defaults of their code: Adam at 1e-4, one
+    epoch, T = 1, with 30 % of the retain set; here all of it is read. Three models are evaluated in each step.
+
+    Args:
+        temperature: T, positive.
+
+    Raises:
+        InputError: If the temperature is not positive.
+    """
+
+    calls = ("logits",)
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        require(temperature > 0, f"Expected temperature > 0, got {temperature}. The authors use 1.")
+        self.temperature = temperature
+
+    @override
+    def prepare(self, learner: Learner, data: UnlearningData) -> None:
+        self.good, self.bad = frozen_copy(learner), random_copy(learner)
+
+    @override
+    def objective(self, learner: Learner, batch: Batch) -> Tensor:
+        sample, forget = joint(batch)
+        found = learner.logits(learner.outputs(sample))
+        with torch.no_grad():
+            good, bad = (teacher.logits(teacher.outputs(sample)) for teacher in (self.good, self.bad))
+        return distillation(found, bad.where(forget[:, None], good), self.temperature).mean()

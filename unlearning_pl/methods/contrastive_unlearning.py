@@ -1,0 +1,115 @@
+"""Contrastive unlearning."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from torch.nn.functional import pad
+from typing_extensions import override
+
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.errors import require
+from unlearning_pl.functional.collectives import apart, gather
+from unlearning_pl.functional.contrast import class_contrast
+from unlearning_pl.learners import Learner, log_term, plain
+from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.sample import Batch, Sample, Split, joint
+
+
+class ContrastiveUnlearning(Unlearner):
+    r"""Pull forget samples towards retain samples of other classes, away from those of their own (CU).
+
+    .. math:: L = \frac{1}{n_R} \sum_R l_i - \frac{\lambda}{n_F} \sum_{i \in F} \frac{1}{|N_i|} \sum_{a \in N_i}
+        \log \frac{\exp(\cos(z_i, z_a) / \tau)}{\sum_{p \in P_i} \exp(\cos(z_i, z_p) / \tau)}
+
+    Lee et al., "Contrastive Unlearning: A Contrastive Approach to Machine Unlearning", IJCAI 2025, arXiv 2401.10458.
+    z are the embeddings of the first view in one joint pass; P_i are the batch's retain samples of the same class,
+    N_i the others; the first term is a pass of its own. A learner without labels must not see them: there P_i is the
+    sample's own second view, N_i all retain samples of the batch (our reading). Training ends after the epoch in
+    which the learner does no better on forget than on held-out images: accuracy for a classifier, alignment
+    otherwise. The authors look at test images; without ``data.validation`` all epochs are trained. Published values
+    were not to be had; lambda 1 and tau 0.1 are ours.
+
+    Args:
+        weight: The coefficient lambda, at least 0.
+        temperature: The temperature tau, positive.
+        stop: Whether to end early.
+
+    Raises:
+        InputError: If a number is out of its range.
+    """
+
+    calls = ("embed", "class_scores", "alignment")
+
+    def __init__(self, weight: float = 1.0, temperature: float = 0.1, stop: bool = True) -> None:
+        require(weight >= 0, f"Expected weight >= 0, got {weight}. Give lambda, the weight of the contrast.")
+        require(temperature > 0, f"Expected temperature > 0, got {temperature}. Contrastive losses use 0.07 to 0.5.")
+        self.weight, self.temperature, self.stop = weight, temperature, stop
+
+    @override
+    def prepare(self, learner: Learner, data: UnlearningData) -> None:
+        self.stopped = False
+        self.judged: tuple[Split, ...] = ("forget", "validation") if len(data.positions("validation")) else ()
+
+    @override
+    def objective(self, learner: Learner, batch: Batch) -> Tensor:
+        retain, forget = batch["retain"], batch["forget"]
+        sample, _ = joint(batch)
+        own = forget.views[1:2] if learner.num_views > 1 else ()
+        z = learner.embed(torch.cat([sample.views[0], *own]))
+        rows = [len(retain.index), len(forget.index), len(z) - len(sample.index)]
+        retained, anchor, second = torch.split(z, rows)
+        candidates, classes = gather(retained), gather(retain.target[:, None])[:, 0]
+        same = forget.target[:, None] == classes
+        others = ~same
+        if own:
+            itself = torch.eye(len(anchor), device=z.device, dtype=torch.bool)
+            nobody, everybody = torch.zeros_like(same), torch.ones_like(same)
+            same, others = torch.cat([nobody, itself], dim=1), pad(everybody, (0, len(anchor)))
+            candidates = torch.cat([candidates, second])
+        contrast = class_contrast(anchor, candidates, same, others, self.temperature).mean()
+        log_term(learner, "forget_contrast", contrast, len(anchor))
+        return plain(learner, {"retain": retain}) + self.weight * contrast
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        trainer.should_stop = trainer.should_stop or self.stopped
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not (self.stop and self.judged):
+            return
+        learner, data = self._parties(trainer, pl_module)
+        learner.eval()
+        with torch.no_grad(), apart():
+            forget, held_out = (
+                _success(learner, samples) for samples in data.samples(self.judged, learner.device).values()
+            )
+        learner.train()
+        # Batch statistics, and so the verdicts, may differ between processes.
+        self.stopped = trainer.strategy.reduce_boolean_decision(bool(forget <= held_out), all=False)
+        trainer.should_stop = trainer.should_stop or self.stopped
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"stopped": self.stopped}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.stopped = state_dict["stopped"]
+
+
+def _success(learner: Learner, samples: Iterable[Sample]) -> Tensor:
+    """Mean accuracy of a learner that knows classes, mean alignment of another one."""
+    found = []
+    for sample in samples:
+        scores = learner.class_scores(sample.views[0])
+        hits = (
+            learner.alignment(learner.outputs(sample), sample) if scores is None else scores.argmax(1) == sample.target
+        )
+        found.append(hits.float())
+    return torch.cat(found).mean()

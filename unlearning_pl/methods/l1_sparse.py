@@ -1,0 +1,51 @@
+"""l1-sparse unlearning."""
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.errors import require
+from unlearning_pl.learners import Learner
+from unlearning_pl.methods.base import PlugIn
+from unlearning_pl.sample import Batch
+
+
+class L1Sparse(PlugIn):
+    r"""Add an L1 norm of the weights that fades out to a method; alone with fine-tuning it is l1-sparse.
+
+    .. math:: \gamma_e \, \| \theta \|_1, \quad \gamma_e = \gamma \max(0, 1 - e / (E - E_0))
+
+    Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934. e is the epoch, E
+    their number; the norm runs over all trained parameters, biases and norm layers too, as in their code. Published
+    ranges: gamma 5e-4 there, 1e-6 to 1e-3 in MUC's scripts, 1e-4 to 0.1 in CoUn's.
+
+    Args:
+        weight: The coefficient gamma of the first epoch, at least 0.
+        free_epochs: E_0, the number of last epochs without the norm.
+
+    Raises:
+        InputError: If a number is out of its range, or the run is not counted in epochs.
+    """
+
+    needs = ()
+
+    def __init__(self, weight: float = 5e-4, free_epochs: int = 0) -> None:
+        require(weight >= 0, f"Expected weight >= 0, got {weight}. Papers use 1e-6 to 0.1.")
+        require(free_epochs >= 0, f"Expected free_epochs >= 0, got {free_epochs}. Give a number of epochs.")
+        self.weight, self.free_epochs = weight, free_epochs
+
+    @override
+    def prepare(self, learner: Learner, data: UnlearningData) -> None:
+        epochs = learner.trainer.max_epochs or 0
+        require(
+            epochs > self.free_epochs,
+            f"Expected trainer.max_epochs above free_epochs = {self.free_epochs}, got {epochs}. Set it: the norm fades "
+            "out over epochs.",
+        )
+        self.epochs = epochs - self.free_epochs
+
+    @override
+    def term(self, learner: Learner, batch: Batch) -> Tensor:
+        norm = torch.stack([weight.abs().sum() for weight in learner.parameters() if weight.requires_grad]).sum()
+        return self.weight * max(0.0, 1 - learner.current_epoch / self.epochs) * norm

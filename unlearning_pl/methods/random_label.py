@@ -1,0 +1,47 @@
+"""Random labels."""
+
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+from typing_extensions import override
+
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.learners import Learner, plain
+from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.sample import Batch
+
+
+def scrambled_loss(learner: Learner, batch: Batch) -> Tensor:
+    """Mean loss of a joint pass in which what was learned about forget samples is broken, anew in each step."""
+    forget = batch["forget"]
+    if learner.num_views > 1 and len(forget.index) == 1:  # nobody to be mismatched with
+        return plain(learner, {"retain": batch["retain"]})
+    return plain(learner, {**batch, "forget": learner.scramble(forget)})
+
+
+def warn_of_one(learner: Learner, data: UnlearningData) -> None:
+    """Say that a single image of a contrastive learner cannot be mismatched."""
+    if learner.num_views > 1 and len(data.positions("forget")) == 1:
+        rank_zero_warn("One image to forget has no partner to be mismatched with: this is fine-tuning.")
+
+
+class RandomLabel(Unlearner):
+    r"""Train on retain samples, and on forget samples with a random other label.
+
+    .. math:: L = \frac{1}{n_R + n_F} \Big( \sum_R l_i + \sum_F l_i(\tilde y_i) \Big), \quad \tilde y_i \ne y_i
+
+    Golatkar et al., "Eternal Sunshine of the Spotless Net", CVPR 2020, arXiv 1911.04933. Labels are drawn anew in every
+    step, and both sides share one pass, as SalUn's authors do for CIFAR-100. A contrastive learner has no label: the
+    second view of another forget image of the batch stands in its place, so that what an image was paired with is
+    wrong (our reading; MUC does so too). A request of one image has no such partner, and nothing but fine-tuning
+    remains.
+    """
+
+    calls = ("scramble",)
+
+    @override
+    def prepare(self, learner: Learner, data: UnlearningData) -> None:
+        warn_of_one(learner, data)
+
+    @override
+    def objective(self, learner: Learner, batch: Batch) -> Tensor:
+        return scrambled_loss(learner, batch)

@@ -1,0 +1,67 @@
+"""SCRUB."""
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.errors import require
+from unlearning_pl.functional.divergences import distillation
+from unlearning_pl.learners import Learner
+from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.methods.teachers import frozen_copy
+from unlearning_pl.sample import Batch, Split, joint
+
+
+class SCRUB(Unlearner):
+    r"""Move away from the original on forget samples, then stay near it on retain samples, in turns.
+
+    .. math:: L_{\max} = - \frac{1}{n_F} \sum_F D_i, \quad
+        L_{\min} = \frac{1}{n_R} \sum_R \big( \gamma \, l_i + \alpha \, D_i \big)
+
+    D_i = T^2 KL(teacher || student) of sample i; the teacher is the original. Kurmanji et al., "Towards Unbounded
+    Machine Unlearning", NeurIPS 2023, arXiv 2302.09880. The first ``max_epochs`` passes over the forget set each come
+    before a pass over the retain set; an epoch of the trainer is one of them, so the paper's E epochs with m passes
+    over the forget set are E + m of the trainer's. Where a learner has no classes, D_i compares the similarities of
+    an image to all images of the batch (our reading). Defaults of their code: Adam at 5e-4, weight decay 0.1, E = 10,
+    m = 3, gamma 1, alpha 0.5, T = 2. Two models are evaluated in each step.
+
+    Args:
+        max_epochs: m, the number of passes over the forget set, at least 0.
+        gamma: Weight of the retain loss, at least 0.
+        alpha: Weight of the distance to the original on retain samples, at least 0.
+        temperature: T, positive.
+
+    Raises:
+        InputError: If a number is out of its range.
+    """
+
+    calls = ("logits",)
+    alternates = True
+
+    def __init__(self, max_epochs: int = 3, gamma: float = 1.0, alpha: float = 0.5, temperature: float = 2.0) -> None:
+        require(max_epochs >= 0, f"Expected max_epochs >= 0, got {max_epochs}. CoUn searches 1 to 10.")
+        require(gamma >= 0, f"Expected gamma >= 0, got {gamma}. CoUn searches 0.1 to 3.")
+        require(alpha >= 0, f"Expected alpha >= 0, got {alpha}. CoUn searches 0.1 to 3.")
+        require(temperature > 0, f"Expected temperature > 0, got {temperature}. The authors use 2 to 4.")
+        self.max_epochs, self.gamma, self.alpha, self.temperature = max_epochs, gamma, alpha, temperature
+
+    @override
+    def streams(self, epoch: int) -> tuple[Split, ...]:
+        forgets = epoch % 2 == 0 and epoch < 2 * self.max_epochs
+        return ("forget",) if forgets else ("retain",)
+
+    @override
+    def prepare(self, learner: Learner, data: UnlearningData) -> None:
+        self.teacher = frozen_copy(learner)
+
+    @override
+    def objective(self, learner: Learner, batch: Batch) -> Tensor:
+        sample, _ = joint(batch)
+        outputs = learner.outputs(sample)
+        with torch.no_grad():
+            wanted = self.teacher.logits(self.teacher.outputs(sample))
+        distance = distillation(learner.logits(outputs), wanted, self.temperature).mean()
+        if "forget" in batch:
+            return -distance
+        return self.gamma * learner.losses(outputs, sample).mean() + self.alpha * distance

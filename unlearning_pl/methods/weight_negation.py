@@ -1,0 +1,50 @@
+"""Weight negation."""
+
+import torch
+from torch import nn
+from typing_extensions import override
+
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.errors import require
+from unlearning_pl.learners import Learner, MomentumEncoder
+from unlearning_pl.methods.base import Unlearner
+
+
+class WeightNegation(Unlearner):
+    r"""Negate the weights of the first layer, then fine-tune on the retain set until the model works again (NoT).
+
+    .. math:: \theta_1 \leftarrow - \theta_1, \quad L = \frac{1}{|R|} \sum_{i \in R} l_i
+
+    Khalil et al., "NoT: Federated Unlearning via Weight Negation", CVPR 2025, arXiv 2503.05657. The first layer is
+    the first convolution; for a vision transformer the authors negate the patch embedding and one more, ``layers =
+    2``. Biases stay. A momentum encoder (MoCo, BYOL) is negated too: it would teach the old features back (our
+    reading). It reads no forget image, and needs as many epochs as it takes to repair the model: 50 in CoUn (arXiv
+    2509.16391).
+
+    Args:
+        layers: Number of layers to negate, in the order in which the encoder holds them, at least 1.
+
+    Raises:
+        InputError: If there are not as many layers.
+    """
+
+    feed = ("retain",)
+    calls = ("backbone",)
+
+    def __init__(self, layers: int = 1) -> None:
+        require(layers >= 1, f"Expected layers >= 1, got {layers}. The authors negate 1, of a transformer 2.")
+        self.layers = layers
+
+    @override
+    @torch.no_grad()
+    def prepare(self, learner: Learner, data: UnlearningData) -> None:
+        slow = [module.backbone for module in learner.modules() if isinstance(module, MomentumEncoder)]
+        for encoder in (learner.backbone, *slow):
+            weights = [m.weight for m in encoder.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+            require(
+                self.layers <= len(weights),
+                f"Expected layers <= {len(weights)}, the convolutions and linear layers of the backbone, got "
+                f"{self.layers}. Negate fewer.",
+            )
+            for weight in weights[: self.layers]:
+                weight.neg_()
