@@ -28,11 +28,12 @@ def commands(text: str) -> list[str]:
 
 def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
     lines = commands(README)
-    assert [line.split()[0] for line in lines] == ["fit", "fit", "unlearn", "audit"]
+    assert [line.split()[0] for line in lines] == ["fit", "fit", "unlearn", "audit", "unlearn", "fit", "audit"]
     short = "--trainer.max_epochs 1 --trainer.accelerator cpu --trainer.enable_progress_bar false"
     for line in lines:
         assert main(shlex.split(line if line.startswith("audit") else f"{line} {short}")) == 0
     assert (tmp_path / "runs/alignment_calibration/audit/report.html").is_file()
+    assert "Each step's own share" in (tmp_path / "runs/second/audit/report.html").read_text()
 
 
 def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

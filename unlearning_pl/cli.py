@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from unlearning_pl import __version__
-from unlearning_pl.audits import table
+from unlearning_pl.audits import step_table, table
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.demo import demo
 from unlearning_pl.errors import DivergedError, require
@@ -48,7 +48,7 @@ def audit_parser() -> ArgumentParser:
     )
     parser.add_argument("--config", action="config", help="Path to a configuration file.")
     parser.add_argument("--model", type=str, nargs="+", required=True, help="Run folders of unlearned models.")
-    parser.add_argument("--original", type=str | None, default=None, help="Run folder of the model they began as.")
+    parser.add_argument("--original", type=str | None, default=None, help="Run folder of a model they began as.")
     parser.add_argument("--retrained", type=str | None, default=None, help="Run folder trained on the retain set only.")
     parser.add_argument("--views", type=int, default=10, help="Augmented views per image of the membership attack.")
     parser.add_argument("--output", type=str | None, default=None, help="Folder of the report; MODEL/audit if absent.")
@@ -61,6 +61,8 @@ def audit(args: list[str]) -> None:
     audits, page = audit_runs(options.model, options.original, options.retrained, options.views, options.output)
     console = Console() if sys.stdout.isatty() else Console(width=100)
     console.print(table(audits))
+    if audits[0].steps:
+        console.print(step_table(audits))
     console.print(f"Report: {page}", soft_wrap=True)
 
 

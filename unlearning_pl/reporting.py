@@ -11,10 +11,14 @@ from lightning.pytorch import seed_everything
 
 from unlearning_pl import runs
 from unlearning_pl.audits import Audit, compare, log_to_tensorboard, write_report
-from unlearning_pl.data import UnlearningData
+from unlearning_pl.audits.collect import AUDITED
+from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_text
 from unlearning_pl.trainer import UnlearningTrainer
+
+_REFERENCES = {"original": "all", "retrained": "retain"}
+"""What the runs given as references are trained on."""
 
 
 def audit_runs(
@@ -26,11 +30,12 @@ def audit_runs(
 ) -> tuple[list[Audit], Path]:
     """Audit runs on the same forget set and write the report.
 
-    The forget set is that of the first model. Every model sees the same images, clean and augmented.
+    The forget set, and the steps in which it was forgotten, are those of the first model. Every model sees the same
+    images, clean and augmented.
 
     Args:
         models: Run folders of unlearned models.
-        original: Run folder of the model that they began as.
+        original: Run folder of the model that they began as, or of an earlier one that this began as.
         retrained: Run folder of the reference that never saw the forget set.
         views: Augmented views per image of the membership attack.
         output: Folder of the report; ``audit`` in the first model's folder when not given.
@@ -95,34 +100,47 @@ def _check(name: str, run: str, model: str, original: str | None) -> None:
         f"Expected runs of one split, got {run} with another {' and '.join(other)} than {model}. "
         "Give runs of the same data and the same forget request.",
     )
-    trained_on = runs.read_config(run)["data"].get("train_on")
-    wanted = {"original": "all", "retrained": "retain"}.get(name, trained_on)
+    _check_reference(name, run, model)
+    ancestors = () if name in _REFERENCES else runs.lineage(run)
     require(
-        trained_on == wanted,
-        f"Expected a run with data.train_on = {wanted} as --{name}, got {run} with {trained_on}. Give another run.",
-    )
-    began = runs.read_record(run).get("original_sha256")
-    require(
-        original is None or began in (None, runs.digest(original)),
+        original is None or not ancestors or runs.digest(original) in ancestors,
         f"Expected the original that {run} began as, got {original}. Give {runs.read_record(run).get('original')}.",
+    )
+
+
+def _check_reference(name: str, run: str, model: str) -> None:
+    """Refuse as original what the model did not begin as, and as retrained what was not trained from scratch."""
+    if name not in _REFERENCES or (name == "original" and runs.digest(run) in runs.lineage(model)):
+        return
+    trained_on, wanted = runs.read_config(run)["data"].get("train_on"), _REFERENCES[name]
+    command = "unlearn" if runs.lineage(run) else "fit"
+    require(
+        trained_on == wanted and command == "fit",
+        f"Expected a run of fit with data.train_on = {wanted} as --{name}, got {run}, a run of {command} with "
+        f"{trained_on}. Give another run.",
     )
 
 
 def _context(named: dict[str, str], data: UnlearningData) -> dict[str, Any]:
     splits = data.splits
     source = data.source
+    steps = [{"request": _told(step.request), "count": len(step.forget)} for step in splits.steps]
     return {
         "title": "Unlearning audit",
         "dataset": type(source).__name__,
         "fingerprint": splits.fingerprint,
-        "request": {key: value for key, value in asdict(splits.request).items() if value is not None},
-        "counts": {name: len(data.positions(name)) for name in ("retain", "forget", "validation", "test")},
+        **({"steps": steps} if splits.earlier else {"request": _told(splits.request)}),
+        "counts": splits.counts(),
         "commands": [shlex.join(runs.read_record(run)["command"]) for run in named.values()],
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "settings": {name: _settings(run) for name, run in named.items()},
-        "ids": {name: [data.ids[i] for i in data.positions(name).tolist()] for name in ("retain", "forget", "test")},
+        "ids": {name: [data.ids[i] for i in data.positions(split).tolist()] for name, split in AUDITED.items()},
         **runs.environment(),
     }
+
+
+def _told(request: ForgetRequest) -> dict[str, Any]:
+    return {key: value for key, value in asdict(request).items() if value is not None}
 
 
 def _settings(run: str) -> dict[str, Any]:

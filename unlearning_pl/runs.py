@@ -14,7 +14,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor
 
-from unlearning_pl.data import Splits, UnlearningData
+from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 
@@ -50,7 +50,10 @@ def read_record(run: str | Path) -> dict[str, Any]:
     require(path.is_file(), f"Expected a finished run, got {run} without {RECORD}. Let it finish, or give another one.")
     record = _read_json(path)
     sound = isinstance(record.get("seconds"), (int, float)) and isinstance(record.get("command"), list)
-    require(sound, f"Expected seconds and a command in {path}, got something else. Restore the file or train again.")
+    require(
+        sound and isinstance(record.get("lineage", []), list),
+        f"Expected seconds, a command and a lineage in {path}, got something else. Restore the file or train again.",
+    )
     return record
 
 
@@ -175,21 +178,63 @@ def check_weights(learner: Learner, state: Mapping[str, Tensor], path: str | Pat
     require(broken is None, f"Expected finite weights, got NaN or infinity in {broken} of {path}. Train it again.")
 
 
-def check_original(run: str | Path, splits: Splits) -> None:
-    """Refuse to unlearn from a run that forgot, or never saw, other images than those asked for.
+def split_for(original: str | Path, data: UnlearningData, forget: ForgetRequest) -> None:
+    """Split the data as the original's were, but for what is asked to be forgotten now.
+
+    A request to a run that forgot before, or never saw, some images comes on top of these. Without one such a run goes
+    on with its own. A request to a run of all images, or to a checkpoint file, takes the place of an earlier one.
+
+    Args:
+        original: The run folder, or the checkpoint, that unlearning starts from.
+        data: Its data.
+        forget: What is asked; the data module's own request where this one is empty.
 
     Raises:
-        InputError: If the run is not finished, or images that it no longer or never knew would be trained on, or be
-            forgotten.
+        InputError: If the run is not finished, or nothing is asked, or nothing that can be met.
     """
-    record, split = read_record(run), read_split(run)
-    complete = record.get("train_on") == "all" and "original" not in record
-    again = "original" in record and splits.request.given() == split.get("request")
+    request = forget if forget.given() else data.forget
+    further = False
+    if Path(original).is_dir():
+        record = read_record(original)
+        data.adopt(Path(original) / MANIFEST)
+        further = "original" in record or record.get("train_on") != "all"
+        if further and not forget.given():
+            _check_going_on(original, data, unlearned="original" in record)
+            return
+    if request.given():
+        data.request(request, further)
     require(
-        complete or again,
-        f"Expected an original trained on all images, got {run}, which has forgotten or never saw "
-        f"{len(split.get('forget', []))} of them. Begin with the original, and ask for all at once.",
+        len(data.positions("forget")) > 0,
+        "Expected a forget request, got none. Say what to forget, for instance --forget.fraction 0.1.",
     )
+
+
+def _check_going_on(run: str | Path, data: UnlearningData, unlearned: bool) -> None:
+    """Refuse to go on with a run that has nothing left to forget, or with a request that might be meant as another."""
+    require(
+        unlearned,
+        f"Expected a further forget request, got none, and {run} never saw the {data.splits.counts()['forget']} images "
+        "of its own. Say what else to forget, for instance --forget.fraction 0.1.",
+    )
+    known = [step.request.given() for step in data.splits.steps]
+    require(
+        data.forget.given() in [{}, *known],
+        f"Expected what else {run} is to forget as --forget, got data.forget = {data.forget.given()}. "
+        "Give it as --forget, or take it out of the settings of the data to go on with what was asked before.",
+    )
+
+
+def lineage(run: str | Path) -> list[str]:
+    """SHA-256 of the weights of all runs that a run came from, oldest first; nothing for a checkpoint file.
+
+    Raises:
+        InputError: If the run is not finished.
+    """
+    if not Path(run).is_dir():
+        return []
+    record = read_record(run)
+    parent = [record["original_sha256"]] if "original_sha256" in record else []
+    return list(record.get("lineage", parent))
 
 
 def environment() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-Split = Literal["train", "retain", "forget", "validation", "test"]
+Split = Literal["train", "retain", "forget", "forgotten", "validation", "test"]
 
 
 class Sample(NamedTuple):

@@ -55,7 +55,7 @@ class UnlearningTrainer(Trainer):
         self.overwrite, self.channels_last, self.compile = overwrite, channels_last, compile
         self.stopwatch = Stopwatch()
         self.command = sys.argv  # what the record of a run says it was made by
-        self._provenance: dict[str, str] = {}
+        self._provenance: dict[str, Any] = {}
         kwargs["callbacks"] = [self.stopwatch, *_listed(kwargs.get("callbacks"))]
         if kwargs.get("logger") in (None, True):
             kwargs["logger"] = self.run_folder is not None and TensorBoardLogger(self.run_folder, name="", version="")
@@ -128,7 +128,8 @@ class UnlearningTrainer(Trainer):
         Args:
             model: A learner of the original's architecture.
             datamodule: The original's data.
-            original: The original's run folder, or a checkpoint of it.
+            original: The original's run folder, or a checkpoint of it. From the folder of a run that has forgotten
+                before, ``forget`` comes on top, and without it that run goes on with its own images.
             method: The unlearning method; fine-tuning on the retain set when not given. A plug-in joins fine-tuning.
             plugins: Terms on top of the method's loss.
             forget: What is to be forgotten; the data module's or the original's own request when not given.
@@ -148,8 +149,10 @@ class UnlearningTrainer(Trainer):
             f"{type(method).__name__}, which takes no step. Leave the plug-in out, or choose another method.",
         )
         runs.load_weights(model, original)
-        self._ask(datamodule, original, forget)
-        self._provenance = {"original": str(original), "original_sha256": runs.digest(original)}
+        runs.split_for(original, datamodule, forget)
+        began = runs.digest(original)
+        ancestors = [*runs.lineage(original), began]
+        self._provenance = {"original": str(original), "original_sha256": began, "lineage": ancestors}
         installed: list[Callback] = [method, *plugins]
         self.callbacks[1:1] = installed  # behind the stopwatch, so that measuring counts
         try:
@@ -169,7 +172,8 @@ class UnlearningTrainer(Trainer):
             seconds: Training time, where known.
             views: Augmented views per image of the membership attack.
         """
-        return judge(name, collect(self, model, datamodule, views), seconds)
+        steps = [step.forget for step in datamodule.splits.steps]
+        return judge(name, collect(self, model, datamodule, views), seconds, steps)
 
     @property
     @override
@@ -194,19 +198,6 @@ class UnlearningTrainer(Trainer):
     def _record(self, facts: dict[str, Any]) -> None:
         facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
         write_record(self._folder, facts | {"epochs": self.current_epoch, "steps": self.global_step} | self._provenance)
-
-    def _ask(self, data: UnlearningData, original: str, forget: ForgetRequest) -> None:
-        """Split the data as the original's were, but for what is asked to be forgotten now."""
-        asked = next((request for request in (forget, data.forget) if request.given()), None)
-        if Path(original).is_dir():
-            data.adopt(Path(original) / runs.MANIFEST, asked)
-            runs.check_original(original, data.splits)
-        elif asked is not None:
-            data.request(asked)
-        require(
-            len(data.positions("forget")) > 0,
-            "Expected a forget request, got none. Say what to forget, for instance --forget.fraction 0.1.",
-        )
 
     def _check(self, model: Learner, data: UnlearningData) -> None:
         """Find out what cannot work, before anything is written."""

@@ -71,7 +71,8 @@ def test_an_earlier_split_is_adopted_with_another_request(tmp_path: Path) -> Non
     data = make_data(forget=ForgetRequest())
     write_manifest(tmp_path / "split.json", data.splits, data.ids)
     other = make_data(validation=0.3)
-    other.adopt(tmp_path / "split.json", ForgetRequest(count=5))
+    other.adopt(tmp_path / "split.json")
+    other.request(ForgetRequest(count=5))
     assert torch.equal(other.positions("validation"), data.positions("validation"))
     assert len(other.positions("forget")) == 5
     assert torch.equal(other.positions("train"), data.positions("train"))

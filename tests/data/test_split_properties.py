@@ -47,3 +47,34 @@ def test_splits_are_disjoint_complete_seeded_and_come_back(
     assert splits == with_request(make_splits(train, test, None, validation), train, test, request)
     with TemporaryDirectory() as folder:
         assert read_manifest(write_manifest(Path(folder) / "s.json", splits, train.ids), train, test) == splits
+
+
+@QUICK
+@given(
+    n=st.integers(12, 60),
+    validation=st.floats(0, 0.5),
+    fractions=st.lists(st.floats(0.01, 0.4), min_size=3, max_size=3),
+    seeds=st.lists(st.integers(0, 2**32), min_size=3, max_size=3),
+)
+def test_steps_are_disjoint_complete_and_come_back(
+    n: int, validation: float, fractions: list[float], seeds: list[int]
+) -> None:
+    train, test = image_set(n, "a"), image_set(3, "b")
+    splits = make_splits(train, test, None, validation)
+    trained, left = splits.train, [len(splits.train)]
+    for step, (fraction, seed) in enumerate(zip(fractions, seeds, strict=True)):
+        splits = with_request(splits, train, test, ForgetRequest(fraction=fraction, seed=seed), further=step > 0)
+        left.append(len(splits.retain))
+
+    shares = [step.forget for step in splits.steps]
+    assert sorted(torch.cat([*shares, splits.retain]).tolist()) == trained.tolist() == splits.train.tolist()
+    assert splits.forgotten.tolist() == sorted(torch.cat(shares).tolist())
+    sizes = [max(1, round(fraction * before)) for fraction, before in zip(fractions, left, strict=False)]
+    assert [len(share) for share in shares] == sizes
+    with TemporaryDirectory() as folder:
+        path = write_manifest(Path(folder) / "s.json", splits, train.ids)
+        assert read_manifest(path, train, test) == splits
+        at_once = make_splits(train, test, ForgetRequest(file=str(path)), validation)
+    assert torch.equal(at_once.retain, splits.retain)
+    assert torch.equal(at_once.forget, splits.forgotten)
+    assert at_once.counts() == splits.counts()

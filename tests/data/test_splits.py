@@ -1,4 +1,4 @@
-import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,16 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from unlearning_pl.data import (
-    ForgetRequest,
-    ImageSet,
-    Splits,
-    fingerprint,
-    make_splits,
-    read_manifest,
-    with_request,
-    write_manifest,
-)
+from unlearning_pl.data import ForgetRequest, ImageSet, Splits, fingerprint, make_splits, with_request
 from unlearning_pl.data.requests import draw
 from unlearning_pl.errors import InputError
 
@@ -108,6 +99,57 @@ def test_another_request_keeps_what_is_held_out(train: ImageSet, test: ImageSet)
     assert changed == make_splits(train, test, request, 0.25)
     assert with_request(changed, train, test, ForgetRequest()) == original
     assert changed.request is request
+
+
+def further(splits: Splits, train: ImageSet, test: ImageSet, **asked: Any) -> Splits:
+    return with_request(splits, train, test, ForgetRequest(**asked), further=True)
+
+
+def test_a_further_request_is_of_what_is_still_retained(train: ImageSet, test: ImageSet) -> None:
+    first = make_splits(train, test, ForgetRequest(classes=["cat"]), validation=0.25)
+    second = further(first, train, test, fraction=0.5, seed=1)
+    assert len(second.forget) == round(0.5 * len(first.retain))
+    assert set(second.forget.tolist()) < set(first.retain.tolist())
+    assert torch.equal(second.train, first.train)
+    assert torch.equal(second.validation, first.validation)
+    assert second.counts()["forget"] == len(first.forget) + len(second.forget) == len(second.forgotten)
+    assert [step.request for step in second.steps] == [first.request, second.request]
+
+
+def test_a_request_in_place_of_another_forgets_the_steps(train: ImageSet, test: ImageSet) -> None:
+    second = further(make_splits(train, test, ForgetRequest(count=4)), train, test, count=4)
+    assert with_request(second, train, test, ForgetRequest(ids=["train/3"])) == make_splits(
+        train, test, ForgetRequest(ids=["train/3"])
+    )
+
+
+def test_splits_differ_by_their_steps(train: ImageSet, test: ImageSet) -> None:
+    first = make_splits(train, test, ForgetRequest(ids=["train/1"]))
+    second = further(first, train, test, ids=["train/2"])
+    other = further(make_splits(train, test, ForgetRequest(ids=["train/2"])), train, test, ids=["train/1"])
+    at_once = make_splits(train, test, ForgetRequest(ids=["train/1", "train/2"]))
+    assert second == further(first, train, test, ids=["train/2"])
+    assert torch.equal(second.forgotten, at_once.forget)
+    assert second != other
+    assert second != at_once
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"ids": ["train/1"]}, "in forget.ids, got 'train/1', which has been forgotten before. Leave it out."),
+        ({"classes": ["cat"]}, "1 to 29 of the 30 images still retained, got classes=['cat'], which means none."),
+        ({"classes": ["0", "2", "3"]}, "got classes=['0', '2', '3'], which means all."),
+        ({"count": 30}, "got count=30, which means all. Ask for some, and leave some to retain."),
+    ],
+)
+def test_a_further_request_that_cannot_be_met_gets_one_line(
+    asked: dict[str, Any], message: str, train: ImageSet, test: ImageSet
+) -> None:
+    first = make_splits(train, test, ForgetRequest(classes=["cat"]))
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        further(first, train, test, **asked)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def wrong(field: str, value: Any) -> Callable[[], ForgetRequest]:
@@ -239,68 +281,6 @@ def test_the_fingerprint_is_of_everything_that_matters(part: int, train: ImageSe
     assert len(seen) == 5
     strided = replace(train, images=train.images.to(memory_format=torch.channels_last))
     assert fingerprint(strided, test) == fingerprint(train, test)
-
-
-@pytest.mark.parametrize("request_", [ForgetRequest(), ForgetRequest(fraction=0.3, seed=7)])
-def test_a_manifest_comes_back(request_: ForgetRequest, train: ImageSet, test: ImageSet, tmp_path: Path) -> None:
-    splits = make_splits(train, test, request_, 0.25)
-    path = write_manifest(tmp_path / "split.json", splits, train.ids)
-    read = read_manifest(path, train, test)
-    assert read == splits
-    assert read.request == request_
-    manifest = json.loads(path.read_text())
-    assert manifest["counts"] == splits.counts()
-    assert manifest["forget"] == [f"train/{row}" for row in splits.forget.tolist()]
-
-
-def test_the_manifest_of_another_run_is_a_request(train: ImageSet, test: ImageSet, tmp_path: Path) -> None:
-    splits = make_splits(train, test, ForgetRequest(count=5, seed=2))
-    path = write_manifest(tmp_path / "split.json", splits, train.ids)
-    assert make_splits(train, test, ForgetRequest(file=str(path))) == splits
-
-
-def test_a_manifest_of_other_data_shows_both_fingerprints(train: ImageSet, test: ImageSet, tmp_path: Path) -> None:
-    path = write_manifest(tmp_path / "split.json", make_splits(train, test), train.ids)
-    other = train.take(list(range(39)))
-    both = fingerprint(train, test)[:12], fingerprint(other, test)[:12]
-    with pytest.raises(InputError, match=f"fingerprint {both[0]}, got other data, fingerprint {both[1]}"):
-        read_manifest(path, other, test)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"version": 2}, "version 1, got 2"),
-        ({"forget": ["train/99"]}, "got .'train/99'."),
-        ({"forget": ["train/1", "train/1"]}, "Expected the counts"),
-        ({"forget": []}, "Expected the counts"),
-        (
-            {
-                "forget": ["train/1", "train/1"],
-                "counts": {"retain": 39, "forget": 2, "validation": 0, "test": 12},
-            },
-            "Expected the counts",
-        ),
-        ({"forget": 3}, "which is none"),
-        ({"request": {"share": 1}}, "which is none"),
-        ({"request": {"fraction": 2}}, "which is none"),
-    ],
-)
-def test_a_manifest_that_was_edited_is_refused(
-    change: dict[str, Any], message: str, train: ImageSet, test: ImageSet, tmp_path: Path
-) -> None:
-    path = write_manifest(tmp_path / "split.json", make_splits(train, test, ForgetRequest(count=2)), train.ids)
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(InputError, match=message):
-        read_manifest(path, train, test)
-
-
-@pytest.mark.parametrize("text", [None, "no json", "[]", "{}"])
-def test_what_is_no_manifest_is_refused(text: str | None, train: ImageSet, test: ImageSet, tmp_path: Path) -> None:
-    if text is not None:
-        (tmp_path / "split.json").write_text(text)
-    with pytest.raises(InputError, match=r"Expected a split manifest, got .*split.json, which is none"):
-        read_manifest(tmp_path / "split.json", train, test)
 
 
 def test_splits_differ_by_their_rows(train: ImageSet, test: ImageSet) -> None:

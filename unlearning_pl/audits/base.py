@@ -6,7 +6,7 @@ Letters: N images of a split, V views of each, D dimensions of the encoder outpu
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -36,6 +36,11 @@ class Embeddings:
     positive: Tensor
     logits: Tensor | None
 
+    def take(self, rows: Tensor) -> "Embeddings":
+        """Some of the images, by a mask ``(N,)`` or by row numbers."""
+        taken: dict[str, Any] = {name: None if look is None else look[rows] for name, look in vars(self).items()}
+        return Embeddings(**taken)
+
 
 ORIGINAL = "original"
 """Name of the audit of the model before unlearning."""
@@ -57,12 +62,15 @@ class Audit:
         scores: Membership score of each image of a split, ``(N,)``, in the order of its embeddings.
         alignment: Alignment matrix, ``(M, M)``, of the first forget images, at most 200; ``(0, 0)`` without
             any.
+        steps: Of a model that was made to forget in several runs, each step's own share: ``count``, its images, and
+            :data:`unlearning_pl.audits.steps.SHARED` of them, oldest first. Empty where one run forgot everything.
     """
 
     name: str
     metrics: dict[str, float]
     scores: dict[Split, Tensor]
     alignment: Tensor
+    steps: tuple[dict[str, float], ...] = ()
 
 
 def filled(splits: BySplit) -> dict[Split, Embeddings]:

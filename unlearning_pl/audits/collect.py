@@ -16,7 +16,8 @@ from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.sample import Sample, Split
 
-AUDITED: tuple[Split, ...] = ("retain", "forget", "test")
+AUDITED: dict[Split, Split] = {"retain": "retain", "forget": "forgotten", "test": "test"}
+"""What is looked at under each name: to an audit, forget is what any step forgot."""
 
 
 class Embedder(LightningModule):
@@ -63,15 +64,15 @@ def collect(trainer: Trainer, learner: Learner, data: UnlearningData, views: int
         InputError: If there are fewer than two views, no forget set or no test images.
     """
     require(views >= 2, f"Expected audit views >= 2, got {views}. The papers use 10.")
-    for split in AUDITED:
+    for name, split in AUDITED.items():
         require(
             len(data.positions(split)) > 0,
-            f"Expected {split} images to audit, got none. Give a forget request.",
+            f"Expected {name} images to audit, got none. Give a forget request.",
         )
-    data.look_at(AUDITED, views)
+    data.look_at(tuple(AUDITED.values()), views)
     batches: Any = trainer.predict(Embedder(learner), datamodule=data)
     data.look_at(None, 0)
-    return {split: _joined(looks) for split, looks in zip(AUDITED, batches, strict=True)}
+    return {name: _joined(looks) for name, looks in zip(AUDITED, batches, strict=True)}
 
 
 def _joined(batches: list[dict[str, Any]]) -> Embeddings:

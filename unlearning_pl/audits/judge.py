@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from torch import Tensor
+
 from unlearning_pl.audits.alignment import forget_alignment, shown_alignment
 from unlearning_pl.audits.base import Audit, BySplit, require_finite
 from unlearning_pl.audits.membership import membership, membership_scores
-from unlearning_pl.audits.probes import accuracies, neighbour_accuracies
+from unlearning_pl.audits.probes import accuracies, named_correctly, neighbour_accuracies
+from unlearning_pl.audits.steps import each_share
 from unlearning_pl.errors import InputError, require
 
 GAP = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy")
 """Metrics of the average gap: MUC's set (arXiv 2406.03603) without CMIA, all in percent."""
 
 
-def judge(name: str, embeddings: BySplit, seconds: float | None = None) -> Audit:
+def judge(name: str, embeddings: BySplit, seconds: float | None = None, steps: Sequence[Tensor] = ()) -> Audit:
     """Measure one model: accuracies, membership inference and alignment.
 
     Args:
@@ -21,6 +24,7 @@ def judge(name: str, embeddings: BySplit, seconds: float | None = None) -> Audit
         embeddings: What the model says of retain, forget and test; a split may be missing or empty, and then
             the quantities that need it are absent.
         seconds: Wall-clock time of the training or unlearning that made the model, where known.
+        steps: Positions of the images that each run of a sequence forgot, oldest first.
 
     Raises:
         InputError: The model's embeddings are not finite.
@@ -30,16 +34,16 @@ def judge(name: str, embeddings: BySplit, seconds: float | None = None) -> Audit
         {'seconds': 2.0}
     """
     require_finite(name, embeddings)
-    scores = membership_scores(embeddings)
+    scores, hits = membership_scores(embeddings), named_correctly(embeddings)
     metrics = {
-        **accuracies(embeddings),
+        **accuracies(hits),
         **neighbour_accuracies(embeddings),
         **membership(scores),
         **forget_alignment(embeddings),
     }
     if seconds is not None:
         metrics["seconds"] = seconds
-    return Audit(name, metrics, scores, shown_alignment(embeddings))
+    return Audit(name, metrics, scores, shown_alignment(embeddings), each_share(embeddings, scores, hits, steps))
 
 
 def compare(audits: Sequence[Audit], original: str | None = None, retrained: str | None = None) -> list[Audit]:

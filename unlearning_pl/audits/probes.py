@@ -5,6 +5,8 @@ References:
     [2] Caron et al., Emerging Properties in Self-Supervised Vision Transformers, arXiv 2104.14294
 """
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
@@ -20,17 +22,17 @@ JUDGED: tuple[Split, ...] = ("retain", "forget", "test")
 _ROWS = 4096  # rows of the similarity matrix at a time: 4096 x 45 000 floats are 0.7 GB
 
 
-def accuracies(splits: BySplit) -> dict[str, float]:
-    """How often the model names the class of an image, in percent (the papers' RA, UA and TA).
+def named_correctly(splits: BySplit) -> dict[Split, Tensor]:
+    """Whether the model names the class of each image.
 
     A learner with classes is judged by its own class scores; any other by a linear probe, see
-    :func:`linear_probe`. ``forget_accuracy`` is MUC's UA; CoUn and SalUn call 100 minus it UA.
+    :func:`linear_probe`.
 
     Returns:
-        ``retain_accuracy``, ``forget_accuracy``, ``test_accuracy``, each where its images exist.
+        ``(N,)`` bool by split; empty where nothing can be named.
 
     Example:
-        >>> accuracies({})
+        >>> named_correctly({})
         {}
     """
     splits = filled(splits)
@@ -38,7 +40,25 @@ def accuracies(splits: BySplit) -> dict[str, float]:
         predictions = linear_probe(splits)
     else:
         predictions = {k: v.logits.argmax(dim=1) for k, v in splits.items() if v.logits is not None}
-    return {f"{k}_accuracy": _percent(predictions[k], splits[k].target) for k in JUDGED if k in predictions}
+    return {split: predicted == splits[split].target for split, predicted in predictions.items()}
+
+
+def accuracies(hits: Mapping[Split, Tensor]) -> dict[str, float]:
+    """How often the model names the class of an image, in percent (the papers' RA, UA and TA).
+
+    ``forget_accuracy`` is MUC's UA; CoUn and SalUn call 100 minus it UA.
+
+    Args:
+        hits: As :func:`named_correctly` returns them.
+
+    Returns:
+        ``retain_accuracy``, ``forget_accuracy``, ``test_accuracy``, each where its images exist.
+
+    Example:
+        >>> accuracies({"test": torch.tensor([True, False])})
+        {'test_accuracy': 50.0}
+    """
+    return {f"{split}_accuracy": _percent(hits[split]) for split in JUDGED if split in hits}
 
 
 def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
@@ -95,7 +115,7 @@ def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, flo
         if others:
             query = splits[split]
             predicted = _vote(query.features, bank.features, bank.target, min(neighbours, others), split == "retain")
-            metrics[f"{split}_knn"] = _percent(predicted, query.target)
+            metrics[f"{split}_knn"] = _percent(predicted == query.target)
     return metrics
 
 
@@ -112,5 +132,5 @@ def _vote(query: Tensor, bank: Tensor, classes: Tensor, neighbours: int, leave_o
     return torch.cat(votes)
 
 
-def _percent(predicted: Tensor, target: Tensor) -> float:
-    return 100 * (predicted == target).double().mean().item()
+def _percent(hits: Tensor) -> float:
+    return 100 * hits.double().mean().item()

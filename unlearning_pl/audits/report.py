@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +12,9 @@ from torch import Tensor
 from unlearning_pl.audits.base import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.audits.figures import heat_map, highest_share, histogram, score_range, svg
 from unlearning_pl.audits.membership import threshold
-from unlearning_pl.audits.terms import TERMS, Term
-from unlearning_pl.audits.wording import asked, privacy, utility, verdict
+from unlearning_pl.audits.steps import SHARED
+from unlearning_pl.audits.terms import BY_KEY, TERMS, Term
+from unlearning_pl.audits.wording import asked, asked_in_steps, privacy, utility, verdict
 from unlearning_pl.errors import require
 from unlearning_pl.files import write_json, write_text
 from unlearning_pl.functional.alignment import alignment_gap
@@ -33,7 +35,8 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
     """Write ``report.html`` and ``report.json`` into ``folder``, each whole or not at all.
 
     ``report.json`` holds ``{"version": 1, "context": {...}, "audits": [...]}``; an audit is ``{"name": str,
-    "metrics": {key: number}, "scores": {split: {id: number}}, "forget_alignment": {id: number}}``. A metric
+    "metrics": {key: number}, "scores": {split: {id: number}}, "forget_alignment": {id: number}}``, and where images
+    were forgotten in several runs ``"steps": [{"count": number, key: number}]``. A metric
     that is not defined is absent. An image's id is its entry of ``context["ids"][split]``, else its row
     within the split. ``forget_alignment`` is the diagonal of the alignment matrix, of at most 200 images; the
     context is written without its ids.
@@ -43,7 +46,8 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
         audits: As :func:`unlearning_pl.audits.judge.compare` returns them; "original" and "retrained" are the
             references.
         context: What else the reader should know, every key optional: ``title``, ``dataset``,
-            ``fingerprint``, ``request`` (what was asked, by name), ``counts`` (images by split),
+            ``fingerprint``, ``request`` (what was asked, by name) or ``steps`` (list of request and count, oldest
+            first), ``counts`` (images by split),
             ``commands`` (list), ``versions`` (by package), ``date``, ``hardware``, ``ids`` (of the images,
             by split), ``settings`` (by run name).
 
@@ -80,12 +84,13 @@ def _require_ids(audit: Audit, ids: Mapping[str, Sequence[Any]]) -> None:
 
 
 def _record(audit: Audit, ids: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    return {
+    record = {
         "name": audit.name,
         "metrics": _json(audit.metrics),
         "scores": {split: _keyed(scores.tolist(), ids.get(split)) for split, scores in audit.scores.items()},
         "forget_alignment": _keyed(audit.alignment.diagonal().tolist(), ids.get("forget")),
     }
+    return record | ({"steps": _json(audit.steps)} if audit.steps else {})
 
 
 def _keyed(values: Sequence[float], ids: Sequence[Any] | None) -> dict[str, float]:
@@ -116,12 +121,18 @@ def _page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
     return environment.get_template("report.html.jinja").render(
         context=context,
         models=models,
-        question=asked(context.get("request") or {}, context.get("counts") or {}),
+        question=_question(context),
         rows=_rows(audits, retrained),
+        steps=_steps(audits, retrained),
         histograms=_histograms(audits),
         maps=_maps(audits, known.get(ORIGINAL)),
         retrained=retrained is not None,
     )
+
+
+def _question(context: Mapping[str, Any]) -> str:
+    counts, steps = context.get("counts") or {}, context.get("steps")
+    return asked_in_steps(steps, counts) if steps else asked(context.get("request") or {}, counts)
 
 
 class _Cell(NamedTuple):
@@ -134,6 +145,17 @@ class _Cell(NamedTuple):
 def _rows(audits: Sequence[Audit], retrained: Audit | None) -> list[dict[str, Any]]:
     shown = [t for t in TERMS if t.key not in _OPTIONAL or any(t.key in a.metrics for a in audits)]
     return [{"term": term, "cells": _cells(term, audits, retrained)} for term in shown]
+
+
+def _steps(audits: Sequence[Audit], retrained: Audit | None) -> list[dict[str, Any]]:
+    """The rows of each step's own share; none where one run forgot everything."""
+    tables = []
+    for step in range(min(len(audit.steps) for audit in audits)):
+        alone = [replace(audit, metrics=audit.steps[step]) for audit in audits]
+        reference = None if retrained is None else alone[audits.index(retrained)]
+        rows = [{"term": BY_KEY[key], "cells": _cells(BY_KEY[key], alone, reference)} for key in SHARED]
+        tables.append({"count": int(audits[0].steps[step]["count"]), "rows": rows})
+    return tables
 
 
 def _cells(term: Term, audits: Sequence[Audit], retrained: Audit | None) -> list[_Cell]:

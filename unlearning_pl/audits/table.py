@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unlearning_pl.audits.base import Audit
+from unlearning_pl.audits.steps import SHARED
 
 _COLUMNS = (
     ("RA %", "retain_accuracy", 1),
@@ -46,6 +47,28 @@ def table(audits: Sequence[Audit]) -> Table:
         values = [(audit.metrics.get(key), key, digits) for _, key, digits in _COLUMNS]
         # Text, because a name in brackets is not markup
         shown.add_row(Text(audit.name), *(_cell(value, key, digits) for value, key, digits in values))
+    return shown
+
+
+def step_table(audits: Sequence[Audit]) -> Table:
+    """Each step's own share: one row a model and step, for models that were made to forget in several runs.
+
+    Args:
+        audits: As for :func:`table`.
+
+    Example:
+        >>> step_table([Audit("original", {}, {}, None, ({"count": 8}, {"count": 4}))]).row_count
+        2
+    """
+    columns = [(title, key, digits) for title, key, digits in _COLUMNS if key in SHARED]
+    shown = Table(title="Each step's own share")
+    shown.add_column("Model", overflow="fold", min_width=12)
+    for title in ("Step", "Images", *(title for title, _, _ in columns)):
+        shown.add_column(title, justify="right", no_wrap=True)
+    for audit in audits:
+        for number, step in enumerate(audit.steps, 1):
+            cells = (_cell(step.get(key), key, digits) for _, key, digits in columns)
+            shown.add_row(Text(audit.name), str(number), f"{step['count']:.0f}", *cells)
     return shown
 
 

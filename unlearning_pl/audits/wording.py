@@ -1,6 +1,6 @@
 """The result of an audit in plain words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unlearning_pl.audits.base import ORIGINAL, Audit
@@ -28,16 +28,34 @@ def asked(request: Mapping[str, Any], counts: Mapping[str, int]) -> str:
     """
     if not request or not {"retain", "forget"} <= counts.keys():
         return ""
-    how = {
+    forget = counts["forget"]
+    verb = "was" if forget == 1 else "were"
+    return f"{forget} of {counts['retain'] + forget} training images, {_chosen(request)}, {verb} to be forgotten."
+
+
+def asked_in_steps(steps: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> str:
+    """What was to be forgotten run by run, in one sentence.
+
+    Example:
+        >>> steps = [{"request": {"count": 4, "seed": 2}, "count": 4}, {"request": {"classes": ["cat"]}, "count": 1}]
+        >>> asked_in_steps(steps, {"retain": 5, "forget": 5}).partition(": ")[2]
+        '4, drawn at random (seed 2); 1, all of class cat.'
+    """
+    forget = counts["forget"]
+    shares = "; ".join(f"{step['count']}, {_chosen(step['request'])}" for step in steps)
+    return (
+        f"{forget} of {counts['retain'] + forget} training images were to be forgotten in {len(steps)} steps: {shares}."
+    )
+
+
+def _chosen(request: Mapping[str, Any]) -> str:
+    return {
         "fraction": f"drawn at random (seed {request.get('seed')})",
         "count": f"drawn at random (seed {request.get('seed')})",
         "classes": f"all of class {', '.join(map(str, request.get('classes') or []))}",
         "ids": "named one by one",
         "file": f"named in the file {request.get('file')}",
     }.get(next(iter(request)), "as asked")
-    forget = counts["forget"]
-    verb = "was" if forget == 1 else "were"
-    return f"{forget} of {counts['retain'] + forget} training images, {how}, {verb} to be forgotten."
 
 
 def privacy(audit: Audit, retrained: Audit | None = None) -> str:

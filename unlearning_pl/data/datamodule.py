@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
+from unlearning_pl.data.manifest import read_manifest
 from unlearning_pl.data.pool import Pool
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.sources import Digits, ImageSet, Source
-from unlearning_pl.data.splits import Splits, make_splits, read_manifest, with_request
+from unlearning_pl.data.splits import Splits, make_splits, with_request
 from unlearning_pl.data.streams import Positions, Samples, StreamSampler, index_loader, run_seed, shares
 from unlearning_pl.data.views import JitterViews, Views
 from unlearning_pl.errors import require
@@ -81,15 +82,13 @@ class UnlearningData(LightningDataModule):
             self._splits = make_splits(*self.load(), self.forget, self.validation)
         return self._splits
 
-    def adopt(self, manifest: str | Path, forget: ForgetRequest | None = None) -> None:
-        """Use the split of an earlier run, with another request where one is given.
+    def adopt(self, manifest: str | Path) -> None:
+        """Use the split of an earlier run.
 
         Raises:
-            InputError: If the manifest belongs to other data, or the request cannot be met.
+            InputError: If the manifest belongs to other data.
         """
-        train, test = self.load()
-        splits = read_manifest(manifest, train, test)
-        self._splits = splits if forget is None else with_request(splits, train, test, forget)
+        self._splits = read_manifest(manifest, *self.load())
 
     def confirm(self, manifest: str | Path) -> None:
         """Refuse to go on with an earlier run's split that is not this one.
@@ -103,12 +102,12 @@ class UnlearningData(LightningDataModule):
             "Repeat them, or start a new run.",
         )
 
-    def request(self, forget: ForgetRequest) -> None:
-        """Forget something else than was said at first."""
-        self._splits = make_splits(*self.load(), forget, self.validation)
+    def request(self, forget: ForgetRequest, further: bool = False) -> None:
+        """Forget something else than was said at first, or ``further`` images on top of it."""
+        self._splits = with_request(self.splits, *self.load(), forget, further)
 
     def positions(self, split: Split) -> Tensor:
-        """Positions of a split in the pool, ``(N,)`` int64; ``train`` is retain and forget together."""
+        """Positions of a split in the pool, ``(N,)`` int64; ``forgotten`` and retain make ``train``."""
         positions: Tensor = getattr(self.splits, split)
         return positions
 

@@ -22,7 +22,8 @@ class ForgetRequest:
     """Which training images to forget: exactly one of the first five, or none of them for nothing to forget.
 
     Args:
-        fraction: Share of the training images, drawn at random, in (0, 1); at least one image.
+        fraction: Share of the training images, drawn at random, in (0, 1); at least one image. Where images have been
+            forgotten before, the share is of those that are still retained.
         count: Number of training images, drawn at random.
         classes: Names of classes, or their numbers: all training images of them. One, or a list: ``[cat, dog]``.
         ids: Ids of training images. One, or a list: ``[17, 360]``.
@@ -78,14 +79,21 @@ class ForgetRequest:
         return {name: value for name, value in vars(self).items() if value is not None and (drawn or name != "seed")}
 
 
-def choose(request: ForgetRequest, train: ImageSet, candidates: Tensor, test_ids: Collection[str] = ()) -> Tensor:
+def choose(
+    request: ForgetRequest,
+    train: ImageSet,
+    candidates: Tensor,
+    test_ids: Collection[str] = (),
+    forgotten_ids: Collection[str] = (),
+) -> Tensor:
     """The training images that a request means.
 
     Args:
         request: What to forget.
         train: The training images.
-        candidates: Rows of ``train`` that are trained on, ``(n,)`` int64, sorted; the others are held out.
+        candidates: Rows of ``train`` that are trained on, ``(n,)`` int64, sorted; the others are held out or forgotten.
         test_ids: Ids of the test images, for a better message where one of them is asked for.
+        forgotten_ids: Ids of the images forgotten before, likewise.
 
     Returns:
         Rows of ``train``, sorted, ``(k,)`` int64 with ``k < n``; empty where the request is.
@@ -110,11 +118,12 @@ def choose(request: ForgetRequest, train: ImageSet, candidates: Tensor, test_ids
         rows = candidates[torch.isin(train.targets[candidates], _class_numbers(value, train.class_names))]
     else:
         ids = value if field == "ids" else read_ids(value, set(train.ids))
-        rows = _rows_of(ids, f"forget.{field}", train, candidates, test_ids)
+        rows = _rows_of(ids, f"forget.{field}", train, candidates, test_ids, forgotten_ids)
     n, meant = len(candidates), "none" if len(rows) == 0 else "all"
+    state = "still retained" if forgotten_ids else "trained on"
     require(
         0 < len(rows) < n,
-        f"Expected a request for 1 to {n - 1} of the {n} images trained on, got {field}={_short(value)}, "
+        f"Expected a request for 1 to {n - 1} of the {n} images {state}, got {field}={_short(value)}, "
         f"which means {meant}. Ask for some, and leave some to retain.",
     )
     return rows.sort().values
@@ -147,7 +156,14 @@ def _class_numbers(asked: Iterable[str | int], names: list[str]) -> Tensor:
     return torch.tensor(numbers, dtype=torch.int64)
 
 
-def _rows_of(ids: list[str], field: str, train: ImageSet, candidates: Tensor, test_ids: Collection[str]) -> Tensor:
+def _rows_of(
+    ids: list[str],
+    field: str,
+    train: ImageSet,
+    candidates: Tensor,
+    test_ids: Collection[str],
+    forgotten_ids: Collection[str],
+) -> Tensor:
     position = {name: row for row, name in enumerate(train.ids)}
     trained_on = set(candidates.tolist())
     seen: set[str] = set()
@@ -159,6 +175,8 @@ def _rows_of(ids: list[str], field: str, train: ImageSet, candidates: Tensor, te
         elif name not in position:
             close = difflib.get_close_matches(name, train.ids[:5000], n=1) or train.ids[:1]
             problem = f"which is not in the training data. Ids there look like {close[0]!r}."
+        elif name in forgotten_ids:
+            problem = "which has been forgotten before. Leave it out."
         elif position[name] not in trained_on:
             problem = "which is held out for validation and never trained on. Leave it out."
         else:

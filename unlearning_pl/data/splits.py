@@ -1,26 +1,33 @@
-"""Which images are retained, forgotten, held out and tested on; drawn once and written down.
+"""Which images are retained, forgotten, held out and tested on.
 
 A position counts through the pool: the training images, then the test images.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.requests import ForgetRequest as ForgetRequest
-from unlearning_pl.data.requests import choose, draw
+from unlearning_pl.data.requests import ForgetRequest, choose, draw
 from unlearning_pl.data.sources import ImageSet
-from unlearning_pl.errors import InputError, require
-from unlearning_pl.files import write_json
+from unlearning_pl.errors import require
 
-_VERSION = 1
 _VALIDATION_SEED = (0, 1)  # a stream of its own, so that it is not the draw of a request with seed 0
+
+
+class Step(NamedTuple):
+    """What one run was asked to forget, and its share of all that is forgotten.
+
+    Attributes:
+        request: What was asked.
+        forget: The training images that it meant, ``(n,)`` int64, sorted.
+    """
+
+    request: ForgetRequest
+    forget: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +36,12 @@ class Splits:
 
     Attributes:
         retain: Training images to keep, ``(n,)`` int64, sorted, as are all of these.
-        forget: Training images to remove.
+        forget: Training images that this run is asked to remove.
         validation: Training images that are held out and never trained on.
         test: The test images.
         fingerprint: SHA-256 of the data, see :func:`fingerprint`.
         request: What ``forget`` was made from.
+        earlier: What the runs before this one removed, oldest first.
     """
 
     retain: Tensor
@@ -42,26 +50,39 @@ class Splits:
     test: Tensor
     fingerprint: str
     request: ForgetRequest
+    earlier: tuple[Step, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Splits):
             return NotImplemented
-        same = all(torch.equal(mine, its) for mine, its in zip(self._parts(), other._parts(), strict=True))
+        ours, theirs = self._parts(), other._parts()
+        same = len(ours) == len(theirs) and all(map(torch.equal, ours, theirs))
         return same and self.fingerprint == other.fingerprint
 
     __hash__ = None  # type: ignore[assignment]
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """What was forgotten run by run, oldest first; this run's own share is the last."""
+        return *self.earlier, Step(self.request, self.forget)
+
+    @property
+    def forgotten(self) -> Tensor:
+        """Everything to be gone after this run: the shares of all steps together, sorted."""
+        return torch.cat([step.forget for step in self.steps]).sort().values
+
+    @property
     def train(self) -> Tensor:
-        """What the original is trained on: retain and forget, sorted."""
-        return torch.cat([self.retain, self.forget]).sort().values
+        """What the original is trained on: retain and all that is forgotten, sorted."""
+        return torch.cat([self.retain, self.forgotten]).sort().values
 
     def counts(self) -> dict[str, int]:
-        """Number of images in each split."""
-        return dict(zip(("retain", "forget", "validation", "test"), map(len, self._parts()), strict=True))
+        """Number of images in each split; ``forget`` counts the shares of all steps."""
+        parts = {"retain": self.retain, "forget": self.forgotten, "validation": self.validation, "test": self.test}
+        return {name: len(rows) for name, rows in parts.items()}
 
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.retain, self.forget, self.validation, self.test
+    def _parts(self) -> tuple[Tensor, ...]:
+        return self.retain, self.validation, self.test, *(step.forget for step in self.steps)
 
 
 def fingerprint(train: ImageSet, test: ImageSet) -> str:
@@ -125,17 +146,21 @@ def make_splits(
         fingerprint=fingerprint(train, test),
         request=ForgetRequest(),
     )
-    return splits if request is None else _with(splits, train, request, test.ids)
+    return splits if request is None else with_request(splits, train, test, request)
 
 
-def with_request(splits: Splits, train: ImageSet, test: ImageSet, request: ForgetRequest) -> Splits:
-    """The same validation and test images, another forget set: unlearning starts from the original's split.
+def with_request(
+    splits: Splits, train: ImageSet, test: ImageSet, request: ForgetRequest, further: bool = False
+) -> Splits:
+    """The same validation and test images, another forget set: unlearning starts from the split of an earlier run.
 
     Args:
-        splits: Those of the original, which may have had nothing to forget.
+        splits: Those of the earlier run, which may have had nothing to forget.
         train: The training images that they are of.
         test: The test images that they are of.
         request: What to forget.
+        further: Whether it comes on top of what the earlier run forgot, and chooses among what that run retained.
+            Otherwise it takes the place of the earlier request, and chooses among all images trained on.
 
     Raises:
         InputError: If the request cannot be met.
@@ -144,94 +169,14 @@ def with_request(splits: Splits, train: ImageSet, test: ImageSet, request: Forge
         >>> images = torch.zeros(4, 3, 1, 1, dtype=torch.uint8)
         >>> train = ImageSet(images, torch.zeros(4, dtype=torch.int64), list("abcd"), ["all"])
         >>> test = ImageSet(images, train.targets, list("efgh"), ["all"])
-        >>> with_request(make_splits(train, test), train, test, ForgetRequest(ids=["b"])).forget.tolist()
-        [1]
+        >>> first = with_request(make_splits(train, test), train, test, ForgetRequest(ids=["d"]))
+        >>> second = with_request(first, train, test, ForgetRequest(ids=["b"]), further=True)
+        >>> first.forget.tolist(), second.forget.tolist(), second.forgotten.tolist()
+        ([3], [1], [1, 3])
     """
-    return _with(splits, train, request, test.ids)
-
-
-def _with(splits: Splits, train: ImageSet, request: ForgetRequest, test_ids: Sequence[str]) -> Splits:
-    candidates = splits.train
-    assert len(candidates) + len(splits.validation) == len(train), "splits of other training images"
-    forget = choose(request, train, candidates, frozenset(test_ids))
+    assert len(splits.train) + len(splits.validation) == len(train), "splits of other training images"
+    candidates, earlier = (splits.retain, splits.steps) if further else (splits.train, ())
+    forgotten = {train.ids[row] for step in earlier for row in step.forget.tolist()}
+    forget = choose(request, train, candidates, frozenset(test.ids), forgotten)
     retain = candidates[~torch.isin(candidates, forget)]
-    return replace(splits, retain=retain, forget=forget, request=request)
-
-
-def write_manifest(path: str | Path, splits: Splits, ids: Sequence[str]) -> Path:
-    """Write ``split.json``: what was asked, what was drawn, and the fingerprint of the data.
-
-    Args:
-        path: The file, written whole or not at all.
-        splits: What to write.
-        ids: Ids of the training images (or of the pool, which starts with them).
-    """
-    manifest = {
-        "version": _VERSION,
-        "fingerprint": splits.fingerprint,
-        "request": splits.request.given(),
-        "counts": splits.counts(),
-        "forget": [ids[row] for row in splits.forget.tolist()],
-        "validation": [ids[row] for row in splits.validation.tolist()],
-    }
-    return write_json(path, manifest)
-
-
-def read_manifest(path: str | Path, train: ImageSet, test: ImageSet) -> Splits:
-    """Read what :func:`write_manifest` wrote, for the same data.
-
-    Args:
-        path: The ``split.json`` of a run.
-        train: Training images.
-        test: Test images.
-
-    Raises:
-        InputError: If there is no such file, it is no manifest of this version, or it is of other data.
-    """
-    manifest = _load(Path(path))
-    found = fingerprint(train, test)
-    require(
-        manifest["fingerprint"] == found,
-        f"Expected the data that {path} was written for, fingerprint {str(manifest['fingerprint'])[:12]}, "
-        f"got other data, fingerprint {found[:12]}. Use the source, sizes and image size of that run.",
-    )
-    forget, validation = (_rows(path, manifest[part], train.ids) for part in ("forget", "validation"))
-    pool = torch.arange(len(train) + len(test))
-    rows, test_rows = pool[: len(train)], pool[len(train) :]
-    retain = rows[~torch.isin(rows, torch.cat([forget, validation]))]
-    splits = Splits(retain, forget, validation, test_rows, found, manifest["request"])
-    require(
-        splits.counts() == manifest["counts"] and sum(splits.counts().values()) == len(pool),
-        f"Expected the counts {manifest['counts']} of {path}, got {splits.counts()} from its ids. "
-        "Restore the file; make a new request instead of editing it.",
-    )
-    return splits
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        version = manifest["version"]
-        if version == _VERSION:
-            ids = {part: [str(name) for name in manifest[part]] for part in ("forget", "validation")}
-            numbers = {field: manifest[field] for field in ("fingerprint", "counts")}
-            return {**ids, **numbers, "request": ForgetRequest(**manifest["request"])}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        raise InputError(
-            f"Expected a split manifest, got {path}, which is none ({reason}). Give the split.json of a run."
-        ) from error
-    raise InputError(
-        f"Expected a split manifest of version {_VERSION}, got {version!r} in {path}. "
-        "Read it with the release that wrote it."
-    )
-
-
-def _rows(path: str | Path, ids: list[str], known: list[str]) -> Tensor:
-    row_of = {name: row for row, name in enumerate(known)}
-    unknown = [name for name in ids if name not in row_of]
-    require(
-        not unknown,
-        f"Expected ids of training images in {path}, got {unknown[:1]}. Restore the file.",
-    )
-    return torch.tensor([row_of[name] for name in ids], dtype=torch.int64).sort().values
+    return replace(splits, retain=retain, forget=forget, request=request, earlier=earlier)
