@@ -173,6 +173,8 @@ class UnlearningTrainer(Trainer):
             views: Augmented views per image of the membership attack.
         """
         steps = [step.forget for step in datamodule.splits.steps]
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)
         return judge(name, collect(self, model, datamodule, views), seconds, steps)
 
     @property

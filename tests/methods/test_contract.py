@@ -68,6 +68,27 @@ def test_trains_under_autocast(method: str, name: str, originals: dict[str, Path
 
 
 @pytest.mark.parametrize(("method", "name"), PAIRS)
+def test_trains_with_accumulated_and_clipped_gradients(method: str, name: str, originals: dict[str, Path]) -> None:
+    steps, norms = [], []
+
+    class Norms(Callback):
+        def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+            norms.append(sum(float(p.grad.norm()) ** 2 for p in pl_module.parameters() if p.grad is not None) ** 0.5)
+
+    for options in ({}, {"accumulate_grad_batches": 2, "gradient_clip_val": 1e-6, "callbacks": [Norms()]}):
+        learner = make_learner(name)
+        learner.optimize_with(partial(torch.optim.SGD, lr=0.01))
+        trainer = make_trainer(max_epochs=2, **options)
+        trainer.unlearn(learner, make_data(), str(originals[name]), **make_method(method))
+        steps.append(trainer.global_step)
+        assert stepped(trainer, method)
+    epochs = {"SCRUB": [1, 2]}.get(method, [steps[0] // 2] * 2)
+    assert steps[1] == sum(-(-batches // 2) for batches in epochs)
+    assert len(norms) == steps[1]
+    assert not norms or max(norms) > 1e-6  # there was something to clip
+
+
+@pytest.mark.parametrize(("method", "name"), PAIRS)
 @pytest.mark.parametrize("count", [1, 3, 21])
 @pytest.mark.filterwarnings("ignore:One image to forget")
 def test_meets_requests_of_one_image_and_of_half_the_data(
