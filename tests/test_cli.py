@@ -1,6 +1,7 @@
 """The commands, in process, on tiny digits: what works, and what a mistake gets."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unlearning_pl import __version__
+from unlearning_pl import __version__, methods
 from unlearning_pl.cli import main
+from unlearning_pl.suggestions import choices, listing
 
 TINY = (
     "--data.source Digits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16 "
@@ -79,6 +81,7 @@ def test_audit_writes_a_report_on_every_model(made: Path, tmp_path: Path) -> Non
     assert command(f"audit --model {models} {references} --views 3 --output {tmp_path}/report") == 0
     report = json.loads((tmp_path / "report/report.json").read_text())
     assert [audit["name"] for audit in report["audits"]] == ["original", "retrained", "ac", "coun"]
+    assert report["context"]["commands"][-1].startswith(f"unlearning-pl audit --model {made}/ac {made}/coun")
     page = (tmp_path / "report/report.html").read_text()
     assert "<html" in page
     assert "coun" in page
@@ -284,10 +287,10 @@ def test_models_of_another_request_are_not_compared(
 def test_the_overview_names_every_command(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(words) == 0
     shown = capsys.readouterr().out
-    assert all(f"\n  {name} " in shown for name in ("demo", "fit", "unlearn", "audit", "validate", "test", "predict"))
+    assert all(f"\n  {name} " in shown for name in ("demo", "fit", "unlearn", "audit", "benchmark", "test"))
 
 
-@pytest.mark.parametrize("name", ["demo", "fit", "unlearn", "audit", "validate", "test", "predict"])
+@pytest.mark.parametrize("name", ["demo", "benchmark", "fit", "unlearn", "audit", "validate", "test", "predict"])
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         command(f"{name} --help")
@@ -297,11 +300,96 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert "unlearning-pl" in shown
 
 
-def test_the_help_of_unlearn_lists_the_methods(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_help_of_unlearn_has_a_line_on_each_method(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
     with pytest.raises(SystemExit):
         command("unlearn --help")
-    shown = capsys.readouterr().out
-    assert all(name in shown for name in ("AlignmentCalibration", "GradientPenalty", "NegGrad", "CoUn"))
+    head = capsys.readouterr().out.partition("\noptions:")[0]
+    lines = head.splitlines()[1:]
+    assert max(map(len, lines)) <= width
+    exported = {name for name in methods.__all__ if name not in ("Unlearner", "PlugIn")}
+    assert {line.split()[0] for line in lines if re.match(r"  \w", line)} == exported
+    for name in exported:
+        assert re.search(rf"\n  {name} ", head)
+        assert " ".join(str(getattr(methods, name).__doc__).splitlines()[0].split()) in " ".join(head.split())
+
+
+def test_a_new_export_appears_in_help_and_suggestions(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Distil(methods.Unlearner):
+        """Copy a teacher."""
+
+    monkeypatch.setattr(methods, "Distil", Distil, raising=False)
+    monkeypatch.setattr(methods, "__all__", [*methods.__all__, "Distil"])
+    assert re.search(r"\n  Distil +Copy a teacher\.\n", listing())
+    assert choices("method")["Distil"] is Distil
+    assert "Distil" not in choices("plugins")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--method FineTun", "Expected a class for method, got FineTun. Did you mean FineTune?"),
+        ("--method neg_grad", "Did you mean NegGrad?"),
+        ("--method Nope", "Choose from AlignmentCalibration,"),
+        ("--method SimCLR", "Expected a class for method, got SimCLR. Choose from"),
+        ("--method my_package.NegGrd", "(No module named 'my_package'). Did you mean NegGrad?"),
+        ("--method unlearning_pl.methods.NegGrd", "Did you mean NegGrad?"),
+        (
+            "--config method.yaml",
+            "Expected a class for method, got unlearning_pl.methods.FineTun. Did you mean FineTune?",
+        ),
+        ("--plugins+=CoUnn", "Expected a class for plugins, got CoUnn. Did you mean CoUn?"),
+        ("--model SimCRL", "Did you mean SimCLR?"),
+        ("--model torch.nn.Linear", "Expected a class for model, got torch.nn.Linear. Choose from BYOL,"),
+        ("--data.source Digts", "Did you mean Digits?"),
+        ("--data.views JiterViews", "Did you mean JitterViews?"),
+        ("--optimizer SDG", "Did you mean SGD"),
+        ("--optimizer torch.optim.Adm", "Did you mean Adam"),
+        ("--optimizr.lr 3", "an option of unlearning-pl unlearn, got --optimizr.lr. Did you mean --optimizer.lr?"),
+        ("--optimizr.lr=3", "got --optimizr.lr. Did you mean --optimizer.lr?"),
+        ("--optimizer.lrr 3", "Expected an option of SGD in optimizer, got lrr. Did you mean lr?"),
+        ("--trainer.max_epoch 3", "got --trainer.max_epoch. Did you mean --trainer.max_epochs?"),
+        ("--fraction 0.1", "Did you mean --forget.fraction?"),
+        ("--bogus 1", "got --bogus. unlearning-pl unlearn --help lists them."),
+        ("extra", "got extra."),
+        ("--method AlignmentCalibration --method.betta 3", "an option of AlignmentCalibration in method, got betta. "),
+        ("--method AlignmentCalibration --method.init_args.betta 3", "got betta. Did you mean beta?"),
+        ("--method NegGrad --method.beta 3", "an option of NegGrad in method, got beta. It has none."),
+        ("--method.beta 3", "Expected --method NAME before its options, got method.beta alone. Choose from Align"),
+        ("--plugins+=CoUn --plugins.weightt 3", "Did you mean weight?"),
+        ("--config option.yaml", "an option of AlignmentCalibration in method, got betta. Did you mean beta?"),
+        ("--config key.yaml", "got trainer.max_epoch. Did you mean trainer.max_epochs?"),
+        ("--config optimizer.yaml", "got optimizr.class_path. Did you mean optimizer.class_path?"),
+    ],
+)
+def test_near_misses_are_named(words: str, message: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("method.yaml").write_text("method: {class_path: unlearning_pl.methods.FineTun}")
+    Path("option.yaml").write_text("method: {class_path: AlignmentCalibration, init_args: {betta: 3}}")
+    Path("key.yaml").write_text("trainer: {max_epoch: 3}")
+    Path("optimizer.yaml").write_text("optimizr: {class_path: torch.optim.SGD}")
+    code = command(f"unlearn --original {made}/original --run run --forget.count 8 {SHORT} {words}")
+    assert message in error(capsys, code)
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("audit --modl x", "Expected an option of unlearning-pl audit, got --modl. Did you mean --model?"),
+        ("audit --config key.yaml", "got modl. Did you mean model?"),
+        ("audit --model x --view 3", "Did you mean --views?"),
+        ("demo --sed 3", "Did you mean --seed?"),
+        ("benchmrk x", "Did you mean benchmark?"),
+        ("--nope", "Choose from audit, benchmark, demo,"),
+        ("fit --modl SimCLR", "Did you mean --model?"),
+    ],
+)
+def test_near_misses_of_every_command_are_named(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("key.yaml").write_text("modl: x")
+    assert message in error(capsys, command(words))
 
 
 def test_print_config_prints_a_configuration_that_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

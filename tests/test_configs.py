@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from unlearning_pl.benchmark.plan import read_plans
 from unlearning_pl.cli import main
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml"))
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml"))
+PLANS = [file for file in FILES if file.startswith("configs/benchmarks/")]
+CONFIGS = [file for file in FILES if file not in PLANS]
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10"
 TINY = "--data.source.train_size 32 --data.batch_size 8 --trainer.fast_dev_run true --trainer.enable_progress_bar false"
 DIGITS = "--data.source Digits --data.source.image_size 8"
@@ -37,7 +40,15 @@ def first_line(config: str) -> str:
 
 
 def test_all_rooms_are_found() -> None:
-    assert {Path(config).parts[1] for config in CONFIGS} == {"data", "experiments", "learners", "methods", "trainer"}
+    rooms = {"benchmarks", "data", "experiments", "learners", "methods", "trainer"}
+    assert {Path(file).parts[1] for file in FILES} == rooms
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_every_command_line_of_a_plan_parses(plan: str) -> None:
+    assert first_line(plan) == f"# unlearning-pl benchmark {plan}"
+    (read,) = read_plans([plan])
+    assert "fine_tune" in read.job.methods
 
 
 @pytest.mark.parametrize("config", CONFIGS)

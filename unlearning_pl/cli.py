@@ -1,12 +1,11 @@
 """The commands. They parse, call and report; the work is done elsewhere."""
 
-import difflib
 import logging
 import sys
 import warnings
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from jsonargparse._deprecated import JsonargparseDeprecationWarning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
@@ -15,13 +14,12 @@ from rich.console import Console
 
 from unlearning_pl import __version__
 from unlearning_pl.audits import step_table, table
-from unlearning_pl.data import UnlearningData
+from unlearning_pl.benchmark import benchmark
 from unlearning_pl.demo import demo
-from unlearning_pl.errors import DivergedError, require
-from unlearning_pl.learners import Learner
+from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, nearest, require
 from unlearning_pl.reporting import audit_runs
-from unlearning_pl.trainer import UnlearningTrainer
-from unlearning_pl.training_cli import SaveRunConfig, UnlearningCLI, mistake_behind
+from unlearning_pl.suggestions import meant
+from unlearning_pl.training_cli import UnlearningCLI, mistake_behind, training
 
 OVERVIEW = f"""unlearning-pl {__version__}: make a trained image encoder forget, and show how well it forgot.
 
@@ -31,6 +29,7 @@ usage: unlearning-pl COMMAND [options]
   fit       train a model: the original on all images, or the retrained reference (--data.train_on retain)
   unlearn   make a trained model forget some of its training images
   audit     measure unlearned models against the original and the retrained one, and write a report
+  benchmark plans of methods over several seeds, as one table with means and standard deviations
   validate  loss (and accuracy) of a run on its validation images
   test      loss (and accuracy) of a run on its test images
   predict   features of every image by a run, as predictions.npz
@@ -45,6 +44,7 @@ def audit_parser() -> ArgumentParser:
         prog="unlearning-pl audit",
         description="Measure unlearned models against the original and the retrained one, and write a report.",
         exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="Path to a configuration file.")
     parser.add_argument("--model", type=str, nargs="+", required=True, help="Run folders of unlearned models.")
@@ -55,10 +55,19 @@ def audit_parser() -> ArgumentParser:
     return parser
 
 
+def parsed(parser: ArgumentParser, args: list[str]) -> Namespace:
+    """The options given, or the sentence that helps with a mistake in them."""
+    try:
+        return parser.parse_args(args)
+    except ArgumentError as error:
+        raise InputError(meant(str(error), parser)) from error
+
+
 def audit(args: list[str]) -> None:
     """Run the command ``audit``."""
-    options = audit_parser().parse_args(args)
-    audits, page = audit_runs(options.model, options.original, options.retrained, options.views, options.output)
+    options = parsed(audit_parser(), args)
+    named = (options.model, options.original, options.retrained)
+    audits, page = audit_runs(*named, options.views, options.output, ["unlearning-pl", "audit", *args])
     console = Console() if sys.stdout.isatty() else Console(width=100)
     console.print(table(audits))
     if audits[0].steps:
@@ -72,10 +81,26 @@ def demo_parser() -> ArgumentParser:
         prog="unlearning-pl demo",
         description="Train, retrain, unlearn five ways and audit on handwritten digits.",
         exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="Path to a configuration file.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of weights, batches and the forget request.")
     parser.add_argument("--run", type=str, default="runs/demo", help="Folder of all its runs; replaced if it exists.")
+    return parser
+
+
+def benchmark_parser() -> ArgumentParser:
+    """Options of the command ``benchmark``."""
+    parser = ArgumentParser(
+        prog="unlearning-pl benchmark",
+        description="Run plans over several seeds and write a table. What is finished is kept: repeat to go on.",
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", action="config", help="Path to a configuration file.")
+    parser.add_argument("plan", type=str, nargs="+", help="Files such as those under configs/benchmarks/.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of weights, batches, requests.")
+    parser.add_argument("--output", type=str, default="runs/benchmark", help="Folder of the runs and the tables.")
     return parser
 
 
@@ -85,31 +110,19 @@ def run(args: list[str]) -> None:
     if command == "audit":
         audit(rest)
     elif command == "demo":
-        options = demo_parser().parse_args(rest)
+        options = parsed(demo_parser(), rest)
         demo(run, options.seed, options.run)
+    elif command == "benchmark":
+        options = parsed(benchmark_parser(), rest)
+        benchmark(run, options.plan, options.seeds, options.output)
     else:
-        UnlearningCLI(
-            Learner,
-            UnlearningData,
-            SaveRunConfig,
-            {"save_to_log_dir": False},
-            UnlearningTrainer,
-            {"num_sanity_val_steps": 0, "enable_model_summary": False},
-            seed_everything_default=0,
-            parser_kwargs={
-                "exit_on_error": False,
-                **{c: {"exit_on_error": False} for c in UnlearningCLI.subcommands()},
-            },
-            subclass_mode_model=True,
-            args=args,
-            auto_configure_optimizers=False,
-        )
+        training(args)
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failed job, 2 for a mistake in the input."""
     args = sys.argv[1:] if args is None else args
-    commands = ["demo", "audit", *UnlearningCLI.subcommands()]
+    commands = ["demo", "audit", "benchmark", *UnlearningCLI.subcommands()]
     if not args or args[0] in ("-h", "--help"):
         sys.stdout.write(OVERVIEW)
         return 0
@@ -118,11 +131,7 @@ def main(args: list[str] | None = None) -> int:
         return 0
     _hush()
     try:
-        near = difflib.get_close_matches(args[0], commands, n=1) or ["--help"]
-        require(
-            args[0] in commands,
-            f"Expected a command ({', '.join(sorted(commands))}), got {args[0]!r}. Did you mean {near[0]}?",
-        )
+        require(args[0] in commands, f"Expected a command, got {args[0]!r}. {nearest(args[0], sorted(commands))}")
         run(args)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         code, line = _verdict(error)
@@ -143,7 +152,7 @@ def _verdict(error: BaseException) -> tuple[int | None, str]:
         return 143, f"Stopped by SIGTERM. {resume}"
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
         return 130, f"Stopped. {resume}"
-    if isinstance(error, DivergedError):
+    if isinstance(error, (DivergedError, UnfinishedError)):
         return 1, str(error)
     if isinstance(error, MisconfigurationException):
         return 2, str(error)

@@ -1,11 +1,6 @@
 """The whole job on handwritten digits, by the same commands that a user would type."""
 
-import logging
-import shlex
-from collections.abc import Callable, Iterator
-
-from rich.console import Console
-
+from unlearning_pl.benchmark import Command, Job, perform
 from unlearning_pl.errors import require
 
 TRAIN = (
@@ -25,7 +20,10 @@ METHODS = {
 }
 
 
-def demo(command: Callable[[list[str]], None], seed: int = 0, run: str = "runs/demo") -> None:
+JOB = Job(TRAIN, {"count": 60}, {name: f"{words} {UNLEARN}" for name, words in METHODS.items()})
+
+
+def demo(command: Command, seed: int = 0, run: str = "runs/demo") -> None:
     """Train, retrain, unlearn five ways and audit.
 
     Args:
@@ -34,22 +32,10 @@ def demo(command: Callable[[list[str]], None], seed: int = 0, run: str = "runs/d
         run: Folder of all its runs; runs of an earlier demo there are replaced.
     """
     require(seed >= 0, f"Expected seed >= 0, got {seed}. Choose a seed that is not negative.")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    console = Console()
-    for words in commands(seed, run):
-        console.print(f"\n[bold]unlearning-pl {words}[/bold]", soft_wrap=True, highlight=False)
-        command(shlex.split(words))
+    for line in commands(seed, run):
+        perform(line, command)
 
 
-def commands(seed: int, run: str) -> Iterator[str]:
+def commands(seed: int, run: str) -> list[str]:
     """The command lines of the demo, in order."""
-    place, again = shlex.quote(run), f"--seed_everything {seed} --overwrite"
-    retain = f"--data.train_on retain --data.forget.count 60 --data.forget.seed {seed}"
-    yield f"fit --run {place}/original {TRAIN} {again}"
-    yield f"fit --run {place}/retrained {TRAIN} {retain} {again}"
-    forget = f"--original {place}/original --forget.count 60 --forget.seed {seed}"
-    for name, method in METHODS.items():
-        yield f"unlearn --run {place}/{name} {forget} {method} {UNLEARN} {again}"
-    models = " ".join(f"{place}/{name}" for name in METHODS)
-    references = f"--original {place}/original --retrained {place}/retrained"
-    yield f"audit {references} --output {place}/audit --model {models}"
+    return [*JOB.runs(seed, run).values(), JOB.report(run, METHODS)]

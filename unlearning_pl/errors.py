@@ -1,4 +1,7 @@
-"""The one error that a user's input raises."""
+"""The one error that a user's input raises, and the words that help."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -27,3 +30,35 @@ def require(condition: bool, message: str) -> None:
 
 class DivergedError(RuntimeError):
     """Training left the numbers: the loss became NaN or infinite."""
+
+
+class UnfinishedError(RuntimeError):
+    """Part of a job failed; the rest of it is done."""
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The sentence that helps with a name that is not known: the near misses, else all names.
+
+    Capitals, dashes and underscores are not compared.
+
+    Args:
+        name: What was given.
+        known: What could have been meant.
+        otherwise: The sentence in place of a list of all names, where they are too many, or none.
+
+    Example:
+        >>> nearest("fine_tun", ["FineTune", "NegGrad"])
+        'Did you mean FineTune?'
+        >>> nearest("x", ["FineTune", "NegGrad"])
+        'Choose from FineTune, NegGrad.'
+    """
+    alike = {one: difflib.SequenceMatcher(None, _bare(one), _bare(name)).ratio() for one in known}
+    best = max(alike.values(), default=0.0)
+    if best >= 0.6:
+        close = sorted((one for one in alike if alike[one] > best - 0.1), key=lambda one: -alike[one])
+        return f"Did you mean {' or '.join(close[:3])}?"
+    return otherwise or f"Choose from {', '.join(alike)}."
+
+
+def _bare(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")

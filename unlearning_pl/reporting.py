@@ -27,6 +27,7 @@ def audit_runs(
     retrained: str | None = None,
     views: int = 10,
     output: str | None = None,
+    command: Sequence[str] = (),
 ) -> tuple[list[Audit], Path]:
     """Audit runs on the same forget set and write the report.
 
@@ -39,6 +40,7 @@ def audit_runs(
         retrained: Run folder of the reference that never saw the forget set.
         views: Augmented views per image of the membership attack.
         output: Folder of the report; ``audit`` in the first model's folder when not given.
+        command: The words that asked for it, which the report names after those of the runs.
 
     Returns:
         The audits, original and retrained first, and the path of the HTML page.
@@ -58,7 +60,7 @@ def audit_runs(
         for name, run in named.items()
     ]
     audits = compare(audits, "original" if original else None, "retrained" if retrained else None)
-    page = write_report(folder, audits, _context(named, data))
+    page = write_report(folder, audits, _context(named, data, command))
     for audit, run in zip(audits, named.values(), strict=True):
         log_to_tensorboard(run, audit)
     return audits, page
@@ -121,7 +123,7 @@ def _check_reference(name: str, run: str, model: str) -> None:
     )
 
 
-def _context(named: dict[str, str], data: UnlearningData) -> dict[str, Any]:
+def _context(named: dict[str, str], data: UnlearningData, command: Sequence[str]) -> dict[str, Any]:
     splits = data.splits
     source = data.source
     steps = [{"request": _told(step.request), "count": len(step.forget)} for step in splits.steps]
@@ -131,7 +133,11 @@ def _context(named: dict[str, str], data: UnlearningData) -> dict[str, Any]:
         "fingerprint": splits.fingerprint,
         **({"steps": steps} if splits.earlier else {"request": _told(splits.request)}),
         "counts": splits.counts(),
-        "commands": [shlex.join(runs.read_record(run)["command"]) for run in named.values()],
+        "commands": [
+            shlex.join(words)
+            for words in (*(runs.read_record(run)["command"] for run in named.values()), command)
+            if words
+        ],
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "settings": {name: _settings(run) for name, run in named.items()},
         "ids": {name: [data.ids[i] for i in data.positions(split).tolist()] for name, split in AUDITED.items()},

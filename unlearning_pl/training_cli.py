@@ -17,9 +17,13 @@ from rich.console import Console
 from typing_extensions import override
 
 from unlearning_pl import runs
+from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_bytes, write_text
+from unlearning_pl.learners import Learner
 from unlearning_pl.learners.base import Schedule
+from unlearning_pl.suggestions import HelpFormatter, listing, meant
+from unlearning_pl.trainer import UnlearningTrainer
 
 SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.06, "momentum": 0.9, "weight_decay": 5e-4}}
 
@@ -80,7 +84,7 @@ class UnlearningCLI(LightningCLI):
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         parser.usage = f"unlearning-pl {subcommand} {USAGE[subcommand]}"
-        parser.description = DESCRIPTION[subcommand]
+        parser.description = DESCRIPTION[subcommand] + (f"\n\n{listing()}" if subcommand == "unlearn" else "")
         parser.set_defaults({"trainer.max_epochs": EPOCHS.get(subcommand)})
         if subcommand == "unlearn":
             parser.link_arguments(("run", "method"), "trainer.run", compute_fn=_unlearned_folder)
@@ -96,6 +100,8 @@ class UnlearningCLI(LightningCLI):
             self.config = parser.parse_args(_inheriting(args))
         except UnicodeDecodeError as error:
             raise InputError("Expected text in every --config, got a binary file. Give YAML files.") from error
+        except ArgumentError as error:
+            raise InputError(meant(str(error), self._parser(args[0]))) from error
 
     @override
     def _parse_ckpt_path(self) -> None:
@@ -179,6 +185,25 @@ class UnlearningCLI(LightningCLI):
         np.savez(buffer, ids=ids, features=features.float().numpy())
         path = write_bytes(Path(self.config[self.subcommand].trainer.run) / "predictions.npz", buffer.getvalue())
         Console().print(f"Features of {len(ids)} images: {path}")
+
+
+def training(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:
+    """Run a command that trains or reads a run; errors are exceptions."""
+    program = {"prog": "unlearning-pl", "formatter_class": HelpFormatter}
+    strict = {"exit_on_error": False, "allow_abbrev": False}
+    return cli(
+        Learner,
+        UnlearningData,
+        SaveRunConfig,
+        {"save_to_log_dir": False},
+        UnlearningTrainer,
+        {"num_sanity_val_steps": 0, "enable_model_summary": False},
+        seed_everything_default=0,
+        parser_kwargs={**program, **strict, **dict.fromkeys(UnlearningCLI.subcommands(), strict)},
+        subclass_mode_model=True,
+        args=args,
+        auto_configure_optimizers=False,
+    )
 
 
 def mistake_behind(error: BaseException | None) -> InputError | ArgumentError | None:

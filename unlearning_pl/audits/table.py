@@ -7,17 +7,8 @@ from rich.text import Text
 
 from unlearning_pl.audits.base import Audit
 from unlearning_pl.audits.steps import SHARED
+from unlearning_pl.audits.terms import BY_KEY, COLUMNS, Term
 
-_COLUMNS = (
-    ("RA %", "retain_accuracy", 1),
-    ("TA %", "test_accuracy", 1),
-    ("UA %", "forget_accuracy", 1),
-    ("EMIA %", "encoder_mi", 1),
-    ("AUC", "membership_auc", 3),
-    ("Gap", "average_gap", 2),
-    ("Seconds", "seconds", 1),
-    ("Speed-up", "speed_up", 1),
-)
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
     "takes for unseen. AUC: how well an attacker tells forget from test images; 0.5 = cannot tell. Gap: mean "
@@ -41,12 +32,11 @@ def table(audits: Sequence[Audit]) -> Table:
     """
     shown = Table(title="Audit", caption=_CAPTION, caption_justify="left", caption_style="dim")
     shown.add_column("Model", overflow="fold", min_width=12)
-    for title, _, _ in _COLUMNS:
+    for title, _ in COLUMNS:
         shown.add_column(title, justify="right", no_wrap=True)
     for audit in audits:
-        values = [(audit.metrics.get(key), key, digits) for _, key, digits in _COLUMNS]
         # Text, because a name in brackets is not markup
-        shown.add_row(Text(audit.name), *(_cell(value, key, digits) for value, key, digits in values))
+        shown.add_row(Text(audit.name), *(_cell(audit.metrics.get(key), BY_KEY[key]) for _, key in COLUMNS))
     return shown
 
 
@@ -60,19 +50,19 @@ def step_table(audits: Sequence[Audit]) -> Table:
         >>> step_table([Audit("original", {}, {}, None, ({"count": 8}, {"count": 4}))]).row_count
         2
     """
-    columns = [(title, key, digits) for title, key, digits in _COLUMNS if key in SHARED]
+    columns = [(title, BY_KEY[key]) for title, key in COLUMNS if key in SHARED]
     shown = Table(title="Each step's own share")
     shown.add_column("Model", overflow="fold", min_width=12)
-    for title in ("Step", "Images", *(title for title, _, _ in columns)):
+    for title in ("Step", "Images", *(title for title, _ in columns)):
         shown.add_column(title, justify="right", no_wrap=True)
     for audit in audits:
         for number, step in enumerate(audit.steps, 1):
-            cells = (_cell(step.get(key), key, digits) for _, key, digits in columns)
+            cells = (_cell(step.get(term.key), term) for _, term in columns)
             shown.add_row(Text(audit.name), str(number), f"{step['count']:.0f}", *cells)
     return shown
 
 
-def _cell(value: float | None, key: str, digits: int) -> str:
+def _cell(value: float | None, term: Term) -> str:
     if value is None:
         return "-"
-    return f"{value:.{digits}f}" + ("x" if key == "speed_up" else "")
+    return f"{value:.{term.digits}f}" + ("x" if term.key == "speed_up" else "")

@@ -146,3 +146,15 @@ TERMS = (
 
 BY_KEY = {term.key: term for term in TERMS}
 """The same by key."""
+
+COLUMNS = (
+    ("RA %", "retain_accuracy"),
+    ("TA %", "test_accuracy"),
+    ("UA %", "forget_accuracy"),
+    ("EMIA %", "encoder_mi"),
+    ("AUC", "membership_auc"),
+    ("Gap", "average_gap"),
+    ("Seconds", "seconds"),
+    ("Speed-up", "speed_up"),
+)
+"""Heading and key of the metrics that fit into a table of one row a model."""

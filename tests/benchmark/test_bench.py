@@ -1,0 +1,240 @@
+"""Plans on tiny digits: what is kept, what is made again, what fails, and what a mistake gets."""
+
+import json
+import shutil
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unlearning_pl.audits.terms import TERMS
+from unlearning_pl.benchmark import Job, benchmark
+from unlearning_pl.cli import main, run
+from unlearning_pl.errors import InputError, UnfinishedError
+
+CPU = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1"
+DIGITS = "--data.source Digits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
+FIT = f"--model SimCLR --model.backbone resnet9_slim {DIGITS} {CPU}"
+METHODS = {"fine_tune": "--method FineTune --optimizer.lr 0.01", "neg_grad": "--method NegGrad"}
+PLAN = {"title": "Tiny", "fit": FIT, "forget": {"count": 8}, "unlearn": CPU, "methods": METHODS, "audit": "--views 2"}
+RUNS = ["original", "retrained", "fine_tune", "neg_grad"]
+
+
+def write(name: str = "tiny", **changes: object) -> str:
+    Path(f"{name}.yaml").write_text(yaml.safe_dump({**PLAN, **changes}, sort_keys=False))
+    return f"{name}.yaml"
+
+
+def made(seeds: Sequence[int] = (0,)) -> list[str]:
+    """Run the plan; the names of what was made, in order."""
+    names = []
+
+    def noting(words: list[str]) -> None:
+        names.append("audit" if words[0] == "audit" else Path(words[words.index("--run") + 1]).name)
+        run(words)
+
+    benchmark(noting, ["tiny.yaml"], seeds, "runs")
+    return names
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plan, run by one process a seed."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write()
+        assert made([0]) == [*RUNS, "audit"]
+        assert made([1]) == [*RUNS, "audit"]
+    return folder
+
+
+@pytest.fixture
+def place(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the finished plan, to change."""
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy/runs/tiny"
+
+
+@pytest.fixture
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_table_has_mean_and_deviation_of_every_metric(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "tiny.yaml", "--seeds", "0", "1", "--output", "runs"]) == 0
+    page = (place / "table.md").read_text()
+    reports = [json.loads((place / f"seed{seed}/audit/report.json").read_text())["audits"] for seed in (0, 1)]
+    for row, model in enumerate(RUNS):
+        cells = " ".join(line for line in page.splitlines() if line.startswith(f"| {model} "))
+        for term in TERMS:
+            values = [report[row]["metrics"][term.key] for report in reports if term.key in report[row]["metrics"]]
+            if values:
+                spread = f"{statistics.mean(values):.{term.digits}f} ± {statistics.stdev(values):.{term.digits}f}"
+                assert spread in cells, term.key
+    assert "    unlearning-pl benchmark tiny.yaml --seeds 0 1 --output runs\n" in page
+    assert "Hardware: " in page
+    assert "torch " in page
+    assert "| neg_grad " in capsys.readouterr().out
+
+
+def test_what_is_finished_is_kept(place: Path) -> None:
+    assert made([0, 1]) == []
+    (place / "seed0/fine_tune/run.json").unlink()
+    assert made() == ["fine_tune", "audit"]
+    (place / "seed0/audit/report.json").unlink()
+    assert made() == ["audit"]
+
+
+@pytest.mark.usefixtures("place")
+def test_a_changed_command_is_run_again() -> None:
+    write(methods={**METHODS, "neg_grad": "--method NegGrad --optimizer.lr 0.02"})
+    assert made() == ["neg_grad", "audit"]
+    write(methods={"neg_grad": "--method NegGrad --optimizer.lr 0.02"}, audit="--views 3")
+    assert made() == ["audit"]
+
+
+@pytest.mark.usefixtures("place")
+def test_another_original_makes_its_methods_again() -> None:
+    write(fit=f"{FIT} --optimizer.lr 0.02")
+    assert made() == [*RUNS, "audit"]
+
+
+@pytest.mark.usefixtures("place")
+def test_a_changed_file_of_settings_is_noticed() -> None:
+    Path("method.yaml").write_text("optimizer: {class_path: torch.optim.SGD, init_args: {lr: 0.01}}")
+    write(methods={"neg_grad": "--method NegGrad --config method.yaml"})
+    assert made() == ["neg_grad", "audit"]
+    Path("method.yaml").write_text("optimizer: {class_path: torch.optim.SGD, init_args: {lr: 0.02}}")
+    assert made() == ["neg_grad", "audit"]
+
+
+def test_a_method_that_fails_is_named_and_the_rest_goes_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = write(methods={"diverges": "--method NegGrad --optimizer.lr 1e30", **METHODS})
+    assert main(["benchmark", plan, "--seeds", "0", "--output", "runs"]) == 1
+    assert "Failed: diverges of tiny, seed 0" in capsys.readouterr().err
+    page = (place / "table.md").read_text()
+    assert "- diverges, seed 0, failed: Expected a finite loss" in page
+    assert "| diverges (0 of 1 seeds) | - " in page
+    assert all(f"\n| {name} " in page for name in RUNS)
+    with pytest.raises(UnfinishedError):
+        made()
+    write()
+    assert made() == []
+
+
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_a_seed_without_its_original_leaves_the_other_seeds_alone() -> None:
+    write(fit=f"{FIT} --optimizer.lr 1e30")
+    with pytest.raises(UnfinishedError, match="original of tiny, seed 0; original of tiny, seed 1"):
+        made([0, 1])
+    assert "| fine_tune (0 of 2 seeds) | - " in Path("runs/tiny/table.md").read_text()
+
+
+def test_words_of_a_method_replace_the_shared_ones() -> None:
+    line = Job("", {"classes": ["a b", "c"]}, {"x": "--trainer.max_epochs 3"}, "--trainer.max_epochs 5").runs(4, "r")[
+        "x"
+    ]
+    assert line.index("max_epochs 5") < line.index("max_epochs 3")
+    assert """--forget.classes '["a b", "c"]' --forget.seed 4""" in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methodz": {}}, "got methodz. Did you mean methods?"),
+        ({"methods": {}}, "Expected methods"),
+        ({"methods": None}, "Expected methods"),
+        ({"methods": {"a/b": ""}}, "got 'a/b'"),
+        ({"methods": {"..": ""}}, "got '..'"),
+        ({"methods": {3: ""}}, "got 3"),
+        ({"methods": {"audit": ""}}, "another name than audit"),
+        ({"methods": {"original": ""}}, "another name than original"),
+        ({"methods": {"a": None}}, "words as methods.a"),
+        ({"methods": {"a": "--method 'x"}}, "No closing quotation"),
+        (
+            {"methods": {"a": "--method FineTun"}},
+            "tiny.yaml, a: Expected a class for method, got FineTun. Did you mean",
+        ),
+        ({"methods": {"a": "--optimizr.lr 1"}}, "Did you mean --optimizer.lr?"),
+        ({"methods": {"a": "--run x"}}, "without --run"),
+        ({"methods": {"a": "--forget.count=3"}}, "without --forget.count"),
+        ({"fit": f"{FIT} --data.train_on retain"}, "without --data.train_on"),
+        ({"fit": "--config nowhere.yaml"}, "nowhere.yaml"),
+        ({"fit": 3}, "Expected text as fit"),
+        ({"forget": {}}, "Expected a request"),
+        ({"forget": {"fractoin": 0.1}}, "Did you mean fraction?"),
+        ({"forget": {"seed": 1, "count": 8}}, "got seed"),
+        ({"forget": {"fraction": 1.5}}, "got 1.5"),
+        ({"forget": {"fraction": "much"}}, "Expected numbers"),
+        ({"audit": "--views 1"}, "a number from 2"),
+        ({"audit": "--output x"}, "--views and a number"),
+    ],
+)
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_a_mistake_in_a_plan_gets_one_line(
+    changes: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = write(**changes)
+    assert message in told(["benchmark", plan], capsys)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("methods: [", "Expected YAML"),
+        ("methods", "Expected a plan of keys"),
+        ("methods: {a: x, a: y}", "a twice"),
+        ("", "Expected a plan of keys"),
+    ],
+)
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_a_file_that_is_no_plan_is_told(text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("tiny.yaml").write_text(text)
+    assert message in told(["benchmark", "tiny.yaml"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("nowhere.yaml", "nowhere.yaml, which is no file"),
+        (". ", "which is no file"),
+        ("", "plan"),
+        ("tiny.yaml tiny.yaml", "tiny twice"),
+        ("tiny.yaml --seeds 1 1", "1 twice"),
+        ("tiny.yaml --seeds 0 -1", "got -1"),
+        ("tiny.yaml --seeds x", "x"),
+        ("tiny.yaml --seed 1", "Did you mean --seeds?"),
+    ],
+)
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_a_mistake_in_the_command_gets_one_line(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write()
+    assert message in told(["benchmark", *words.split()], capsys)
+    assert not Path("runs").exists()
+
+
+def test_another_error_stops_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write()
+
+    def interrupted(words: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        benchmark(interrupted, ["tiny.yaml"], [0], "runs")
+    with pytest.raises(InputError):
+        benchmark(interrupted, [], [-1], "runs")
+
+
+def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a mistake gets."""
+    capsys.readouterr()
+    assert main(words) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]

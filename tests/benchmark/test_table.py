@@ -1,0 +1,61 @@
+"""The arithmetic of the table, on figures made by hand."""
+
+from unlearning_pl.benchmark.table import Outcome, figures, page
+
+METHODS = ["fine_tune", "near", "far", "lost"]
+
+
+def metrics(emia: float, accuracy: float = 90.0) -> dict[str, float]:
+    """The four figures of the gap; the retrained model has 50 and 90."""
+    parts = {"encoder_mi": emia, "retain_accuracy": accuracy, "test_accuracy": 90.0, "forget_accuracy": 90.0}
+    return {**parts, "average_gap": (abs(emia - 50) + abs(accuracy - 90)) / 4, "forgetting_score": emia / 100}
+
+
+def outcomes() -> list[Outcome]:
+    first = {"original": metrics(30), "retrained": metrics(50), "fine_tune": metrics(42), "near": metrics(48)}
+    second = {"original": metrics(26), "retrained": metrics(50), "fine_tune": metrics(38), "near": metrics(56)}
+    record = {"hardware": "2 CPU cores", "versions": {"torch": "2.13.0"}}
+    return [
+        Outcome(0, {**first, "far": metrics(30, 86.0)}, {}, [record]),
+        Outcome(3, second, {"far": "Expected a finite loss, got nan.", "lost": "Expected x."}, [record]),
+    ]
+
+
+def rows(text: str) -> list[str]:
+    return [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
+
+
+def test_methods_follow_the_references_in_the_order_of_their_gaps() -> None:
+    names = ["Model", "original", "retrained", "near", "fine_tune", "far (1 of 2 seeds)", "lost (0 of 2 seeds)"]
+    assert rows(figures(METHODS, outcomes())) == names
+    assert rows(figures(METHODS[::-1], outcomes())) == names
+
+
+def test_means_and_sample_deviations() -> None:
+    row = next(line for line in figures(METHODS, outcomes()).splitlines() if line.startswith("| near"))
+    assert "52.0 ± 5.7" in row  # 48 and 56: the mean is 52, the deviation sqrt(32)
+    assert "1.00 ± 0.71" in row  # gaps 0.5 and 1.5
+    single = next(line for line in figures(METHODS, outcomes()).splitlines() if line.startswith("| far"))
+    assert " 30.0 " in single
+
+
+def test_only_what_is_worse_than_fine_tuning_is_named_over_the_seeds_of_both() -> None:
+    lines = [line for line in figures(METHODS, outcomes()).splitlines() if line.startswith("- Farther")]
+    assert lines == [
+        "- Farther from the retrained model than fine_tune: far, average gap 6.00 against 2.00. "
+        "Its parts: EMIA 20.0, RA 4.0, TA 0.0, UA 0.0 points."
+    ]
+    first = outcomes()[0]
+    without = first._replace(metrics={name: found for name, found in first.metrics.items() if name != "fine_tune"})
+    assert "Farther" not in figures(["near", "far"], [without])
+
+
+def test_the_page_tells_its_command_failures_and_circumstances() -> None:
+    text = page("Digits", "unlearning-pl benchmark x.yaml", METHODS, outcomes())
+    assert text.startswith("# Digits\n\n    unlearning-pl benchmark x.yaml\n")
+    assert "- far, seed 3, failed: Expected a finite loss, got nan." in text
+    assert "over the seeds 0, 3" in text
+    assert "Forgetting score" in text
+    assert "0.520 ± 0.057" in text
+    assert "Hardware: 2 CPU cores. Versions: torch 2.13.0." in text
+    assert "nearest neighbours" not in text

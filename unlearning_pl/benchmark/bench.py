@@ -1,0 +1,118 @@
+"""Plans over several seeds: what is finished is kept, what changed is made again, what fails is noted."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from rich.console import Console
+
+from unlearning_pl import runs
+from unlearning_pl.benchmark.commands import REFERENCES, Command, Job, perform
+from unlearning_pl.benchmark.configuration import agrees, configuration
+from unlearning_pl.benchmark.plan import Plan, read_plans
+from unlearning_pl.benchmark.table import Outcome, figures, page
+from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
+from unlearning_pl.files import write_text
+
+
+def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], output: str) -> None:
+    """Run plans over several seeds, and write and print a table of each.
+
+    A run that is finished is kept as long as its command, its settings and the original's weights are what they were.
+    Runs lie in ``OUTPUT/PLAN/seedK/NAME`` and the table in ``OUTPUT/PLAN/table.md``.
+
+    Args:
+        command: Runs one command line, a list of words.
+        plans: Files of plans, see :func:`unlearning_pl.benchmark.plan.read_plans`.
+        seeds: Seeds of weights, batches and requests.
+        output: Folder of everything.
+
+    Raises:
+        InputError: If a plan cannot be run, or seeds are negative or given twice; nothing has been run then.
+        UnfinishedError: If runs failed; the table names them and has the others.
+    """
+    repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    require(repeated is None, f"Expected different seeds, got {repeated} twice. Name each once.")
+    require(min(seeds) >= 0, f"Expected seeds >= 0, got {min(seeds)}. Choose seeds that are not negative.")
+    failed = []
+    for plan in read_plans(plans):
+        folder = Path(output).expanduser() / plan.path.stem
+        outcomes = [run_seed(plan.job, seed, folder / f"seed{seed}", command) for seed in seeds]
+        _write(plan, outcomes, folder / "table.md", ["unlearning-pl", "benchmark", str(plan.path)], output)
+        failed += [f"{name} of {plan.path.stem}, seed {o.seed}" for o in outcomes for name in o.failures]
+    if failed:
+        raise UnfinishedError(f"Failed: {'; '.join(failed)}. The table says why; the same command tries again.")
+
+
+def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
+    """Make, or keep, every run of a job for one seed, and audit them.
+
+    Args:
+        job: The commands.
+        seed: Seed of weights, batches and the request.
+        folder: Folder of the runs.
+        command: Runs one command line, a list of words.
+
+    Returns:
+        The metrics of every model, and why others have none.
+    """
+    failures: dict[str, str] = {}
+    for name, line in job.runs(seed, str(folder)).items():
+        if not _finished(line, folder / name):
+            _attempt(name, line, command, failures)
+        if name in REFERENCES and name in failures:
+            return Outcome(seed, {}, failures, [])
+    names = [name for name in job.methods if name not in failures]
+    line = job.report(str(folder), names)
+    if names and not _audited(line, folder, [*REFERENCES, *names]):
+        _attempt("audit", line, command, failures)
+    if not names or "audit" in failures:
+        return Outcome(seed, {}, failures, [])
+    records = [runs.read_record(folder / name) for name in (*REFERENCES, *names)]
+    audits = json.loads((folder / "audit/report.json").read_text(encoding="utf-8"))["audits"]
+    return Outcome(seed, {audit["name"]: audit["metrics"] for audit in audits}, failures, records)
+
+
+def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -> None:
+    """Run a command; a mistake or a divergence is noted, and anything else stops the benchmark."""
+    try:
+        perform(line, command)
+    except (InputError, DivergedError, MisconfigurationException) as error:
+        failures[name] = " ".join(str(error).split())
+        Console().print(f"{name} failed: {failures[name]}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _finished(line: str, run: Path) -> bool:
+    """Whether a run was made by this command, with the settings that it means now, from the original that is there."""
+    words = shlex.split(line)
+    if not all((run / name).is_file() for name in (runs.RECORD, runs.CONFIG, runs.WEIGHTS)):
+        return False
+    record = runs.read_record(run)
+    began = record.get("original_sha256")
+    if record["command"] != ["unlearning-pl", *words] or began not in (None, runs.digest(run.parent / REFERENCES[0])):
+        return False
+    now = configuration(words)
+    recorded = runs.read_config(run)
+    for config in (recorded, now):  # how a run was asked for, not what it is
+        config["overwrite"] = config["trainer"]["overwrite"] = None
+    return agrees(recorded, now)
+
+
+def _audited(line: str, folder: Path, names: Sequence[str]) -> bool:
+    """Whether the report is of this command, and younger than every run."""
+    report = folder / "audit/report.json"
+    made = max((folder / name / runs.RECORD).stat().st_mtime_ns for name in names)
+    if not report.is_file() or report.stat().st_mtime_ns < made:
+        return False
+    commands = json.loads(report.read_text(encoding="utf-8"))["context"].get("commands", [])
+    return bool(commands) and commands[-1] == shlex.join(["unlearning-pl", *shlex.split(line)])
+
+
+def _write(plan: Plan, outcomes: Sequence[Outcome], path: Path, words: list[str], output: str) -> None:
+    words += ["--seeds", *(str(outcome.seed) for outcome in outcomes)]
+    words += [] if output == "runs/benchmark" else ["--output", output]
+    write_text(path, page(plan.title, shlex.join(words), [*plan.job.methods], outcomes))
+    shown = f"\n{figures([*plan.job.methods], outcomes)}\nTable: {path}"
+    Console().print(shown, soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,150 @@
+"""The table of a benchmark: mean and standard deviation over seeds, and what is worse than fine-tuning."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from unlearning_pl.audits.judge import GAP
+from unlearning_pl.audits.terms import BY_KEY, COLUMNS, TERMS
+from unlearning_pl.benchmark.commands import REFERENCES
+
+BASELINE = "fine_tune"
+"""Name of the row that a method should be nearer to the retrained model than."""
+
+_LEGEND = (
+    "Gap: mean distance to the retrained model over RA, TA, UA and EMIA, in points. Good is what is near the retrained "
+    "model. -: not defined."
+)
+
+
+class Outcome(NamedTuple):
+    """What one seed gave.
+
+    Attributes:
+        seed: The seed.
+        metrics: Value by metric, by model; empty where no audit was possible.
+        failures: Why a run failed, by its name.
+        records: What the runs noted of themselves.
+    """
+
+    seed: int
+    metrics: Mapping[str, Mapping[str, float]]
+    failures: Mapping[str, str]
+    records: Sequence[Mapping[str, Any]]
+
+
+def cell(values: Sequence[float], digits: int) -> str:
+    """Mean and standard deviation of the seeds; one seed has no deviation.
+
+    Example:
+        >>> cell([1.0, 2.0, 4.5], 1), cell([2.0], 1), cell([], 1)
+        ('2.5 ± 1.8', '2.0', '-')
+    """
+    if not values:
+        return "-"
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"
+
+
+def figures(methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
+    """The main metrics, a row a model in the order of their gaps; below, what is worse than fine-tuning or failed.
+
+    Args:
+        methods: Names of the methods.
+        outcomes: One a seed.
+    """
+    parts = [_table(COLUMNS, _ordered(methods, outcomes), outcomes)]
+    parts += ["\n".join(lines) for lines in (_worse(methods, outcomes), _failed(outcomes)) if lines]
+    return "\n\n".join(parts) + "\n"
+
+
+def page(title: str, command: str, methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
+    """Everything as GitHub markdown: command, seeds, versions, hardware, main metrics, all other metrics.
+
+    Args:
+        title: Heading.
+        command: The command that makes the page.
+        methods: Names of the methods.
+        outcomes: One a seed.
+    """
+    main = {key for _, key in COLUMNS}
+    rest = [(term.title, term.key) for term in TERMS if term.key not in main and _defined(term.key, outcomes)]
+    units = [(f"{title}{BY_KEY[key].unit}", key) for title, key in rest]
+    records = [record for outcome in outcomes for record in outcome.records]
+    seeds = ", ".join(str(outcome.seed) for outcome in outcomes)
+    parts = [
+        f"# {title}",
+        f"    {command}",
+        f"{'Mean ± standard deviation over the seeds' if len(outcomes) > 1 else 'Seed'} {seeds}. {_LEGEND}",
+        figures(methods, outcomes).rstrip(),
+        _table(units, _ordered(methods, outcomes), outcomes) if units else "",
+        _made_on(records),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _ordered(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
+    gaps = {name: _values(name, "average_gap", outcomes) for name in methods}
+    known = sorted((name for name in methods if gaps[name]), key=lambda name: statistics.mean(gaps[name]))
+    return [*REFERENCES, *known, *(name for name in methods if not gaps[name])]
+
+
+def _values(model: str, key: str, outcomes: Sequence[Outcome]) -> list[float]:
+    found = (outcome.metrics.get(model, {}).get(key) for outcome in outcomes)
+    return [value for value in found if value is not None]
+
+
+def _defined(key: str, outcomes: Sequence[Outcome]) -> bool:
+    return any(key in metrics for outcome in outcomes for metrics in outcome.metrics.values())
+
+
+def _table(columns: Sequence[tuple[str, str]], models: Sequence[str], outcomes: Sequence[Outcome]) -> str:
+    rows = [["Model", *(title for title, _ in columns)]]
+    for model in models:
+        seeds = sum(model in outcome.metrics for outcome in outcomes)
+        name = model if seeds == len(outcomes) else f"{model} ({seeds} of {len(outcomes)} seeds)"
+        rows.append([name, *(cell(_values(model, key, outcomes), BY_KEY[key].digits) for _, key in columns)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
+    rule = "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])])
+    return "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])])
+
+
+def _worse(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
+    """A line on each method farther from the retrained model than fine-tuning, over the seeds that both have."""
+    lines = []
+    for name in methods:
+        both = [o for o in outcomes if all("average_gap" in o.metrics.get(one, {}) for one in (name, BASELINE))]
+        ours, theirs = (_values(one, "average_gap", both) for one in (name, BASELINE))
+        if both and statistics.mean(ours) > statistics.mean(theirs):
+            lines.append(
+                f"- Farther from the retrained model than {BASELINE}: {name}, average gap {cell(ours, 2)} against "
+                f"{cell(theirs, 2)}. {_parts(name, both)}"
+            )
+    return lines
+
+
+def _parts(name: str, outcomes: Sequence[Outcome]) -> str:
+    """The distances that make up an average gap, the largest first."""
+    distances = {
+        BY_KEY[key].letters: statistics.mean(abs(o.metrics[name][key] - o.metrics["retrained"][key]) for o in outcomes)
+        for key in GAP
+    }
+    ordered = sorted(distances.items(), key=lambda entry: -entry[1])
+    return "Its parts: " + ", ".join(f"{letters} {value:.1f}" for letters, value in ordered) + " points."
+
+
+def _failed(outcomes: Sequence[Outcome]) -> list[str]:
+    return [f"- {name}, seed {o.seed}, failed: {why}" for o in outcomes for name, why in o.failures.items()]
+
+
+def _made_on(records: Sequence[Mapping[str, Any]]) -> str:
+    if not records:
+        return ""
+    hardware = "; ".join(sorted({str(record["hardware"]) for record in records}))
+    packages: dict[str, set[str]] = {}
+    for record in records:
+        for package, version in record["versions"].items():
+            packages.setdefault(package, set()).add(str(version))
+    versions = ", ".join(f"{package} {' and '.join(sorted(found))}" for package, found in packages.items())
+    return f"Hardware: {hardware}. Versions: {versions}."
