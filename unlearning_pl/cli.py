@@ -17,7 +17,7 @@ from unlearning_pl.audits import step_table, table
 from unlearning_pl.benchmark import benchmark
 from unlearning_pl.demo import demo
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, nearest, require
-from unlearning_pl.reporting import audit_runs
+from unlearning_pl.reporting import Precision, audit_runs
 from unlearning_pl.suggestions import meant
 from unlearning_pl.training_cli import UnlearningCLI, mistake_behind, training
 
@@ -52,6 +52,7 @@ def audit_parser() -> ArgumentParser:
     parser.add_argument("--retrained", type=str | None, default=None, help="Run folder trained on the retain set only.")
     parser.add_argument("--views", type=int, default=10, help="Augmented views per image of the membership attack.")
     parser.add_argument("--output", type=str | None, default=None, help="Folder of the report; MODEL/audit if absent.")
+    parser.add_argument("--precision", type=Precision, default="32-true", help="Of the models; bf16-mixed is faster.")
     return parser
 
 
@@ -67,7 +68,9 @@ def audit(args: list[str]) -> None:
     """Run the command ``audit``."""
     options = parsed(audit_parser(), args)
     named = (options.model, options.original, options.retrained)
-    audits, page = audit_runs(*named, options.views, options.output, ["unlearning-pl", "audit", *args])
+    audits, page = audit_runs(
+        *named, options.views, options.output, options.precision, ["unlearning-pl", "audit", *args]
+    )
     console = Console() if sys.stdout.isatty() else Console(width=100)
     console.print(table(audits))
     if audits[0].steps:

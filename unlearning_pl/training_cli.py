@@ -4,6 +4,7 @@ import io
 import json
 import os
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ class UnlearningCLI(LightningCLI):
         parser.description = DESCRIPTION[subcommand] + (f"\n\n{listing()}" if subcommand == "unlearn" else "")
         parser.set_defaults({"trainer.max_epochs": EPOCHS.get(subcommand)})
         if subcommand == "unlearn":
-            parser.link_arguments(("run", "method"), "trainer.run", compute_fn=_unlearned_folder)
+            parser.link_arguments(("run", "method", "plugins"), "trainer.run", compute_fn=_unlearned_folder)
         else:
             parser.link_arguments(("run", "data.train_on"), "trainer.run", compute_fn=_trained_folder)
         return parser
@@ -217,10 +218,10 @@ def _trained_folder(run: str | None, train_on: str) -> str:
     return os.path.expanduser(run or {"all": "runs/original", "retain": "runs/retrained"}[train_on])
 
 
-def _unlearned_folder(run: str | None, method: Any) -> str:
-    name = "FineTune" if method is None else method["class_path"].rsplit(".", 1)[-1]
-    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-    return os.path.expanduser(run or f"runs/{snake}")
+def _unlearned_folder(run: str | None, method: Any, plugins: Any) -> str:
+    chosen = ([] if method is None else [method]) + [*(plugins or [])]
+    files = [locate(part["class_path"]).__module__.rsplit(".", 1)[-1] for part in chosen]
+    return os.path.expanduser(run or f"runs/{'_'.join(files) or 'fine_tune'}")
 
 
 def _inheriting(args: list[str]) -> list[str]:

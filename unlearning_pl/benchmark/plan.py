@@ -23,6 +23,8 @@ _TAKEN = {
     "unlearn": ("--forget", "--original"),
 }
 
+_AUDIT = r"(--views[ =](?!0*1?\b)\d+)?( ?--precision[ =](32-true|bf16-mixed|16-mixed))?"
+
 
 class Plan(NamedTuple):
     """What one table compares.
@@ -75,8 +77,10 @@ def _read(path: Path) -> Plan:
             _check_words(text, key, f"{key} in {path}")
     methods = _methods(content.get("methods"), path)
     require(
-        re.fullmatch(r"(--views[ =](?!0*1?$)\d+)?", texts["audit"]) is not None,
-        f"Expected --views and a number from 2 as audit in {path}, got {texts['audit']!r}. The papers use --views 10.",
+        re.fullmatch(r"(--views[ =](?!0*1?\b)\d+)?( ?--precision[ =](32-true|bf16-mixed|16-mixed))?", texts["audit"])
+        is not None,
+        f"Expected --views and a number from 2, and --precision, as audit in {path}, got {texts['audit']!r}. "
+        "The papers use --views 10.",
     )
     job = Job(texts["fit"], _forget(content.get("forget"), path), methods, texts["unlearn"], texts["audit"])
     return Plan(path, texts["title"], job)
