@@ -194,6 +194,11 @@ def split_for(original: str | Path, data: UnlearningData, forget: ForgetRequest)
     """
     request = forget if forget.given() else data.forget
     further = False
+    parent = Path(original).resolve().parent.parent
+    require(
+        Path(original).is_dir() or not (parent / RECORD).is_file() or "original" not in read_record(parent),
+        f"Expected the folder of a run that has forgotten before, got its checkpoint {original}. Give {parent}.",
+    )
     if Path(original).is_dir():
         record = read_record(original)
         data.adopt(Path(original) / MANIFEST)

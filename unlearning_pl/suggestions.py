@@ -107,7 +107,9 @@ def meant(message: str, parser: ArgumentParser) -> str:
     if key is None:
         found = re.match(r"Option '(\S+)' is not accepted", message)
         return _option(found[1], "", parser) if found else told
-    return _init_arg(key[1], message) or _class(key[1], message) or told
+    if key[1] == "plugins" and "collections.abc.Sequence" in message and "plugins[" not in message:
+        return "Expected plug-ins one by one, got a single --plugins. Write --plugins+=NAME, once for each."
+    return _init_arg(key[1], message) or _class(key[1], message) or _value(key[1], message) or told
 
 
 def _option(given: str, dashes: str, parser: ArgumentParser) -> str:
@@ -133,9 +135,30 @@ def _init_arg(key: str, message: str) -> str | None:
     names = [
         name for name, value in inspect.signature(taken).parameters.items() if value.kind == value.POSITIONAL_OR_KEYWORD
     ]
-    return f"Expected an option of {taken.__name__} in {key}, got {option[1]}. " + nearest(
-        option[1], names, "It has none."
-    )
+    listed = f"It has {', '.join(names)}." if names else "It has none."
+    return f"Expected an option of {taken.__name__} in {key}, got {option[1]}. " + nearest(option[1], names, listed)
+
+
+def _value(key: str, message: str) -> str | None:
+    """The sentence on a value that an option of a class does not take."""
+    wrong = re.search(r"NestedArg\(key='(\w+)', val='?([^')]*)'?\)", message)
+    if wrong is not None:
+        return _kind(f"{key}.{wrong[1]}", wrong[2], message)
+    inner = re.findall(r'Parser key "([\w.]+)"', message)[-1]
+    given = re.findall(r"(?:Got|Given) value: '?([^'\n]+?)'?(?:\n|$)", message)
+    return _kind(f"{key}.{inner}", given[-1], message) if given and inner != key else None
+
+
+def _kind(option: str, given: str, message: str) -> str | None:
+    kinds = re.findall(r"Expected a <class '(?:\w+\.)*(\w+)'>", message)
+    allowed = [word for text in re.findall(r"Literal\[(.*?)\]", message) for word in re.findall(r"[\w.]+", text)]
+    if allowed:
+        return f"Expected one of {', '.join(dict.fromkeys(allowed))} as {option}, got {given}. " + nearest(
+            given, allowed
+        )
+    names = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
+    wanted = [names[kind] for kind in dict.fromkeys(kinds) if kind in names]
+    return f"Expected {' or '.join(wanted)} as {option}, got {given}. Correct the value." if wanted else None
 
 
 def _class(key: str, message: str) -> str | None:

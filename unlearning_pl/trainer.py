@@ -15,6 +15,7 @@ from typing_extensions import override
 from unlearning_pl import runs
 from unlearning_pl.audits import Audit, judge
 from unlearning_pl.audits.collect import collect
+from unlearning_pl.checks import check_fit, check_methods, resumable
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
@@ -41,6 +42,7 @@ class UnlearningTrainer(Trainer):
     callbacks: list[Callback]
     fast_dev_run: bool
     reload_dataloaders_every_n_epochs: int
+    limit_train_batches: int | float
 
     def __init__(
         self,
@@ -94,8 +96,8 @@ class UnlearningTrainer(Trainer):
                 f"Expected a Learner and datamodule=UnlearningData(...), got {type(model).__name__} and "
                 f"{type(datamodule).__name__}. Wrap the model, and pass the data as a data module."
             )
-        self._check(model, datamodule)
-        checkpoint = None if ckpt_path is None else self._resumable(ckpt_path, model, datamodule)
+        check_fit(self, self.compile, model, datamodule)
+        checkpoint = None if ckpt_path is None else resumable(self, self.run_folder, ckpt_path, model, datamodule)
         if len(datamodule.positions("validation")) == 0:
             self.limit_val_batches = 0
         if self.channels_last:
@@ -143,11 +145,7 @@ class UnlearningTrainer(Trainer):
         if isinstance(method, PlugIn):
             plugins, method = [method, *plugins], None
         method = method or FineTune()
-        require(
-            method.trains or not plugins,
-            f"Expected a method that trains under {' and '.join(type(p).__name__ for p in plugins)}, got "
-            f"{type(method).__name__}, which takes no step. Leave the plug-in out, or choose another method.",
-        )
+        check_methods(method, plugins)
         runs.load_weights(model, original)
         runs.split_for(original, datamodule, forget)
         began = runs.digest(original)
@@ -184,7 +182,10 @@ class UnlearningTrainer(Trainer):
         data, epochs = getattr(self, "datamodule", None), self.max_epochs or 0
         if not self.reload_dataloaders_every_n_epochs or not isinstance(data, UnlearningData) or epochs < 1:
             return super().estimated_stepping_batches
-        steps = sum(-(-data.steps(epoch, self.world_size) // self.accumulate_grad_batches) for epoch in range(epochs))
+        limit = self.limit_train_batches
+        batches = [data.steps(epoch, self.world_size) for epoch in range(epochs)]
+        batches = [min(n, limit) if isinstance(limit, int) else int(n * limit) for n in batches]
+        steps = sum(-(-n // self.accumulate_grad_batches) for n in batches)
         return steps if self.max_steps == -1 else min(steps, self.max_steps)
 
     @property
@@ -200,49 +201,6 @@ class UnlearningTrainer(Trainer):
     def _record(self, facts: dict[str, Any]) -> None:
         facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
         write_record(self._folder, facts | {"epochs": self.current_epoch, "steps": self.global_step} | self._provenance)
-
-    def _check(self, model: Learner, data: UnlearningData) -> None:
-        """Find out what cannot work, before anything is written."""
-        require(
-            self.fast_dev_run or self.max_steps > 0 or (self.max_epochs or 0) > 0,
-            f"Expected trainer.max_epochs or trainer.max_steps above 0, got {self.max_epochs} and {self.max_steps}. "
-            "Set one of them.",
-        )
-        data.setup("fit")
-        model.check(data.examples(), len(data.class_names))
-        methods = [callback for callback in self.callbacks if isinstance(callback, Unlearner)]
-        for method in methods:
-            require(
-                method.compiles or not self.compile,
-                f"Expected trainer.compile = false with {type(method).__name__}, got true. Leave it out.",
-            )
-        needed = [name for plugin in methods if isinstance(plugin, PlugIn) for name in plugin.needs]
-        streams = methods[0].streams if methods else data.streams
-        for fed in dict.fromkeys(streams(epoch) for epoch in range(max(1, self.max_epochs or 1))):
-            data.rows(tuple(dict.fromkeys((*fed, *needed))), self.world_size)
-
-    def _resumable(self, ckpt_path: str | Path, model: Learner, data: UnlearningData) -> Path:
-        require(
-            ckpt_path != "last" or self.run_folder is not None,
-            "Expected --run with ckpt_path = last, got none. Add it.",
-        )
-        path = runs.weights_path(self._folder if ckpt_path == "last" else ckpt_path)
-        checkpoint = runs.read_checkpoint(path)
-        runs.check_weights(model, checkpoint["state_dict"], path)
-        planned = checkpoint.get("planned", {})
-        constant = planned.get("schedule") in (None, "constant") and model.schedule == "constant"
-        require(
-            constant or planned == model.plan(self),
-            f"Expected schedule, epochs, steps {[*planned.values()]} as in {path}, got {[*model.plan(self).values()]}. "
-            "Repeat them: only a constant rate can go on for longer.",
-        )
-        require(
-            self.run_folder is None or self.run_folder.resolve() in path.resolve().parents,
-            f"Expected a checkpoint of the run {self.run_folder} to resume from, got {path}. Give ckpt_path = last.",
-        )
-        if self.run_folder is not None:
-            data.confirm(self.run_folder / runs.MANIFEST)
-        return path
 
 
 def _listed(callbacks: Any) -> list[Callback]:

@@ -20,7 +20,7 @@ from unlearning_pl.learners import Classifier, Learner, contrastive
 from unlearning_pl.methods import Unlearner, alignment_calibration
 from unlearning_pl.sample import Batch, Sample
 
-ROWS = {"retain": 8, "forget": 4}
+ROWS = {"retain": 8, "forget": 4, "validation": 4}
 SIZES = SimpleNamespace(positions=lambda split: torch.arange(10 * ROWS.get(split, 0)))
 
 

@@ -78,14 +78,14 @@ def test_equals_the_formula_with_differences_in_the_embeddings(
     point = torch.stack(outputs) if both else free
     norms = numeric_norms(score, point, rows_at=-2)[5:]
     expected = loops.mean(loops.losses(learner, sample)[:5]) + 0.7 * loops.mean(norms)
-    loss = GradientPenalty(0.7, of=of, at="embeddings").objective(learner, batch)
+    loss = GradientPenalty(0.7, 0.0, of=of, at="embeddings").objective(learner, batch)
     assert loss.item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("learner", ["Classifier"], indirect=True)
 def test_interpolations_lie_between_forget_and_held_out_views(learner: Learner, batch: Batch) -> None:
     batch = {**batch, "validation": batch["retain"]._replace(index=torch.arange(20, 25))}
-    method = GradientPenalty(0.7, at="interpolations")
+    method = GradientPenalty(0.7, 0.0, at="interpolations")
     assert method.streams(0) == ("retain", "forget", "validation")
     torch.manual_seed(2)
     loss = method.objective(learner, batch)
@@ -123,7 +123,7 @@ def test_the_first_stage_aims_at_the_running_mean_of_held_out_norms(learner: Lea
 @pytest.mark.parametrize("learner", EVERY, indirect=True)
 @pytest.mark.parametrize("at", ["views", "embeddings"])
 def test_its_gradient_equals_differences_in_the_weights(learner: Learner, batch: Batch, at: Any) -> None:
-    method, weights = GradientPenalty(at=at), [p for p in learner.parameters() if p.requires_grad]
+    method, weights = GradientPenalty(target=0.0, at=at), [p for p in learner.parameters() if p.requires_grad]
     method.objective(learner, batch).backward()
     for seed in range(3):
         generator = torch.Generator().manual_seed(seed)
@@ -152,7 +152,7 @@ def test_autocast_changes_its_gradient_by_no_more_than_rounding(name: str, at: A
         learner.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             # the penalty alone, so that the training loss cannot hide a broken second derivative
-            whole, training = (GradientPenalty(weight, at=at).objective(learner, batch) for weight in (1.0, 0.0))
+            whole, training = (GradientPenalty(weight, 0.0, at=at).objective(learner, batch) for weight in (1.0, 0.0))
             loss = whole - training
         loss.backward()
         found.append(torch.cat([p.grad.flatten() for p in learner.parameters() if p.grad is not None]))
@@ -165,12 +165,12 @@ def test_autocast_changes_its_gradient_by_no_more_than_rounding(name: str, at: A
 def test_without_weight_it_is_the_retain_loss_of_the_joint_pass(learner: Learner, batch: Batch) -> None:
     sample, _ = joint(batch)
     expected = learner.losses(learner.outputs(sample), sample)[:5].mean()
-    torch.testing.assert_close(GradientPenalty(weight=0.0).objective(learner, batch), expected)
+    torch.testing.assert_close(GradientPenalty(weight=0.0, target=0.0).objective(learner, batch), expected)
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)
 def test_descending_it_flattens_the_loss_around_forget_samples(learner: Learner, batch: Batch) -> None:
-    method = GradientPenalty(weight=100.0)
+    method = GradientPenalty(weight=100.0, target=0.0)
     method.objective(learner, batch).backward()
     before, count = learner.terms["forget_gradient_norm"]
     with torch.no_grad():
@@ -188,7 +188,7 @@ def test_attention_has_a_second_derivative() -> None:
     learner = Classifier("vit_tiny")
     learner.log = lambda *_, **__: None
     batch = {"retain": make_rows(2, size=32), "forget": make_rows(2, start=2, size=32)}
-    GradientPenalty().objective(learner, batch).backward()
+    GradientPenalty(target=0.0).objective(learner, batch).backward()
     gradient = learner.backbone.encoder.layers[0].self_attention.in_proj_weight.grad
     assert torch.isfinite(gradient).all()
     assert gradient.abs().sum() > 0

@@ -57,8 +57,10 @@ MORE = {
 
 def fit(module: LightningModule, method: str) -> None:
     off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-    trainer = Trainer(accelerator="cpu", max_epochs=2, callbacks=[EVERY[method]()], **dict.fromkeys(off, False))
-    trainer.fit(module, datamodule=make_data(validation=0.0))
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=2, limit_val_batches=0, callbacks=[EVERY[method]()], **dict.fromkeys(off, False)
+    )
+    trainer.fit(module, datamodule=make_data())
 
 
 @pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader`")  # a module need not validate

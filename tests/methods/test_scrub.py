@@ -14,6 +14,7 @@ from unlearning_pl.sample import Batch, Sample
 
 def student_and_teacher(learner: Learner, method: SCRUB) -> Learner:
     """Move the student away; returns an untouched original."""
+    learner.trainer = make_trainer(max_epochs=13)
     method.prepare(learner, SimpleNamespace())
     original = method.teacher
     with torch.no_grad():

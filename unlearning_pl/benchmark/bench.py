@@ -35,7 +35,8 @@ def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], outp
     """
     repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
     require(repeated is None, f"Expected different seeds, got {repeated} twice. Name each once.")
-    require(min(seeds) >= 0, f"Expected seeds >= 0, got {min(seeds)}. Choose seeds that are not negative.")
+    for seed in seeds:
+        require(0 <= seed < 2**32, f"Expected seeds from 0 to {2**32 - 1}, got {seed}. Choose others.")
     failed = []
     for plan in read_plans(plans):
         folder = Path(output).expanduser() / plan.path.stem
@@ -87,14 +88,14 @@ def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -
 def _finished(line: str, run: Path) -> bool:
     """Whether a run was made by this command, with the settings that it means now, from the original that is there."""
     words = shlex.split(line)
-    if not all((run / name).is_file() for name in (runs.RECORD, runs.CONFIG, runs.WEIGHTS)):
+    try:
+        record, recorded, _ = runs.read_record(run), runs.read_config(run), runs.weights_path(run)
+    except InputError:  # absent or damaged
         return False
-    record = runs.read_record(run)
     began = record.get("original_sha256")
     if record["command"] != ["unlearning-pl", *words] or began not in (None, runs.digest(run.parent / REFERENCES[0])):
         return False
     now = configuration(words)
-    recorded = runs.read_config(run)
     for config in (recorded, now):  # how a run was asked for, not what it is
         config["overwrite"] = config["trainer"]["overwrite"] = None
     return agrees(recorded, now)
@@ -106,7 +107,10 @@ def _audited(line: str, folder: Path, names: Sequence[str]) -> bool:
     made = max((folder / name / runs.RECORD).stat().st_mtime_ns for name in names)
     if not report.is_file() or report.stat().st_mtime_ns < made:
         return False
-    commands = json.loads(report.read_text(encoding="utf-8"))["context"].get("commands", [])
+    try:
+        commands = json.loads(report.read_text(encoding="utf-8"))["context"].get("commands", [])
+    except (ValueError, KeyError, AttributeError):  # damaged
+        return False
     return bool(commands) and commands[-1] == shlex.join(["unlearning-pl", *shlex.split(line)])
 
 

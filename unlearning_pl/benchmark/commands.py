@@ -66,7 +66,7 @@ class Job:
 def perform(line: str, command: Command) -> None:
     """Print a command line and run it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    Console().print(f"\n[bold]unlearning-pl {line}[/bold]", soft_wrap=True, highlight=False)
+    Console().print(f"\nunlearning-pl {line}", style="bold", soft_wrap=True, highlight=False, markup=False)
     command(shlex.split(line))
 
 

@@ -23,7 +23,7 @@ _TAKEN = {
     "unlearn": ("--forget", "--original"),
 }
 
-_AUDIT = r"(--views[ =](?!0*1?\b)\d+)?( ?--precision[ =](32-true|bf16-mixed|16-mixed))?"
+_AUDIT = r"(--views[ =](?!0*1?(?!\d))\d+)?( ?--precision[ =](32-true|bf16-mixed|16-mixed))?"
 
 
 class Plan(NamedTuple):
@@ -77,8 +77,7 @@ def _read(path: Path) -> Plan:
             _check_words(text, key, f"{key} in {path}")
     methods = _methods(content.get("methods"), path)
     require(
-        re.fullmatch(r"(--views[ =](?!0*1?\b)\d+)?( ?--precision[ =](32-true|bf16-mixed|16-mixed))?", texts["audit"])
-        is not None,
+        re.fullmatch(_AUDIT, texts["audit"]) is not None,
         f"Expected --views and a number from 2, and --precision, as audit in {path}, got {texts['audit']!r}. "
         "The papers use --views 10.",
     )
@@ -145,7 +144,20 @@ def _parse(plan: Plan) -> None:
             parsed = configuration([command, *words])
         except InputError as error:
             raise InputError(f"{plan.path}, {name}: {error}") from error
+        # A file that is named with --config may set what no word may.
+        for key, ours in _set_by_us(plan, name, command).items():
+            require(
+                parsed.get(key) == ours,
+                f"Expected the words of {name} in {plan.path} without {key}, which the benchmark sets, got a "
+                f"--config file with {key} = {parsed.get(key)}. Take it out of that file.",
+            )
         settings = parsed if name == "original" else settings
+
+
+def _set_by_us(plan: Plan, name: str, command: str) -> dict[str, Any]:
+    request = {field.name: None for field in fields(ForgetRequest)} | dict(plan.job.forget) | {"seed": 0}
+    ours: dict[str, Any] = {"run": f"{plan.path.stem}/{name}", "ckpt_path": None}
+    return ours | ({"forget": request} if command == "unlearn" else {})
 
 
 class _Loader(yaml.SafeLoader):

@@ -142,7 +142,11 @@ class UnlearningData(LightningDataModule):
         """
         sizes = {name: len(self.positions(name)) for name in streams}
         for name, size in sizes.items():
-            remedy = "Train the original with --data.validation 0.1." if name == "validation" else "Say what to forget."
+            remedy = (
+                "Train the original with --data.validation 0.1, or give --method.target 0."
+                if name == "validation"
+                else "Say what to forget."
+            )
             require(size > 0, f"Expected samples in the stream {name}, got none. {remedy}")
         return shares(sizes, self.batch_size, processes)
 

@@ -155,7 +155,9 @@ class Learner(LightningModule, ABC):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["state_dict"] |= checkpoint.get("scaffold", {})
+        wanted = self.state_dict()
+        scaffold = checkpoint.get("scaffold", {}).items()
+        checkpoint["state_dict"] |= {name: value for name, value in scaffold if name in wanted}
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

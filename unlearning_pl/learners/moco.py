@@ -68,6 +68,10 @@ class MoCo(ContrastiveLearner):
         return queue_nce(*outputs, self.queue.keys, self.temperature)
 
     @override
+    def on_train_start(self) -> None:
+        self._keys.clear()  # of a step that failed
+
+    @override
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         update_momentum(self.backbone, self.key_encoder.backbone, self.momentum)
         update_momentum(self.projection_head, self.key_encoder.projection_head, self.momentum)

@@ -23,13 +23,14 @@ class AlignmentCalibration(Unlearner):
 
     Wang, Lu et al., "MUC: Machine Unlearning for Contrastive Learning with Black-box Evaluation", arXiv 2406.03603;
     defaults: alpha 1, 10 epochs, beta 8 to 20 for 10 % and 0.8 to 2 for 50 % forgotten. The authors draw partners
-    from the whole forget set (``partner: dataset``) and a third view v^2 (``views: 3``). The defaults here are equal
-    in distribution and cheaper: the partner is another forget sample of the batch and v^2 is v^1, so that one pass
-    over the batch is all; any other choice takes a second pass. A request of one image has no partner, and only the
-    retain terms and the second term remain (our reading). The cosine is that of the learner's own pair: MoCo's query
-    with its key, BYOL's prediction with its target. A classifier has a label in the place of the second view: the
-    partner lends its label, and the probability of the true label is pushed down (our reading). A request of less
-    than two rows a batch still has two (see ``shares``), and weighs more than in proportion.
+    from the whole forget set (``partner: dataset``) and a third view v^2 (``views: 3``). The defaults here are
+    equal in distribution and cheaper: the partner is another forget sample of the batch and v^2 is v^1, so that one
+    pass over the batch is all; any other choice takes a second pass (whose keys MoCo's queue takes in as well). A
+    request of one image has no partner, and only the retain terms and the second term remain (our reading). The
+    cosine is that of the learner's own pair: MoCo's query with its key, BYOL's prediction with its target. A
+    classifier has a label in the place of the second view: the partner lends its label, and the probability of the
+    true label is pushed down (our reading). A request of less than two rows a batch still has two (see ``shares``),
+    and weighs more than in proportion.
 
     Args:
         alpha: Weight of the forget samples' calibrated loss, at least 0.
@@ -57,7 +58,8 @@ class AlignmentCalibration(Unlearner):
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        forgotten, kept = len(data.positions("forget")), len(data.positions("retain"))
+        self.positions = data.positions("forget")
+        forgotten, kept = len(self.positions), len(data.positions("retain"))
         self.data, self.share = data, forgotten / (forgotten + kept)
         if forgotten == 1:
             rank_zero_warn("One image to forget has no partner: alpha has no effect, beta alone forgets.")
@@ -67,12 +69,9 @@ class AlignmentCalibration(Unlearner):
         retained, forget = len(batch["retain"].index), batch.get("forget")
         if forget is None or len(forget.index) == 0:
             return plain(learner, {"retain": batch["retain"]})
-        if self.partner == "batch":
-            losses, other, outputs = self._within(learner, batch)
-        else:
-            (losses, other), outputs = self._across(learner, batch), None
-        pairs, _ = joint({name: _pair(rows, self.views - 1) for name, rows in batch.items()})
+        losses, other, outputs, pairs = (self._within if self.partner == "batch" else self._across)(learner, batch)
         if outputs is None or self.views == 3:
+            pairs, _ = joint({name: _pair(rows, self.views - 1) for name, rows in batch.items()})
             outputs = learner.outputs(pairs)
         # A partner that is the image itself, drawn twice, is none.
         alpha = self.alpha * (other != forget.index)
@@ -81,24 +80,26 @@ class AlignmentCalibration(Unlearner):
         log_term(learner, "forget_alignment", alignment, len(forget.index))
         return calibrated + self.beta * self.share * alignment
 
-    def _within(self, learner: Learner, batch: Batch) -> tuple[Tensor, Tensor, Any]:
-        """Losses with partners of the batch, the partners' positions, and the outputs of the true pairs."""
+    def _within(self, learner: Learner, batch: Batch) -> tuple[Tensor, Tensor, Any, Sample]:
+        """Losses with partners of the batch, the partners' positions, and outputs and samples of the true pairs."""
         sample, _ = joint(batch)
         retained, forgotten = len(batch["retain"].index), len(batch["forget"].index)
         rows = torch.arange(retained, device=sample.index.device)
         partner = torch.cat([rows, retained + derangement(forgotten, rows.device)])
         outputs = learner.outputs(sample)
-        return learner.losses(*learner.rematch(outputs, sample, partner)), sample.index[partner][retained:], outputs
+        losses = learner.losses(*learner.rematch(outputs, sample, partner))
+        return losses, sample.index[partner][retained:], outputs, sample
 
-    def _across(self, learner: Learner, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Losses with partners of the whole forget set, and the partners' positions."""
-        forget, all_forget = batch["forget"], self.data.positions("forget").to(batch["forget"].index.device)
+    def _across(self, learner: Learner, batch: Batch) -> tuple[Tensor, Tensor, None, Sample]:
+        """Losses with partners of the whole forget set, the partners' positions, and the samples so paired."""
+        forget = batch["forget"]
+        all_forget = self.positions = self.positions.to(forget.index.device)
         steps = torch.randint_like(forget.index, 1, max(len(all_forget), 2))
         partner = all_forget[(torch.searchsorted(all_forget, forget.index) + steps) % len(all_forget)]
         lent = self.data.look_up(partner)
         lent = lent._replace(views=(forget.views[0], *lent.views[1:2]))
         sample, _ = joint({"retain": _pair(batch["retain"], 1), "forget": lent})
-        return learner.losses(learner.outputs(sample), sample), partner
+        return learner.losses(learner.outputs(sample), sample), partner, None, sample
 
 
 def _pair(sample: Sample, last: int) -> Sample:

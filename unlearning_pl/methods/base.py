@@ -1,19 +1,35 @@
 """The seam seen from the methods: a callback that replaces the objective of a step."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.errors import require
 from unlearning_pl.functional.collectives import apart
 from unlearning_pl.learners import Learner, Objective, plain
 from unlearning_pl.sample import Batch, Sample, Split
 
 PROTOCOL = ("objective", "num_views", "outputs", "losses")
 """What a module must offer to every method, see docs/protocol.md; ``calls`` names what one method needs besides."""
+
+
+@contextmanager
+def measuring(learner: LightningModule) -> Iterator[None]:
+    """Evaluation mode and no other process, for what every process computes on all samples; modes are put back."""
+    modes = {module: module.training for module in learner.modules()}
+    learner.eval()  # BatchNorm must not move
+    try:
+        with apart():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 class Unlearner(Callback):
@@ -39,7 +55,7 @@ class Unlearner(Callback):
     alternates: ClassVar[bool] = False
     compiles: ClassVar[bool] = True
     trains: ClassVar[bool] = True
-    _measured = False
+    _measured, _joined, _reloads = False, False, 0
 
     def streams(self, epoch: int) -> tuple[Split, ...]:
         """Streams to feed in an epoch."""
@@ -56,7 +72,11 @@ class Unlearner(Callback):
         return plain(learner, batch)
 
     def join(self, learner: Learner, data: UnlearningData) -> None:
-        """Take the place of the objective and of the streams that are there."""
+        """Take the place of the plain objective and of the data module's own streams."""
+        require(
+            learner.objective is plain,
+            f"Expected one method, before its plug-ins, got {type(self).__name__} behind another. List it first.",
+        )
         data.feed(self.streams)
         learner.objective = self.objective
         data.num_views = max(learner.num_views, self.num_views)
@@ -66,7 +86,8 @@ class Unlearner(Callback):
         if stage != "fit":
             return
         learner, data = self._parties(trainer, pl_module)
-        self._measured = False
+        self._measured, self._joined = False, True
+        self._reloads = trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
         if self.alternates:
             trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
         self.prepare(learner, data)
@@ -75,14 +96,10 @@ class Unlearner(Callback):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         learner, data = self._parties(trainer, pl_module)
-        for part in vars(self).values():
-            if isinstance(part, nn.Module):
-                part.to(learner.device)
+        self._move(learner.device)
         if not self._measured:
-            learner.eval()  # BatchNorm must not move
-            with apart():  # every process sees all samples
+            with measuring(learner):
                 self.measure(learner, data.samples(self.feed, learner.device))
-            learner.train()
             self._measured = True
 
     @override
@@ -103,12 +120,21 @@ class Unlearner(Callback):
         self._measured = state_dict["measured"]
 
     def _leave(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        learner, data = self._parties(trainer, pl_module)
+        if not self._joined:
+            return
+        learner: Any = pl_module
+        data: UnlearningData = trainer.datamodule  # type: ignore[attr-defined]
         learner.objective = plain
         data.feed(None)
         data.num_views = None
-        if self.alternates:
-            trainer.reload_dataloaders_every_n_epochs = 0  # type: ignore[attr-defined]
+        trainer.reload_dataloaders_every_n_epochs = self._reloads  # type: ignore[attr-defined]
+        self._joined = False
+        self._move("cpu")
+
+    def _move(self, device: torch.device | str) -> None:
+        for part in vars(self).values():
+            if isinstance(part, nn.Module):
+                part.to(device)
 
     def _parties(self, trainer: Trainer, pl_module: LightningModule) -> tuple[Any, UnlearningData]:
         data = getattr(trainer, "datamodule", None)

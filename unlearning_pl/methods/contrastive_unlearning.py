@@ -11,10 +11,10 @@ from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.functional.collectives import apart, gather
+from unlearning_pl.functional.collectives import gather
 from unlearning_pl.functional.contrast import class_contrast
 from unlearning_pl.learners import Learner, log_term, plain
-from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.methods.base import Unlearner, measuring
 from unlearning_pl.sample import Batch, Sample, Split, joint
 
 
@@ -24,13 +24,13 @@ class ContrastiveUnlearning(Unlearner):
     .. math:: L = \frac{1}{n_R} \sum_R l_i - \frac{\lambda}{n_F} \sum_{i \in F} \frac{1}{|N_i|} \sum_{a \in N_i}
         \log \frac{\exp(\cos(z_i, z_a) / \tau)}{\sum_{p \in P_i} \exp(\cos(z_i, z_p) / \tau)}
 
-    Lee et al., "Contrastive Unlearning: A Contrastive Approach to Machine Unlearning", IJCAI 2025, arXiv 2401.10458.
-    z are the embeddings of the first view in one joint pass; P_i are the batch's retain samples of the same class,
-    N_i the others; the first term is a pass of its own. A learner without labels must not see them: there P_i is the
-    sample's own second view, N_i all retain samples of the batch (our reading). Training ends after the epoch in
-    which the learner does no better on forget than on held-out images: accuracy for a classifier, alignment
-    otherwise. The authors look at test images; without ``data.validation`` all epochs are trained. Published values
-    were not to be had; lambda 1 and tau 0.1 are ours.
+    Lee et al., "Contrastive Unlearning: A Contrastive Approach to Machine Unlearning", IJCAI 2025, arXiv
+    2401.10458. z are the embeddings of the first view in one joint pass; P_i are the batch's retain samples of the
+    same class, N_i the others; the first term is a pass of its own. A learner without labels must not see them:
+    there P_i is the sample's own second view, N_i all retain samples of the batch (our reading). Training ends
+    after the epoch in which the learner does no better on forget than on held-out images: both augmented: accuracy
+    for a classifier, alignment otherwise. The authors look at test images; without ``data.validation`` all epochs
+    are trained. Published values were not to be had; lambda 1 and tau 0.1 are ours.
 
     Args:
         weight: The coefficient lambda, at least 0.
@@ -83,12 +83,10 @@ class ContrastiveUnlearning(Unlearner):
         if not (self.stop and self.judged):
             return
         learner, data = self._parties(trainer, pl_module)
-        learner.eval()
-        with torch.no_grad(), apart():
+        with torch.no_grad(), measuring(learner):
             forget, held_out = (
                 _success(learner, samples) for samples in data.samples(self.judged, learner.device).values()
             )
-        learner.train()
         # Batch statistics, and so the verdicts, may differ between processes.
         self.stopped = trainer.strategy.reduce_boolean_decision(bool(forget <= held_out), all=False)
         trainer.should_stop = trainer.should_stop or self.stopped

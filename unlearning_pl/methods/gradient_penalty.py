@@ -25,11 +25,13 @@ class GradientPenalty(Unlearner):
     Wang & Chen, "Machine Unlearning in Contrastive Learning", arXiv 2405.07317. The paper's equations were not to be
     had; these readings are offered, and docs/gradient_penalty.md compares them. s_i is the loss or the similarity of
     a pair (a classifier's probability of the label). x_i are the views, the embeddings that the loss compares, or
-    views interpolated at random with held-out ones, as in WGAN-GP. With k = 0 it is the paper's second stage, which
-    needs members only; its first takes for k the running mean of the norm on held-out images, which then share the
-    pass (batch statistics, negatives) and are never in the loss. The norm is taken of the gradient of the sum over
-    samples: where samples meet it carries their influence on one another. The second backward pass makes a step two
-    to five times as dear, but for embeddings; fused attention has none, so the plain one is used.
+    views interpolated at random with held-out ones, as in WGAN-GP. The paper's first stage takes for k the running
+    mean of the norm on held-out images, which then share the pass (batch statistics, negatives) and are never in the
+    loss; with k = 0 it is the second, which needs members only. The first came nearer to retraining for every learner
+    that was measured, hence the default. The norm is taken of the gradient of the sum over samples: where samples
+    meet it carries their influence on one another. The second backward pass makes a step two to five times as dear,
+    but for embeddings, and is slower still in half precision on a CPU; fused attention has none, so the plain one is
+    used.
 
     Args:
         weight: The coefficient lambda, at least 0; 0 leaves the retain loss of the joint pass.
@@ -48,7 +50,7 @@ class GradientPenalty(Unlearner):
     def __init__(
         self,
         weight: float = 1.0,
-        target: float | Literal["held_out"] = 0.0,
+        target: float | Literal["held_out"] = "held_out",
         power: int = 1,
         of: Literal["loss", "similarity"] = "loss",
         at: Literal["views", "embeddings", "interpolations"] = "views",

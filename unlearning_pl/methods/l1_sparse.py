@@ -1,5 +1,7 @@
 """l1-sparse unlearning."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -8,6 +10,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.base import PlugIn
+from unlearning_pl.methods.importance import trainable
 from unlearning_pl.sample import Batch
 
 
@@ -47,5 +50,21 @@ class L1Sparse(PlugIn):
 
     @override
     def term(self, learner: Learner, batch: Batch) -> Tensor:
-        norm = torch.stack([weight.abs().sum() for weight in learner.parameters() if weight.requires_grad]).sum()
+        weights = [w for name, w in trainable(learner).items() if not name.startswith("scaffold.")]
+        norm = sum(w.abs().sum(dtype=torch.promote_types(w.dtype, torch.float32)) for w in weights)
+        assert isinstance(norm, Tensor)
         return self.weight * max(0.0, 1 - learner.current_epoch / self.epochs) * norm
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"epochs": self.epochs}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        before = state_dict["epochs"] + self.free_epochs
+        require(
+            self.epochs == state_dict["epochs"],
+            f"Expected trainer.max_epochs = {before} as before when resuming with L1Sparse, got "
+            f"{self.epochs + self.free_epochs}. Repeat it: the norm fades out over all epochs.",
+        )

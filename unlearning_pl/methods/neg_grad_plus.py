@@ -14,11 +14,11 @@ class NegGradPlus(Unlearner):
 
     .. math:: L = b \, \frac{1}{n_R} \sum_R l_i - (1 - b) \, \frac{1}{n_F} \sum_F l_i
 
-    Kurmanji et al., "Towards Unbounded Machine Unlearning", NeurIPS 2023, arXiv 2302.09880; b = 0.95 is the default of
-    their code, and CoUn (arXiv 2509.16391) searches 0.95 to 0.9999. Each side is a pass of its own, as in their code:
-    forget samples are neither negatives nor part of the retain samples' batch statistics. With b = 1 no forget
-    sample is read, and it is fine-tuning. A lone row
-    goes through twice, since batch statistics need two.
+    Kurmanji et al., "Towards Unbounded Machine Unlearning", NeurIPS 2023, arXiv 2302.09880; b = 0.95 is the default
+    of their code, and CoUn (arXiv 2509.16391) searches 0.95 to 0.9999. Each side is a pass of its own, as in their
+    code: forget samples are no negatives of the retain samples in their step, nor part of their batch statistics.
+    With b = 1 no forget sample is read, and it is fine-tuning. A lone row goes through twice, since batch statistics
+    need two.
 
     Args:
         weight: The weight b of the retain loss, in (0, 1].

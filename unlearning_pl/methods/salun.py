@@ -52,11 +52,13 @@ class SalUn(Unlearner):
 
     @override
     def measure(self, learner: Learner, streams: Mapping[Split, Iterable[Sample]]) -> None:
-        self.selected = top_share(summed_gradients(learner, streams["forget"]), self.share)
+        scores = summed_gradients(learner, streams["forget"])
+        self.selected = top_share({name: scores[name] for name in self.original}, self.share)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        self.selected = trainer.strategy.broadcast(self.selected)  # the same on every process, to the last weight
         for kept in (self.original, self.selected):
             kept.update({name: value.to(pl_module.device) for name, value in kept.items()})
 
@@ -67,8 +69,9 @@ class SalUn(Unlearner):
     @override
     @torch.no_grad()
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
-        for name, weight in trainable(pl_module).items():  # type: ignore[arg-type]
-            weight.copy_(weight.where(self.selected[name], self.original[name]))
+        weights = trainable(pl_module)  # type: ignore[arg-type]
+        for name, original in self.original.items():
+            weights[name].copy_(weights[name].where(self.selected[name], original))
 
     @override
     def state_dict(self) -> dict[str, Any]:

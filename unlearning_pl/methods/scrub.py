@@ -1,6 +1,7 @@
 """SCRUB."""
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
@@ -54,6 +55,12 @@ class SCRUB(Unlearner):
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
         self.teacher = frozen_copy(learner)
+        epochs = learner.trainer.max_epochs or 0
+        if 0 < epochs < 2 * self.max_epochs:
+            rank_zero_warn(
+                f"SCRUB with max_epochs = {self.max_epochs} ends on a pass over the forget set: trainer.max_epochs "
+                f"= {epochs} is less than {2 * self.max_epochs}."
+            )
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:

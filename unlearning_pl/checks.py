@@ -1,0 +1,108 @@
+"""What cannot work is found out before anything is written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning.pytorch import Trainer
+
+from unlearning_pl import runs
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.errors import require
+from unlearning_pl.learners import Learner
+from unlearning_pl.methods import PlugIn, Unlearner
+
+
+def check_methods(method: Unlearner, plugins: Sequence[PlugIn]) -> None:
+    """Refuse methods that do not go together.
+
+    Args:
+        method: What is to unlearn.
+        plugins: What joins it.
+
+    Raises:
+        InputError: If one is no method at all, or a plug-in has no step to join.
+    """
+    for part in (method, *plugins):
+        require(
+            type(part) not in (Unlearner, PlugIn),
+            f"Expected a method, got {type(part).__name__}, which methods are made of. Choose another.",
+        )
+    require(
+        method.trains or not plugins,
+        f"Expected a method that trains under {' and '.join(type(p).__name__ for p in plugins)}, got "
+        f"{type(method).__name__}, which takes no step. Leave the plug-in out, or choose another method.",
+    )
+
+
+def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: UnlearningData) -> None:
+    """Refuse a training that cannot work.
+
+    Args:
+        trainer: With the methods among its callbacks.
+        compiled: Whether the encoder is compiled.
+        model: The learner.
+        data: The data, split.
+
+    Raises:
+        InputError: If the run has no end or no data, or model, data, methods and settings do not fit together.
+    """
+    require(
+        trainer.fast_dev_run or trainer.max_steps > 0 or (trainer.max_epochs or 0) > 0,  # type: ignore[attr-defined]
+        f"Expected trainer.max_epochs or trainer.max_steps above 0, got {trainer.max_epochs} and {trainer.max_steps}. "
+        "Set one of them.",
+    )
+    require(
+        trainer.precision in ("32-true", "bf16-mixed", "16-mixed"),
+        f"Expected trainer.precision 32-true, bf16-mixed or 16-mixed, got {trainer.precision}. Choose one of them.",
+    )
+    data.setup("fit")
+    model.check(data.examples(), len(data.class_names))
+    methods = [callback for callback in trainer.callbacks if isinstance(callback, Unlearner)]  # type: ignore[attr-defined]
+    for method in methods:
+        least = (trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps)
+        require(
+            method.trains or not any(least),
+            f"Expected no trainer.min_epochs and min_steps with {type(method).__name__}, which takes no step, got "
+            f"{least[0]} and {least[1]}. Leave them out.",
+        )
+        require(
+            method.compiles or not compiled,
+            f"Expected trainer.compile = false with {type(method).__name__}, got true. Leave it out.",
+        )
+    needed = [name for plugin in methods if isinstance(plugin, PlugIn) for name in plugin.needs]
+    streams = methods[0].streams if methods else data.streams
+    for fed in dict.fromkeys(streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1))):
+        data.rows(tuple(dict.fromkeys((*fed, *needed))), trainer.world_size)
+
+
+def resumable(trainer: Trainer, run: Path | None, ckpt_path: str | Path, model: Learner, data: UnlearningData) -> Path:
+    """The checkpoint to resume from, which belongs to this run.
+
+    Args:
+        trainer: Its settings.
+        run: The run folder.
+        ckpt_path: A checkpoint, or ``last`` for the run folder's own.
+        model: The learner.
+        data: The data, split.
+
+    Raises:
+        InputError: If it is another run's, or the run's settings are no longer the same.
+    """
+    require(ckpt_path != "last" or run is not None, "Expected --run with ckpt_path = last, got none. Add it.")
+    path = runs.weights_path(run if run is not None and ckpt_path == "last" else ckpt_path)
+    checkpoint = runs.read_checkpoint(path)
+    runs.check_weights(model, checkpoint["state_dict"], path)
+    planned = checkpoint.get("planned", {})
+    constant = planned.get("schedule") in (None, "constant") and model.schedule == "constant"
+    require(
+        constant or planned == model.plan(trainer),
+        f"Expected schedule, epochs, steps {[*planned.values()]} as in {path}, got {[*model.plan(trainer).values()]}. "
+        "Repeat them: only a constant rate can go on for longer.",
+    )
+    require(
+        run is None or run.resolve() in path.resolve().parents,
+        f"Expected a checkpoint of the run {run} to resume from, got {path}. Give ckpt_path = last.",
+    )
+    if run is not None:
+        data.confirm(run / runs.MANIFEST)
+    return path
