@@ -332,6 +332,11 @@ def test_a_new_export_appears_in_help_and_suggestions(monkeypatch: pytest.Monkey
     ("words", "message"),
     [
         ("--method FineTun", "Expected a class for method, got FineTun. Did you mean FineTune?"),
+        ("--method SCRUB --method.foo 3", "Expected an option of SCRUB in method, got foo. It has max_epochs, gamma,"),
+        ("--method GradientPenalty --method.of los", "Expected loss or similarity as method.of, got los. Did you mean"),
+        ("--method GradientPenalty --method.target x", "Expected a number or held_out as method.target, got x."),
+        ("--method SalUn --method.share half", "Expected a number as method.share, got half."),
+        ("--plugins CoUn", "Write --plugins+=NAME, once for each."),
         ("--method neg_grad", "Did you mean NegGrad?"),
         ("--method Nope", "Choose from AlignmentCalibration,"),
         ("--method SimCLR", "Expected a class for method, got SimCLR. Choose from"),

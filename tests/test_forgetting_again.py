@@ -1,6 +1,7 @@
 """Runs that start from a run which has forgotten before: what is fed, kept, refused and reported."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -132,11 +133,17 @@ def test_a_retrained_model_forgets_further_images(made: Path, tmp_path: Path) ->
 
 
 def test_a_checkpoint_file_has_no_steps(made: Path, tmp_path: Path) -> None:
-    checkpoint = made / "two/checkpoints/last.ckpt"
+    checkpoint = Path(shutil.copy(made / "two/checkpoints/last.ckpt", tmp_path / "model.ckpt"))
     data = unlearn(checkpoint, tmp_path / "run", ForgetRequest(count=5))
     assert data.splits.earlier == ()
     assert data.splits == make_data(forget=ForgetRequest(count=5)).splits
     assert runs.lineage(tmp_path / "run") == [runs.digest(checkpoint)]
+
+
+def test_a_checkpoint_within_a_run_that_forgot_is_refused(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Expected the folder of a run that has forgotten before, got its checkpoint"):
+        unlearn(made / "two/checkpoints/last.ckpt", tmp_path / "run", ForgetRequest(count=5))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_of_images_forgotten_before_is_refused(made: Path, tmp_path: Path) -> None:

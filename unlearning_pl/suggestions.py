@@ -152,13 +152,10 @@ def _value(key: str, message: str) -> str | None:
 def _kind(option: str, given: str, message: str) -> str | None:
     kinds = re.findall(r"Expected a <class '(?:\w+\.)*(\w+)'>", message)
     allowed = [word for text in re.findall(r"Literal\[(.*?)\]", message) for word in re.findall(r"[\w.]+", text)]
-    if allowed:
-        return f"Expected one of {', '.join(dict.fromkeys(allowed))} as {option}, got {given}. " + nearest(
-            given, allowed
-        )
     names = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
-    wanted = [names[kind] for kind in dict.fromkeys(kinds) if kind in names]
-    return f"Expected {' or '.join(wanted)} as {option}, got {given}. Correct the value." if wanted else None
+    wanted = [*(names[kind] for kind in dict.fromkeys(kinds) if kind in names), *dict.fromkeys(allowed)]
+    remedy = nearest(given, allowed) if allowed else "Correct the value."
+    return f"Expected {' or '.join(wanted)} as {option}, got {given}. {remedy}" if wanted else None
 
 
 def _class(key: str, message: str) -> str | None:

@@ -14,6 +14,7 @@ from unlearning_pl.learners import Classifier, plain
 from unlearning_pl.methods.base import PROTOCOL
 from unlearning_pl.sample import Batch, Sample
 
+pytestmark = pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader`")  # a module need not validate
 EVERY = {**METHODS, **PLUGINS}
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -63,7 +64,6 @@ def fit(module: LightningModule, method: str) -> None:
     trainer.fit(module, datamodule=make_data())
 
 
-@pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader`")  # a module need not validate
 @pytest.mark.parametrize("method", EVERY)
 def test_a_method_runs_with_what_it_says_that_it_calls(method: str) -> None:
     offered = {name: MORE[name] for name in EVERY[method].func.calls}
