@@ -47,6 +47,7 @@ class Unlearner(Callback):
         alternates: Whether the streams change from epoch to epoch.
         compiles: Whether the objective can run through a compiled encoder.
         trains: Whether it takes steps at all; one that edits weights in ``measure`` takes none.
+        keeps: Attributes that a resumed run needs, saved with the callback.
     """
 
     feed: ClassVar[tuple[Split, ...]] = ("retain", "forget")
@@ -55,6 +56,7 @@ class Unlearner(Callback):
     alternates: ClassVar[bool] = False
     compiles: ClassVar[bool] = True
     trains: ClassVar[bool] = True
+    keeps: ClassVar[tuple[str, ...]] = ()
     _measured, _joined, _reloads = False, False, 0
 
     def streams(self, epoch: int) -> tuple[Split, ...]:
@@ -113,11 +115,13 @@ class Unlearner(Callback):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"measured": self._measured}
+        return {"measured": self._measured, **{name: getattr(self, name) for name in self.keeps}}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._measured = state_dict["measured"]
+        for name in self.keeps:
+            setattr(self, name, state_dict[name])
 
     def _leave(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self._joined:

@@ -1,7 +1,6 @@
 """Contrastive unlearning."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -42,6 +41,7 @@ class ContrastiveUnlearning(Unlearner):
     """
 
     calls = ("embed", "class_scores", "alignment")
+    keeps = ("stopped",)
 
     def __init__(self, weight: float = 1.0, temperature: float = 0.1, stop: bool = True) -> None:
         require(weight >= 0, f"Expected weight >= 0, got {weight}. Give lambda, the weight of the contrast.")
@@ -90,15 +90,6 @@ class ContrastiveUnlearning(Unlearner):
         # Batch statistics, and so the verdicts, may differ between processes.
         self.stopped = trainer.strategy.reduce_boolean_decision(bool(forget <= held_out), all=False)
         trainer.should_stop = trainer.should_stop or self.stopped
-
-    @override
-    def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"stopped": self.stopped}
-
-    @override
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self.stopped = state_dict["stopped"]
 
 
 def _success(learner: Learner, samples: Iterable[Sample]) -> Tensor:

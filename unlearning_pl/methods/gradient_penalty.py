@@ -1,6 +1,6 @@
 """Gradient penalty."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -46,6 +46,7 @@ class GradientPenalty(Unlearner):
 
     compiles = False
     calls = ("alignment",)
+    keeps = ("level",)
 
     def __init__(
         self,
@@ -107,15 +108,6 @@ class GradientPenalty(Unlearner):
         mean = gather(held_out.detach()[:, None]).mean()
         self.level = mean if self.level is None else self.level.to(mean.device).lerp(mean, 0.1)
         return self.level
-
-    @override
-    def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"level": self.level}
-
-    @override
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self.level = state_dict["level"]
 
 
 def _between(forget: Sample, held_out: Sample) -> Sample:

@@ -39,6 +39,7 @@ class SalUn(Unlearner):
     """
 
     calls = ("scramble",)
+    keeps = ("selected",)
 
     def __init__(self, share: float = 0.5) -> None:
         require(0 < share <= 1, f"Expected share above 0 and at most 1, got {share}. The authors use 0.5.")
@@ -72,12 +73,3 @@ class SalUn(Unlearner):
         weights = trainable(pl_module)  # type: ignore[arg-type]
         for name, original in self.original.items():
             weights[name].copy_(weights[name].where(self.selected[name], original))
-
-    @override
-    def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"selected": self.selected}
-
-    @override
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self.selected = state_dict["selected"]
