@@ -38,15 +38,19 @@ usage: unlearning-pl COMMAND [options]
 """
 
 
+def _plain_parser(command: str, description: str) -> ArgumentParser:
+    """A command that is not Lightning's."""
+    prog = f"unlearning-pl {command}"
+    parser = ArgumentParser(prog=prog, description=description, exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("--config", action="config", help="Path to a configuration file.")
+    return parser
+
+
 def audit_parser() -> ArgumentParser:
     """Options of the command ``audit``."""
-    parser = ArgumentParser(
-        prog="unlearning-pl audit",
-        description="Measure unlearned models against the original and the retrained one, and write a report.",
-        exit_on_error=False,
-        allow_abbrev=False,
+    parser = _plain_parser(
+        "audit", "Measure unlearned models against the original and the retrained one, and write a report."
     )
-    parser.add_argument("--config", action="config", help="Path to a configuration file.")
     parser.add_argument("--model", type=str, nargs="+", required=True, help="Run folders of unlearned models.")
     parser.add_argument("--original", type=str | None, default=None, help="Run folder of a model they began as.")
     parser.add_argument("--retrained", type=str | None, default=None, help="Run folder trained on the retain set only.")
@@ -80,13 +84,7 @@ def audit(args: list[str]) -> None:
 
 def demo_parser() -> ArgumentParser:
     """Options of the command ``demo``."""
-    parser = ArgumentParser(
-        prog="unlearning-pl demo",
-        description="Train, retrain, unlearn five ways and audit on handwritten digits.",
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--config", action="config", help="Path to a configuration file.")
+    parser = _plain_parser("demo", "Train, retrain, unlearn five ways and audit on handwritten digits.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of weights, batches and the forget request.")
     parser.add_argument("--run", type=str, default="runs/demo", help="Folder of all its runs; replaced if it exists.")
     return parser
@@ -94,13 +92,9 @@ def demo_parser() -> ArgumentParser:
 
 def benchmark_parser() -> ArgumentParser:
     """Options of the command ``benchmark``."""
-    parser = ArgumentParser(
-        prog="unlearning-pl benchmark",
-        description="Run plans over several seeds and write a table. What is finished is kept: repeat to go on.",
-        exit_on_error=False,
-        allow_abbrev=False,
+    parser = _plain_parser(
+        "benchmark", "Run plans over several seeds and write a table. What is finished is kept: repeat to go on."
     )
-    parser.add_argument("--config", action="config", help="Path to a configuration file.")
     parser.add_argument("plan", type=str, nargs="+", help="Files such as those under configs/benchmarks/.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of weights, batches, requests.")
     parser.add_argument("--output", type=str, default="runs/benchmark", help="Folder of the runs and the tables.")

@@ -10,8 +10,9 @@ from unlearning_pl.sample import Sample
 
 
 def trainable(learner: Learner) -> dict[str, Tensor]:
-    """The weights that an optimiser moves, by name."""
-    return {name: weight for name, weight in learner.named_parameters() if weight.requires_grad}
+    """The weights of the model that an optimiser moves, by name; what a plug-in added for the training is none."""
+    named = learner.named_parameters()
+    return {name: weight for name, weight in named if weight.requires_grad and not name.startswith("scaffold.")}
 
 
 def summed_gradients(learner: Learner, samples: Iterable[Sample]) -> dict[str, Tensor]:

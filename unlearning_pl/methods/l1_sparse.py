@@ -50,7 +50,7 @@ class L1Sparse(PlugIn):
 
     @override
     def term(self, learner: Learner, batch: Batch) -> Tensor:
-        weights = [w for name, w in trainable(learner).items() if not name.startswith("scaffold.")]
+        weights = trainable(learner).values()
         norm = sum(w.abs().sum(dtype=torch.promote_types(w.dtype, torch.float32)) for w in weights)
         assert isinstance(norm, Tensor)
         return self.weight * max(0.0, 1 - learner.current_epoch / self.epochs) * norm

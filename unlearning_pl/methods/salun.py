@@ -53,8 +53,7 @@ class SalUn(Unlearner):
 
     @override
     def measure(self, learner: Learner, streams: Mapping[Split, Iterable[Sample]]) -> None:
-        scores = summed_gradients(learner, streams["forget"])
-        self.selected = top_share({name: scores[name] for name in self.original}, self.share)
+        self.selected = top_share(summed_gradients(learner, streams["forget"]), self.share)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -70,6 +69,5 @@ class SalUn(Unlearner):
     @override
     @torch.no_grad()
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
-        weights = trainable(pl_module)  # type: ignore[arg-type]
-        for name, original in self.original.items():
-            weights[name].copy_(weights[name].where(self.selected[name], original))
+        for name, weight in trainable(pl_module).items():  # type: ignore[arg-type]
+            weight.copy_(weight.where(self.selected[name], self.original[name]))
