@@ -20,10 +20,11 @@ def test_equal_scores_are_marked_in_order_and_not_all() -> None:
     assert not marks["b"].any()
 
 
-def test_dampening_follows_the_definition_weight_by_weight() -> None:
+@pytest.mark.parametrize(("alpha", "lam"), [(1.5, 0.8), (0.4, 1.5)])  # with the second a factor would exceed 1
+def test_dampening_follows_the_definition_weight_by_weight(alpha: float, lam: float) -> None:
     weight, forget, train = torch.randn(50), torch.rand(50), torch.rand(50)
-    for w, f, d, new in zip(weight, forget, train, dampened(weight, forget, train, 1.5, 0.8), strict=True):
-        expected = w * min(0.8 * d / f, 1.0) if f > 1.5 * d else w
+    for w, f, d, new in zip(weight, forget, train, dampened(weight, forget, train, alpha, lam), strict=True):
+        expected = w * min(lam * d / f, 1.0) if f > alpha * d else w
         assert float(new) == pytest.approx(float(expected), rel=1e-6)
 
 
