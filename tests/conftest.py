@@ -4,14 +4,17 @@ import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports 
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from lightning.pytorch import seed_everything
+from remembering import remembering
 from tiny import LEARNERS, make_learner
 
+from unlearning_pl.audits import Embeddings
 from unlearning_pl.learners import Learner
+from unlearning_pl.sample import Split
 
 torch.set_num_threads(1)  # the models are tiny
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -24,6 +27,11 @@ def _seed() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture
+def make() -> Callable[..., dict[Split, Embeddings]]:
+    return remembering
 
 
 @pytest.fixture(params=LEARNERS)

@@ -13,10 +13,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from unlearning_pl import __version__
-from unlearning_pl.audits import step_table, table
 from unlearning_pl.benchmark import benchmark
 from unlearning_pl.demo import demo
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, nearest, require
+from unlearning_pl.report import step_table, table
 from unlearning_pl.reporting import Precision, audit_runs
 from unlearning_pl.suggestions import meant
 from unlearning_pl.training_cli import UnlearningCLI, mistake_behind, training

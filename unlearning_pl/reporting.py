@@ -10,11 +10,12 @@ from typing import Any, Literal
 from lightning.pytorch import seed_everything
 
 from unlearning_pl import runs
-from unlearning_pl.audits import Audit, compare, log_to_tensorboard, write_report
+from unlearning_pl.audits import Audit, compare
 from unlearning_pl.audits.collect import AUDITED
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_text
+from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.trainer import UnlearningTrainer
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]

@@ -8,9 +8,9 @@ import torch
 
 from unlearning_pl.audits import Audit, compare, judge
 from unlearning_pl.audits.alignment import forget_alignment, shown_alignment
-from unlearning_pl.audits.terms import BY_KEY
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.alignment import forgetting_score
+from unlearning_pl.report.terms import BY_KEY
 
 MEASURED = {
     "retain_accuracy", "forget_accuracy", "test_accuracy", "retain_knn", "forget_knn", "test_knn",
@@ -92,7 +92,7 @@ def test_two_audits_of_one_name_are_refused(make) -> None:  # noqa: ANN001
         compare([audit, audit])
 
 
-@pytest.mark.parametrize("field", ["features", "views", "anchor", "positive", "logits"])
+@pytest.mark.parametrize("field", ["features", "similarities", "anchor", "positive", "logits", "losses"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_embeddings_that_are_not_finite_are_refused(make, field, value) -> None:  # noqa: ANN001
     splits = make(logits=True)
@@ -104,7 +104,7 @@ def test_embeddings_that_are_not_finite_are_refused(make, field, value) -> None:
 
 
 def constant(splits):  # noqa: ANN001, ANN201
-    fields = ("features", "views", "anchor", "positive")
+    fields = ("features", "similarities", "anchor", "positive")
     return {k: replace(v, **{f: torch.ones_like(getattr(v, f)) for f in fields}) for k, v in splits.items()}
 
 

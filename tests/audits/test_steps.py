@@ -8,8 +8,9 @@ import torch
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
-from unlearning_pl.audits import Audit, compare, judge, probes, step_table, write_report
+from unlearning_pl.audits import Audit, compare, judge, probes
 from unlearning_pl.audits.steps import SHARED
+from unlearning_pl.report import step_table, write_report
 
 STEPS = [torch.tensor([1, 4, 5, 20]), torch.tensor([0, 2, 23]), torch.tensor([7])]
 

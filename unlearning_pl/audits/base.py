@@ -5,7 +5,7 @@ Letters: N images of a split, V views of each, D dimensions of the encoder outpu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from torch import Tensor
@@ -18,23 +18,28 @@ from unlearning_pl.sample import Split
 class Embeddings:
     """What one model says of one split, on the CPU in float32, one row an image.
 
+    P = V (V - 1) / 2 is the number of pairs of views.
+
     Attributes:
         index: Positions in the data module's pool, ``(N,)`` int64.
         target: Class of each image, ``(N,)`` int64.
         features: Encoder output of the clean image, ``(N, D)``.
-        views: Encoder output of V augmented views, ``(N, V, D)``.
+        similarities: Cosine similarities of the encoder outputs of V augmented views, each pair, ``(N, P)``, see
+            :func:`unlearning_pl.functional.attacks.pair_similarities`.
         anchor: Projection of the first view, ``(N, E)``; a classifier's features.
         positive: Projection of the second view by the online encoder, ``(N, E)``.
-        logits: Class scores of the clean image, ``(N, K)``; None where the learner has no classes.
+        logits: Class scores of the clean image, ``(N, K)``; None where the model has no classes.
+        losses: Training loss of each image, ``(N,)``; None where it is not known.
     """
 
     index: Tensor
     target: Tensor
     features: Tensor
-    views: Tensor
+    similarities: Tensor
     anchor: Tensor
     positive: Tensor
-    logits: Tensor | None
+    logits: Tensor | None = None
+    losses: Tensor | None = None
 
     def take(self, rows: Tensor) -> "Embeddings":
         """Some of the images, by a mask ``(N,)`` or by row numbers."""
@@ -57,13 +62,21 @@ class Audit:
 
     Attributes:
         name: "original", "retrained" or the run's name.
-        metrics: Value by key, see :data:`unlearning_pl.audits.terms.TERMS`; a quantity that is not defined
+        metrics: Value by key, see :data:`unlearning_pl.report.terms.TERMS`; a quantity that is not defined
             (no test images, say) is absent.
         scores: Membership score of each image of a split, ``(N,)``, in the order of its embeddings.
         alignment: Alignment matrix, ``(M, M)``, of the first forget images, at most 200; ``(0, 0)`` without
             any.
         steps: Of a model that was made to forget in several runs, each step's own share: ``count``, its images, and
             :data:`unlearning_pl.audits.steps.SHARED` of them, oldest first. Empty where one run forgot everything.
+        intervals: 95 % bootstrap confidence interval by the key of a metric, where one is known.
+        losses: Training loss of each image of a split, ``(N,)``, where known.
+        probabilities: Probability of the true class of each image of a split, ``(N,)``, by the model itself or by a
+            linear probe.
+        class_accuracy: Percent of the images of each class of a split that are named correctly, ``(K,)``; NaN for a
+            class without images.
+        map: A picture of the embedding space by t-SNE: some images of each split, ``(n, 3)``, two coordinates and
+            the class; empty where it was not drawn.
     """
 
     name: str
@@ -71,6 +84,11 @@ class Audit:
     scores: dict[Split, Tensor]
     alignment: Tensor
     steps: tuple[dict[str, float], ...] = ()
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    losses: dict[Split, Tensor] = field(default_factory=dict)
+    probabilities: dict[Split, Tensor] = field(default_factory=dict)
+    class_accuracy: dict[Split, Tensor] = field(default_factory=dict)
+    map: dict[Split, Tensor] = field(default_factory=dict)
 
 
 def filled(splits: BySplit) -> dict[Split, Embeddings]:
@@ -93,10 +111,10 @@ def require_finite(name: str, splits: BySplit) -> None:
         >>> require_finite("original", {})
     """
     for split, embeddings in splits.items():
-        for field in ("features", "views", "anchor", "positive", "logits"):
-            values: Tensor | None = getattr(embeddings, field)
+        for look in ("features", "similarities", "anchor", "positive", "logits", "losses"):
+            values: Tensor | None = getattr(embeddings, look)
             require(
                 values is None or bool(values.isfinite().all()),
-                f"Expected finite embeddings, got NaN or infinity in the {field} of the {split} images: "
+                f"Expected finite embeddings, got NaN or infinity in the {look} of the {split} images: "
                 f"the model's embeddings are not finite ({name}). Take an earlier checkpoint.",
             )

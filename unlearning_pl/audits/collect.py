@@ -13,6 +13,7 @@ from typing_extensions import override
 from unlearning_pl.audits.base import Embeddings
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
+from unlearning_pl.functional.attacks import pair_similarities
 from unlearning_pl.learners import Learner
 from unlearning_pl.sample import Sample, Split
 
@@ -40,7 +41,7 @@ class Embedder(LightningModule):
             "index": batch.index,
             "target": batch.target,
             "features": features.float(),
-            "views": torch.stack([self.learner.features(view) for view in views], dim=1).float(),
+            "similarities": pair_similarities(torch.stack([self.learner.features(view) for view in views], dim=1)),
             "anchor": self.learner.embed(views[0]).float(),
             "positive": self.learner.embed(views[1]).float(),
             "logits": None if logits is None else logits.float(),

@@ -30,7 +30,7 @@ def membership_scores(splits: BySplit) -> dict[Split, Tensor]:
         >>> membership_scores({})
         {}
     """
-    return {split: encoder_score(embeddings.views) for split, embeddings in filled(splits).items()}
+    return {split: encoder_score(embeddings.similarities) for split, embeddings in filled(splits).items()}
 
 
 def threshold(scores: Scores) -> float | None:

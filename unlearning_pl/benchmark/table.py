@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from unlearning_pl.audits.judge import GAP
-from unlearning_pl.audits.terms import BY_KEY, COLUMNS, TERMS
 from unlearning_pl.benchmark.commands import REFERENCES
+from unlearning_pl.report.terms import BY_KEY, COLUMNS, TERMS
 
 BASELINE = "fine_tune"
 """Name of the row that a method should be nearer to the retrained model than."""

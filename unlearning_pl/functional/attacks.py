@@ -16,34 +16,47 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def encoder_score(views: Tensor) -> Tensor:
-    """How alike an encoder sees augmented copies of an image: the membership score of EncoderMI [1].
-
-    The mean cosine similarity over all pairs of views, ``s = sum_{v < w} cos(z_v, z_w) / (V (V - 1) / 2)``.
-    With unit vectors ``u_v`` twice the sum over pairs is ``||sum_v u_v||^2 - sum_v ||u_v||^2``, so no matrix
-    of pairs is made.
+def pair_similarities(views: Tensor) -> Tensor:
+    """How alike an encoder sees each two augmented copies of an image: all that EncoderMI looks at [1].
 
     Args:
         views: Embeddings of V augmented copies of each image, ``(N, V, D)``, V >= 2.
 
     Returns:
-        ``(N,)`` float32, in [-1 / (V - 1), 1]; high for an image that the encoder was trained on.
+        Cosine similarity of each pair of views, ``(N, P)`` float32, P = V (V - 1) / 2, in the order (0, 1), (0, 2),
+        ..., (V - 2, V - 1).
 
     Raises:
         ValueError: Not three dimensions, or fewer than two views.
 
     Example:
-        >>> encoder_score(torch.tensor([[[1.0, 0.0], [2.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]]))
-        tensor([1., 0.])
+        >>> pair_similarities(torch.tensor([[[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]]))
+        tensor([[1., 0., 0.]])
     """
     if views.ndim != 3 or views.shape[1] < 2:
         raise ValueError(
             f"Expected views of shape (N, V, D) with V >= 2, got {tuple(views.shape)}. "
             "Embed two or more augmented copies of each image."
         )
-    # pieces, because the unit vectors of 40 000 images would be a second copy of gigabytes
-    starts = range(0, max(len(views), 1), 4096)
-    return torch.cat([_mean_over_pairs(views[start : start + 4096]) for start in starts])
+    unit = F.normalize(views.float(), dim=2)
+    first, second = torch.triu_indices(views.shape[1], views.shape[1], 1, device=views.device)
+    return (unit @ unit.mT)[:, first, second]
+
+
+def encoder_score(similarities: Tensor) -> Tensor:
+    """How alike an encoder sees augmented copies of an image: the membership score of EncoderMI's threshold attack [1].
+
+    Args:
+        similarities: Of all pairs of views of each image, ``(N, P)``, see :func:`pair_similarities`.
+
+    Returns:
+        Their mean, ``(N,)``, in [-1, 1]; high for an image that the encoder was trained on.
+
+    Example:
+        >>> encoder_score(torch.tensor([[1.0, 0.5, 0.0]]))
+        tensor([0.5000])
+    """
+    return similarities.mean(dim=1)
 
 
 def equal_sizes(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -188,12 +201,6 @@ def tpr_at_fpr(members: Tensor, non_members: Tensor, rate: float) -> Tensor:
     if allowed >= len(non_members):
         return torch.ones((), device=members.device)
     return (members > non_members.sort(descending=True).values[allowed]).float().mean()
-
-
-def _mean_over_pairs(views: Tensor) -> Tensor:
-    unit = F.normalize(views.float(), dim=2)
-    pairs = views.shape[1] * (views.shape[1] - 1)
-    return (unit.sum(dim=1).square().sum(dim=1) - unit.square().sum(dim=(1, 2))) / pairs
 
 
 def _require_scores(first: Tensor, second: Tensor) -> None:

@@ -3,7 +3,8 @@
 import torch
 from rich.console import Console
 
-from unlearning_pl.audits import Audit, compare, judge, table
+from unlearning_pl.audits import Audit, compare, judge
+from unlearning_pl.report import table
 
 
 def printed(audits: list[Audit]) -> list[str]:

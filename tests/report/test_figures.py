@@ -7,7 +7,7 @@ import matplotlib
 import pytest
 import torch
 
-from unlearning_pl.audits.figures import INK, heat_map, highest_share, histogram, score_range, svg
+from unlearning_pl.report.figures import INK, heat_map, highest_share, histogram, score_range, svg
 
 SCORES = {
     "retain": torch.linspace(0.2, 0.9, 50),

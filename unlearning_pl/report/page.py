@@ -10,14 +10,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from torch import Tensor
 
 from unlearning_pl.audits.base import ORIGINAL, RETRAINED, Audit
-from unlearning_pl.audits.figures import heat_map, highest_share, histogram, score_range, svg
 from unlearning_pl.audits.membership import threshold
 from unlearning_pl.audits.steps import SHARED
-from unlearning_pl.audits.terms import BY_KEY, TERMS, Term
-from unlearning_pl.audits.wording import asked, asked_in_steps, privacy, utility, verdict
 from unlearning_pl.errors import require
 from unlearning_pl.files import write_json, write_text
 from unlearning_pl.functional.alignment import alignment_gap
+from unlearning_pl.report.figures import heat_map, highest_share, histogram, score_range, svg
+from unlearning_pl.report.terms import BY_KEY, TERMS, Term
+from unlearning_pl.report.wording import asked, asked_in_steps, privacy, utility, verdict
 
 VERSION = 1
 """Version of the schema of report.json."""

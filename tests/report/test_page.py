@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from unlearning_pl.audits import Audit, compare, judge, write_report
-from unlearning_pl.audits.terms import TERMS
+from unlearning_pl.audits import Audit, compare, judge
 from unlearning_pl.errors import InputError
+from unlearning_pl.report import write_report
+from unlearning_pl.report.terms import TERMS
 
 CONTEXT = {
     "title": "Digits",

@@ -8,8 +8,8 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from unlearning_pl.audits.base import Audit
-from unlearning_pl.audits.figures import highest_share, histogram, score_range
 from unlearning_pl.audits.membership import threshold
+from unlearning_pl.report.figures import highest_share, histogram, score_range
 
 _SUFFIX = ".audit"
 

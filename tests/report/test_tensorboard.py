@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unlearning_pl.audits import Audit, judge, log_to_tensorboard
+from unlearning_pl.audits import Audit, judge
+from unlearning_pl.report import log_to_tensorboard
 
 
 def events(folder: Path) -> EventAccumulator:

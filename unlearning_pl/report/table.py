@@ -7,7 +7,7 @@ from rich.text import Text
 
 from unlearning_pl.audits.base import Audit
 from unlearning_pl.audits.steps import SHARED
-from unlearning_pl.audits.terms import BY_KEY, COLUMNS, Term
+from unlearning_pl.report.terms import BY_KEY, COLUMNS, Term
 
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "

@@ -5,7 +5,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from unlearning_pl.audits import Audit
-from unlearning_pl.audits.wording import asked, chance, privacy, utility, verdict
+from unlearning_pl.report.wording import asked, chance, privacy, utility, verdict
 
 SCORES = {"forget": torch.zeros(60), "test": torch.zeros(90)}
 

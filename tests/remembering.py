@@ -1,15 +1,12 @@
 """Embeddings of models that remember their training images as much as a test wants."""
 
-from collections.abc import Callable
-
-import pytest
 import torch
 
 from unlearning_pl.audits.base import Embeddings
+from unlearning_pl.functional.attacks import pair_similarities
 from unlearning_pl.sample import Split
 
 CLASSES, SIZE = 4, 8
-Make = Callable[..., dict[Split, Embeddings]]
 
 
 def embed(rows: int, memory: float, seed: int, logits: bool) -> Embeddings:
@@ -21,18 +18,17 @@ def embed(rows: int, memory: float, seed: int, logits: bool) -> Embeddings:
     noise = torch.randn(rows, 10, SIZE, generator=generator)
     views = features[:, None] + (1.5 - memory) * noise
     scores = features @ centres.T if logits else None
-    return Embeddings(torch.arange(rows), target, features, views, views[:, 0], views[:, 1], scores)
+    losses = (features - centres[target]).square().sum(dim=1)
+    pairs = pair_similarities(views)
+    return Embeddings(torch.arange(rows), target, features, pairs, views[:, 0], views[:, 1], scores, losses)
 
 
-@pytest.fixture
-def make() -> Make:
-    def splits(
-        forget: float = 1.0, sizes: tuple[int, int, int] = (60, 24, 40), seed: int = 0, logits: bool = False
-    ) -> dict[Split, Embeddings]:
-        return {
-            "retain": embed(sizes[0], 1.0, 10 * seed, logits),
-            "forget": embed(sizes[1], forget, 10 * seed + 1, logits),
-            "test": embed(sizes[2], 0.0, 10 * seed + 2, logits),
-        }
-
-    return splits
+def remembering(
+    forget: float = 1.0, sizes: tuple[int, int, int] = (60, 24, 40), seed: int = 0, logits: bool = False
+) -> dict[Split, Embeddings]:
+    """What a model says that remembers retain images, forgets test images, and remembers ``forget`` of the others."""
+    return {
+        "retain": embed(sizes[0], 1.0, 10 * seed, logits),
+        "forget": embed(sizes[1], forget, 10 * seed + 1, logits),
+        "test": embed(sizes[2], 0.0, 10 * seed + 2, logits),
+    }
