@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from typing_extensions import override
 
 from unlearning_pl import runs
-from unlearning_pl.audits import Audit, judge
-from unlearning_pl.audits.collect import collect
+from unlearning_pl.audits import Audit, Embeddings, judge
+from unlearning_pl.audits.collect import AUDITED, collect
 from unlearning_pl.checks import check_fit, check_methods, resumable
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.run_folder import KeepLast, last_checkpoint, opened, write_record
+from unlearning_pl.sample import Split
 from unlearning_pl.stopwatch import Stopwatch
 
 
@@ -158,6 +159,29 @@ class UnlearningTrainer(Trainer):
         finally:
             self.callbacks = [callback for callback in self.callbacks if callback not in installed]
 
+    def embed(
+        self,
+        learners: Mapping[str, Learner],
+        datamodule: UnlearningData,
+        views: int = 10,
+        splits: Sequence[Split] = tuple(AUDITED),
+    ) -> dict[str, dict[Split, Embeddings]]:
+        """Collect what models say of the retain, forget and test images, each embedding once.
+
+        Args:
+            learners: The models by name.
+            datamodule: The data, with a forget set.
+            views: Augmented views per image of the membership attack.
+            splits: What to look at.
+
+        Returns:
+            By model and split, on the process of rank 0; nothing on the others.
+        """
+        for learner in learners.values():
+            if self.channels_last:
+                learner.to(memory_format=torch.channels_last)
+        return collect(self, learners, datamodule, views, splits)
+
     def audit(
         self, model: Learner, datamodule: UnlearningData, name: str, seconds: float | None = None, views: int = 10
     ) -> Audit:
@@ -171,9 +195,10 @@ class UnlearningTrainer(Trainer):
             views: Augmented views per image of the membership attack.
         """
         steps = [step.forget for step in datamodule.splits.steps]
-        if self.channels_last:
-            model.to(memory_format=torch.channels_last)
-        return judge(name, collect(self, model, datamodule, views), seconds, steps)
+        found = self.embed({name: model}, datamodule, views)
+        mine = judge(name, found[name], seconds, steps) if self.is_global_zero else None
+        audit: Audit = self.strategy.broadcast(mine)  # type: ignore[assignment]
+        return audit
 
     @property
     @override

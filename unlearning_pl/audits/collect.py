@@ -1,82 +1,135 @@
-"""Collects what a model says of images, through Lightning: device, precision and batches are the trainer's.
+"""Collects what models say of images, through Lightning: device, precision and batches are the trainer's.
 
 Letters: B rows of a batch, V augmented views, D width of the features, E of the embeddings, K classes.
 """
 
+from collections.abc import Mapping, Sequence
+from itertools import chain, zip_longest
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, distributed, nn
 from typing_extensions import override
 
 from unlearning_pl.audits.base import Embeddings
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.attacks import pair_similarities
+from unlearning_pl.functional.collectives import apart
 from unlearning_pl.learners import Learner
 from unlearning_pl.sample import Sample, Split
 
 AUDITED: dict[Split, Split] = {"retain": "retain", "forget": "forgotten", "test": "test"}
 """What is looked at under each name: to an audit, forget is what any step forgot."""
+Looks = dict[str, Tensor | None]
 
 
 class Embedder(LightningModule):
-    """Looks at clean and augmented images with a learner in evaluation mode.
+    """Looks at clean and augmented images with several learners in evaluation mode.
 
     Args:
-        learner: The model to look at.
+        learners: The models to look at the images with.
     """
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learners: Sequence[Learner]) -> None:
         super().__init__()
-        self.learner = learner
+        self.learners = nn.ModuleList(learners)
+        # A split of one batch leaves the other processes without any.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
 
     @override
-    def predict_step(self, batch: Sample, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor | None]:
-        clean, *views = batch.views
-        features = self.learner.features(clean)
-        logits = self.learner.class_scores(clean)
-        looks = {
-            "index": batch.index,
-            "target": batch.target,
-            "features": features.float(),
-            "similarities": pair_similarities(torch.stack([self.learner.features(view) for view in views], dim=1)),
-            "anchor": self.learner.embed(views[0]).float(),
-            "positive": self.learner.embed(views[1]).float(),
-            "logits": None if logits is None else logits.float(),
-        }
-        return {name: None if look is None else look.cpu() for name, look in looks.items()}
+    def predict_step(self, batch: Sample, batch_idx: int, dataloader_idx: int = 0) -> list[Looks]:
+        with apart():  # a loss compares the rows of this batch, wherever other batches are
+            return [look_at(learner, batch) for learner in self.learners if isinstance(learner, Learner)]
 
 
-def collect(trainer: Trainer, learner: Learner, data: UnlearningData, views: int = 10) -> dict[Split, Embeddings]:
-    """Embed the retain, forget and test images of a run.
-
-    The augmented views of an image are the same for every model, so that models are compared on the same
-    pictures.
+def look_at(learner: Learner, batch: Sample) -> Looks:
+    """What a learner says of a batch, by the fields of :class:`~unlearning_pl.audits.base.Embeddings`, on the CPU.
 
     Args:
-        trainer: Runs the model; one process.
         learner: The model.
+        batch: Views: the clean image, then two augmented views or more, each ``(B, 3, H, W)``.
+    """
+    clean, *views = batch.views
+    features = learner.features(clean)
+    augmented = torch.stack([learner.features(view) for view in views], dim=1)
+    logits = learner.classify(features)
+    own = batch._replace(views=(clean,) if learner.num_views == 1 else tuple(views[: learner.num_views]))
+    looks = {
+        "index": batch.index,
+        "target": batch.target,
+        "features": features.float(),
+        "similarities": pair_similarities(augmented),
+        "anchor": learner.project(augmented[:, 0]).float(),
+        "positive": learner.project(augmented[:, 1]).float(),
+        "logits": None if logits is None else logits.float(),
+        "losses": learner.losses(learner.outputs(own), own).float(),
+    }
+    return {name: None if look is None else look.cpu() for name, look in looks.items()}
+
+
+def collect(
+    trainer: Trainer,
+    learners: Mapping[str, Learner],
+    data: UnlearningData,
+    views: int = 10,
+    splits: Sequence[Split] = tuple(AUDITED),
+) -> dict[str, dict[Split, Embeddings]]:
+    """Embed the retain, forget and test images of a run with one model or several.
+
+    Every model sees the same pictures: the augmented views of an image are made once, and follow from the run's seed
+    and the image's batch. Over several processes each takes whole batches, so that their number changes nothing.
+
+    Args:
+        trainer: Runs the models, in one process or several.
+        learners: The models by name.
         data: The data, with a forget set.
         views: Augmented views per image, at least 2.
+        splits: What to look at, among :data:`AUDITED`.
+
+    Returns:
+        What each model says of each split, in the order of its positions, on the process of rank 0; on the others
+        nothing.
 
     Raises:
         InputError: If there are fewer than two views, no forget set or no test images.
     """
     require(views >= 2, f"Expected audit views >= 2, got {views}. The papers use 10.")
-    for name, split in AUDITED.items():
+    for name in splits:
         require(
-            len(data.positions(split)) > 0,
+            len(data.positions(AUDITED[name])) > 0,
             f"Expected {name} images to audit, got none. Give a forget request.",
         )
-    data.look_at(tuple(AUDITED.values()), views)
-    batches: Any = trainer.predict(Embedder(learner), datamodule=data)
-    data.look_at(None, 0)
-    return {name: _joined(looks) for name, looks in zip(AUDITED, batches, strict=True)}
+    data.look_at(tuple(AUDITED[name] for name in splits), views)
+    try:
+        batches: Any = trainer.predict(Embedder(list(learners.values())), datamodule=data)
+    finally:
+        data.look_at(None, 0)
+    own = [[] for _ in splits] if batches is None else batches if len(splits) > 1 else [batches]
+    gathered = _gathered(own)
+    return {
+        name: {split: _joined([looks[row] for looks in own]) for split, own in zip(splits, gathered, strict=False)}
+        for row, name in enumerate(learners)
+        if gathered
+    }
 
 
-def _joined(batches: list[dict[str, Any]]) -> Embeddings:
+def _gathered(own: list[list[list[Looks]]]) -> list[list[list[Looks]]]:
+    """The batches of every split in their order, on rank 0: process r was dealt batches r, r + W, ..."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return own
+    first = distributed.get_rank() == 0
+    dealt: list[Any] | None = [None] * distributed.get_world_size() if first else None
+    distributed.gather_object(own, dealt)
+    rounds = [zip_longest(*split) for split in zip(*(dealt or []), strict=True)]
+    return [[batch for batch in chain.from_iterable(split) if batch is not None] for split in rounds]
+
+
+def _joined(batches: list[Looks]) -> Embeddings:
     columns = {name: [batch[name] for batch in batches] for name in batches[0]}
-    joined: dict[str, Any] = {name: None if look[0] is None else torch.cat(look) for name, look in columns.items()}
+    joined: dict[str, Any] = {
+        name: None if look[0] is None else torch.cat([part for part in look if part is not None])
+        for name, look in columns.items()
+    }
     return Embeddings(**joined)

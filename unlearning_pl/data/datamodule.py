@@ -19,7 +19,15 @@ from unlearning_pl.data.pool import Pool
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.sources import Digits, ImageSet, Source
 from unlearning_pl.data.splits import Splits, make_splits, with_request
-from unlearning_pl.data.streams import Positions, Samples, StreamSampler, index_loader, run_seed, shares
+from unlearning_pl.data.streams import (
+    Positions,
+    Samples,
+    StreamSampler,
+    WholeBatches,
+    index_loader,
+    run_seed,
+    shares,
+)
 from unlearning_pl.data.views import JitterViews, Views
 from unlearning_pl.errors import require
 from unlearning_pl.sample import Batch, Sample, Split
@@ -204,7 +212,9 @@ class UnlearningData(LightningDataModule):
     def predict_dataloader(self) -> DataLoader[Tensor] | list[DataLoader[Tensor]]:
         if self._predicted is None:
             return self._in_order(torch.arange(len(self.ids)))
-        return [self._in_order(self.positions(split)) for split in self._predicted]
+        assert self.trainer is not None
+        processes, rank = self.trainer.world_size, self.trainer.global_rank
+        return [self._in_order(self.positions(split), processes, rank) for split in self._predicted]
 
     def samples(self, splits: tuple[Split, ...], device: torch.device) -> dict[Split, Iterable[Sample]]:
         """Each split from first to last, as samples on the device; every process sees all of it."""
@@ -217,8 +227,9 @@ class UnlearningData(LightningDataModule):
         """
         self._predicted, self._predicted_views = splits, views
 
-    def _in_order(self, positions: Tensor) -> DataLoader[Tensor]:
-        return index_loader(Positions(positions), min(self.batch_size, len(positions)))
+    def _in_order(self, positions: Tensor, processes: int = 1, rank: int = 0) -> DataLoader[Tensor]:
+        rows, dataset = min(self.batch_size, len(positions)), Positions(positions)
+        return index_loader(dataset, rows, WholeBatches(dataset, rows, rank, processes) if processes > 1 else None)
 
     @override
     def on_before_batch_transfer(

@@ -6,6 +6,7 @@ Letters: B rows of a batch over all processes.
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 from zlib import crc32
 
@@ -128,7 +129,39 @@ class StreamSampler(DistributedSampler[int]):
         return self.steps * self.rows // self.num_replicas
 
 
-def index_loader(dataset: Positions, rows: int, sampler: StreamSampler | None = None) -> DataLoader[Tensor]:
+class WholeBatches(DistributedSampler[int]):
+    """Rows in order, dealt out in whole batches: of W processes the r-th gets batches r, r + W, ...
+
+    What depends on a batch (its random views, statistics over its rows) is so the same for one process and for many,
+    also where the rows do not divide evenly.
+
+    Args:
+        dataset: What is dealt out.
+        rows: Rows of a batch.
+        rank: This process.
+        processes: Their number.
+
+    Example:
+        >>> [list(WholeBatches(Positions(torch.arange(5)), 2, rank, processes=2)) for rank in (0, 1)]
+        [[0, 1, 4], [2, 3]]
+    """
+
+    def __init__(self, dataset: Positions, rows: int, rank: int = 0, processes: int = 1) -> None:
+        super().__init__(dataset, num_replicas=processes, rank=rank)
+        self.rows = rows
+
+    @override
+    def __iter__(self) -> Iterator[int]:
+        rows = list(range(len(self.dataset)))  # type: ignore[arg-type]
+        starts = range(self.rank * self.rows, len(rows), self.num_replicas * self.rows)
+        return chain.from_iterable(rows[start : start + self.rows] for start in starts)
+
+    @override
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def index_loader(dataset: Positions, rows: int, sampler: DistributedSampler[int] | None = None) -> DataLoader[Tensor]:
     """A loader whose batches are index tensors of ``rows`` positions, in order unless a sampler says otherwise.
 
     Example:

@@ -68,9 +68,13 @@ class Learner(LightningModule, ABC):
         features: Tensor = self.backbone(x)
         return features
 
+    def project(self, features: Tensor) -> Tensor:
+        """What the training loss compares, ``(B, E)``, from features ``(B, D)``; these unless there is a head."""
+        return features
+
     def embed(self, x: Tensor) -> Tensor:
-        """What the training loss compares, of the online network, ``(B, E)``; the features unless there is a head."""
-        return self.features(x)
+        """What the training loss compares, of the online network, ``(B, E)``, for images ``(B, 3, H, W)``."""
+        return self.project(self.features(x))
 
     @abstractmethod
     def outputs(self, sample: Sample) -> Any:
@@ -115,8 +119,12 @@ class Learner(LightningModule, ABC):
         finally:
             self.train(training)
 
+    def classify(self, features: Tensor) -> Tensor | None:
+        """Scores of classes ``(B, K)`` from features ``(B, D)``; None where the learner knows no classes."""
+        return None
+
     def class_scores(self, x: Tensor) -> Tensor | None:
-        """Scores of classes ``(B, K)`` for images ``(B, 3, H, W)``; None where the learner knows no classes."""
+        """The same for images ``(B, 3, H, W)``; None without a pass where the learner knows no classes."""
         return None
 
     def optimize_with(self, optimizer: OptimizerFactory, schedule: Schedule = "constant") -> None:

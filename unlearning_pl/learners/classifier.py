@@ -73,9 +73,13 @@ class Classifier(Learner):
         return outputs.to(wide).softmax(1).gather(1, sample.target[:, None]).squeeze(1)
 
     @override
-    def class_scores(self, x: Tensor) -> Tensor:
-        scores: Tensor = self.head(self.features(x))
+    def classify(self, features: Tensor) -> Tensor:
+        scores: Tensor = self.head(features)
         return scores
+
+    @override
+    def class_scores(self, x: Tensor) -> Tensor:
+        return self.classify(self.features(x))
 
     @override
     def metrics(self, outputs: Tensor, sample: Sample) -> dict[str, Tensor]:

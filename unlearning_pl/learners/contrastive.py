@@ -29,8 +29,8 @@ class ContrastiveLearner(Learner):
     temperature: float
 
     @override
-    def embed(self, x: Tensor) -> Tensor:
-        embedding: Tensor = self.projection_head(self.features(x))
+    def project(self, features: Tensor) -> Tensor:
+        embedding: Tensor = self.projection_head(features)
         return embedding
 
     @override

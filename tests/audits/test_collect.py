@@ -1,0 +1,67 @@
+"""What is collected is what the models say, whoever computes it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from audits.two_collectors import found
+from tiny import make_data, make_learner, make_trainer
+
+from unlearning_pl.data import ForgetRequest
+from unlearning_pl.errors import InputError
+from unlearning_pl.functional.attacks import encoder_score
+
+
+@pytest.mark.ddp
+@pytest.mark.slow
+def test_two_processes_collect_what_one_does_also_where_sets_do_not_divide(tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, str(Path(__file__).with_name("two_collectors.py")), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert torch.load(tmp_path / "1.pt", weights_only=True) == {}
+    two, one = torch.load(tmp_path / "0.pt", weights_only=True), found(1)
+    for name, splits in one.items():
+        for split, look in splits.items():
+            for column, expected in vars(look).items():
+                other = two[name][split][column]
+                assert (expected is None and other is None) or torch.equal(expected, other), (name, split, column)
+
+
+def test_each_column_is_what_the_model_says_of_the_images_in_their_order() -> None:
+    learner, data = make_learner("Classifier"), make_data()
+    trainer = make_trainer(logger=False)
+    forget = trainer.embed({"a": learner}, data, views=4)["a"]["forget"]
+    assert forget.index.tolist() == data.positions("forget").tolist()
+    images, target = data.pool.look_up(data.positions("forget"))
+    clean = data.pool.normalise(images)
+    with torch.no_grad():
+        logits = learner.eval().class_scores(clean)
+        torch.testing.assert_close(forget.features, learner.features(clean), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(forget.logits, logits, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(forget.losses, F.cross_entropy(logits, target, reduction="none"), atol=1e-5, rtol=1e-4)
+    assert forget.similarities.shape == (8, 6)
+    first_pair = F.cosine_similarity(forget.anchor, forget.positive)  # a classifier's embedding is its features
+    torch.testing.assert_close(forget.similarities[:, 0], first_pair)
+    assert encoder_score(forget.similarities).max() <= 1 + 1e-6
+
+
+def test_several_models_see_the_same_pictures() -> None:
+    learner, data, trainer = make_learner("SimCLR"), make_data(), make_trainer(logger=False)
+    both = trainer.embed({"a": learner, "b": learner}, data, views=2, splits=("test",))
+    alone = trainer.embed({"c": learner}, data, views=2, splits=("test",))["c"]["test"]
+    assert set(both["a"]) == {"test"}
+    for look in (both["a"]["test"], both["b"]["test"]):
+        assert torch.equal(look.similarities, alone.similarities)
+        assert torch.equal(look.losses, alone.losses)
+
+
+def test_too_few_views_and_nothing_to_forget_are_refused() -> None:
+    trainer, learners = make_trainer(logger=False), {"a": make_learner("SimCLR")}
+    with pytest.raises(InputError, match="views >= 2, got 1"):
+        trainer.embed(learners, make_data(), views=1)
+    with pytest.raises(InputError, match="forget images to audit, got none"):
+        trainer.embed(learners, make_data(forget=ForgetRequest()))
