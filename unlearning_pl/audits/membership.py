@@ -5,14 +5,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from unlearning_pl.audits.base import BySplit, filled
-from unlearning_pl.functional.attacks import (
-    best_threshold,
-    encoder_mi,
-    encoder_score,
-    equal_sizes,
-    membership_auc,
-    tpr_at_fpr,
-)
+from unlearning_pl.functional.attacks import binned_threshold, encoder_mi, encoder_score, equal_sizes
+from unlearning_pl.functional.separation import membership_auc, tpr_at_fpr
 from unlearning_pl.sample import Split
 
 Scores = Mapping[Split, Tensor]
@@ -42,11 +36,11 @@ def threshold(scores: Scores) -> float | None:
     Example:
         >>> from torch import tensor
         >>> round(threshold({"retain": tensor([0.9, 0.8]), "test": tensor([0.2, 0.1])}), 3)
-        0.8
+        0.202
     """
     if "retain" not in scores or "test" not in scores:
         return None
-    return best_threshold(*equal_sizes(scores["retain"], scores["test"])).item()
+    return binned_threshold(*equal_sizes(scores["retain"], scores["test"])).item()
 
 
 def membership(scores: Scores) -> dict[str, float]:
@@ -69,7 +63,7 @@ def membership(scores: Scores) -> dict[str, float]:
         >>> from torch import tensor
         >>> scores = {"forget": tensor([0.7]), "retain": tensor([0.9, 0.8]), "test": tensor([0.2, 0.1])}
         >>> membership(scores)
-        {'encoder_mi': 100.0, 'membership_auc': 1.0, 'membership_auc_retain': 1.0}
+        {'encoder_mi': 0.0, 'membership_auc': 1.0, 'membership_auc_retain': 1.0}
     """
     metrics: dict[str, float] = {}
     forget, retain, test = (scores.get(split) for split in ("forget", "retain", "test"))

@@ -1,19 +1,20 @@
 """Membership inference on an encoder: can an attacker tell which images it was trained on?
 
 A score is higher for a member (trained on) than for a non-member (never seen). Letters: N images, V views of
-each, D dimensions of an embedding, M members, L non-members.
+each, D dimensions of an embedding, M members, L non-members, R draws of a bootstrap.
 
 References:
     [1] Liu et al., EncoderMI: Membership Inference against Pre-trained Encoders in Contrastive Learning, CCS
         2021, arXiv 2108.11023
     [2] Wang, Lu et al., MUC: Machine Unlearning for Contrastive Learning with Black-box Evaluation, arXiv
         2406.03603
-    [3] Carlini et al., Membership Inference Attacks From First Principles, S&P 2022, arXiv 2112.03570
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from unlearning_pl.functional.separation import redrawn, require_scores
 
 
 def pair_similarities(views: Tensor) -> Tensor:
@@ -87,18 +88,17 @@ def equal_sizes(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Te
 
 
 def best_threshold(members: Tensor, non_members: Tensor) -> Tensor:
-    """The score from which on an image is best called a member.
+    """The score from which on an image is best called a member, among all scores observed.
 
-    Maximises the balanced accuracy ``(P(member >= t) + P(non-member < t)) / 2`` over every observed score t
-    [2]. Of several best thresholds the lowest is taken: in doubt an image counts as a member, that is, as
-    not forgotten.
+    Maximises the accuracy ``(P(member >= t) + P(non-member < t)) / 2`` over every observed score t. Of several best
+    thresholds the lowest is taken: in doubt an image counts as a member, that is, as not forgotten.
 
     Args:
-        members: Scores of members, ``(M,)``.
-        non_members: Scores of non-members, ``(M,)``: as many, see :func:`equal_sizes`.
+        members: Scores of members, ``(..., M)``.
+        non_members: Scores of non-members, ``(..., M)``: as many, see :func:`equal_sizes`.
 
     Returns:
-        The threshold, a scalar.
+        The threshold, ``(...)``: a scalar for two sets, one value a row for rows of sets.
 
     Raises:
         ValueError: Sets of unequal size, or empty ones.
@@ -107,22 +107,46 @@ def best_threshold(members: Tensor, non_members: Tensor) -> Tensor:
         >>> best_threshold(torch.tensor([0.9, 0.8, 0.3]), torch.tensor([0.5, 0.2, 0.1]))
         tensor(0.3000)
     """
-    _require_scores(members, non_members)
-    if len(members) != len(non_members):
+    _require_equal_sizes(members, non_members)
+    return _lowest_of_the_best(torch.cat([members, non_members], dim=-1).sort(dim=-1).values, members, non_members)
+
+
+def binned_threshold(
+    members: Tensor, non_members: Tensor, bins: int = 500, low: float = 0.0, high: float = 1.0
+) -> Tensor:
+    """The score from which on an image is best called a member, among the edges of equal bins: MUC's protocol [2].
+
+    The same accuracy as :func:`best_threshold`, and again the lowest of the best, over ``bins + 1`` edges from
+    ``low`` to ``high``. Scores outside that range are compared with the edges like all others.
+
+    Args:
+        members: Scores of members, ``(M,)``.
+        non_members: Scores of non-members, ``(M,)``: as many, see :func:`equal_sizes`.
+        bins: Number of bins.
+        low: The lowest candidate.
+        high: The highest candidate.
+
+    Returns:
+        The threshold, a scalar.
+
+    Raises:
+        ValueError: Sets of unequal size, empty ones, no bin, or a range of no width.
+
+    Example:
+        >>> binned_threshold(torch.tensor([0.9, 0.8, 0.31]), torch.tensor([0.5, 0.2, 0.1]), bins=10)
+        tensor(0.3000)
+    """
+    _require_equal_sizes(members, non_members)
+    if bins < 1 or not low < high:
         raise ValueError(
-            f"Expected as many members as non-members, got {len(members)} and {len(non_members)}. "
-            "Cut the larger set with equal_sizes first."
+            f"Expected one bin or more and low < high, got {bins} from {low} to {high}. The paper has 500 from 0 to 1."
         )
-    candidates = torch.cat([members, non_members]).sort().values
-    missed = torch.searchsorted(members.sort().values, candidates)
-    caught = torch.searchsorted(non_members.sort().values, candidates)
-    balance = caught - missed
-    # torch.argmax may return any of several equal maxima; the first is the lowest threshold
-    return candidates[int((balance == balance.max()).nonzero()[0, 0])]
+    edges = torch.linspace(low, high, bins + 1, dtype=torch.float64).to(members)
+    return _lowest_of_the_best(edges, members, non_members)
 
 
 def encoder_mi(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
-    """Percent of the forgotten images that a membership attack takes for unseen: EMIA [2].
+    """Percent of the forgotten images that a membership attack takes for unseen: EMIA, by MUC's protocol [2].
 
     The threshold is fitted on members (retain) against non-members (test) of equal number, never on the
     images that are judged. Over-forgetting shows as a value beyond the retrained model's.
@@ -133,80 +157,69 @@ def encoder_mi(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
         non_members: Scores of unseen images, ``(M,)``.
 
     Returns:
-        A scalar in [0, 100]: the share of ``forget`` below :func:`best_threshold`.
+        A scalar in [0, 100]: the share of ``forget`` below :func:`binned_threshold`.
 
     Raises:
         ValueError: An empty set, or members and non-members of unequal size.
 
     Example:
         >>> members, non_members = torch.tensor([0.9, 0.8]), torch.tensor([0.2, 0.1])
-        >>> encoder_mi(torch.tensor([0.95, 0.3, 0.1, 0.85]), members, non_members)
+        >>> encoder_mi(torch.tensor([0.95, 0.3, 0.1, 0.15]), members, non_members)
         tensor(50.)
     """
-    _require_scores(forget, members)
-    return 100 * (forget < best_threshold(members, non_members)).float().mean()
+    require_scores(forget, members)
+    return 100 * (forget < binned_threshold(members, non_members)).float().mean()
 
 
-def membership_auc(members: Tensor, non_members: Tensor) -> Tensor:
-    """How well the score alone separates two sets of images: area under the ROC curve.
+def encoder_mi_bagged(forget: Tensor, members: Tensor, non_members: Tensor, draws: int = 200, seed: int = 0) -> Tensor:
+    """A steadier reading of :func:`encoder_mi`: the mean over thresholds of many bootstrap draws.
 
-    ``P(member > non-member) + P(member = non-member) / 2`` over all pairs, exact, with ties counted half.
-    0.5 means that the sets cannot be told apart; above it members score higher; below it they score lower
-    than images never seen, which gives them away as well.
+    One threshold jumps as soon as a few members are others, and :func:`equal_sizes` has to leave members out. Here
+    each draw takes ``min(M, L)`` of the members and as many of the non-members, with replacement, so that all of them
+    take part; its threshold is :func:`best_threshold`. For 60 forget, 340 retain and 90 test images with normal scores
+    the deviation over simulated sets is half as large.
 
     Args:
-        members: Scores of the images called members (here: forget), ``(M,)``.
+        forget: Scores of the images to forget, ``(N,)``.
+        members: Scores of retained images, ``(M,)``.
         non_members: Scores of unseen images, ``(L,)``; L may differ from M.
+        draws: R.
+        seed: The same seed and sizes draw the same rows.
 
     Returns:
-        A scalar in [0, 1].
+        A scalar in [0, 100]: the mean share of ``forget`` below the threshold of a draw.
 
     Raises:
-        ValueError: An empty set.
+        ValueError: An empty set, or no draw.
 
     Example:
-        >>> membership_auc(torch.tensor([0.9, 0.4]), torch.tensor([0.5, 0.4]))
-        tensor(0.6250)
+        >>> members, non_members = torch.tensor([0.9, 0.8, 0.7]), torch.tensor([0.2, 0.1])
+        >>> encoder_mi_bagged(torch.tensor([0.95, 0.3, 0.1, 0.65]), members, non_members)
+        tensor(75.)
     """
-    _require_scores(members, non_members)
-    ranked = non_members.sort().values
-    below = torch.searchsorted(ranked, members)
-    not_above = torch.searchsorted(ranked, members, right=True)
-    return (below + not_above).sum() / (2 * len(members) * len(non_members))
+    require_scores(forget, members)
+    require_scores(forget, non_members)
+    pairs = redrawn(members, non_members, draws, seed, size=min(len(members), len(non_members)))
+    thresholds = torch.cat([best_threshold(*pair) for pair in pairs])
+    below = torch.searchsorted(forget.sort().values, thresholds)
+    return 100 * below.sum() / (len(thresholds) * len(forget))
 
 
-def tpr_at_fpr(members: Tensor, non_members: Tensor, rate: float) -> Tensor:
-    """Share of members that an attacker finds who may accuse at most a share ``rate`` of unseen images [3].
-
-    Args:
-        members: Scores of members, ``(M,)``.
-        non_members: Scores of non-members, ``(L,)``; L of ``1 / rate`` or more, else no false alarm at all is
-            allowed.
-        rate: Largest false positive rate, in [0, 1].
-
-    Returns:
-        The largest true positive rate of any threshold with that false positive rate, a scalar in [0, 1].
-
-    Raises:
-        ValueError: An empty set, or a rate outside [0, 1].
-
-    Example:
-        >>> tpr_at_fpr(torch.tensor([0.9, 0.6, 0.4, 0.2]), torch.tensor([0.7, 0.5, 0.3, 0.1]), 0.25)
-        tensor(0.5000)
-    """
-    _require_scores(members, non_members)
-    if not 0 <= rate <= 1:
-        raise ValueError(f"Expected a false positive rate in [0, 1], got {rate}. Give 0.01 for one percent.")
-    allowed = int(rate * len(non_members) + 1e-9)  # 0.29 * 100 is 28.999999999999996
-    if allowed >= len(non_members):
-        return torch.ones((), device=members.device)
-    return (members > non_members.sort(descending=True).values[allowed]).float().mean()
+def _lowest_of_the_best(candidates: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
+    """Of ascending candidates ``(..., C)`` the first with the largest accuracy, ``(...)``."""
+    missed = torch.searchsorted(members.sort(dim=-1).values, candidates)
+    caught = torch.searchsorted(non_members.sort(dim=-1).values, candidates)
+    balance = caught - missed
+    best = balance == balance.amax(dim=-1, keepdim=True)
+    # torch.argmax may return any of several equal maxima; the first is the lowest threshold
+    first = best.cumsum(dim=-1).eq(0).sum(dim=-1, keepdim=True)
+    return candidates.gather(-1, first).squeeze(-1)
 
 
-def _require_scores(first: Tensor, second: Tensor) -> None:
-    for scores in (first, second):
-        if scores.ndim != 1 or len(scores) == 0:
-            raise ValueError(
-                f"Expected one score or more of shape (N,), got {tuple(scores.shape)}. "
-                "Leave the attack out for an empty set."
-            )
+def _require_equal_sizes(members: Tensor, non_members: Tensor) -> None:
+    require_scores(members, non_members)
+    if members.shape != non_members.shape:
+        raise ValueError(
+            f"Expected as many members as non-members, got {members.shape[-1]} and {non_members.shape[-1]}. "
+            "Cut the larger set with equal_sizes first."
+        )
