@@ -40,3 +40,20 @@ def test_unlearning_over_two_processes(tmp_path: Path) -> None:
     assert record["processes"] == 2
     ours, theirs = weights(tmp_path / "launched"), weights(tmp_path / "torchrun")
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.ddp
+@pytest.mark.slow
+def test_an_audit_by_two_processes_is_that_of_one(tmp_path: Path) -> None:
+    """41 retain, 7 forget and many test images in batches of 16: none of the sets divides evenly."""
+    original, model = tmp_path / "original", tmp_path / "model"
+    start(f"fit --model SimCLR --model.backbone resnet9_slim {TINY} --run {original}")
+    start(f"unlearn --original {original} --method FineTune --forget.count 7 --run {model} --trainer.max_epochs 1")
+    audit = f"audit --model {model} --original {original} --views 3 --relearning 1 --accelerator cpu"
+    start(f"{audit} --output {tmp_path}/one")
+    start(f"{audit} --output {tmp_path}/two --devices 2")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    start(f"{audit} --output {tmp_path}/three --devices 2", *torchrun, "--")
+    one, *several = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("one", "two", "three"))
+    for other in several:
+        assert other["audits"] == one["audits"]

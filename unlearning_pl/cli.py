@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from typing import Literal
 
 import torch
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
@@ -17,10 +18,11 @@ from unlearning_pl.benchmark import benchmark
 from unlearning_pl.demo import demo
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, nearest, require
 from unlearning_pl.report import step_table, table
-from unlearning_pl.reporting import Precision, audit_runs
+from unlearning_pl.reporting import audit_runs
 from unlearning_pl.suggestions import meant
 from unlearning_pl.training_cli import UnlearningCLI, mistake_behind, training
 
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 OVERVIEW = f"""unlearning-pl {__version__}: make a trained image encoder forget, and show how well it forgot.
 
 usage: unlearning-pl COMMAND [options]
@@ -56,7 +58,11 @@ def audit_parser() -> ArgumentParser:
     parser.add_argument("--retrained", type=str | None, default=None, help="Run folder trained on the retain set only.")
     parser.add_argument("--views", type=int, default=10, help="Augmented views per image of the membership attack.")
     parser.add_argument("--output", type=str | None, default=None, help="Folder of the report; MODEL/audit if absent.")
+    parser.add_argument("--relearning", type=int, default=10, help="Most epochs of relearning; 0 leaves it out.")
     parser.add_argument("--precision", type=Precision, default="32-true", help="Of the models; bf16-mixed is faster.")
+    parser.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu or auto.")
+    parser.add_argument("--devices", type=int, default=1, help="Processes of a node; the audit is the same.")
+    parser.add_argument("--num_nodes", type=int, default=1, help="Nodes.")
     return parser
 
 
@@ -72,9 +78,11 @@ def audit(args: list[str]) -> None:
     """Run the command ``audit``."""
     options = parsed(audit_parser(), args)
     named = (options.model, options.original, options.retrained)
-    audits, page = audit_runs(
-        *named, options.views, options.output, options.precision, ["unlearning-pl", "audit", *args]
-    )
+    machine = {key: options[key] for key in ("precision", "accelerator", "devices", "num_nodes")}
+    words = ["unlearning-pl", "audit", *args]
+    audits, page = audit_runs(*named, options.views, options.output, words, options.relearning, **machine)
+    if not audits:  # another process has them
+        return
     console = Console() if sys.stdout.isatty() else Console(width=100)
     console.print(table(audits))
     if audits[0].steps:

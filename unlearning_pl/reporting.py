@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightning.pytorch import seed_everything
 
 from unlearning_pl import runs
-from unlearning_pl.audits import Audit, compare
+from unlearning_pl.audits import Audit, judge_all
 from unlearning_pl.audits.collect import AUDITED
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_text
+from unlearning_pl.relearning import relearning_epochs
 from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.trainer import UnlearningTrainer
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 _REFERENCES = {"original": "all", "retrained": "retain"}
 """What the runs given as references are trained on."""
 
@@ -29,8 +29,9 @@ def audit_runs(
     retrained: str | None = None,
     views: int = 10,
     output: str | None = None,
-    precision: Precision = "32-true",
     command: Sequence[str] = (),
+    relearning: int = 10,
+    **trainer: Any,
 ) -> tuple[list[Audit], Path]:
     """Audit runs on the same forget set and write the report.
 
@@ -43,11 +44,13 @@ def audit_runs(
         retrained: Run folder of the reference that never saw the forget set.
         views: Augmented views per image of the membership attack.
         output: Folder of the report; ``audit`` in the first model's folder when not given.
-        precision: Of the models while they are looked at; half the bits are faster and move scores by their rounding.
         command: The words that asked for it, which the report names after those of the runs.
+        relearning: Most epochs of relearning, see :func:`unlearning_pl.relearning.relearning_epochs`; 0 leaves it out.
+        trainer: Options of the trainer that looks at the models: ``devices``, ``precision`` and so on.
 
     Returns:
-        The audits, original and retrained first, and the path of the HTML page.
+        The audits, original and retrained first, and the path of the HTML page; no audits on processes other than
+        that of rank 0, which writes.
 
     Raises:
         InputError: If a folder holds no run, or the runs do not belong together.
@@ -57,14 +60,23 @@ def audit_runs(
         _check(name, run, models[0], original)
     folder = _writable(Path(output).expanduser() if output else Path(models[0]) / "audit")
     data = runs.open_data(models[0])
+    require(relearning >= 0, f"Expected relearning >= 0 epochs, got {relearning}. 0 leaves it out.")
     seed_everything(0, verbose=False)
+    learners = {name: runs.open_learner(run) for name, run in named.items()}
     quiet: dict[str, Any] = {"logger": False, "enable_model_summary": False, "enable_progress_bar": False}
-    trainer = UnlearningTrainer(devices=1, precision=precision, **quiet)
-    audits = [
-        trainer.audit(runs.open_learner(run), data, name, runs.read_record(run)["seconds"], views)
-        for name, run in named.items()
-    ]
-    audits = compare(audits, "original" if original else None, "retrained" if retrained else None)
+    watcher = UnlearningTrainer(**{"devices": 1, **quiet, **trainer})
+    embeddings = watcher.embed(learners, data, views)
+    if not watcher.is_global_zero:
+        return [], folder / "report.html"
+    known = {name: {"seconds": float(runs.read_record(run)["seconds"])} for name, run in named.items()}
+    if original is not None and relearning:
+        options = {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
+        for name in (name for name in named if name != "original"):
+            epochs = relearning_epochs(learners[name], learners["original"], data, relearning, **options)
+            known[name]["relearning_epochs"] = epochs
+    steps = [step.forget for step in data.splits.steps]
+    references = (name if name in named else None for name in ("original", "retrained"))
+    audits = judge_all(embeddings, known, steps, *references)
     page = write_report(folder, audits, _context(named, data, command))
     for audit, run in zip(audits, named.values(), strict=True):
         log_to_tensorboard(run, audit)
@@ -138,6 +150,10 @@ def _context(named: dict[str, str], data: UnlearningData, command: Sequence[str]
         "fingerprint": splits.fingerprint,
         **({"steps": steps} if splits.earlier else {"request": _told(splits.request)}),
         "counts": splits.counts(),
+        "class_names": data.class_names,
+        "seeds": {
+            name: runs.read_record(run)["seed"] for name, run in named.items() if "seed" in runs.read_record(run)
+        },
         "commands": [
             shlex.join(words)
             for words in (*(runs.read_record(run)["command"] for run in named.values()), command)

@@ -14,7 +14,11 @@ from unlearning_pl.report.terms import BY_KEY
 
 MEASURED = {
     "retain_accuracy", "forget_accuracy", "test_accuracy", "retain_knn", "forget_knn", "test_knn",
-    "encoder_mi", "membership_auc", "membership_auc_retain", "forget_alignment",
+    "encoder_mi", "encoder_mi_bagged", "encoder_mi_vector", "encoder_mi_set",
+    "membership_auc", "membership_auc_vector", "membership_auc_set", "membership_auc_retain",
+    "classifier_mi", "classifier_mi_correctness", "classifier_mi_entropy", "classifier_mi_modified_entropy",
+    "classifier_mi_probabilities", "population_auc", "forget_alignment",
+    "retain_loss", "forget_loss", "test_loss",
 }  # fmt: skip
 
 
@@ -29,6 +33,14 @@ def test_everything_is_measured_and_has_a_name_in_words(make) -> None:  # noqa: 
         "test": 40,
     }
     assert audit.alignment.shape == (24, 24)
+    low, high = audit.intervals["membership_auc"]
+    assert low < audit.metrics["membership_auc"] <= high
+    assert set(audit.intervals) == {"membership_auc", "population_auc"}  # too few test images for the rates
+    for column, width in (("losses", ()), ("probabilities", ()), ("map", (3,))):
+        found = getattr(audit, column)
+        assert {split: tuple(rows.shape) for split, rows in found.items()} == {
+            split: (count, *width) for split, count in (("retain", 60), ("forget", 24), ("test", 40))
+        }
 
 
 def test_alignment_is_over_all_forget_images_and_the_matrix_over_the_first(make) -> None:  # noqa: ANN001
@@ -48,8 +60,8 @@ def test_comparison_adds_what_is_relative(make) -> None:  # noqa: ANN001
         judge("ac", make(0.6), 2.0),
     ]
     original, retrained, unlearned = compare(audits, "original", "retrained")
-    gap = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy")
-    loop = sum(abs(unlearned.metrics[key] - retrained.metrics[key]) for key in gap) / 4
+    gap = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
+    loop = sum(abs(unlearned.metrics[key] - retrained.metrics[key]) for key in gap) / 5
     assert unlearned.metrics["average_gap"] == pytest.approx(loop)
     assert 0 < loop < original.metrics["average_gap"]
     assert retrained.metrics["average_gap"] == 0
@@ -62,7 +74,7 @@ def test_comparison_adds_what_is_relative(make) -> None:  # noqa: ANN001
 
 
 def test_a_gap_counts_in_both_directions() -> None:
-    keys = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy")
+    keys = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
     audits = [
         Audit(name, dict.fromkeys(keys, value), {}, torch.zeros(0, 0))
         for name, value in [("r", 50.0), ("a", 60.0), ("b", 40.0)]

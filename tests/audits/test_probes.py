@@ -1,5 +1,6 @@
 """Accuracies against scikit-learn and lightly."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from unlearning_pl.audits import probes
-from unlearning_pl.audits.probes import accuracies, linear_probe, named_correctly, neighbour_accuracies
+from unlearning_pl.audits.probes import (
+    accuracies,
+    class_accuracies,
+    class_probabilities,
+    linear_probe,
+    named_correctly,
+    neighbour_accuracies,
+)
+
+
+def hits(splits):  # noqa: ANN001, ANN201
+    return named_correctly(splits, class_probabilities(splits))
 
 
 def test_probe_is_fitted_on_retain_alone_with_its_own_scaling(make) -> None:  # noqa: ANN001
@@ -22,8 +34,8 @@ def test_probe_is_fitted_on_retain_alone_with_its_own_scaling(make) -> None:  # 
     for split in ("retain", "forget", "test"):
         features, target = splits[split].features.double().numpy(), splits[split].target.numpy()
         expected = 100 * np.mean(probe.predict(scaler.transform(features)) == target)
-        assert accuracies(named_correctly(splits))[f"{split}_accuracy"] == pytest.approx(expected)
-    assert 50 < accuracies(named_correctly(splits))["test_accuracy"] < 100  # else the comparison would show nothing
+        assert accuracies(hits(splits))[f"{split}_accuracy"] == pytest.approx(expected)
+    assert 50 < accuracies(hits(splits))["test_accuracy"] < 100  # else the comparison would show nothing
 
 
 def test_a_classifier_is_judged_by_its_own_logits(make) -> None:  # noqa: ANN001
@@ -31,7 +43,11 @@ def test_a_classifier_is_judged_by_its_own_logits(make) -> None:  # noqa: ANN001
     wrong = F.one_hot((splits["test"].target + 1) % 4, 4).float()
     right = {split: F.one_hot(splits[split].target, 4).float() for split in ("retain", "forget")}
     splits = {split: replace(splits[split], logits=right.get(split, wrong)) for split in splits}
-    assert accuracies(named_correctly(splits)) == {"retain_accuracy": 100, "forget_accuracy": 100, "test_accuracy": 0}
+    assert accuracies(hits(splits)) == {
+        "retain_accuracy": 100,
+        "forget_accuracy": 100,
+        "test_accuracy": 0,
+    }
 
 
 def test_neighbours_equal_lightly(make) -> None:  # noqa: ANN001
@@ -61,12 +77,28 @@ def test_one_class_in_retain_is_what_the_probe_says(make) -> None:  # noqa: ANN0
     splits = make()
     retain = replace(splits["retain"], target=torch.full((60,), 2))
     predicted = linear_probe({**splits, "retain": retain})
-    assert set(predicted["test"].tolist()) == {2}
-    assert accuracies(named_correctly({**splits, "retain": retain}))["test_accuracy"] == 25
+    assert predicted["test"].unique(dim=0).tolist() == [[0, 0, 1, 0]]
+    assert accuracies(hits({**splits, "retain": retain}))["test_accuracy"] == 25
+
+
+def test_accuracy_of_each_class_is_that_of_its_images(make) -> None:  # noqa: ANN001
+    splits = make()
+    only = splits["test"].target != 3
+    splits["test"] = splits["test"].take(only)
+    probabilities = class_probabilities(splits)
+    found = class_accuracies(splits, probabilities)
+    right = hits(splits)
+    for split, recall in found.items():
+        for number, value in enumerate(recall.tolist()):
+            rows = [
+                bool(hit) for hit, target in zip(right[split], splits[split].target, strict=True) if target == number
+            ]
+            assert value == pytest.approx(100 * sum(rows) / len(rows)) if rows else math.isnan(value)
+    assert found["test"].isnan().tolist() == [False, False, False, True]
 
 
 def test_what_needs_retain_images_is_absent_without_them(make) -> None:  # noqa: ANN001
     splits = make(sizes=(0, 3, 4))
-    assert accuracies(named_correctly(splits)) == {}
+    assert accuracies(hits(splits)) == {}
     assert neighbour_accuracies(splits) == {}
     assert set(neighbour_accuracies(make(sizes=(1, 1, 1)))) == {"forget_knn", "test_knn"}

@@ -55,7 +55,6 @@ def look_at(learner: Learner, batch: Sample) -> Looks:
     features = learner.features(clean)
     augmented = torch.stack([learner.features(view) for view in views], dim=1)
     logits = learner.classify(features)
-    own = batch._replace(views=(clean,) if learner.num_views == 1 else tuple(views[: learner.num_views]))
     looks = {
         "index": batch.index,
         "target": batch.target,
@@ -64,9 +63,21 @@ def look_at(learner: Learner, batch: Sample) -> Looks:
         "anchor": learner.project(augmented[:, 0]).float(),
         "positive": learner.project(augmented[:, 1]).float(),
         "logits": None if logits is None else logits.float(),
-        "losses": learner.losses(learner.outputs(own), own).float(),
+        "losses": own_losses(learner, batch).float(),
     }
     return {name: None if look is None else look.cpu() for name, look in looks.items()}
+
+
+def own_losses(learner: Learner, batch: Sample) -> Tensor:
+    """Training loss of each image, ``(B,)``: of the clean image where a learner needs one view, else of augmented ones.
+
+    Args:
+        learner: The model.
+        batch: Views: the clean image, then at least as many augmented ones as the learner needs.
+    """
+    needed = slice(0, 1) if learner.num_views == 1 else slice(1, 1 + learner.num_views)
+    own = batch._replace(views=batch.views[needed])
+    return learner.losses(learner.outputs(own), own)
 
 
 def collect(

@@ -1,19 +1,28 @@
 """From embeddings to an audit, and from audits to a comparison. Pure: no model, no Lightning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from torch import Tensor
 
 from unlearning_pl.audits.alignment import forget_alignment, shown_alignment
-from unlearning_pl.audits.base import Audit, BySplit, require_finite
-from unlearning_pl.audits.membership import membership, membership_scores
-from unlearning_pl.audits.probes import accuracies, named_correctly, neighbour_accuracies
+from unlearning_pl.audits.base import Audit, BySplit, filled, require_finite
+from unlearning_pl.audits.confidence import confidence_attacks, population_attack, true_class
+from unlearning_pl.audits.map import embedding_map
+from unlearning_pl.audits.membership import learned_attacks, membership, membership_intervals, membership_scores
+from unlearning_pl.audits.probes import (
+    accuracies,
+    class_accuracies,
+    class_probabilities,
+    named_correctly,
+    neighbour_accuracies,
+)
+from unlearning_pl.audits.representation import Witness, against_original, against_retrained, mean_losses
 from unlearning_pl.audits.steps import each_share
 from unlearning_pl.errors import InputError, require
 
-GAP = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy")
-"""Metrics of the average gap: MUC's set (arXiv 2406.03603) without CMIA, all in percent."""
+GAP = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
+"""Metrics of the average gap: MUC's set (arXiv 2406.03603), all in percent."""
 
 
 def judge(name: str, embeddings: BySplit, seconds: float | None = None, steps: Sequence[Tensor] = ()) -> Audit:
@@ -33,17 +42,80 @@ def judge(name: str, embeddings: BySplit, seconds: float | None = None, steps: S
         >>> judge("original", {}, seconds=2.0).metrics
         {'seconds': 2.0}
     """
-    require_finite(name, embeddings)
-    scores, hits = membership_scores(embeddings), named_correctly(embeddings)
+    return _audited(name, _witness(name, embeddings), {} if seconds is None else {"seconds": seconds}, steps)
+
+
+def judge_all(
+    models: Mapping[str, BySplit],
+    known: Mapping[str, Mapping[str, float]] | None = None,
+    steps: Sequence[Tensor] = (),
+    original: str | None = None,
+    retrained: str | None = None,
+) -> list[Audit]:
+    """Measure several models, and each against the original and the retrained one.
+
+    Args:
+        models: What each model says, by its name.
+        known: Metrics that are known already, by model and key, such as ``seconds``.
+        steps: As for :func:`judge`.
+        original: Name of the original, where it is among the models.
+        retrained: Name of the retrained model, where it is among them.
+
+    Returns:
+        An audit a model, in their order, as :func:`compare` returns them.
+
+    Raises:
+        InputError: A model's embeddings are not finite, or a reference is not among the models.
+
+    Example:
+        >>> judge_all({"original": {}}, {"original": {"seconds": 2.0}})[0].metrics
+        {'seconds': 2.0}
+    """
+    witnesses = {name: _witness(name, splits) for name, splits in models.items()}
+    audits = []
+    for name, witness in witnesses.items():
+        found = dict((known or {}).get(name, {}))
+        if original in witnesses and name != original:
+            found |= against_original(witness, witnesses[original])
+        if retrained in witnesses and name != retrained:
+            found |= against_retrained(witness, witnesses[retrained])
+        audits.append(_audited(name, witness, found, steps))
+    return compare(audits, original, retrained)
+
+
+def _witness(name: str, splits: BySplit) -> Witness:
+    require_finite(name, splits)
+    splits = filled(splits)
+    return Witness(splits, class_probabilities(splits))
+
+
+def _audited(name: str, witness: Witness, found: Mapping[str, float], steps: Sequence[Tensor]) -> Audit:
+    splits, probabilities = witness
+    scores, hits = membership_scores(splits), named_correctly(splits, probabilities)
+    population, intervals = population_attack(splits, probabilities)
     metrics = {
         **accuracies(hits),
-        **neighbour_accuracies(embeddings),
+        **neighbour_accuracies(splits),
         **membership(scores),
-        **forget_alignment(embeddings),
+        **learned_attacks(splits),
+        **confidence_attacks(splits, probabilities),
+        **population,
+        **forget_alignment(splits),
+        **mean_losses(splits),
+        **found,
     }
-    if seconds is not None:
-        metrics["seconds"] = seconds
-    return Audit(name, metrics, scores, shown_alignment(embeddings), each_share(embeddings, scores, hits, steps))
+    return Audit(
+        name,
+        metrics,
+        scores,
+        shown_alignment(splits),
+        each_share(splits, scores, hits, steps),
+        intervals={**membership_intervals(scores), **intervals},
+        losses={split: look.losses for split, look in splits.items() if look.losses is not None},
+        probabilities=true_class(splits, probabilities),
+        class_accuracy=class_accuracies(splits, probabilities),
+        map=embedding_map(splits),
+    )
 
 
 def compare(audits: Sequence[Audit], original: str | None = None, retrained: str | None = None) -> list[Audit]:
@@ -51,7 +123,7 @@ def compare(audits: Sequence[Audit], original: str | None = None, retrained: str
 
     ``forgetting_score`` = forget alignment of the original minus the model's (needs the original).
     ``average_gap`` = mean of ``|model - retrained|`` over :data:`GAP`, in points (needs the retrained model
-    and all four metrics in both). ``speed_up`` = seconds of retraining / seconds of the model (not for the
+    and all five metrics in both). ``speed_up`` = seconds of retraining / seconds of the model (not for the
     original, which unlearned nothing).
 
     Args:

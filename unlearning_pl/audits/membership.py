@@ -1,16 +1,28 @@
 """Can an attacker who sees only embeddings tell which images the model was trained on?"""
 
 from collections.abc import Mapping
+from functools import partial
+from typing import TypeVar
 
 from torch import Tensor
 
 from unlearning_pl.audits.base import BySplit, filled
-from unlearning_pl.functional.attacks import binned_threshold, encoder_mi, encoder_score, equal_sizes
-from unlearning_pl.functional.separation import membership_auc, tpr_at_fpr
+from unlearning_pl.functional.attackers import Kind, cross_fitted_scores
+from unlearning_pl.functional.attacks import (
+    binned_threshold,
+    encoder_mi,
+    encoder_mi_bagged,
+    encoder_score,
+    equal_sizes,
+)
+from unlearning_pl.functional.separation import bootstrap_interval, membership_auc, tpr_at_fpr
 from unlearning_pl.sample import Split
 
 Scores = Mapping[Split, Tensor]
+Interval = tuple[float, float]
+T = TypeVar("T")
 _RATES = {"tpr_at_1_fpr": 0.01, "tpr_at_0.1_fpr": 0.001}
+_KINDS: tuple[Kind, ...] = ("vector", "set")
 
 
 def membership_scores(splits: BySplit) -> dict[Split, Tensor]:
@@ -43,14 +55,52 @@ def threshold(scores: Scores) -> float | None:
     return binned_threshold(*equal_sizes(scores["retain"], scores["test"])).item()
 
 
+def separation(members: Tensor, non_members: Tensor) -> dict[str, float]:
+    """How well scores tell two sets of images apart.
+
+    Args:
+        members: Scores ``(M,)`` of the images called members.
+        non_members: Scores ``(L,)`` of unseen images.
+
+    Returns:
+        ``auc``, in [0, 1]; ``tpr_at_1_fpr`` and ``tpr_at_0.1_fpr``, in percent, which are not defined with fewer than
+        100 (1000) unseen images.
+
+    Example:
+        >>> from torch import tensor
+        >>> separation(tensor([0.9, 0.8]), tensor([0.2, 0.1]))
+        {'auc': 1.0}
+    """
+    rates = {key: rate for key, rate in _RATES.items() if rate * len(non_members) >= 1}
+    found = {key: 100 * tpr_at_fpr(members, non_members, rate).item() for key, rate in rates.items()}
+    return {"auc": membership_auc(members, non_members).item(), **found}
+
+
+def separation_intervals(members: Tensor, non_members: Tensor) -> dict[str, Interval]:
+    """The 95 % bootstrap intervals of what :func:`separation` says.
+
+    Example:
+        >>> from torch import tensor
+        >>> separation_intervals(tensor([0.9, 0.8]), tensor([0.2, 0.1]))
+        {'auc': (1.0, 1.0)}
+    """
+    found = {"auc": bootstrap_interval(membership_auc, members, non_members)}
+    for key, rate in _RATES.items():
+        if rate * len(non_members) >= 1:
+            low, high = bootstrap_interval(partial(tpr_at_fpr, rate=rate), members, non_members)
+            found[key] = (100 * low, 100 * high)
+    return found
+
+
 def membership(scores: Scores) -> dict[str, float]:
-    """What a membership attack finds out, from the scores of :func:`membership_scores`.
+    """What a threshold on the scores of :func:`membership_scores` finds out.
 
     Returns:
         Each where its images exist:
 
         ``encoder_mi``: percent of forget images called non-members (EMIA of MUC, arXiv 2406.03603), by
-        :func:`threshold`.
+        :func:`threshold`; ``encoder_mi_bagged``: a steadier reading, see
+        :func:`unlearning_pl.functional.attacks.encoder_mi_bagged`.
 
         ``membership_auc``: ROC AUC of forget against test, in [0, 1]; 0.5 cannot tell them apart.
 
@@ -61,19 +111,57 @@ def membership(scores: Scores) -> dict[str, float]:
 
     Example:
         >>> from torch import tensor
-        >>> scores = {"forget": tensor([0.7]), "retain": tensor([0.9, 0.8]), "test": tensor([0.2, 0.1])}
+        >>> scores = {"forget": tensor([0.7]), "test": tensor([0.2, 0.1])}
         >>> membership(scores)
-        {'encoder_mi': 0.0, 'membership_auc': 1.0, 'membership_auc_retain': 1.0}
+        {'membership_auc': 1.0}
     """
     metrics: dict[str, float] = {}
     forget, retain, test = (scores.get(split) for split in ("forget", "retain", "test"))
     if forget is not None and retain is not None and test is not None:
         metrics["encoder_mi"] = encoder_mi(forget, *equal_sizes(retain, test)).item()
+        metrics["encoder_mi_bagged"] = encoder_mi_bagged(forget, retain, test).item()
     if forget is not None and test is not None:
-        metrics["membership_auc"] = membership_auc(forget, test).item()
-        metrics |= {
-            key: 100 * tpr_at_fpr(forget, test, rate).item() for key, rate in _RATES.items() if rate * len(test) >= 1
-        }
+        metrics |= _named(separation(forget, test))
     if retain is not None and test is not None:
         metrics["membership_auc_retain"] = membership_auc(*equal_sizes(retain, test)).item()
     return metrics
+
+
+def membership_intervals(scores: Scores) -> dict[str, Interval]:
+    """The 95 % bootstrap intervals of ``membership_auc`` and the true positive rates, by the same keys.
+
+    Example:
+        >>> membership_intervals({})
+        {}
+    """
+    if "forget" not in scores or "test" not in scores:
+        return {}
+    return _named(separation_intervals(scores["forget"], scores["test"]))
+
+
+def learned_attacks(splits: BySplit) -> dict[str, float]:
+    """What EncoderMI's learned attackers find out, fitted on retain against test.
+
+    Returns:
+        ``encoder_mi_vector``, ``encoder_mi_set``: percent of forget images called non-members;
+        ``membership_auc_vector``, ``membership_auc_set``: ROC AUC of forget against test. Nothing without forget
+        images, or with fewer than two retain or test images.
+
+    Example:
+        >>> learned_attacks({})
+        {}
+    """
+    splits = filled(splits)
+    if "forget" not in splits or any(len(splits[s].index) < 2 if s in splits else True for s in ("retain", "test")):
+        return {}
+    retain, test, forget = (splits[split].similarities for split in ("retain", "test", "forget"))
+    metrics = {}
+    for kind in _KINDS:
+        _, unseen, judged = cross_fitted_scores(kind, retain, test, forget)
+        metrics[f"encoder_mi_{kind}"] = 100 * (judged < 0).double().mean().item()
+        metrics[f"membership_auc_{kind}"] = membership_auc(judged, unseen).item()
+    return metrics
+
+
+def _named(found: dict[str, T]) -> dict[str, T]:
+    return {"membership_auc" if key == "auc" else key: value for key, value in found.items()}

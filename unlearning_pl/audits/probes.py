@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from unlearning_pl.audits.base import BySplit, filled
 from unlearning_pl.sample import Split
@@ -22,25 +23,39 @@ JUDGED: tuple[Split, ...] = ("retain", "forget", "test")
 _ROWS = 4096  # rows of the similarity matrix at a time: 4096 x 45 000 floats are 0.7 GB
 
 
-def named_correctly(splits: BySplit) -> dict[Split, Tensor]:
+def class_probabilities(splits: BySplit) -> dict[Split, Tensor]:
+    """Probability that the model gives each class, for each image.
+
+    A learner with classes speaks for itself; of any other a linear probe does, see :func:`linear_probe`.
+
+    Returns:
+        ``(N, K)`` by split; empty where nothing can be named.
+
+    Example:
+        >>> class_probabilities({})
+        {}
+    """
+    splits = filled(splits)
+    if any(embeddings.logits is None for embeddings in splits.values()):
+        return linear_probe(splits)
+    return {split: look.logits.softmax(dim=1) for split, look in splits.items() if look.logits is not None}
+
+
+def named_correctly(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[Split, Tensor]:
     """Whether the model names the class of each image.
 
-    A learner with classes is judged by its own class scores; any other by a linear probe, see
-    :func:`linear_probe`.
+    Args:
+        splits: What the model says of each split.
+        probabilities: As :func:`class_probabilities` returns them.
 
     Returns:
         ``(N,)`` bool by split; empty where nothing can be named.
 
     Example:
-        >>> named_correctly({})
+        >>> named_correctly({}, {})
         {}
     """
-    splits = filled(splits)
-    if any(embeddings.logits is None for embeddings in splits.values()):
-        predictions = linear_probe(splits)
-    else:
-        predictions = {k: v.logits.argmax(dim=1) for k, v in splits.items() if v.logits is not None}
-    return {split: predicted == splits[split].target for split, predicted in predictions.items()}
+    return {split: said.argmax(dim=1) == splits[split].target for split, said in probabilities.items()}
 
 
 def accuracies(hits: Mapping[Split, Tensor]) -> dict[str, float]:
@@ -61,15 +76,37 @@ def accuracies(hits: Mapping[Split, Tensor]) -> dict[str, float]:
     return {f"{split}_accuracy": _percent(hits[split]) for split in JUDGED if split in hits}
 
 
-def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
-    """Predict classes by a linear model on frozen features, trained on the retain images alone.
+def class_accuracies(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[Split, Tensor]:
+    """The same for the images of each class alone, in percent.
 
-    Features are scaled to mean 0 and deviation 1 over retain, then a multinomial logistic regression with an
-    L2 penalty (scikit-learn, C = 1, L-BFGS) is fitted; it is deterministic. Where retain holds a single
-    class, the prediction is that class.
+    Args:
+        splits: What the model says of each split.
+        probabilities: As :func:`class_probabilities` returns them.
 
     Returns:
-        Predicted classes ``(N,)`` of every split; empty without retain images.
+        ``(K,)`` by split; NaN for a class without images there.
+
+    Example:
+        >>> class_accuracies({}, {})
+        {}
+    """
+    found = {}
+    for split, said in probabilities.items():
+        target, classes = splits[split].target, said.shape[1]
+        matrix = multiclass_confusion_matrix(said.argmax(dim=1), target, max(2, classes))
+        found[split] = (100 * matrix.diagonal() / matrix.sum(dim=1))[:classes]
+    return found
+
+
+def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
+    """Probability of each class by a linear model on frozen features, trained on the retain images alone.
+
+    Features are scaled to mean 0 and deviation 1 over retain, then a multinomial logistic regression with an
+    L2 penalty (scikit-learn, C = 1, L-BFGS) is fitted; it is deterministic. A class that retain does not hold has
+    probability 0; where retain holds a single class, that class has probability 1.
+
+    Returns:
+        ``(N, K)`` of every split; empty without retain images.
 
     Example:
         >>> linear_probe({})
@@ -79,12 +116,16 @@ def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
     if "retain" not in splits:
         return {}
     retain = splits["retain"]
-    only = retain.target[:1]
-    if bool((retain.target == only).all()):
-        return {split: only.expand(len(embeddings.target)) for split, embeddings in splits.items()}
+    known, classes = torch.unique(retain.target), 1 + max(int(look.target.max()) for look in splits.values())
+    if len(known) == 1:
+        return {split: F.one_hot(known, classes).float().expand(len(v.target), -1) for split, v in splits.items()}
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     probe.fit(retain.features.double().numpy(), retain.target.numpy())
-    return {k: torch.from_numpy(probe.predict(v.features.double().numpy())) for k, v in splits.items()}
+    probabilities = {}
+    for split, look in splits.items():
+        said = torch.from_numpy(probe.predict_proba(look.features.double().numpy())).float()
+        probabilities[split] = torch.zeros(len(said), classes).index_copy_(1, known, said)
+    return probabilities
 
 
 def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, float]:

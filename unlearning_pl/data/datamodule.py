@@ -168,6 +168,12 @@ class UnlearningData(LightningDataModule):
         with torch.no_grad(), torch.autocast(index.device.type, enabled=False):
             return self._sample(index)
 
+    def look(self, index: Tensor, views: int) -> Sample:
+        """Samples of positions ``(B,)`` as an audit sees them: the clean image, then augmented views of it."""
+        images, target = self.pool.look_up(index)
+        looks = (images, *self._augmented(images, views))
+        return Sample(tuple(self.pool.normalise(look) for look in looks), target, index)
+
     @override
     def prepare_data(self) -> None:
         self.load()  # a download happens on one process of a machine only
@@ -254,11 +260,11 @@ class UnlearningData(LightningDataModule):
     def _sample(self, index: Tensor) -> Sample:
         trainer = self.trainer
         assert trainer is not None
+        if trainer.predicting:
+            return self.look(index, self._predicted_views)
         images, target = self.pool.look_up(index)
         own: int = getattr(trainer.lightning_module, "num_views", 2)
-        if trainer.predicting:
-            views = (images, *self._augmented(images, self._predicted_views))
-        elif trainer.training:
+        if trainer.training:
             views = self._augmented(images, own if self.num_views is None else self.num_views)
         else:  # a method may want more views to train with, but a classifier is judged on the clean image
             views = self._augmented(images, own) if own > 1 else (images,)

@@ -1,0 +1,92 @@
+"""How soon a model that is trained on what it forgot knows it again."""
+
+import copy
+from functools import partial
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.optim import SGD
+from typing_extensions import override
+
+from unlearning_pl.audits.collect import own_losses
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.errors import DivergedError
+from unlearning_pl.functional.collectives import apart
+from unlearning_pl.learners import Learner
+from unlearning_pl.methods.base import measuring
+from unlearning_pl.trainer import UnlearningTrainer
+
+
+class UntilKnown(Callback):
+    """Ends training when the loss of the forgotten images is back to the original's, on the same views.
+
+    Args:
+        original: The model before unlearning.
+        data: The data.
+    """
+
+    def __init__(self, original: Learner, data: UnlearningData) -> None:
+        self.original, self.data = original, data
+        self.target = 0.0
+        self.epochs: int | None = None
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.target = mean_loss(self.original.to(pl_module.device), self.data)
+        self._look(trainer, pl_module, 0)
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._look(trainer, pl_module, trainer.current_epoch + 1)
+
+    def _look(self, trainer: Trainer, learner: LightningModule, epochs: int) -> None:
+        assert isinstance(learner, Learner)
+        if self.epochs is None and mean_loss(learner, self.data) <= self.target:
+            self.epochs = epochs
+            trainer.should_stop = True
+
+
+def mean_loss(learner: Learner, data: UnlearningData) -> float:
+    """Mean loss of the forgotten images in evaluation mode, on views that are the same at every call."""
+    positions, total = data.positions("forgotten"), 0.0
+    with torch.random.fork_rng(), measuring(learner), torch.no_grad():
+        torch.manual_seed(0)
+        for start in range(0, len(positions), data.batch_size):
+            index = positions[start : start + data.batch_size].to(learner.device)
+            total += own_losses(learner, data.look(index, learner.num_views)).sum().item()
+    return total / len(positions)
+
+
+def relearning_epochs(
+    learner: Learner, original: Learner, data: UnlearningData, limit: int = 10, **options: Any
+) -> int:
+    """Epochs of training on the forgotten images alone until their loss is back to the original's.
+
+    A model that had only hidden them is back in few epochs; the retrained one says what is to be expected of a model
+    that never saw them. Training is SGD with a constant rate of 0.01 and momentum 0.9, plain loss, the data's batch
+    size; the model given is not changed.
+
+    Args:
+        learner: The model.
+        original: The model before unlearning.
+        data: The data, with a forget set.
+        limit: Most epochs, at least 1.
+        options: Of the trainer.
+
+    Returns:
+        0 where the loss has not risen at all; ``limit`` where it is not back within so many.
+    """
+    student = copy.deepcopy(learner)
+    student.optimize_with(partial(SGD, lr=0.01, momentum=0.9))
+    known = UntilKnown(original, data)
+    quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "devices": 1}
+    data.feed(lambda _: ("forgotten",))
+    try:
+        with apart():
+            UnlearningTrainer(max_epochs=limit, callbacks=[known], **quiet, **options).fit(student, datamodule=data)
+    except DivergedError:  # it certainly does not know them then
+        return limit
+    finally:
+        data.feed(None)
+    return limit if known.epochs is None else known.epochs
