@@ -1,0 +1,11 @@
+"""The audits' quantities as metrics for any Lightning code: collected batch by batch, on any number of processes.
+
+Call ``update`` for each batch and ``compute`` at the end, or hand the metric to ``self.log``. Most values are not
+defined for a single batch, so the metric itself is not to be called. Every row counts: a sampler that repeats rows to
+give each process as many, Lightning's own for one, counts them twice.
+"""
+
+from unlearning_pl.metrics.comparison import KLOM, ForgettingScore, LinearCKA
+from unlearning_pl.metrics.membership import ClassifierMI, EncoderMI, MembershipAUC, TPRAtFPR
+
+__all__ = ["KLOM", "ClassifierMI", "EncoderMI", "ForgettingScore", "LinearCKA", "MembershipAUC", "TPRAtFPR"]

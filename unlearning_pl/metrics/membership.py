@@ -1,0 +1,147 @@
+"""Can an attacker tell which images a model was trained on?
+
+Letters: B rows of a batch, V views, D dimensions of an embedding, K classes.
+"""
+
+from typing import Any, Literal
+
+from torch import Tensor
+from typing_extensions import override
+
+from unlearning_pl.errors import require
+from unlearning_pl.functional import attacks
+from unlearning_pl.functional.attackers import svc_attack
+from unlearning_pl.functional.confidence import confidence
+from unlearning_pl.functional.separation import membership_auc, tpr_at_fpr
+from unlearning_pl.metrics.collected import Collected
+
+Audited = Literal["forget", "retain", "test"]
+"""What a batch holds: images to forget, images that stay (members), or images never seen (non-members)."""
+
+
+class SplitScores(Collected):
+    """A score of each forget, retain and test image."""
+
+    names = ("forget", "retain", "test")
+
+    def sets(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores of forget, and of retain and test in equal number, chosen by rank: their order says nothing."""
+        retain, test = (self.rows(split).sort().values for split in ("retain", "test"))
+        return self.rows("forget"), *attacks.equal_sizes(retain, test)
+
+
+class EncoderMI(SplitScores):
+    """Percent of the forgotten images that a membership attack takes for unseen, by MUC's protocol (EMIA).
+
+    As input to ``update`` the metric accepts:
+
+    - ``views`` (:class:`~torch.Tensor`): Embeddings of V augmented copies of each image, ``(B, V, D)``, V >= 2.
+    - ``split`` (``str``): "forget", "retain" or "test".
+
+    As output of ``compute``: a scalar in [0, 100], see :func:`unlearning_pl.functional.attacks.encoder_mi`; the larger
+    of retain and test is cut to the size of the smaller.
+
+    Example:
+        >>> import torch
+        >>> metric, alike = EncoderMI(), torch.ones(4, 2, 3)
+        >>> for split, views in {"forget": alike, "retain": alike, "test": alike * torch.eye(3)[:2]}.items():
+        ...     metric.update(views, split)
+        >>> metric.compute()
+        tensor(0.)
+    """
+
+    @override
+    def update(self, views: Tensor, split: Audited) -> None:
+        self.keep(split, attacks.encoder_score(attacks.pair_similarities(views)))
+
+    @override
+    def compute(self) -> Tensor:
+        return attacks.encoder_mi(*self.sets())
+
+
+class ClassifierMI(SplitScores):
+    """Percent of the forgotten images that an SVC takes for unseen by the confidence in their true class (CMIA).
+
+    As input to ``update`` the metric accepts:
+
+    - ``probabilities`` (:class:`~torch.Tensor`): Of each class, ``(B, K)``.
+    - ``target`` (:class:`~torch.Tensor`): True class of each image, ``(B,)`` int64.
+    - ``split`` (``str``): "forget", "retain" or "test".
+
+    As output of ``compute``: a scalar in [0, 100], see :func:`unlearning_pl.functional.attackers.svc_attack`; the
+    larger of retain and test is cut to the size of the smaller.
+
+    Example:
+        >>> import torch
+        >>> metric, sure, torn = ClassifierMI(), torch.tensor([[1.0, 0.0]] * 4), torch.full((4, 2), 0.5)
+        >>> for split, answers in {"forget": torn, "retain": sure, "test": torn}.items():
+        ...     metric.update(answers, torch.zeros(4, dtype=torch.long), split)
+        >>> metric.compute()
+        tensor(100.)
+    """
+
+    @override
+    def update(self, probabilities: Tensor, target: Tensor, split: Audited) -> None:
+        self.keep(split, confidence(probabilities, target))
+
+    @override
+    def compute(self) -> Tensor:
+        return svc_attack(*self.sets())
+
+
+class MembershipAUC(Collected):
+    """How well a score tells members from non-members: area under the ROC curve.
+
+    As input to ``update`` the metric accepts:
+
+    - ``scores`` (:class:`~torch.Tensor`): ``(B,)``, high for a member.
+    - ``member`` (:class:`~torch.Tensor`): Whether each image is called a member, ``(B,)`` bool.
+
+    As output of ``compute``: a scalar in [0, 1], see :func:`unlearning_pl.functional.separation.membership_auc`.
+
+    Example:
+        >>> import torch
+        >>> metric = MembershipAUC()
+        >>> metric.update(torch.tensor([0.9, 0.4, 0.5, 0.4]), torch.tensor([True, True, False, False]))
+        >>> metric.compute()
+        tensor(0.6250)
+    """
+
+    names = ("members", "non_members")
+
+    @override
+    def update(self, scores: Tensor, member: Tensor) -> None:
+        self.keep("members", scores[member.bool()])
+        self.keep("non_members", scores[~member.bool()])
+
+    @override
+    def compute(self) -> Tensor:
+        return membership_auc(self.rows("members"), self.rows("non_members"))
+
+
+class TPRAtFPR(MembershipAUC):
+    """Share of members found while at most a share of non-members is accused.
+
+    ``update`` is that of :class:`MembershipAUC`. As output of ``compute``: a scalar in [0, 1], see
+    :func:`unlearning_pl.functional.separation.tpr_at_fpr`.
+
+    Args:
+        rate: Largest false positive rate, in [0, 1].
+        options: Of ``torchmetrics.Metric``.
+
+    Example:
+        >>> import torch
+        >>> metric = TPRAtFPR(0.5)
+        >>> metric.update(torch.tensor([0.9, 0.4, 0.5, 0.4]), torch.tensor([True, True, False, False]))
+        >>> metric.compute()
+        tensor(0.5000)
+    """
+
+    def __init__(self, rate: float = 0.01, **options: Any) -> None:
+        super().__init__(**options)
+        require(0 <= rate <= 1, f"Expected a false positive rate in [0, 1], got {rate}. Give 0.01 for one percent.")
+        self.rate = rate
+
+    @override
+    def compute(self) -> Tensor:
+        return tpr_at_fpr(self.rows("members"), self.rows("non_members"), self.rate)
