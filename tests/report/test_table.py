@@ -32,4 +32,4 @@ def test_one_row_a_model_within_100_columns(make) -> None:  # noqa: ANN001
 def test_what_is_not_defined_is_a_dash_and_brackets_are_no_markup() -> None:
     lines = printed([Audit("[bold]x[/bold]", {}, {}, torch.zeros(0, 0))])
     row = next(line for line in lines if "[bold]x[/bold]" in line)
-    assert row.count(" - ") == 8
+    assert row.count(" - ") == 9

@@ -12,8 +12,8 @@ BASELINE = "fine_tune"
 """Name of the row that a method should be nearer to the retrained model than."""
 
 _LEGEND = (
-    "Gap: mean distance to the retrained model over RA, TA, UA and EMIA, in points. Good is what is near the retrained "
-    "model. -: not defined."
+    "Gap: mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, in points. Good is what is near the "
+    "retrained model. -: not defined."
 )
 
 

@@ -1,7 +1,9 @@
 """The comparison of models as a table in the terminal."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -11,10 +13,11 @@ from unlearning_pl.report.terms import BY_KEY, COLUMNS, Term
 
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
-    "takes for unseen. AUC: how well an attacker tells forget from test images; 0.5 = cannot tell. Gap: mean "
-    "distance to the retrained model over RA, TA, UA and EMIA, in points. Good is what is near the retrained "
-    "model, not what is extreme. -: not defined."
+    "takes for unseen, by embeddings; CMIA: by class probabilities. AUC: how well an attacker tells forget from test "
+    "images; 0.5 = cannot tell. Gap: mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, in points. "
+    "Good is what is near the retrained model, not what is extreme. -: not defined."
 )
+_NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
 
 
 def table(audits: Sequence[Audit]) -> Table:
@@ -30,7 +33,7 @@ def table(audits: Sequence[Audit]) -> Table:
         >>> "0.690" in capture.get()
         True
     """
-    shown = Table(title="Audit", caption=_CAPTION, caption_justify="left", caption_style="dim")
+    shown = Table(title="Audit", caption=_CAPTION, caption_justify="left", caption_style="dim", **_NARROW)
     shown.add_column("Model", overflow="fold", min_width=12)
     for title, _ in COLUMNS:
         shown.add_column(title, justify="right", no_wrap=True)
@@ -51,7 +54,7 @@ def step_table(audits: Sequence[Audit]) -> Table:
         2
     """
     columns = [(title, BY_KEY[key]) for title, key in COLUMNS if key in SHARED]
-    shown = Table(title="Each step's own share")
+    shown = Table(title="Each step's own share", **_NARROW)
     shown.add_column("Model", overflow="fold", min_width=12)
     for title in ("Step", "Images", *(title for title, _ in columns)):
         shown.add_column(title, justify="right", no_wrap=True)
