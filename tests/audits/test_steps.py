@@ -67,9 +67,10 @@ def test_the_report_shows_each_step(tmp_path: Path, audits: list[Audit]) -> None
     assert told["audits"][2]["steps"] == list(audits[2].steps)
     assert told["context"]["steps"] == asked
     assert "8 of 68 training images were to be forgotten in 3 steps: 4, drawn at random (seed 3); 3, drawn" in page
-    assert page.count("<tbody>") == page.count("</tbody>") == 4
+    share = page.partition("Each step's own share")[2]
+    assert share.count("<tbody>") == share.count("</tbody>") == 3
     assert page.count("<tr>") == page.count("</tr>")
-    _, first, second, last = page.partition("Each step's own share")[2].split('scope="rowgroup"')
+    _, first, second, last = share.split('scope="rowgroup"')
     assert ">Step 1, 4 images<" in first
     assert ">Step 2, 3 images<" in second
     assert ">Step 3, 1 image<" in last

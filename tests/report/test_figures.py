@@ -1,13 +1,15 @@
-"""Figures: shared axes, what is drawn, and SVG that stands on its own."""
+"""Figures: maps, and SVG that stands on its own."""
 
 import re
 from xml.etree import ElementTree
 
 import matplotlib
-import pytest
 import torch
 
-from unlearning_pl.report.figures import INK, heat_map, highest_share, histogram, score_range, svg
+from unlearning_pl.report.curves import roc, roc_figure
+from unlearning_pl.report.figures import INK, pixels, svg
+from unlearning_pl.report.histograms import histogram
+from unlearning_pl.report.maps import embedding_map, heat_map
 
 SCORES = {
     "retain": torch.linspace(0.2, 0.9, 50),
@@ -16,37 +18,38 @@ SCORES = {
 }
 
 
-def test_axes_are_shared_over_models() -> None:
-    models = [SCORES, {"test": torch.cat([torch.full((9,), 3.0), torch.zeros(1)])}]
-    limits = score_range(models)
-    assert limits[1] == 3
-    assert highest_share(models, limits) == pytest.approx(90)
-    axes = histogram(SCORES, limits, 90.0, None).axes[0]
-    assert axes.get_xlim() == limits
-    assert axes.get_ylim()[1] == pytest.approx(97.2)
-
-
-def test_bars_are_percent_of_the_split() -> None:
-    axes = histogram({"test": SCORES["test"]}, (0.0, 1.0), 50.0, 0.5).axes[0]
-    assert sum(axes.patches[0].get_data().values) == pytest.approx(100)
-    assert [line.get_xdata()[0] for line in axes.lines] == [0.5]
-
-
-def test_few_images_are_marked_one_by_one() -> None:
-    axes = histogram({"forget": torch.tensor([0.25, 0.75])}, (0.0, 1.0), 50.0, None).axes[0]
-    assert [line.get_xdata()[0] for line in axes.lines] == [0.25, 0.75]
-    assert not axes.patches
-
-
-def test_equal_scores_still_have_a_range() -> None:
-    assert score_range([{"test": torch.ones(3)}]) == (0.5, 1.5)
-    assert score_range([{}]) == (0.0, 1.0)
-
-
 def test_heat_map_scales() -> None:
     assert heat_map(torch.eye(3)).axes[0].images[0].get_clim() == (-1, 1)
     assert heat_map(torch.eye(3), limit=0.25).axes[0].images[0].get_clim() == (-0.25, 0.25)
     heat_map(torch.zeros(1, 1), limit=0.0)
+
+
+def test_forget_images_are_ringed_and_classes_have_colours() -> None:
+    def part(rows: int, classes: int) -> torch.Tensor:
+        return torch.cat([torch.rand(rows, 2), torch.arange(rows)[:, None] % classes], dim=1)
+
+    drawn = embedding_map({"forget": part(9, 3), "retain": part(900, 3)}).axes[0].collections
+    retain, forget = drawn
+    assert len(retain.get_offsets()) == 250  # of many images, some
+    assert {tuple(colour) for colour in forget.get_facecolors()[:, :3].tolist()} == {
+        tuple(colour) for colour in retain.get_facecolors()[:, :3].tolist()
+    }
+    assert len({tuple(colour) for colour in forget.get_facecolors().tolist()}) == 3
+    assert matplotlib.colors.to_hex(forget.get_edgecolors()[0]) == INK
+    (many,) = embedding_map({"forget": part(40, 20)}).axes[0].collections
+    assert len({tuple(colour) for colour in many.get_facecolors().tolist()}) == 1
+
+
+def test_numbers_in_words_keep_their_digits() -> None:
+    drawn = svg(roc_figure({"ac": roc(torch.rand(9), torch.rand(9))}, {"ac": 0.6789}), "curve", "c")
+    assert "ac (0.679)" in drawn
+    assert not re.search(r'\bd="[^"]*\d\.\d{3}', drawn)
+
+
+def test_pixels_are_a_picture() -> None:
+    picture = pixels(heat_map(torch.eye(4)))
+    assert picture.shape[2] == 3
+    assert picture.std() > 10
 
 
 def test_svg_follows_the_page_and_is_described() -> None:

@@ -1,11 +1,13 @@
 """What the report says in words."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
 from unlearning_pl.audits import Audit
-from unlearning_pl.report.wording import asked, chance, privacy, utility, verdict
+from unlearning_pl.report.wording import asked, chance, label, privacy, recognition, utility, verdict
 
 SCORES = {"forget": torch.zeros(60), "test": torch.zeros(90)}
 
@@ -54,6 +56,42 @@ def test_verdict_without_a_reference_says_what_chance_gives() -> None:
     retrained = model("retrained", membership_auc=0.48)
     assert "By chance alone" in verdict(retrained, retrained)
     assert verdict(model("ac"), retrained) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "auc", "words"),
+    [
+        ("ac", 0.69, "still remembers"),
+        ("original", 0.69, "remembers"),
+        ("ac", 0.52, "like the retrained model"),
+        ("ac", 0.3, "over-forgets"),
+    ],
+)
+def test_the_label_says_the_verdict_in_short(name: str, auc: float, words: str) -> None:
+    retrained = model("retrained", membership_auc=0.48)
+    assert label(model(name, membership_auc=auc), retrained) == words
+    assert label(retrained, retrained) == "the reference"
+    assert label(model(name, membership_auc=auc), None) == label(model(name), retrained) == ""
+
+
+@pytest.mark.parametrize(
+    ("ends", "says"), [((0.45, 0.6), "holds 0.50"), ((0.52, 0.7), "above 0.50"), ((0.2, 0.4), "gives them away")]
+)
+def test_a_known_interval_takes_the_place_of_the_rule_of_thumb(ends: tuple[float, float], says: str) -> None:
+    audit = replace(model("ac", membership_auc=sum(ends) / 2), intervals={"membership_auc": ends})
+    assert says in verdict(audit, None)
+    assert "±" not in verdict(audit, None)
+    assert f"95 % interval {ends[0]:.2f} to {ends[1]:.2f}" in privacy(audit)
+    reference = replace(audit, name="retrained")
+    assert "gives them away" not in verdict(reference, reference)
+
+
+def test_recognition_compares_with_both_references() -> None:
+    original, retrained = (model(name, forget_alignment=v) for name, v in (("original", 0.9), ("retrained", 0.5)))
+    assert recognition(model("ac", forget_alignment=0.6), original, retrained) == (
+        "Two views of a forgotten image are alike by 0.60; to the original by 0.90, to the retrained model by 0.50."
+    )
+    assert recognition(original, original, retrained) == recognition(model("ac"), original, retrained) == ""
 
 
 def test_utility_compares_and_admits_being_slower() -> None:

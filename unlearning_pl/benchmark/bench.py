@@ -1,6 +1,5 @@
 """Plans over several seeds: what is finished is kept, what changed is made again, what fails is noted."""
 
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from unlearning_pl.benchmark.plan import Plan, read_plans
 from unlearning_pl.benchmark.table import Outcome, figures, page
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.files import write_text
+from unlearning_pl.report import read_report
 
 
 def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], output: str) -> None:
@@ -72,7 +72,7 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     if not names or "audit" in failures:
         return Outcome(seed, {}, failures, [])
     records = [runs.read_record(folder / name) for name in (*REFERENCES, *names)]
-    audits = json.loads((folder / "audit/report.json").read_text(encoding="utf-8"))["audits"]
+    audits = read_report(folder / "audit/report.json")["audits"]
     return Outcome(seed, {audit["name"]: audit["metrics"] for audit in audits}, failures, records)
 
 
@@ -108,8 +108,8 @@ def _audited(line: str, folder: Path, names: Sequence[str]) -> bool:
     if not report.is_file() or report.stat().st_mtime_ns < made:
         return False
     try:
-        commands = json.loads(report.read_text(encoding="utf-8"))["context"].get("commands", [])
-    except (ValueError, KeyError, AttributeError):  # damaged
+        commands = read_report(report)["context"].get("commands", [])
+    except (InputError, KeyError, AttributeError):  # damaged, or of an earlier version
         return False
     return bool(commands) and commands[-1] == shlex.join(["unlearning-pl", *shlex.split(line)])
 

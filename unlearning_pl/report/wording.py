@@ -73,17 +73,34 @@ def privacy(audit: Audit, retrained: Audit | None = None) -> str:
         )
     reference = None if retrained is None else retrained.metrics.get("membership_auc")
     known = "" if reference is None or audit is retrained else f"; retrained reference {reference:.2f}"
+    ends = audit.intervals.get("membership_auc")
+    interval = "" if ends is None else f"; 95 % interval {ends[0]:.2f} to {ends[1]:.2f}"
     return (
         f"An attacker who sees only embeddings separates forgotten from unseen images with AUC {auc:.2f} "
-        f"(0.50 = cannot tell{known})."
+        f"(0.50 = cannot tell{known}{interval})."
     )
+
+
+def label(audit: Audit, retrained: Audit | None) -> str:
+    """The verdict in two or three words; empty where there is nothing to compare with.
+
+    Example:
+        >>> label(Audit("ac", {}, {}, None), None)
+        ''
+    """
+    if retrained is None or audit is retrained:
+        return "the reference" if audit is retrained else ""
+    side = _side(audit, retrained)
+    still = "" if audit.name == ORIGINAL else "still "
+    return {None: "", 0: "like the retrained model", 1: f"{still}remembers", -1: "over-forgets"}[side]
 
 
 def verdict(audit: Audit, retrained: Audit | None) -> str:
     """Whether the model remembers or over-forgets, against the retrained one or else against chance.
 
     Empty where the AUC is not defined. Two models count as alike when their AUCs differ by no more than
-    :func:`chance`, a rule of thumb: both judge the same images, so that their AUCs stray together.
+    :func:`chance`, a rule of thumb: both judge the same images, so that their AUCs stray together. Without a
+    retrained model the AUC's 95 % interval is judged, where it is known.
 
     Example:
         >>> scores = {"forget": [0.0] * 100, "test": [0.0] * 100}
@@ -91,20 +108,62 @@ def verdict(audit: Audit, retrained: Audit | None) -> str:
         >>> verdict(model, reference)[:20]
         'It still remembers: '
     """
-    auc = audit.metrics.get("membership_auc")
-    reference = None if retrained is None else retrained.metrics.get("membership_auc")
-    if auc is None:
-        return ""
-    margin = chance(len(audit.scores["forget"]), len(audit.scores["test"]))
-    if reference is None or audit is retrained:
-        return f"By chance alone it lies within 0.50 ± {margin:.2f} for this many images."
+    side = None if retrained is None or audit is retrained else _side(audit, retrained)
+    if side is None:
+        return "" if "membership_auc" not in audit.metrics else _alone(audit, audit is retrained)
+    margin = _margin(audit)
     familiar = "forgotten images look {} familiar than to the retrained model, by more than chance ({:.2f})"
-    if auc - reference > margin:
-        still = "" if audit.name == ORIGINAL else "still "
-        return f"It {still}remembers: {familiar.format('more', margin)}."
-    if reference - auc > margin:
+    if side > 0:
+        return f"It {label(audit, retrained)}: {familiar.format('more', margin)}."
+    if side < 0:
         return f"It over-forgets: {familiar.format('less', margin)}, which gives them away as well."
     return f"The difference to the retrained model is within chance ({margin:.2f} for this many images)."
+
+
+def _side(audit: Audit, retrained: Audit) -> int | None:
+    """1 where more is remembered than by the retrained model, -1 where less, 0 within chance."""
+    auc, reference = (model.metrics.get("membership_auc") for model in (audit, retrained))
+    if auc is None or reference is None:
+        return None
+    margin = _margin(audit)
+    return 1 if auc - reference > margin else -1 if reference - auc > margin else 0
+
+
+def _margin(audit: Audit) -> float:
+    return chance(len(audit.scores["forget"]), len(audit.scores["test"]))
+
+
+def _alone(audit: Audit, never_saw_them: bool) -> str:
+    """What the AUC says without another model to compare with."""
+    ends = audit.intervals.get("membership_auc")
+    if ends is None:
+        return f"By chance alone it lies within 0.50 ± {_margin(audit):.2f} for this many images."
+    if ends[0] <= 0.5 <= ends[1]:
+        return "The interval holds 0.50: these images do not show a difference."
+    if never_saw_them:
+        return "The interval does not hold 0.50: so much these images differ for a model that has seen neither."
+    if ends[0] > 0.5:
+        return "The interval lies above 0.50: forgotten images look more familiar than unseen ones."
+    return (
+        "The interval lies below 0.50: forgotten images look less familiar than unseen ones, which gives them away too."
+    )
+
+
+def recognition(audit: Audit, original: Audit | None, retrained: Audit | None = None) -> str:
+    """How alike the model and the original see two views of a forgotten image; empty where that is not known.
+
+    Example:
+        >>> before, after = (Audit("", {"forget_alignment": value}, {}, None) for value in (0.91, 0.6))
+        >>> recognition(after, before)
+        'Two views of a forgotten image are alike by 0.60; to the original by 0.91.'
+    """
+    value = audit.metrics.get("forget_alignment")
+    if original is None or audit is original or value is None or "forget_alignment" not in original.metrics:
+        return ""
+    reference = None if retrained is None else retrained.metrics.get("forget_alignment")
+    known = "" if reference is None or audit is retrained else f", to the retrained model by {reference:.2f}"
+    before = original.metrics["forget_alignment"]
+    return f"Two views of a forgotten image are alike by {value:.2f}; to the original by {before:.2f}{known}."
 
 
 def utility(audit: Audit, retrained: Audit | None = None) -> str:

@@ -1,0 +1,86 @@
+"""ROC curves of the membership attack, for the page and for JSON.
+
+Letters: P points of a curve.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from torch import Tensor
+
+from unlearning_pl.audits.base import ORIGINAL, RETRAINED
+from unlearning_pl.report.figures import INK, legend, plain
+
+POINTS = 200
+"""Most points of a curve, but for its first."""
+_REFERENCES = {ORIGINAL: (INK, (0, (4, 2))), RETRAINED: ("#2f9e6e", "-")}
+_MODELS = ("#c2409a", "#c98a12", "#6b6fd6", "#e4572e")
+
+
+def roc(forget: Tensor, test: Tensor, points: int = POINTS) -> Tensor:
+    """ROC curve of telling forget from test images by their scores, thinned to what a page needs.
+
+    Of the rates of false alarm, on a logarithmic grid, the highest rate of images found at no more false alarms is
+    kept: each point is one of the whole curve, and the left end, where attacks matter most, loses nothing that can be
+    seen.
+
+    Args:
+        forget: Scores of forget images, ``(N,)``; higher means "trained on".
+        test: Scores of test images, ``(L,)``.
+        points: Points of the grid.
+
+    Returns:
+        ``(P, 2)``, P <= points + 1: share of test images accused wrongly, share of forget images found; rising, the
+        last point is (1, 1). Empty where one of the sets is.
+
+    Example:
+        >>> roc(torch.tensor([0.9, 0.4]), torch.tensor([0.5, 0.1])).tolist()
+        [[0.0, 0.5], [0.5, 1.0], [1.0, 1.0]]
+    """
+    if not len(forget) or not len(test):
+        return torch.zeros(0, 2)
+    grid = torch.logspace(-math.log10(len(test)), 0, points, dtype=torch.float64)
+    alarms = torch.unique(torch.cat([torch.zeros(1), grid * len(test) + 1e-6]).long())
+    ordered = test.double().sort().values
+    # An image is accused where no more test images than the alarms allow score as high as it does.
+    rates = []
+    for scores in (test, forget):
+        ahead = len(test) - torch.searchsorted(ordered, scores.double().contiguous())
+        rates.append(torch.searchsorted(ahead.sort().values, alarms, right=True) / len(scores))
+    curve: Tensor = torch.unique(torch.stack(rates, dim=1), dim=0)
+    return curve
+
+
+def roc_figure(curves: Mapping[str, Tensor], auc: Mapping[str, float]) -> Figure:
+    """ROC curves on logarithmic axes, so that few false alarms are seen as well as many; guessing is dotted.
+
+    Args:
+        curves: ``(P, 2)`` by name of the model, see :func:`roc`.
+        auc: AUC by name of the model, where known.
+
+    Example:
+        >>> roc_figure({"ac": roc(torch.rand(9), torch.rand(9))}, {"ac": 0.5}).axes[0].get_xscale()
+        'log'
+    """
+    figure = Figure(figsize=(3.9, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    lowest = 100 * min((value for curve in curves.values() for value in curve[curve > 0].tolist()), default=0.1) / 1.5
+    axes.plot([lowest, 100], [lowest, 100], color=INK, alpha=0.5, linewidth=1, linestyle=(0, (1, 2)), label="guessing")
+    others = iter(_MODELS * len(curves))
+    for name, curve in curves.items():
+        colour, line = _REFERENCES.get(name) or (next(others), "-")
+        shown = (100 * curve.double()).clamp(min=lowest).tolist()
+        label = f"{name} ({auc[name]:.3f})" if name in auc else name
+        across, up = zip((lowest, shown[0][1]), *shown, strict=True)
+        axes.step(across, up, where="post", color=colour, linestyle=line, linewidth=1.7, label=label)
+    axes.set(xscale="log", yscale="log", xlim=(lowest, 100), ylim=(lowest, 105))
+    axes.set(xlabel="Test images accused wrongly, %", ylabel="Forget images found, %")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+    plain(axes)
+    legend(figure, axes, columns=1 if max(map(len, curves), default=0) > 12 else 2)
+    return figure

@@ -1,0 +1,95 @@
+"""Histograms of what a model says of each image: membership scores, probabilities, losses."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from unlearning_pl.report.figures import COLOURS, INK, legend, plain
+from unlearning_pl.sample import Split
+
+Values = Mapping[Split, Tensor]
+_BINS = 30
+_FEW = 10  # fewer images than this are marked one by one; their shares would dwarf the histogram
+
+
+def value_range(models: Sequence[Values], share: float = 1.0) -> tuple[float, float]:
+    """Range of the values of all models, so that their histograms share the axis.
+
+    Args:
+        models: Values ``(N,)`` by split, of each model.
+        share: Part of the values of all models together that must lie below its upper end: a few far outliers would
+            press all others into one bar.
+
+    Example:
+        >>> value_range([{"test": torch.tensor([0.25, 0.5])}, {"forget": torch.tensor([1.0])}])
+        (0.25, 1.0)
+    """
+    found = [values for model in models for values in model.values() if len(values)]
+    if not found:
+        return 0.0, 1.0
+    ordered = torch.cat(found).double().sort().values
+    low, high = ordered[0].item(), ordered[int(share * (len(ordered) - 1))].item()
+    return (low, high) if high - low > 1e-6 else (low - 0.5, high + 0.5)
+
+
+def highest_share(models: Sequence[Values], limits: tuple[float, float]) -> float:
+    """Tallest bar of the histograms of all models, in percent, so that they share the axis.
+
+    Example:
+        >>> highest_share([{"test": torch.zeros(10)}], (0.0, 1.0))
+        100.0
+    """
+    shares = [_shares(v, limits).max() for model in models for v in model.values() if len(v) >= _FEW]
+    return float(max(shares, default=100.0))
+
+
+def histogram(
+    values: Values, limits: tuple[float, float], top: float, threshold: float | None = None, label: str = ""
+) -> Figure:
+    """Values of retain, test and forget images of one model.
+
+    Args:
+        values: Values ``(N,)`` by split; those outside of the limits are counted in the outermost bar.
+        limits: Range of the values, see :func:`value_range`.
+        top: Tallest bar in percent, see :func:`highest_share`.
+        threshold: Score from which on the attacker calls an image a member, drawn as a dashed line.
+        label: What the values are.
+
+    Example:
+        >>> figure = histogram({"test": torch.rand(20)}, (0.0, 1.0), 30.0, label="Loss")
+        >>> figure.axes[0].get_xlabel()
+        'Loss'
+    """
+    figure = Figure(figsize=(3.9, 2.9), layout="constrained")
+    axes = figure.add_subplot()
+    for split in ("test", "retain", "forget"):
+        if split in values:
+            _draw(axes, split, values[split], limits)
+    if threshold is not None:
+        axes.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="attacker's threshold")
+    axes.set(xlim=limits, ylim=(0, 1.08 * top), xlabel=label, ylabel="Images, %")
+    plain(axes)
+    legend(figure, axes)
+    return figure
+
+
+def _draw(axes: Axes, split: Split, values: Tensor, limits: tuple[float, float]) -> None:
+    label, colour = f"{split} ({len(values)})", COLOURS[split]
+    if len(values) < _FEW:
+        for row, value in enumerate(values.clamp(*limits).tolist()):
+            axes.axvline(value, color=colour, linewidth=2.2, label=label if row == 0 else None)
+        return
+    edges, shares = np.linspace(*limits, _BINS + 1), _shares(values, limits)
+    if split == "test":
+        axes.stairs(shares, edges, fill=True, color=colour, alpha=0.45, label=label)
+    else:
+        axes.stairs(shares, edges, color=colour, linewidth=2.0 if split == "forget" else 1.4, label=label)
+
+
+def _shares(values: Tensor, limits: tuple[float, float]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    counts, _ = np.histogram(values.double().numpy().clip(*limits), bins=_BINS, range=limits)
+    return 100.0 * counts / len(values)

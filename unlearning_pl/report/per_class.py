@@ -1,0 +1,79 @@
+"""Accuracy per class of all models side by side, for the page."""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from unlearning_pl.audits.base import RETRAINED, Audit
+from unlearning_pl.report.comparison import Cell, Group, Row, named, signed
+from unlearning_pl.report.document import class_labels
+from unlearning_pl.sample import Split
+
+SHOWN = 20
+"""Most classes that a table shows."""
+
+
+def class_groups(audits: Sequence[Audit], class_names: Sequence[str] = ()) -> tuple[list[Group], int]:
+    """Accuracy per class, a group for forget and one for test images.
+
+    Args:
+        audits: All models; the one named "retrained" is the reference.
+        class_names: Of the classes, in their order.
+
+    Returns:
+        The groups, and how many of the classes of the larger one are left out: those where the models are most alike.
+
+    Example:
+        >>> import torch
+        >>> audit = Audit("ac", {}, {}, None, class_accuracy={"test": torch.tensor([50.0])})
+        >>> class_groups([audit], ["cat"])[0][0].rows[0].title
+        'cat'
+    """
+    found, hidden = [], 0
+    for split in ("forget", "test"):
+        known = {audit.name: audit.class_accuracy[split] for audit in audits if split in audit.class_accuracy}
+        if known:
+            count = max(len(values) for values in known.values())
+            shown = _told_apart(list(known.values()), count)
+            labels = class_labels(class_names, count)
+            rows = [_class_row(labels[number], number, audits, split) for number in shown]
+            found.append(Group(f"{split.capitalize()} images", rows))
+            hidden = max(hidden, _with_images(list(known.values()), count) - len(shown))
+    return found, hidden
+
+
+def _told_apart(models: Sequence[Tensor], count: int) -> list[int]:
+    """Numbers of the classes with images; of many, those in which the models differ most."""
+    spread = {}
+    for number in range(count):
+        values = [_at(values, number) for values in models]
+        known = [value for value in values if value is not None]
+        if known:
+            spread[number] = max(known) - min(known)
+    kept = sorted(spread, key=lambda number: (-spread[number], number))[:SHOWN]
+    return sorted(kept)
+
+
+def _with_images(models: Sequence[Tensor], count: int) -> int:
+    return sum(any(_at(values, number) is not None for values in models) for number in range(count))
+
+
+def _at(values: Tensor | None, number: int) -> float | None:
+    if values is None or number >= len(values) or math.isnan(float(values[number])):
+        return None
+    return float(values[number])
+
+
+def _class_row(label: str, number: int, audits: Sequence[Audit], split: Split) -> Row:
+    retrained = named(audits, RETRAINED)
+    reference = None if retrained is None else _at(retrained.class_accuracy.get(split), number)
+    cells = []
+    for audit in audits:
+        value = _at(audit.class_accuracy.get(split), number)
+        gap = None if value is None or reference is None or audit is retrained else value - reference
+        text = "-" if value is None else f"{value:.1f} %"
+        # 50 points are the strongest colour: most differences are smaller
+        tone = 0 if gap is None else max(-100, min(100, round(2 * gap)))
+        cells.append(Cell(text, value is not None, signed(gap, 1), tone=tone))
+    return Row(label, "", cells)

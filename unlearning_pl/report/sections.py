@@ -1,0 +1,205 @@
+"""The figures of the page: each section draws one kind of figure for every model that has it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from unlearning_pl.audits.base import ORIGINAL, RETRAINED, Audit
+from unlearning_pl.audits.membership import threshold
+from unlearning_pl.functional.alignment import alignment_gap
+from unlearning_pl.report.comparison import named
+from unlearning_pl.report.curves import roc, roc_figure
+from unlearning_pl.report.figures import svg
+from unlearning_pl.report.histograms import Values, highest_share, histogram, value_range
+from unlearning_pl.report.maps import embedding_map, heat_map
+
+_MAPPED = 100  # images in a heat map: with eight models the page stays below 3 MB
+_TOGETHER = 4  # so many models share one panel of curves
+_LOSSES = 0.99  # share of the losses that the axis holds
+
+
+class Drawing(NamedTuple):
+    """One figure.
+
+    Attributes:
+        kind: What it shows, unique among the figures of one model.
+        title: Above it, where a model has several of a section.
+        figure: What is drawn.
+        description: What it shows, in words.
+    """
+
+    kind: str
+    title: str
+    figure: Figure
+    description: str
+
+
+class Card(NamedTuple):
+    """The figures of one model in one section.
+
+    Attributes:
+        name: Of the model.
+        drawings: Its figures.
+        title: In place of the name, where the figures are of other models too.
+        note: Below them.
+    """
+
+    name: str
+    drawings: Sequence[Drawing]
+    title: str = ""
+    note: str = ""
+
+    def panels(self, prefix: str) -> list[tuple[str, Markup]]:
+        """Title and SVG of each figure, with ids that begin with ``prefix``."""
+        return [(d.title, svg(d.figure, d.description, f"{prefix}p{row}")) for row, d in enumerate(self.drawings)]
+
+
+def scores(audits: Sequence[Audit]) -> list[Card]:
+    """Histograms of the membership scores, a card a model.
+
+    Example:
+        >>> scores([])
+        []
+    """
+    models = {audit.name: audit.scores for audit in audits if audit.scores}
+    limits = value_range([*models.values()])
+    marks = {name: threshold(found) for name, found in models.items()}
+    drawings = _histograms("scores", "Membership score", models, limits, marks)
+    return [Card(name, [drawing]) for name, drawing in drawings.items()]
+
+
+def curves(audits: Sequence[Audit]) -> list[Card]:
+    """ROC curves of forget against test: one card for few models, else one a model, beside the references.
+
+    Example:
+        >>> curves([])
+        []
+    """
+    known = [audit for audit in audits if {"forget", "test"} <= audit.scores.keys()]
+    found = {audit.name: roc(audit.scores["forget"], audit.scores["test"]) for audit in known}
+    auc = {audit.name: audit.metrics["membership_auc"] for audit in known if "membership_auc" in audit.metrics}
+    if len(found) <= _TOGETHER:
+        title = "All models" if len(found) > 1 else ""
+        return [Card([*found][-1], [_curve([*found], found, auc)], title)] if found else []
+    references = [name for name in (ORIGINAL, RETRAINED) if name in found]
+    return [Card(name, [_curve([*references, name], found, auc)]) for name in found if name not in references]
+
+
+def alignments(audits: Sequence[Audit]) -> list[Card]:
+    """Heat maps of the alignment before and after and of their gap, a card a model; without an original, after alone.
+
+    Example:
+        >>> alignments([])
+        []
+    """
+    original = named(audits, ORIGINAL)
+    shown = [audit for audit in audits if len(audit.alignment) and (audit is not original or len(audits) == 1)]
+    before = None if original is None or not len(original.alignment) else original.alignment
+    maps = {audit.name: _panels(audit.alignment, before) for audit in shown}
+    gaps = [panels["gap"].abs().max().item() for panels in maps.values() if "gap" in panels]
+    cards = []
+    for name, panels in maps.items():
+        count = len(panels["after"])
+        note = "The only forget image." if count == 1 else f"The first {count} forget images."
+        drawings = [_heat_map(name, kind, matrix, max(gaps, default=1.0)) for kind, matrix in panels.items()]
+        cards.append(Card(name, drawings, note=note))
+    return cards
+
+
+def spaces(audits: Sequence[Audit]) -> list[Card]:
+    """The embedding space in a plane, a card a model.
+
+    Example:
+        >>> spaces([])
+        []
+    """
+    return [Card(audit.name, [_space(audit)]) for audit in audits if audit.map]
+
+
+def confidences(audits: Sequence[Audit]) -> list[Card]:
+    """Histograms of the probability of the true class and of the loss, a card a model.
+
+    Example:
+        >>> confidences([])
+        []
+    """
+    probabilities = {audit.name: audit.probabilities for audit in audits if audit.probabilities}
+    losses = {audit.name: audit.losses for audit in audits if audit.losses}
+    # A model that unlearning broke has losses that would press those of all others into one bar
+    references = [losses[name] for name in (ORIGINAL, RETRAINED) if name in losses]
+    limits = value_range(references or [*losses.values()], _LOSSES)
+    drawn = [
+        _histograms("probabilities", "Probability of the true class", probabilities, (0.0, 1.0)),
+        _histograms("losses", "Loss", losses, limits),
+    ]
+    cards = [Card(audit.name, [kind[audit.name] for kind in drawn if audit.name in kind]) for audit in audits]
+    return [card for card in cards if card.drawings]
+
+
+KINDS: tuple[Callable[[Sequence[Audit]], list[Card]], ...] = (scores, curves, alignments, spaces, confidences)
+"""Every kind of figure, in the order of the page."""
+
+
+def pictures(audit: Audit, references: Sequence[Audit] = ()) -> dict[str, Figure]:
+    """The same figures for one model, by :attr:`Drawing.kind`.
+
+    Args:
+        audit: Of the model.
+        references: Audits of the original and the retrained model, to draw beside it; others are left out.
+
+    Example:
+        >>> import torch
+        >>> list(pictures(Audit("ac", {}, {"test": torch.rand(20)}, torch.zeros(0, 0))))
+        ['scores']
+    """
+    beside = [other for other in references if other.name in (ORIGINAL, RETRAINED) and other.name != audit.name]
+    cards = [card for kind in KINDS for card in kind([*beside, audit])]
+    return {drawing.kind: drawing.figure for card in cards if card.name == audit.name for drawing in card.drawings}
+
+
+def _histograms(
+    kind: str,
+    label: str,
+    models: Mapping[str, Values],
+    limits: tuple[float, float],
+    thresholds: Mapping[str, float | None] | None = None,
+) -> dict[str, Drawing]:
+    top = highest_share([*models.values()], limits)
+    drawings = {}
+    for name, found in models.items():
+        means = "; ".join(f"{k}: mean {v.mean():.3f} over {len(v)} images" for k, v in found.items() if len(v))
+        description = f"Histogram of the {label.lower()} of {name}. {means}."
+        figure = histogram(found, limits, top, (thresholds or {}).get(name), label)
+        drawings[name] = Drawing(kind, "", figure, description)
+    return drawings
+
+
+def _curve(names: Sequence[str], found: Mapping[str, Tensor], auc: Mapping[str, float]) -> Drawing:
+    areas = "; ".join(f"{name}: AUC {auc[name]:.3f}" for name in names if name in auc)
+    description = f"ROC curves, forget against test images, on logarithmic axes. {areas}."
+    return Drawing("roc", "", roc_figure({name: found[name] for name in names}, auc), description)
+
+
+def _panels(after: Tensor, before: Tensor | None) -> dict[str, Tensor]:
+    after = after[:_MAPPED, :_MAPPED]
+    if before is None or before[:_MAPPED, :_MAPPED].shape != after.shape:
+        return {"after": after}
+    before = before[:_MAPPED, :_MAPPED]
+    return {"before": before, "after": after, "gap": alignment_gap(before, after)}
+
+
+def _heat_map(name: str, kind: str, matrix: Tensor, limit: float) -> Drawing:
+    title = {"before": "Before: the original", "after": "After", "gap": "Gap: before minus after"}[kind]
+    description = (
+        f"Alignment of {len(matrix)} forget images, {name}, {title}: mean "
+        f"{matrix.diagonal().mean():.3f} on the diagonal, {matrix.mean():.3f} over all pairs."
+    )
+    return Drawing(f"alignment_{kind}", title, heat_map(matrix, limit if kind == "gap" else None), description)
+
+
+def _space(audit: Audit) -> Drawing:
+    counts = ", ".join(f"{len(points)} {split}" for split, points in audit.map.items())
+    return Drawing("map", "", embedding_map(audit.map), f"Embedding space of {audit.name} by t-SNE: {counts} images.")
