@@ -61,7 +61,10 @@ class UnlearningTrainer(Trainer):
         self._provenance: dict[str, Any] = {}
         kwargs["callbacks"] = [self.stopwatch, *_listed(kwargs.get("callbacks"))]
         if kwargs.get("logger") in (None, True):
-            kwargs["logger"] = self.run_folder is not None and TensorBoardLogger(self.run_folder, name="", version="")
+            # Lightning's own metric would be the only one of TensorBoard's HPARAMS tab; an audit writes better ones
+            kwargs["logger"] = self.run_folder is not None and TensorBoardLogger(
+                self.run_folder, name="", version="", default_hp_metric=False
+            )
         if kwargs["logger"]:
             kwargs["callbacks"].append(LearningRateMonitor("epoch"))
         keep = self.run_folder is not None and kwargs.get("enable_checkpointing") in (None, True)

@@ -1,26 +1,39 @@
 """An audit beside the training curves in TensorBoard."""
 
-from io import BytesIO
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from unlearning_pl.audits.base import Audit
-from unlearning_pl.audits.membership import threshold
-from unlearning_pl.report.figures import highest_share, histogram, score_range
+from unlearning_pl.report.figures import pixels
+from unlearning_pl.report.sections import pictures
+from unlearning_pl.report.settings import made
 
 _SUFFIX = ".audit"
 
 
-def log_to_tensorboard(folder: str | Path, audit: Audit, step: int = 0) -> None:
-    """Write the metrics as scalars ``audit/<metric>`` and the score histograms as image ``audit/scores``.
+def log_to_tensorboard(
+    folder: str | Path,
+    audit: Audit,
+    step: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    references: Sequence[Audit] = (),
+) -> None:
+    """Write metrics as scalars ``audit/<metric>``, the report's figures as images and settings as hyperparameters.
+
+    Everything goes into one event file of the run itself. ``SummaryWriter.add_hparams`` would make a run of its own for
+    the settings, and a list of metrics that hides the parameters of every other method: without that list TensorBoard's
+    HPARAMS tab shows the union over all runs.
 
     Args:
         folder: The run's folder, where its training curves are; the event file of an earlier audit there is replaced.
         audit: What was measured on the run's model.
         step: Position on TensorBoard's axis.
+        settings: Of the run, as in the report's context.
+        references: Audits of the original and the retrained model, to draw beside the run's own.
 
     Example:
         >>> import tempfile, torch
@@ -32,16 +45,18 @@ def log_to_tensorboard(folder: str | Path, audit: Audit, step: int = 0) -> None:
     for earlier in Path(folder).glob(f"events.out.tfevents.*{_SUFFIX}"):
         earlier.unlink()
     with SummaryWriter(str(folder), filename_suffix=_SUFFIX) as writer:
+        if settings:
+            _, start, end = hparams(_parameters(audit.name, settings), {})  # type: ignore[no-untyped-call]
+            for summary in (start, end):
+                writer.file_writer.add_summary(summary)
         for key, value in audit.metrics.items():
             writer.add_scalar(f"audit/{key}", value, step)
-        if audit.scores:
-            writer.add_image("audit/scores", _picture(audit), step, dataformats="HWC")
+        for kind, figure in pictures(audit, references).items():
+            writer.add_image(f"audit/{kind}", pixels(figure), step, dataformats="HWC")
 
 
-def _picture(audit: Audit) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
-    limits = score_range([audit.scores])
-    figure = histogram(audit.scores, limits, highest_share([audit.scores], limits), threshold(audit.scores))
-    stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=160)
-    with Image.open(stream) as picture:
-        return np.asarray(picture.convert("RGB"))
+def _parameters(name: str, settings: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
+    """Method and parameters in the four kinds of value that TensorBoard knows."""
+    found = made(name, settings)
+    values = {"method": found.method or name, **found.parameters}
+    return {key: value if isinstance(value, (str, int, float, bool)) else str(value) for key, value in values.items()}
