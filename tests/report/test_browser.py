@@ -1,0 +1,78 @@
+"""The page in a browser: it complains of nothing, asks for nothing, and fits a desk and a phone, light and dark."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from audited import CONTEXT, audited
+from browser import EXECUTABLE, chromium, look
+from PIL import Image
+from remembering import remembering
+
+from unlearning_pl.audits import Audit, judge
+from unlearning_pl.report import write_report
+
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="needs Chromium or Chrome")
+
+SCREENS = [(1280, False), (1280, True), (390, False), (390, True)]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with chromium(tmp_path_factory.mktemp("profile")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    place = tmp_path_factory.mktemp("pages")
+    models = audited({"original": 1.0, "retrained": 0.0, "alignment_calibration_with_a_long_name": 0.2, "coun": 0.4})
+    light = [replace(audit, alignment=torch.zeros(0, 0), map={}, losses={}, probabilities={}) for audit in models]
+    many = [replace(light[2], name=f"{'very' * 9}_long_{row}") for row in range(8)]
+    forget = judge("after", {"forget": replace(remembering()["forget"], losses=None)})
+    return {
+        "all": write_report(place / "all", models, CONTEXT),
+        "many": write_report(place / "many", [*light[:2], *many], CONTEXT),
+        "one": write_report(place / "one", [forget], {"models": {"after": "http://127.0.0.1:8000/" + "a" * 90}}),
+        "nothing": write_report(place / "nothing", [Audit("after", {}, {}, torch.zeros(0, 0))]),
+    }
+
+
+@pytest.mark.parametrize(("width", "dark"), SCREENS)
+@pytest.mark.parametrize("kind", ["all", "many", "one", "nothing"])
+def test_nothing_is_wrong(browser: str, pages: dict[str, Path], kind: str, width: int, dark: bool) -> None:
+    assert look(browser, pages[kind], width, dark) == []
+
+
+@pytest.mark.parametrize(
+    ("addition", "found"),
+    [
+        ('<div style="width: 1500px">wide</div>', "pixels wide"),
+        ('<details><summary>more</summary><div style="width: 1500px">wide</div></details>', "unfolded: 1"),
+        ("<script>console.error('oh')</script>", "console"),
+        ("<script>throw new Error('oh')</script>", "exception"),
+        ('<img src="http://127.0.0.1:9/pixel.png" alt="">', "request: http://127.0.0.1:9/pixel.png"),
+        ('<link rel="stylesheet" href="beside.css">', "request: file:"),
+        ('<p style="font-size: 8px">small</p>', "text of 8.0 pixels: small"),
+        ('<svg viewBox="0 0 2000 100"><text y="50" font-size="12">small</text></svg>', "pixels: small"),
+    ],
+)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_same_look_finds_what_is_wrong(
+    browser: str, pages: dict[str, Path], tmp_path: Path, addition: str, found: str, width: int
+) -> None:
+    spoilt = tmp_path / "spoilt.html"
+    spoilt.write_text(pages["nothing"].read_text().replace("</main>", f"{addition}</main>"))
+    assert any(found in complaint for complaint in look(browser, spoilt, width, False))
+
+
+def test_dark_and_light_are_not_the_same(browser: str, pages: dict[str, Path], tmp_path: Path) -> None:
+    seen = []
+    for dark in (False, True):
+        look(browser, pages["nothing"], 1280, dark, tmp_path / f"{dark}.png")
+        with Image.open(tmp_path / f"{dark}.png") as picture:
+            seen.append(picture.convert("L").resize((1, 1)).getpixel((0, 0)))
+    assert seen[0] > 200
+    assert seen[1] < 60
