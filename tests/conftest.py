@@ -2,18 +2,22 @@
 
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from jsonschema import Draft202012Validator
 from lightning.pytorch import seed_everything
 from remembering import remembering
 from tiny import LEARNERS, make_learner
 
 from unlearning_pl.audits import Embeddings
 from unlearning_pl.learners import Learner
+from unlearning_pl.report import page
 from unlearning_pl.sample import Split
 
 torch.set_num_threads(1)  # the models are tiny
@@ -27,6 +31,15 @@ def _seed() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_report_keeps_its_schema() -> Iterator[None]:
+    schema = Draft202012Validator(json.loads((Path(page.__file__).parent / "report.schema.json").read_text()))
+    told = page.document
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "document", lambda *given: schema.validate(found := told(*given)) or found)
+        yield
 
 
 @pytest.fixture

@@ -96,6 +96,11 @@ def test_a_report_of_little_is_valid(tmp_path: Path, audits: list[Audit]) -> Non
     VALIDATOR.validate(read_report(tmp_path / "report.json"))
 
 
+def test_every_report_of_the_tests_is_held_to_the_schema(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="unheard_of"):
+        write_report(tmp_path, [Audit("ac", {"unheard_of": 1.0}, {}, torch.zeros(0, 0))])
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
