@@ -13,10 +13,10 @@ from unlearning_pl import runs
 from unlearning_pl.audits import Audit, judge_all
 from unlearning_pl.audits.collect import AUDITED
 from unlearning_pl.data import ForgetRequest, UnlearningData
-from unlearning_pl.errors import InputError, require
-from unlearning_pl.files import write_text
+from unlearning_pl.errors import require
 from unlearning_pl.relearning import relearning_epochs
 from unlearning_pl.report import log_to_tensorboard, write_report
+from unlearning_pl.report.folder import writable
 from unlearning_pl.trainer import UnlearningTrainer
 
 _REFERENCES = {"original": "all", "retrained": "retain"}
@@ -58,7 +58,7 @@ def audit_runs(
     named = _named(models, original, retrained)
     for name, run in named.items():
         _check(name, run, models[0], original)
-    folder = _writable(Path(output).expanduser() if output else Path(models[0]) / "audit")
+    folder = writable(Path(output).expanduser() if output else Path(models[0]) / "audit")
     data = runs.open_data(models[0])
     require(relearning >= 0, f"Expected relearning >= 0 epochs, got {relearning}. 0 leaves it out.")
     seed_everything(0, verbose=False)
@@ -81,17 +81,6 @@ def audit_runs(
     for audit, run in zip(audits, named.values(), strict=True):
         log_to_tensorboard(run, audit)
     return audits, page
-
-
-def _writable(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / ".writable", "").unlink()
-    except OSError as error:
-        raise InputError(
-            f"Expected a place to write the report, got {folder} ({error.strerror}). Choose another --output."
-        ) from error
-    return folder
 
 
 def _named(models: Sequence[str], original: str | None, retrained: str | None) -> dict[str, str]:

@@ -7,14 +7,14 @@ import platform
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor
 
-from unlearning_pl.data import ForgetRequest, UnlearningData
+from unlearning_pl.data import ForgetRequest, Source, UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 
@@ -84,7 +84,7 @@ def open_learner(run: str | Path) -> Learner:
     Raises:
         InputError: If the folder holds no run, or its weights do not fit.
     """
-    learner: Learner = _build(run, "model")
+    learner: Learner = build(run, "model")
     load_weights(learner, run)
     return learner
 
@@ -95,19 +95,26 @@ def open_data(run: str | Path) -> UnlearningData:
     Raises:
         InputError: If the folder holds no run, or the data are no longer the same.
     """
-    data: UnlearningData = _build(run, "data")
+    data: UnlearningData = build(run, "data")
     data.adopt(Path(run) / MANIFEST)
     return data
 
 
-def _build(run: str | Path, key: str) -> Any:
+def build(run: str | Path, key: Literal["model", "data", "source"]) -> Any:
+    """Make the learner, the data or their source as a run's configuration says; weights and images are not read.
+
+    Raises:
+        InputError: If the folder holds no run, or its settings are none of this version.
+    """
+    config = read_config(run)
+    config["source"] = config["data"].get("source") or {"class_path": "unlearning_pl.data.Digits"}
     parser = ArgumentParser(exit_on_error=False)
-    if key == "model":
-        parser.add_subclass_arguments(Learner, key)
-    else:
+    if key == "data":
         parser.add_class_arguments(UnlearningData, key)
+    else:
+        parser.add_subclass_arguments(Learner if key == "model" else Source, key)
     try:
-        return parser.instantiate_classes(parser.parse_object({key: read_config(run)[key]}))[key]
+        return parser.instantiate_classes(parser.parse_object({key: config[key]}))[key]
     except ArgumentError as error:
         raise InputError(
             f"Expected settings under {key} that this version reads, got {run}/{CONFIG}: {error}"

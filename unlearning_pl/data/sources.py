@@ -81,10 +81,12 @@ class Source(ABC):
     Attributes:
         mean: Mean of each channel of the training images in ``[0, 1]``, by which batches are normalised.
         std: Standard deviation of each channel, likewise.
+        image_size: Height and width of all images where it is known before they are loaded, else None.
     """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    image_size: int | None = None
 
     @abstractmethod
     def load(self) -> tuple[ImageSet, ImageSet]:
@@ -139,7 +141,7 @@ class Digits(Source):
             f"Expected image_size >= 1, got {image_size}. Choose a size in pixels, such as 16.",
         )
         self.train_size = rows_to_take("train_size", train_size, self.pool)
-        self.image_size = image_size
+        self.image_size: int = image_size
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The first ``train_size`` training digits and all 797 test digits."""
@@ -161,6 +163,7 @@ class _CIFAR(Source):
     """What CIFAR-10 and CIFAR-100 share: torchvision's files, and ids "train/0" ..., "test/0" ..."""
 
     dataset: ClassVar[type[datasets.CIFAR10]]
+    image_size = 32
 
     def __init__(
         self,

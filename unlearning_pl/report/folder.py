@@ -1,0 +1,27 @@
+"""Where a report goes."""
+
+from pathlib import Path
+
+from unlearning_pl.errors import InputError
+from unlearning_pl.files import write_text
+
+
+def writable(folder: Path) -> Path:
+    """Make a folder where it is missing, and refuse it before anything is computed if it cannot be written to.
+
+    Raises:
+        InputError: If nothing can be written there.
+
+    Example:
+        >>> import tempfile
+        >>> writable(Path(tempfile.mkdtemp()) / "new").name
+        'new'
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / ".writable", "").unlink()
+    except OSError as error:
+        raise InputError(
+            f"Expected a place to write the report, got {folder} ({error.strerror}). Choose another --output."
+        ) from error
+    return folder
