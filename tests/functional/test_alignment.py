@@ -1,5 +1,7 @@
 """Alignment against plain loops and closed forms."""
 
+import math
+
 import pytest
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
@@ -17,6 +19,28 @@ def test_matrix_equals_cosine_of_scikit_learn() -> None:
     anchor, positive = projections()
     expected = torch.from_numpy(cosine_similarity(anchor.numpy(), positive.numpy()))
     torch.testing.assert_close(alignment_matrix(anchor, positive), expected)
+
+
+def test_matrix_gap_and_score_equal_a_double_loop() -> None:
+    pairs = [projections(), projections(seed=1)]
+    loops = [
+        [
+            [
+                sum(x * y for x, y in zip(a, p, strict=True)) / (math.hypot(*a) * math.hypot(*p))
+                for p in positive.tolist()
+            ]
+            for a in anchor.tolist()
+        ]
+        for anchor, positive in pairs
+    ]
+    before, after = (alignment_matrix(*pair) for pair in pairs)
+    gap, score = alignment_gap(before, after), 0.0
+    for i in range(7):
+        for j in range(7):
+            assert before[i, j].item() == pytest.approx(loops[0][i][j], abs=1e-6)
+            assert gap[i, j].item() == pytest.approx(loops[0][i][j] - loops[1][i][j], abs=1e-6)
+        score += (loops[0][i][i] - loops[1][i][i]) / 7
+    assert forgetting_score(before, after).item() == pytest.approx(score, abs=1e-6)
 
 
 def test_first_view_runs_along_the_rows() -> None:
