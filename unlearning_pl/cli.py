@@ -6,7 +6,7 @@ import warnings
 from typing import Literal
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse._deprecated import JsonargparseDeprecationWarning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
@@ -15,11 +15,12 @@ from rich.console import Console
 
 from unlearning_pl import __version__
 from unlearning_pl.benchmark import benchmark
+from unlearning_pl.blackbox.commands import owner, serve
 from unlearning_pl.demo import demo
-from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, nearest, require
+from unlearning_pl.errors import DivergedError, UnfinishedError, nearest, require
+from unlearning_pl.parsing import parsed, plain_parser
 from unlearning_pl.report import step_table, table
 from unlearning_pl.reporting import audit_runs
-from unlearning_pl.suggestions import meant
 from unlearning_pl.training_cli import UnlearningCLI, mistake_behind, training
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -31,6 +32,8 @@ usage: unlearning-pl COMMAND [options]
   fit       train a model: the original on all images, or the retrained reference (--data.train_on retain)
   unlearn   make a trained model forget some of its training images
   audit     measure unlearned models against the original and the retrained one, and write a report
+  owner     what models still know of your own images, by the vectors that they give, wherever they are
+  serve     answer images with a model's vectors over HTTP
   benchmark plans of methods over several seeds, as one table with means and standard deviations
   validate  loss (and accuracy) of a run on its validation images
   test      loss (and accuracy) of a run on its test images
@@ -40,17 +43,9 @@ usage: unlearning-pl COMMAND [options]
 """
 
 
-def _plain_parser(command: str, description: str) -> ArgumentParser:
-    """A command that is not Lightning's."""
-    prog = f"unlearning-pl {command}"
-    parser = ArgumentParser(prog=prog, description=description, exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("--config", action="config", help="Path to a configuration file.")
-    return parser
-
-
 def audit_parser() -> ArgumentParser:
     """Options of the command ``audit``."""
-    parser = _plain_parser(
+    parser = plain_parser(
         "audit", "Measure unlearned models against the original and the retrained one, and write a report."
     )
     parser.add_argument("--model", type=str, nargs="+", required=True, help="Run folders of unlearned models.")
@@ -64,14 +59,6 @@ def audit_parser() -> ArgumentParser:
     parser.add_argument("--devices", type=int, default=1, help="Processes of a node; the audit is the same.")
     parser.add_argument("--num_nodes", type=int, default=1, help="Nodes.")
     return parser
-
-
-def parsed(parser: ArgumentParser, args: list[str]) -> Namespace:
-    """The options given, or the sentence that helps with a mistake in them."""
-    try:
-        return parser.parse_args(args)
-    except ArgumentError as error:
-        raise InputError(meant(str(error), parser)) from error
 
 
 def audit(args: list[str]) -> None:
@@ -92,7 +79,7 @@ def audit(args: list[str]) -> None:
 
 def demo_parser() -> ArgumentParser:
     """Options of the command ``demo``."""
-    parser = _plain_parser("demo", "Train, retrain, unlearn five ways and audit on handwritten digits.")
+    parser = plain_parser("demo", "Train, retrain, unlearn five ways and audit on handwritten digits.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of weights, batches and the forget request.")
     parser.add_argument("--run", type=str, default="runs/demo", help="Folder of all its runs; replaced if it exists.")
     return parser
@@ -100,7 +87,7 @@ def demo_parser() -> ArgumentParser:
 
 def benchmark_parser() -> ArgumentParser:
     """Options of the command ``benchmark``."""
-    parser = _plain_parser(
+    parser = plain_parser(
         "benchmark", "Run plans over several seeds and write a table. What is finished is kept: repeat to go on."
     )
     parser.add_argument("plan", type=str, nargs="+", help="Files such as those under configs/benchmarks/.")
@@ -117,6 +104,10 @@ def run(args: list[str]) -> None:
     elif command == "demo":
         options = parsed(demo_parser(), rest)
         demo(run, options.seed, options.run)
+    elif command == "owner":
+        owner(rest)
+    elif command == "serve":
+        serve(rest)
     elif command == "benchmark":
         options = parsed(benchmark_parser(), rest)
         benchmark(run, options.plan, options.seeds, options.output)
@@ -127,7 +118,7 @@ def run(args: list[str]) -> None:
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failed job, 2 for a mistake in the input."""
     args = sys.argv[1:] if args is None else args
-    commands = ["demo", "audit", "benchmark", *UnlearningCLI.subcommands()]
+    commands = ["demo", "audit", "owner", "serve", "benchmark", *UnlearningCLI.subcommands()]
     if not args or args[0] in ("-h", "--help"):
         sys.stdout.write(OVERVIEW)
         return 0

@@ -17,6 +17,7 @@ _KINDS: dict[str, tuple[ModuleType, type]] = {
     "model": (learners, learners.Learner),
     "data.source": (data, data.Source),
     "data.views": (data, data.Views),
+    "augmentation": (data, data.Views),
     "method": (methods, methods.Unlearner),
     "plugins": (methods, methods.PlugIn),
     "optimizer": (torch.optim, torch.optim.Optimizer),
@@ -28,7 +29,7 @@ def choices(option: str) -> dict[str, type]:
     """The classes that an option takes by name; a new export is among them by itself.
 
     Args:
-        option: ``model``, ``data.source``, ``data.views``, ``method``, ``plugins`` or ``optimizer``.
+        option: ``model``, ``data.source``, ``data.views``, ``augmentation``, ``method``, ``plugins`` or ``optimizer``.
 
     Example:
         >>> sorted(choices("data.source"))

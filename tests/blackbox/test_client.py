@@ -1,0 +1,192 @@
+"""Servers that are dead, slow or wrong: each is one clear line."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from unlearning_pl.blackbox import client, open_encoder
+from unlearning_pl.blackbox.client import connect
+from unlearning_pl.blackbox.protocol import JSON, NPY, read_array, write_array
+from unlearning_pl.errors import InputError
+
+Serving = Callable[[HTTPServer], AbstractContextManager[str]]
+TOLD = {"protocol": 1, "name": "stranger", "image_size": [8, 8], "dimensions": 3}
+
+
+class Stranger(ThreadingHTTPServer):
+    """Answers what a test wants: (status, headers, body) by path, one after the other, the last one for ever."""
+
+    def __init__(self, **answers: list[tuple[int, dict[str, str], bytes]]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers = {"/": answers.get("root", [(200, {"Content-Type": JSON}, json.dumps(TOLD).encode())])}
+        self.answers["/embed"] = answers.get("embed", [])
+        self.asked: list[tuple[str, bytes]] = []
+        self.pause = 0.0
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Somebody did not wait."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Stranger
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.asked.append((self.path, body))
+        left = self.server.answers[self.path]
+        status, headers, answer = left.pop(0) if len(left) > 1 else left[0]
+        time.sleep(self.server.pause)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_POST = do_GET  # noqa: N815  the name that the standard library calls
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def vectors(array: np.ndarray) -> tuple[int, dict[str, str], bytes]:
+    return 200, {"Content-Type": NPY}, write_array(array)
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "WAITS", (0.01, 0.01))
+
+
+GOOD = vectors(np.arange(15, dtype=np.float32).reshape(5, 3))
+
+
+def test_images_arrive_as_they_are_and_vectors_in_any_kind(serving: Serving, noise: Tensor) -> None:
+    listed = json.dumps({"vectors": np.arange(15).reshape(5, 3).tolist()}).encode()
+    stranger = Stranger(embed=[GOOD, (200, {"Content-Type": f"{JSON}; charset=utf-8"}, listed)])
+    with serving(stranger) as address:
+        encoder = open_encoder(f"{address}/")
+        for _ in range(2):
+            torch.testing.assert_close(encoder(noise), torch.arange(15.0).view(5, 3))
+    assert [path for path, _ in stranger.asked] == ["/", "/embed", "/embed"]
+    np.testing.assert_array_equal(read_array(stranger.asked[1][1]), noise.numpy())
+
+
+def test_large_images_go_in_several_requests(serving: Serving, monkeypatch: pytest.MonkeyPatch, noise: Tensor) -> None:
+    monkeypatch.setattr(client, "REQUEST", 2 * 8 * 8 * 3)
+    parts = [vectors(np.ones((rows, 3))) for rows in (2, 2, 1)]
+    with serving(Stranger(embed=parts)) as address:
+        assert connect(address)(noise).shape == (5, 3)
+
+
+def test_a_busy_server_is_asked_again(serving: Serving, noise: Tensor) -> None:
+    busy = (503, {}, b"")
+    stranger = Stranger(embed=[busy, busy, GOOD])
+    with serving(stranger) as address:
+        assert connect(address)(noise).shape == (5, 3)
+    with serving(Stranger(embed=[busy])) as address, pytest.raises(InputError, match="status 503"):
+        connect(address)(noise)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (vectors(np.ones((4, 3))), r"\(5, D\), from http://127.*got \(4, 3\)"),
+        (vectors(np.ones((5, 4))), "vectors of 3 dimensions from http://127.*got 4"),
+        (vectors(np.ones((5, 3, 1))), "sent no vectors"),
+        (vectors(np.full((5, 3), np.nan)), "got NaN or infinity"),
+        ((200, {"Content-Type": JSON}, b'{"vectors": [[1, 2, NaN], [1], 2]}'), "sent no vectors"),
+        ((200, {"Content-Type": JSON}, b'{"vectors": [[NaN, 1, 2]]}'), r"got \(1, 3\)"),
+        ((200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"), "sent no vectors.*text/html"),
+        ((200, {"Content-Type": NPY}, b"<html>Sign in</html>"), "sent no vectors"),
+        ((200, {"Content-Type": NPY, "Content-Length": "999"}, write_array(np.ones((5, 3)))[:-9]), "sent no vectors"),
+        ((500, {}, b"<html>\x1b[31mbroken</html>"), r"status 500 \(Internal Server Error\)"),
+        ((400, {}, json.dumps({"error": "no\x1b[2J more\nimages"}).encode()), r"status 400 \(no \[2J more images\)"),
+        ((401, {}, b""), "status 401"),
+        ((302, {"Location": "http://elsewhere.invalid/"}, b""), "redirect to http://elsewhere.invalid/"),
+        ((308, {"Location": "/other"}, b""), "redirect to /other"),
+    ],
+)
+def test_an_answer_that_is_no_vectors_is_told(
+    answer: tuple[int, dict[str, str], bytes], message: str, serving: Serving, noise: Tensor
+) -> None:
+    with serving(Stranger(embed=[answer])) as address, pytest.raises(InputError, match=message) as told:
+        connect(address)(noise)
+    assert str(told.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[]",
+        b'{"protocol": 2, "image_size": [8, 8], "dimensions": 3}',
+        b'{"protocol": 1, "image_size": [8], "dimensions": 3}',
+        b'{"protocol": 1, "image_size": [8, "8"], "dimensions": 3}',
+        b'{"protocol": 1, "image_size": [8, 100000000], "dimensions": 3}',
+        b'{"protocol": 1, "image_size": 8, "dimensions": 3}',
+        b'{"protocol": 1, "image_size": [8, 8], "dimensions": null}',
+        b'{"protocol": 1, "image_size": [8, 8], "dimensions": true}',
+        b"[" * 10_000,
+    ],
+)
+def test_a_server_of_another_protocol_is_told(body: bytes, serving: Serving) -> None:
+    stranger = Stranger(root=[(200, {"Content-Type": JSON}, body)])
+    with serving(stranger) as address, pytest.raises(InputError, match="version 1 of the protocol"):
+        connect(address)
+
+
+def test_a_server_that_does_not_say_its_size_needs_one(serving: Serving) -> None:
+    body = json.dumps(TOLD | {"image_size": None}).encode()
+    with serving(Stranger(root=[(200, {"Content-Type": JSON}, body)])) as address:
+        assert connect(address, image_size=8).image_size == (8, 8)
+        with pytest.raises(InputError, match="--image_size"):
+            connect(address)
+
+
+def test_a_slow_server_is_told_after_the_time_and_not_asked_again(serving: Serving) -> None:
+    stranger = Stranger()
+    stranger.pause = 1.0
+    with serving(stranger) as address:
+        start = time.monotonic()
+        with pytest.raises(InputError, match=r"within 0\.2 s, got none"):
+            connect(address, timeout=0.2)
+        assert time.monotonic() - start < 0.9
+    assert len(stranger.asked) == 1
+
+
+def test_an_answer_without_end_is_cut(serving: Serving, noise: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LARGEST", 1000)
+    with serving(Stranger(embed=[(200, {}, bytes(2000))])) as address, pytest.raises(InputError, match="longer one"):
+        connect(address)(noise)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("http://127.0.0.1:9", "no answer .*refused"),
+        ("http://no.such.host.invalid", "no answer"),
+        ("http://", "an address such as"),
+        ("http://host:port", "an address such as"),
+        ("http://host:99999", "an address such as"),
+        ("http://[::1", "an address such as"),
+        ("http://a..b", "no answer"),
+        ("http://host/?q=1", "an address such as"),
+        ("https://127.0.0.1:9", "no answer"),
+    ],
+)
+def test_an_address_without_a_server_is_told(address: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_encoder(address, timeout=5)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_a_time_that_is_none_is_refused(timeout: float) -> None:
+    with pytest.raises(InputError, match="timeout > 0"):
+        open_encoder("http://127.0.0.1:9", timeout=timeout)

@@ -1,0 +1,159 @@
+"""The commands ``owner`` and ``serve``."""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+from lightning.pytorch import seed_everything
+from rich.console import Console
+
+from unlearning_pl import runs
+from unlearning_pl.audits import Audit
+from unlearning_pl.audits.base import ORIGINAL, RETRAINED
+from unlearning_pl.blackbox.base import BATCH, Encoder, Pixels
+from unlearning_pl.blackbox.conclusion import conclusion, owner_table, question
+from unlearning_pl.blackbox.encoders import open_encoder
+from unlearning_pl.blackbox.models import Layer
+from unlearning_pl.blackbox.owner import audit_images, require_views
+from unlearning_pl.blackbox.pictures import Pictures, open_pictures, require_apart
+from unlearning_pl.blackbox.server import EmbeddingServer
+from unlearning_pl.data import Views
+from unlearning_pl.errors import require
+from unlearning_pl.parsing import parsed, plain_parser
+from unlearning_pl.report import write_report
+from unlearning_pl.report.folder import writable
+from unlearning_pl.sample import Split
+
+_ADDRESS = "A run folder, a .ckpt in one, a TorchScript file (.pt, .ts), an ONNX file"
+
+
+def owner_parser() -> ArgumentParser:
+    """Options of the command ``owner``."""
+    parser = plain_parser(
+        "owner", "What models still know of your images, by the vectors that they give, and a report on it."
+    )
+    parser.add_argument(
+        "--before", type=str, required=True, help=f"Model before unlearning. {_ADDRESS} or http(s)://..."
+    )
+    parser.add_argument("--after", type=str, required=True, help="Model after unlearning, likewise.")
+    parser.add_argument("--reference", type=str | None, default=None, help="Model never trained on your images.")
+    parser.add_argument("--images", type=str, required=True, help="Folder of your images that were to be forgotten.")
+    parser.add_argument(
+        "--unseen", type=str | None, default=None, help="Folder of such images that no model was given."
+    )
+    parser.add_argument("--views", type=int, default=10, help="Augmented views per image of the membership attack.")
+    parser.add_subclass_arguments(Views, "augmentation", help="What a view is; ContrastiveViews if absent.")
+    parser.set_defaults({"augmentation": {"class_path": "unlearning_pl.data.ContrastiveViews"}})
+    parser.add_argument("--output", type=str, default="owner_audit", help="Folder of the report.")
+    parser.add_argument("--timeout", type=float, default=30.0, help="Seconds to wait for each answer of a server.")
+    _add_pixels(parser)
+    return parser
+
+
+def serve_parser() -> ArgumentParser:
+    """Options of the command ``serve``."""
+    parser = plain_parser("serve", "Answer images with vectors over HTTP, by the protocol of docs/owner.md.")
+    parser.add_argument("--model", type=str, required=True, help=f"{_ADDRESS}.")
+    parser.add_argument("--host", type=str, default="127.0.0.1", help="Where to listen; this machine alone if absent.")
+    parser.add_argument("--port", type=int, default=8000, help="Port to listen at; 0 takes any that is free.")
+    parser.add_argument("--batch", type=int, default=BATCH, help="Most images that the model looks at at once.")
+    _add_pixels(parser)
+    return parser
+
+
+def owner(args: list[str]) -> None:
+    """Run the command ``owner``."""
+    parser = owner_parser()
+    options = parsed(parser, args)
+    policy: Views = parser.instantiate_classes(options).augmentation
+    require_views(options.views)
+    pictures = _pictures(options.images, options.unseen)
+    addresses = {ORIGINAL: options.before, RETRAINED: options.reference, "after": options.after}
+    encoders = {
+        name: open_encoder(address, _pixels(options), options.timeout, options.layer)
+        for name, address in addresses.items()
+        if address is not None
+    }
+    folder = writable(Path(options.output).expanduser())
+    seed_everything(0, verbose=False)
+    audits = audit_images(encoders, pictures, policy, options.views)
+    settings = {name: _settings(encoder, policy, options) for name, encoder in encoders.items()}
+    told = {"commands": [shlex.join(["unlearning-pl", "owner", *args])], "settings": settings}
+    page = write_report(folder, audits, _context(pictures, audits) | told)
+    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console.print(owner_table(audits))
+    console.print(conclusion(audits), highlight=False)
+    console.print(f"Report: {page}", soft_wrap=True)
+
+
+def serve(args: list[str]) -> None:
+    """Run the command ``serve``, until it is interrupted."""
+    options = parsed(serve_parser(), args)
+    address = options.model
+    require(
+        not address.startswith(("http://", "https://")),
+        f"Expected a model on this machine, got {address}. Serve the file or the run itself.",
+    )
+    require(
+        1 <= options.batch <= BATCH,
+        f"Expected batch from 1 to {BATCH}, got {options.batch}. Choose what fits the memory.",
+    )
+    encoder = open_encoder(address, _pixels(options), layer=options.layer)
+    encoder.batch = min(encoder.batch, options.batch)
+    encoder.name = Path(address).resolve().name  # the rest of the path is nobody's business
+    with EmbeddingServer(encoder, options.host, options.port) as server:
+        Console().print(f"Serving {address} at {server.address} until Ctrl-C.", soft_wrap=True, highlight=False)
+        server.serve_forever()
+
+
+def _add_pixels(parser: ArgumentParser) -> None:
+    parser.add_argument("--layer", type=Layer, default="features", help="What to take of a run or a checkpoint.")
+    parser.add_argument("--image_size", type=int | None, default=None, help="For models that do not say it themselves.")
+    parser.add_argument(
+        "--mean", type=float, nargs="+", default=[0.0], help="TorchScript, ONNX: subtracted from pixels."
+    )
+    parser.add_argument("--std", type=float, nargs="+", default=[1.0], help="TorchScript, ONNX: divides pixels then.")
+
+
+def _pixels(options: Namespace) -> Pixels:
+    return Pixels(tuple(options.mean), tuple(options.std), options.image_size)
+
+
+def _pictures(images: str, unseen: str | None) -> dict[Split, Pictures]:
+    pictures: dict[Split, Pictures] = {"forget": open_pictures(images)}
+    if unseen is not None:
+        pictures["test"] = open_pictures(unseen)
+        require_apart(pictures["forget"], pictures["test"])
+    return pictures
+
+
+def _context(pictures: Mapping[Split, Pictures], audits: Sequence[Audit]) -> dict[str, Any]:
+    counts = {split: len(images) for split, images in pictures.items()}
+    return {
+        "title": "Owner's audit",
+        "black_box": True,
+        "question": question(counts),
+        "conclusion": conclusion(audits),
+        "dataset": str(pictures["forget"].folder),
+        "fingerprint": pictures["forget"].fingerprint(),
+        "counts": counts,
+        "ids": {split: images.ids for split, images in pictures.items()},
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **runs.environment(),
+    }
+
+
+def _settings(encoder: Encoder, policy: Views, options: Namespace) -> dict[str, Any]:
+    strengths = {name: value for name, value in vars(policy).items() if name != "training" and name[0] != "_"}
+    return {
+        "model": encoder.name,
+        "image_size": list(encoder.image_size),
+        "dimensions": encoder.dimensions,
+        "layer": options.layer,
+        "views": options.views,
+        "augmentation": {type(policy).__name__: strengths},
+    }

@@ -1,0 +1,51 @@
+"""Encoders by their address, from wherever they are."""
+
+from pathlib import Path
+
+from unlearning_pl.blackbox.base import Encoder, Pixels
+from unlearning_pl.blackbox.client import connect
+from unlearning_pl.blackbox.models import Layer, open_checkpoint, open_onnx, open_run, open_torchscript
+from unlearning_pl.errors import InputError
+
+
+def open_encoder(
+    address: str, pixels: Pixels | None = None, timeout: float = 30.0, layer: Layer = "features"
+) -> Encoder:
+    """Open the encoder at an address: only images go in and only vectors come out, whatever it is.
+
+    Args:
+        address: A run folder; a checkpoint ``.ckpt`` in one; a TorchScript file ``.pt`` or ``.ts``, which is code, so
+            open none that you do not trust; an ONNX file ``.onnx``; or a server ``http://...`` or ``https://...``.
+        pixels: What TorchScript and ONNX want images normalised with, and the size of the images of any model that does
+            not say it itself; [0, 1] where it is not given.
+        timeout: Seconds to wait for each answer of a server.
+        layer: What to take of a run or a checkpoint: ``features``, which are used downstream, or ``embedding``, which
+            the training loss compares. Other models have one kind of vector.
+
+    Raises:
+        InputError: If there is no such model, or it does not give vectors.
+
+    Example:
+        >>> open_encoder("nowhere.txt")
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected a model, got nowhere.txt, which does not exist. Correct the address.
+    """
+    pixels = pixels or Pixels()
+    if address.startswith(("http://", "https://")):
+        return connect(address, pixels.image_size, timeout)
+    path = Path(address).expanduser()
+    if not path.exists():
+        raise InputError(f"Expected a model, got {address}, which does not exist. Correct the address.")
+    if path.is_dir():
+        return open_run(path, pixels, layer)
+    kind = path.suffix.lower()
+    if kind == ".ckpt":
+        return open_checkpoint(path, pixels, layer)
+    if kind in (".pt", ".ts"):
+        return open_torchscript(path, pixels)
+    if kind == ".onnx":
+        return open_onnx(path, pixels)
+    raise InputError(
+        f"Expected a run folder, a .ckpt, .pt, .ts or .onnx file or an http address, got {address}. Give one of them."
+    )

@@ -1,0 +1,91 @@
+"""An owner's audit: own images, vectors of models, and nothing else.
+
+Letters: N images, B rows of a batch, V views of each, D dimensions of a vector.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from unlearning_pl.audits import Audit, Embeddings, compare, judge
+from unlearning_pl.audits.base import ORIGINAL, RETRAINED
+from unlearning_pl.blackbox.base import Encoder
+from unlearning_pl.blackbox.pictures import Pictures, views_of
+from unlearning_pl.data import Views
+from unlearning_pl.errors import require
+from unlearning_pl.functional.attacks import pair_similarities
+from unlearning_pl.sample import Split
+
+
+def look(encoder: Encoder, pictures: Pictures, split: Split, policy: Views, views: int) -> Embeddings:
+    """What a model says of an owner's images, as an audit reads it.
+
+    A black box has one kind of vector: it is both the features of the clean image and the projection of a view. Classes
+    and losses are not known to an owner.
+
+    Args:
+        encoder: The model.
+        pictures: The images.
+        split: ``forget``, or ``test`` for images that no model was given.
+        policy: What a view is.
+        views: V, at least 2.
+    """
+    columns = [torch.cat(column) for column in zip(*_rows(encoder, pictures, split, policy, views), strict=True)]
+    features, similarities, anchor, positive = columns
+    rows = torch.arange(len(pictures))
+    return Embeddings(
+        index=rows,
+        target=torch.zeros_like(rows),
+        features=features,
+        similarities=similarities,
+        anchor=anchor,
+        positive=positive,
+    )
+
+
+def audit_images(
+    encoders: Mapping[str, Encoder], pictures: Mapping[Split, Pictures], policy: Views, views: int = 10
+) -> list[Audit]:
+    """Judge models by their vectors of an owner's images alone, and compare them.
+
+    Membership inference needs images of both splits; alignment needs those to forget. Accuracies need classes and
+    retained images, which no owner has, so that they are absent.
+
+    Args:
+        encoders: The models by name; "original" and "retrained" are the references.
+        pictures: The images to ``forget``, and under ``test`` those that no model was given, where there are any.
+        policy: What a view is.
+        views: Augmented views of each image, at least 2.
+
+    Raises:
+        InputError: If there are fewer than two views, or a model fails.
+    """
+    require_views(views)
+    audits = [
+        judge(name, {split: look(encoder, images, split, policy, views) for split, images in pictures.items()})
+        for name, encoder in encoders.items()
+    ]
+    references = [name if name in encoders else None for name in (ORIGINAL, RETRAINED)]
+    return compare(audits, *references)
+
+
+def require_views(views: int) -> None:
+    """Refuse fewer views than can be compared.
+
+    Raises:
+        InputError: If there are fewer than two.
+
+    Example:
+        >>> require_views(2)
+    """
+    require(views >= 2, f"Expected views >= 2, got {views}. The papers use 10.")
+
+
+def _rows(
+    encoder: Encoder, pictures: Pictures, split: Split, policy: Views, views: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    for number, images in enumerate(pictures.batches(encoder.image_size)):
+        shown = torch.cat([images[None], views_of(images, policy, views, split, number)])
+        clean, *augmented = encoder(shown.flatten(0, 1)).chunk(len(shown))
+        yield clean, pair_similarities(torch.stack(augmented, dim=1)), augmented[0], augmented[1]

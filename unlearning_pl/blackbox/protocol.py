@@ -1,0 +1,156 @@
+"""Images and vectors as they go over the wire: docs/owner.md says what a server has to answer.
+
+Both sides read what a stranger sent: no pickle, no size that was not checked, no picture that unpacks to a giant.
+
+Letters: B rows of a batch, H height, W width, D dimensions of a vector.
+"""
+
+import base64
+import io
+import json
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from unlearning_pl.errors import InputError, require
+
+VERSION = 1
+"""Version of the protocol."""
+NPY, JSON = "application/x-npy", "application/json"
+LARGEST = 64 * 2**20
+"""Most bytes of a request or an answer."""
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+def write_array(array: Array) -> bytes:
+    """An array as the bytes of a .npy file.
+
+    Example:
+        >>> read_array(write_array(np.arange(6).reshape(2, 3))).tolist()
+        [[0, 1, 2], [3, 4, 5]]
+    """
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def read_array(body: bytes) -> Array:
+    """The array in the bytes of a .npy file, read only. Its size is compared with what its header promises first.
+
+    Raises:
+        InputError: If they are none, or hold Python objects.
+
+    Example:
+        >>> read_array(b"PK")
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected the bytes of a .npy file, got something else. Use numpy.save.
+    """
+    stream = io.BytesIO(body)
+    try:
+        shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
+        values = np.frombuffer(body, dtype, offset=stream.tell())
+        return values.reshape(shape, order="F" if fortran else "C")
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise InputError("Expected the bytes of a .npy file, got something else. Use numpy.save.") from error
+
+
+def read_images(body: bytes, kind: str, image_size: tuple[int, int]) -> Array:
+    """Images ``(B, H, W, 3)`` uint8 out of a request.
+
+    Args:
+        body: The request.
+        kind: Its content type, :data:`NPY` or :data:`JSON`.
+        image_size: The height and width that the model takes.
+
+    Raises:
+        InputError: If it holds anything else, or images of another size.
+    """
+    require(kind in (NPY, JSON), f"Expected Content-Type {NPY} or {JSON}, got {kind or 'none'}. Name what you send.")
+    images = read_array(body) if kind == NPY else _listed(body, image_size)
+    height, width = image_size
+    require(
+        images.dtype == np.uint8 and images.shape[1:] == (height, width, 3) and len(images) > 0,
+        f"Expected images (B, {height}, {width}, 3) of uint8, got {images.shape} of {images.dtype}. Resize or convert "
+        "them.",
+    )
+    return images.copy()  # what lies in the request's bytes cannot be written to, which torch warns of
+
+
+def write_vectors(vectors: Array, kind: str) -> bytes:
+    """Vectors ``(B, D)`` as an answer of a kind, :data:`NPY` or :data:`JSON`.
+
+    Example:
+        >>> write_vectors(np.ones((1, 2), np.float32), JSON)
+        b'{"vectors": [[1.0, 1.0]]}'
+    """
+    vectors = vectors.astype(np.float32)
+    return write_array(vectors) if kind == NPY else json.dumps({"vectors": vectors.tolist()}).encode()
+
+
+def read_vectors(body: bytes, kind: str) -> Array:
+    """Vectors out of an answer of a kind; whether they are finite, and as many as asked for, is the encoder's to say.
+
+    Raises:
+        InputError: If it holds anything else.
+
+    Example:
+        >>> read_vectors(b'{"vectors": [[1, 2.5]]}', JSON)
+        array([[1. , 2.5]])
+    """
+    require(kind in (NPY, JSON), f"Expected an answer of type {NPY} or {JSON}, got {kind or 'none'}. Ask its keeper.")
+    vectors = read_array(body) if kind == NPY else _numbers(_document(body, "vectors"), "vectors")
+    require(
+        vectors.dtype.kind in "fiu" and vectors.ndim == 2,
+        f"Expected vectors (B, D), got {vectors.shape} of {vectors.dtype}. Ask its keeper.",
+    )
+    return vectors
+
+
+def _document(body: bytes, key: str) -> list[Any]:
+    try:
+        values = json.loads(body)[key]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f'Expected JSON of the form {{"{key}": [...]}}, got something else. Correct it.') from error
+    if not isinstance(values, list):
+        raise InputError(f"Expected a list as {key}, got {type(values).__name__}. Correct it.")
+    return values
+
+
+def _numbers(values: list[Any], key: str) -> Array:
+    try:
+        return np.array(values)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"Expected {key} of one shape, got lists of several lengths. Correct them.") from error
+
+
+def _listed(body: bytes, image_size: tuple[int, int]) -> Array:
+    images = _document(body, "images")
+    if images and all(isinstance(image, str) for image in images):
+        return np.stack([_picture(text, row, image_size) for row, text in enumerate(images)])
+    values = _numbers(images, "images")
+    require(
+        values.dtype.kind == "i" and values.size > 0 and values.min() >= 0 and values.max() <= 255,
+        "Expected images as base64 of PNG or JPEG, or as lists of whole numbers from 0 to 255, got something else. "
+        "Correct them.",
+    )
+    return values.astype(np.uint8)
+
+
+def _picture(text: str, row: int, image_size: tuple[int, int]) -> Array:
+    try:
+        data = base64.b64decode(text, validate=True)
+        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
+            size = image.size
+            # a small file can unpack to a giant, so that nothing is decoded before the size is known
+            pixels = np.asarray(image.convert("RGB")) if size == image_size[::-1] else None
+    except Exception as error:  # Pillow's formats raise OSError, SyntaxError, struct.error and more
+        raise InputError(f"Expected base64 of a PNG or JPEG as image {row}, got something else. Correct it.") from error
+    if pixels is None:
+        raise InputError(
+            f"Expected image {row} of {image_size[1]}x{image_size[0]} pixels, got {size[0]}x{size[1]}. Resize it."
+        )
+    return pixels
