@@ -103,7 +103,7 @@ def _sentence(before: float | None, after: float, margin: float) -> str:
     if before is not None and abs(before) <= margin:
         return (
             f"{cannot}, but neither could they in the model before: it is no evidence that anything was forgotten. "
-            "More images show smaller traces."
+            "More images show smaller traces, and so do views like those of the training (--augmentation)."
         )
     since = "" if before is None else ", while in the model before they could"
     return (
