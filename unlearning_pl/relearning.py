@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import SGD
 from typing_extensions import override
@@ -16,6 +17,9 @@ from unlearning_pl.functional.collectives import apart
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.base import measuring
 from unlearning_pl.trainer import UnlearningTrainer
+
+QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+"""Options of a trainer that works inside an audit."""
 
 
 class UntilKnown(Callback):
@@ -80,11 +84,18 @@ def relearning_epochs(
     student = copy.deepcopy(learner)
     student.optimize_with(partial(SGD, lr=0.01, momentum=0.9))
     known = UntilKnown(original, data)
-    quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "devices": 1}
+    trainer = UnlearningTrainer(
+        max_epochs=limit,
+        callbacks=[known],
+        devices=1,
+        plugins=[LightningEnvironment()],  # whoever launched the processes of the audit
+        **QUIET,
+        **options,
+    )
     data.feed(lambda _: ("forgotten",))
     try:
         with apart():
-            UnlearningTrainer(max_epochs=limit, callbacks=[known], **quiet, **options).fit(student, datamodule=data)
+            trainer.fit(student, datamodule=data)
     except DivergedError:  # it certainly does not know them then
         return limit
     finally:

@@ -1,20 +1,22 @@
 """From run folders to a report: open, audit, compare, write."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import seed_everything
+from torch import distributed
 
 from unlearning_pl import runs
 from unlearning_pl.audits import Audit, judge_all
 from unlearning_pl.audits.collect import AUDITED
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.relearning import relearning_epochs
+from unlearning_pl.learners import Learner
+from unlearning_pl.relearning import QUIET, relearning_epochs
 from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.report.folder import writable
 from unlearning_pl.trainer import UnlearningTrainer
@@ -55,32 +57,51 @@ def audit_runs(
     Raises:
         InputError: If a folder holds no run, or the runs do not belong together.
     """
+    require(relearning >= 0, f"Expected relearning >= 0 epochs, got {relearning}. 0 leaves it out.")
     named = _named(models, original, retrained)
     for name, run in named.items():
         _check(name, run, models[0], original)
     folder = writable(Path(output).expanduser() if output else Path(models[0]) / "audit")
     data = runs.open_data(models[0])
-    require(relearning >= 0, f"Expected relearning >= 0 epochs, got {relearning}. 0 leaves it out.")
-    seed_everything(0, verbose=False)
     learners = {name: runs.open_learner(run) for name, run in named.items()}
-    quiet: dict[str, Any] = {"logger": False, "enable_model_summary": False, "enable_progress_bar": False}
-    watcher = UnlearningTrainer(**{"devices": 1, **quiet, **trainer})
+    seed_everything(0, verbose=False)
+    watcher = UnlearningTrainer(**{"devices": 1, **QUIET, **trainer})
     embeddings = watcher.embed(learners, data, views)
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()  # rank 0 goes on alone
     if not watcher.is_global_zero:
         return [], folder / "report.html"
-    known = {name: {"seconds": float(runs.read_record(run)["seconds"])} for name, run in named.items()}
-    if original is not None and relearning:
-        options = {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
+    known = _known(named, learners, data, relearning, trainer)
+    steps = [step.forget for step in data.splits.steps]
+    audits = judge_all(embeddings, known, steps, *(name if name in named else None for name in _REFERENCES))
+    machine = {"precision": watcher.precision, "processes": watcher.world_size}
+    return audits, _written(folder, named, audits, _context(named, data, command) | machine)
+
+
+def _known(
+    named: Mapping[str, str],
+    learners: Mapping[str, Learner],
+    data: UnlearningData,
+    relearning: int,
+    trainer: Mapping[str, Any],
+) -> dict[str, dict[str, float]]:
+    """What the runs' records and a training say of each model, not its embeddings."""
+    known: dict[str, dict[str, float]] = {
+        name: {"seconds": runs.read_record(run)["seconds"]} for name, run in named.items()
+    }
+    options = {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
+    if "original" in learners and relearning:
         for name in (name for name in named if name != "original"):
             epochs = relearning_epochs(learners[name], learners["original"], data, relearning, **options)
             known[name]["relearning_epochs"] = epochs
-    steps = [step.forget for step in data.splits.steps]
-    references = (name if name in named else None for name in ("original", "retrained"))
-    audits = judge_all(embeddings, known, steps, *references)
-    page = write_report(folder, audits, _context(named, data, command))
+    return known
+
+
+def _written(folder: Path, named: Mapping[str, str], audits: Sequence[Audit], context: Mapping[str, Any]) -> Path:
+    page = write_report(folder, audits, context)
     for audit, run in zip(audits, named.values(), strict=True):
-        log_to_tensorboard(run, audit)
-    return audits, page
+        log_to_tensorboard(run, audit, settings=context["settings"][audit.name], references=audits)
+    return page
 
 
 def _named(models: Sequence[str], original: str | None, retrained: str | None) -> dict[str, str]:

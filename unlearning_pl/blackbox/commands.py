@@ -135,7 +135,6 @@ def _context(pictures: Mapping[Split, Pictures], audits: Sequence[Audit]) -> dic
     counts = {split: len(images) for split, images in pictures.items()}
     return {
         "title": "Owner's audit",
-        "black_box": True,
         "question": question(counts),
         "conclusion": conclusion(audits),
         "dataset": str(pictures["forget"].folder),
