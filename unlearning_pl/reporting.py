@@ -60,7 +60,7 @@ def audit_runs(
     require(relearning >= 0, f"Expected relearning >= 0 epochs, got {relearning}. 0 leaves it out.")
     named = _named(models, original, retrained)
     for name, run in named.items():
-        _check(name, run, models[0], original)
+        check_run(name, run, models[0], original)
     folder = writable(Path(output).expanduser() if output else Path(models[0]) / "audit")
     data = runs.open_data(models[0])
     learners = {name: runs.open_learner(run) for name, run in named.items()}
@@ -118,8 +118,18 @@ def _named(models: Sequence[str], original: str | None, retrained: str | None) -
     return named
 
 
-def _check(name: str, run: str, model: str, original: str | None) -> None:
-    """Refuse a run that is not finished or does not belong to the first model, before anything is computed."""
+def check_run(name: str, run: str, model: str, original: str | None) -> None:
+    """Refuse a run that is not finished or does not belong to the first model, before anything is computed.
+
+    Args:
+        name: "original", "retrained" or another name.
+        run: The run folder.
+        model: Run folder of the first model.
+        original: Run folder of the model that both began as, if given.
+
+    Raises:
+        InputError: If it has another split, is not what its name says, or began as another original.
+    """
     runs.read_record(run)
     ours, theirs = runs.read_split(model), runs.read_split(run)
     shared = ["fingerprint", "validation"] + ([] if name == "original" else ["forget"])

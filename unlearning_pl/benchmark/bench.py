@@ -9,11 +9,11 @@ from rich.console import Console
 
 from unlearning_pl import runs
 from unlearning_pl.benchmark.commands import REFERENCES, Command, Job, perform
-from unlearning_pl.benchmark.configuration import agrees, configuration
 from unlearning_pl.benchmark.plan import Plan, read_plans
 from unlearning_pl.benchmark.table import Outcome, figures, page
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.files import write_text
+from unlearning_pl.finished import finished
 from unlearning_pl.report import read_report
 
 
@@ -61,7 +61,7 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     """
     failures: dict[str, str] = {}
     for name, line in job.runs(seed, str(folder)).items():
-        if not _finished(line, folder / name):
+        if not finished(shlex.split(line), folder / name):
             _attempt(name, line, command, failures)
         if name in REFERENCES and name in failures:
             return Outcome(seed, {}, failures, [])
@@ -83,22 +83,6 @@ def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -
     except (InputError, DivergedError, MisconfigurationException) as error:
         failures[name] = " ".join(str(error).split())
         Console().print(f"{name} failed: {failures[name]}", soft_wrap=True, highlight=False, markup=False)
-
-
-def _finished(line: str, run: Path) -> bool:
-    """Whether a run was made by this command, with the settings that it means now, from the original that is there."""
-    words = shlex.split(line)
-    try:
-        record, recorded, _ = runs.read_record(run), runs.read_config(run), runs.weights_path(run)
-    except InputError:  # absent or damaged
-        return False
-    began = record.get("original_sha256")
-    if record["command"] != ["unlearning-pl", *words] or began not in (None, runs.digest(run.parent / REFERENCES[0])):
-        return False
-    now = configuration(words)
-    for config in (recorded, now):  # how a run was asked for, not what it is
-        config["overwrite"] = config["trainer"]["overwrite"] = None
-    return agrees(recorded, now)
 
 
 def _audited(line: str, folder: Path, names: Sequence[str]) -> bool:

@@ -1,0 +1,123 @@
+"""Whether a run that a command would make is there already, without running the command."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from typing_extensions import override
+
+from unlearning_pl import runs
+from unlearning_pl.errors import InputError
+from unlearning_pl.training_cli import UnlearningCLI, training
+
+RESUMING = ["--ckpt_path", "last"]
+"""Words behind a command with which its run goes on; the run that it ends with is that of the command alone."""
+
+
+class _Parsed(UnlearningCLI):
+    """The command up to the point where classes would be made."""
+
+    @override
+    def _set_seed(self) -> None:
+        pass
+
+    @override
+    def instantiate_classes(self) -> None:
+        pass
+
+    @override
+    def after_instantiate_classes(self) -> None:
+        pass
+
+    @override
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+def configuration(words: list[str]) -> dict[str, Any]:
+    """Parse a command line as the command itself does, and run nothing.
+
+    Args:
+        words: The command and its options.
+
+    Returns:
+        What the run's config.yaml would hold.
+
+    Raises:
+        InputError: If the words do not parse.
+
+    Example:
+        >>> configuration(["fit", "--model", "SimCLR", "--trainer.max_epochs", "3"])["trainer"]["max_epochs"]
+        3
+    """
+    cli = training(words, _Parsed)
+    parsed: dict[str, Any] = yaml.safe_load(cli._parser(words[0]).dump(cli.config[words[0]], skip_none=False))
+    return parsed
+
+
+def agrees(recorded: Any, now: Any) -> bool:
+    """Whether a setting is as it was; settings that did not exist when it was recorded are not compared.
+
+    Example:
+        >>> agrees({"lr": 0.1}, {"lr": 0.1, "new": None}), agrees({"lr": 0.1}, {"lr": 0.2})
+        (True, False)
+    """
+    if isinstance(recorded, dict) and isinstance(now, dict):
+        return all(key in now and agrees(value, now[key]) for key, value in recorded.items())
+    return bool(recorded == now)
+
+
+def finished(words: Sequence[str], run: Path) -> bool:
+    """Whether a run was made by this command, with the settings that it means now, from the original that is there.
+
+    Args:
+        words: The command and its options.
+        run: The run folder that they name.
+
+    Example:
+        >>> finished(["fit", "--model", "SimCLR"], Path("nowhere"))
+        False
+    """
+    try:
+        record, _ = runs.read_record(run), runs.weights_path(run)
+        began = runs.digest(record["original"]) if "original" in record else None
+    except InputError:  # absent or damaged
+        return False
+    made_by = record["command"][: -len(RESUMING)] if record["command"][-2:] == RESUMING else record["command"]
+    if made_by != ["unlearning-pl", *words] or record.get("original_sha256") != began:
+        return False
+    return _means_the_same(words, run)
+
+
+def interrupted(words: Sequence[str], run: Path) -> bool:
+    """Whether a run of these settings stopped after a checkpoint, so that the command can go on.
+
+    The original that it began as must be the one that is there, which no unfinished run can say of itself.
+
+    Args:
+        words: The command and its options.
+        run: The run folder that they name.
+
+    Example:
+        >>> interrupted(["fit", "--model", "SimCLR"], Path("nowhere"))
+        False
+    """
+    if (run / runs.RECORD).exists():
+        return False
+    try:
+        runs.read_checkpoint(run)
+    except InputError:  # it never came so far, or is damaged
+        return False
+    return _means_the_same(words, run)
+
+
+def _means_the_same(words: Sequence[str], run: Path) -> bool:
+    try:
+        recorded = runs.read_config(run)
+    except InputError:  # absent or damaged
+        return False
+    now = configuration([*words])
+    for config in (recorded, now):  # how a run was asked for, not what it is
+        config["overwrite"] = config.setdefault("trainer", {})["overwrite"] = None
+    return agrees(recorded, now)
