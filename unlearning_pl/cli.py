@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
-from unlearning_pl import __version__
+from unlearning_pl import __version__, shadow
 from unlearning_pl.benchmark import benchmark
 from unlearning_pl.blackbox.commands import owner, serve
 from unlearning_pl.demo import demo
@@ -35,6 +35,7 @@ usage: unlearning-pl COMMAND [options]
   owner     what models still know of your own images, by the vectors that they give, wherever they are
   serve     answer images with a model's vectors over HTTP
   benchmark plans of methods over several seeds, as one table with means and standard deviations
+  shadow    train shadow models and attack a model and its original with them: LiRA, U-LiRA, RMIA, KLOM
   validate  loss (and accuracy) of a run on its validation images
   test      loss (and accuracy) of a run on its test images
   predict   features of every image by a run, as predictions.npz
@@ -96,6 +97,33 @@ def benchmark_parser() -> ArgumentParser:
     return parser
 
 
+def shadow_parser() -> ArgumentParser:
+    """Options of the command ``shadow``."""
+    parser = _plain_parser(
+        "shadow",
+        "Train shadow models and attack a model and its original with them. What is finished is kept: repeat to go on.",
+    )
+    parser.add_argument("--model", type=str, required=True, help="Run folder of the unlearned model.")
+    parser.add_argument("--original", type=str, required=True, help="Run folder of the model that it began as.")
+    parser.add_argument("--retrained", type=str | None, default=None, help="Run folder trained on the retain set only.")
+    parser.add_argument("--count", type=int, default=16, help="Number of shadow models; even, at least 4.")
+    parser.add_argument("--output", type=str | None, default=None, help="Folder of them; MODEL/shadows if absent.")
+    parser.add_argument("--processes", type=int | None, default=None, help="At the same time; one a GPU, or a core.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the halves, and of weights and batches.")
+    parser.add_argument("--views", type=int, default=10, help="Augmented views per image of an encoder's score.")
+    return parser
+
+
+def shadow_attack(args: list[str]) -> None:
+    """Run the command ``shadow``."""
+    options = vars(parsed(shadow_parser(), args))
+    options.pop("config")
+    found, path = shadow.shadow(**options, command=["unlearning-pl", "shadow", *args])
+    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console.print(shadow.table(found))
+    console.print(f"{shadow.sentence(found)}\nResult: {path}", soft_wrap=True, highlight=False, markup=False)
+
+
 def run(args: list[str]) -> None:
     """Run one command; errors are exceptions."""
     command, *rest = args
@@ -111,6 +139,8 @@ def run(args: list[str]) -> None:
     elif command == "benchmark":
         options = parsed(benchmark_parser(), rest)
         benchmark(run, options.plan, options.seeds, options.output)
+    elif command == "shadow":
+        shadow_attack(rest)
     else:
         training(args)
 
@@ -118,7 +148,7 @@ def run(args: list[str]) -> None:
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failed job, 2 for a mistake in the input."""
     args = sys.argv[1:] if args is None else args
-    commands = ["demo", "audit", "owner", "serve", "benchmark", *UnlearningCLI.subcommands()]
+    commands = ["demo", "audit", "owner", "serve", "benchmark", "shadow", *UnlearningCLI.subcommands()]
     if not args or args[0] in ("-h", "--help"):
         sys.stdout.write(OVERVIEW)
         return 0
@@ -143,7 +173,7 @@ def main(args: list[str] | None = None) -> int:
 
 def _verdict(error: BaseException) -> tuple[int | None, str]:
     """Exit code and line for an error; no code for one that nobody foresaw, whose traceback is wanted."""
-    resume = "A run with a checkpoint goes on with --ckpt_path last."
+    resume = "A run with a checkpoint goes on with --ckpt_path last; benchmark and shadow go on with the same command."
     if isinstance(error, SIGTERMException):
         return 143, f"Stopped by SIGTERM. {resume}"
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):

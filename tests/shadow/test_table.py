@@ -1,0 +1,53 @@
+"""What is printed has the figures where they belong, and says when there is none."""
+
+from typing import Any
+
+from rich.console import Console
+
+from unlearning_pl.shadow import sentence, table
+
+
+def finding(attack: str, target: str, against: str, auc: float, **metrics: float) -> dict[str, Any]:
+    found = {"auc": auc, "mean": 0.25, "mean_unseen": 0.0, **metrics}
+    return {
+        "attack": attack,
+        "target": target,
+        "against": against,
+        "metrics": found,
+        "interval": [auc - 0.1, auc + 0.1],
+    }
+
+
+def result(*attacks: dict[str, Any], pooled: bool = True) -> dict[str, Any]:
+    klom = {"model": {"mean": 1.23, "median": 1.0, "percentile_95": 3.0}}
+    counts, settings = {"shadows": 8, "images": 60}, {"pooled_variance": pooled}
+    return {"attacks": [*attacks], "klom": klom, "counts": counts, "settings": settings}
+
+
+ROWS = (
+    finding("LiRA", "original", "retrained", 0.87),
+    finding("LiRA", "original", "shadow models", 0.81, tpr_at_1_fpr=12.5),
+    finding("U-LiRA", "model", "retrained", 0.61),
+    finding("U-LiRA", "retrained", "shadow models", 0.52),
+)
+
+
+def test_each_row_has_its_figures_within_100_columns() -> None:
+    with (console := Console(width=100)).capture() as capture:
+        console.print(table(result(*ROWS)))
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= 100
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    assert cells[0] == ["LiRA", "original, against retrained", "0.870", "0.770-0.970", "-", "0.25"]
+    assert cells[1][1:] == ["shadow originals, in turn", "0.810", "0.710-0.910", "12.5", "0.25"]
+    assert cells[3][1] == "retrained, as a control"
+    assert cells[4] == ["KLOM", "model", "-", "-", "-", "1.23"]
+
+
+def test_the_sentence_compares_before_and_after() -> None:
+    told = sentence(result(*ROWS))
+    assert (
+        "8 shadow models tells the 60 images from unseen ones with an AUC of 0.87 before unlearning, and 0.61" in told
+    )
+    assert told.endswith("share one variance over all images.")
+    assert sentence(result(*ROWS, pooled=False)).endswith("0.5 is chance.")

@@ -1,0 +1,63 @@
+"""What shadow models cannot be trained for is found out before any is."""
+
+import os
+
+from unlearning_pl import runs
+from unlearning_pl.errors import require
+from unlearning_pl.reporting import check_run
+
+
+def check(
+    model: str, original: str, retrained: str | None, *, count: int, processes: int | None, seed: int, views: int
+) -> None:
+    """Refuse numbers out of their range, and runs that do not belong together.
+
+    Args:
+        model: Run folder of the unlearned model.
+        original: Run folder of the model that it began as.
+        retrained: Run folder of the reference.
+        count: Number of shadow models.
+        processes: Shadow models at the same time.
+        seed: Of the halves.
+        views: Augmented views per image.
+
+    Raises:
+        InputError: If a number is out of its range, a folder holds no finished run, or the model did not forget two
+            images or more in one step that began as the original.
+    """
+    require(
+        count >= 4 and count % 2 == 0,
+        f"Expected an even --count >= 4, got {count}. Half of the shadow models see an image; papers use 64 and more.",
+    )
+    require(processes is None or processes >= 1, f"Expected --processes >= 1, got {processes}. Leave it out.")
+    require(0 <= seed < 2**32 - count, f"Expected --seed from 0 to {2**32 - count - 1}, got {seed}. Choose another.")
+    require(views >= 2, f"Expected --views >= 2, got {views}. The papers use 10.")
+    workers = os.environ.get("WORLD_SIZE", "1")
+    require(
+        workers == "1", f"Expected one process, got {workers}. Leave torchrun out; shadow starts its own processes."
+    )
+    check_model(model)
+    for name, run in (("model", model), ("original", original), ("retrained", retrained)):
+        if run is not None:
+            check_run(name, run, model, original)
+            runs.read_config(run)
+
+
+def check_model(model: str) -> None:
+    """Refuse a run that is not one step of unlearning two images or more.
+
+    Raises:
+        InputError: If it is none.
+    """
+    split, ancestors = runs.read_split(model), runs.lineage(model)
+    runs.read_record(model)
+    require(len(ancestors) > 0, f"Expected a run of unlearn as --model, got {model}. Give one that forgot something.")
+    require(
+        len(ancestors) == 1 and "steps" not in split,
+        f"Expected a --model that forgot everything in one step, got {model}, which came from a run that had forgotten "
+        "before. Forget all at once, or give the run of the first step.",
+    )
+    require(
+        len(split["forget"]) >= 2,
+        f"Expected 2 images or more to forget, got {len(split['forget'])} in {model}. One half is never seen.",
+    )

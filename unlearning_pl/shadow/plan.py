@@ -1,0 +1,161 @@
+"""What each shadow model never sees, and the two command lines that make it.
+
+Letters: N images to forget, S shadow models.
+"""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unlearning_pl import runs
+from unlearning_pl.data import ForgetRequest
+from unlearning_pl.data.requests import draw
+from unlearning_pl.errors import InputError
+from unlearning_pl.files import write_text
+from unlearning_pl.finished import RESUMING, finished, interrupted
+
+_STREAM = 2  # a stream of its own, so that it is not the draw of a request or of held-out images
+_ALONE = {"devices": "1", "num_nodes": "1", "strategy": "auto", "enable_progress_bar": "false"}
+"""A shadow model is trained by one process, whatever the original was; many of them share the machine."""
+
+
+def halves(images: int, count: int, seed: int = 0) -> Tensor:
+    """Which shadow model sees which image: of each two, one sees the half that the other does not.
+
+    Every image is seen by half of the models for any even number of them, and more models change nothing for those
+    that are there.
+
+    Args:
+        images: N, at least 2.
+        count: S, even.
+        seed: Seed of the draw.
+
+    Returns:
+        ``(S, N)`` bool. Model 2 j misses ``N // 2`` images, and model 2 j + 1 all others.
+
+    Example:
+        >>> halves(3, 2).sum(0), halves(3, 2).sum(1)
+        (tensor([1, 1, 1]), tensor([2, 1]))
+    """
+    seen = torch.ones(count, images, dtype=torch.bool)
+    for pair in range(count // 2):
+        order = torch.from_numpy(draw(images, (seed, pair, _STREAM)))
+        seen[2 * pair, order[: images // 2]] = False
+        seen[2 * pair + 1, order[images // 2 :]] = False
+    return seen
+
+
+class Stage(NamedTuple):
+    """One of the two runs of a shadow model.
+
+    Attributes:
+        words: The command that makes it.
+        run: Its folder.
+        ids: What it never sees, or unlearns.
+    """
+
+    words: list[str]
+    run: Path
+    ids: list[str]
+
+    def is_of_these_images(self) -> bool:
+        """Whether the run that is there, finished or not, was asked for the same images."""
+        try:
+            split = runs.read_split(self.run)
+        except InputError:
+            return False
+        *_, last = split.get("steps") or [split]
+        return bool(last["forget"] == self.ids)
+
+    def is_there(self) -> bool:
+        """Whether the run is finished, with the same command, settings, images and original."""
+        return self.is_of_these_images() and finished(self.words, self.run)
+
+    def command(self) -> list[str]:
+        """The words that make the run, or go on with what there is of it."""
+        goes_on = self.is_of_these_images() and interrupted(self.words, self.run)
+        return [*self.words, *RESUMING] if goes_on else self.words
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """One shadow model: an original that never sees some of the images, and what the method makes of it.
+
+    Attributes:
+        folder: Where its two runs lie.
+        seed: Seed of weights and batches.
+        unseen: Ids of the images that it never sees.
+        seen: Ids of those that it sees and then unlearns.
+    """
+
+    folder: Path
+    seed: int
+    unseen: list[str]
+    seen: list[str]
+
+    @property
+    def original(self) -> Path:
+        """The run before unlearning."""
+        return self.folder / "original"
+
+    @property
+    def unlearned(self) -> Path:
+        """The run after unlearning."""
+        return self.folder / "unlearned"
+
+    @property
+    def log(self) -> Path:
+        """What its commands say."""
+        return self.folder / "log.txt"
+
+    def write_requests(self) -> None:
+        """Write what is never seen and what is unlearned as files that a request can name."""
+        for name, ids in (("unseen", self.unseen), ("seen", self.seen)):
+            write_text(self.folder / f"{name}.json", json.dumps(ids) + "\n")
+
+    def train(self, original: str) -> Stage:
+        """Train it like ``original``, but without the images that it never sees."""
+        words = ["fit", "--config", str(Path(original) / runs.CONFIG), "--run", str(self.original)]
+        return Stage(words + self._words("--data.forget", "unseen"), self.original, self.unseen)
+
+    def unlearn(self, model: str) -> Stage:
+        """Let it unlearn the others like ``model``."""
+        words = ["unlearn", "--config", str(Path(model) / runs.CONFIG), "--original", str(self.original)]
+        words += ["--run", str(self.unlearned), *self._words("--forget", "seen")]
+        return Stage(words, self.unlearned, self.seen)
+
+    def _words(self, option: str, name: str) -> list[str]:
+        request = {field.name: "null" for field in fields(ForgetRequest) if field.name not in ("file", "seed")}
+        request["file"] = str(self.folder / f"{name}.json")
+        words = [word for key, value in request.items() for word in (f"{option}.{key}", value)]
+        words += ["--data.train_on", "retain", "--seed_everything", str(self.seed), "--overwrite"]
+        return words + [word for key, value in _ALONE.items() for word in (f"--trainer.{key}", value)]
+
+
+def plan(ids: list[str], count: int, folder: Path, seed: int = 0) -> tuple[list[Shadow], Tensor]:
+    """All shadow models of a forget set, and which of them sees which image.
+
+    Args:
+        ids: Of the N images to forget.
+        count: S.
+        folder: Of all of them.
+        seed: Seed of the draw; model k is trained with seed + 1 + k, so that none begins as an original of that seed.
+
+    Returns:
+        The shadow models, and ``(S, N)`` bool.
+
+    Example:
+        >>> shadows, seen = plan(["a", "b"], 2, Path("shadows"))
+        >>> shadows[0].unseen == shadows[1].seen, shadows[1].seed
+        (True, 2)
+    """
+    seen = halves(len(ids), count, seed)
+    shadows = []
+    for number, row in enumerate(seen.tolist()):
+        parts = ([name for name, mine in zip(ids, row, strict=True) if mine == kind] for kind in (False, True))
+        shadows.append(Shadow(folder / str(number), seed + 1 + number, *parts))
+    return shadows, seen

@@ -1,0 +1,165 @@
+"""Train shadow models, score all models, attack, write."""
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from unlearning_pl import runs
+from unlearning_pl.errors import UnfinishedError
+from unlearning_pl.files import write_json
+from unlearning_pl.report.folder import writable
+from unlearning_pl.shadow.attacks import Answers, Evidence, attacks, distances, findings
+from unlearning_pl.shadow.checks import check
+from unlearning_pl.shadow.crew import Call, places, together
+from unlearning_pl.shadow.plan import Shadow, plan
+from unlearning_pl.shadow.scores import observe, stacked, write_scores
+
+RESULT, SCORES = "shadow.json", "scores.npz"
+_VERSION = 1
+_FIELDS = {
+    ("LiRA", "original"): "lira",
+    ("U-LiRA", "model"): "unlearned_probability",
+    ("RMIA", "original"): "rmia_original",
+    ("RMIA", "model"): "rmia_model",
+}
+
+
+def shadow(
+    model: str,
+    original: str,
+    retrained: str | None = None,
+    *,
+    count: int = 16,
+    output: str | None = None,
+    processes: int | None = None,
+    seed: int = 0,
+    views: int = 10,
+    command: Sequence[str] = (),
+) -> tuple[dict[str, Any], Path]:
+    """Train shadow models of a run and its original, and attack both with them.
+
+    Each shadow model is trained by ``fit`` with the settings of the original but without half of the images to forget,
+    and unlearns the other half by ``unlearn`` with the settings of the model. Their runs lie in ``OUTPUT/K/original``
+    and ``OUTPUT/K/unlearned``; a run that is finished is kept as long as its command, its settings and the weights that
+    it began as are what they were, and an interrupted one goes on.
+
+    Args:
+        model: Run folder of the unlearned model.
+        original: Run folder of the model that it began as.
+        retrained: Run folder of the reference that never saw the images to forget.
+        count: Number of shadow models, even and at least 4.
+        output: Folder of the shadow models and the result; ``shadows`` in the model's folder when not given.
+        processes: Shadow models that are trained at the same time; one for each GPU or core when not given.
+        seed: Seed of the halves and, with the number of the shadow model, of its weights and batches.
+        views: Augmented views per image of an encoder's score.
+        command: The words that asked for it, which the result names.
+
+    Returns:
+        What ``OUTPUT/shadow.json`` holds, and its path.
+
+    Raises:
+        InputError: If the runs do not belong together or a number is out of its range; nothing has been trained then.
+        UnfinishedError: If a shadow model failed; the others are finished, and the same command goes on.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    check(model, original, retrained, count=count, processes=processes, seed=seed, views=views)
+    folder = writable(Path(output).expanduser() if output else Path(model) / "shadows")
+    data = runs.open_data(model)
+    ids = [data.ids[row] for row in data.positions("forgotten").tolist()]
+    shadows, seen = plan(ids, count, folder, seed)
+    _train(shadows, model, original, processes)
+    began = time.monotonic()
+    targets = {"original": original, "model": model} | ({"retrained": retrained} if retrained else {})
+    before, after = ({str(one.folder): getattr(one, kind) for one in shadows} for kind in ("original", "unlearned"))
+    evidence = Evidence(
+        seen,
+        *(stacked([*observe(each, data, views).values()]) for each in (before, after)),
+        **observe(targets, data, views),
+    )
+    _write_scores(folder, evidence, ids, [data.ids[row] for row in data.positions("test").tolist()])
+    settings = {"model": model, "original": original, "retrained": retrained, "seed": seed, "views": views}
+    result = _result(evidence, ids, settings, shadows)
+    result["seconds"]["scoring"] = round(time.monotonic() - began, 3)
+    result |= {"command": [*command], **runs.environment()}
+    return result, write_json(folder / RESULT, result)
+
+
+def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int | None) -> None:
+    """Make all runs that are not there, several at a time."""
+    console, failures, began = Console(), dict[str, str](), time.monotonic()
+    ended: list[str] = []
+
+    def told(name: str, failure: str | None) -> None:
+        ended.append(name)
+        state = "ready" if failure is None else f"failed: {failure}"
+        line = f"shadow {name} {state} ({len(ended)} of {len(shadows)}, {time.monotonic() - began:.0f} s)"
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        if failure is not None:
+            failures[name] = failure
+
+    jobs = {shadow.folder.name: _calls(shadow, model, original) for shadow in shadows}
+    together(jobs, places(len(shadows), processes), told)
+    if failures:
+        named = "; ".join(f"shadow {name}: {why}" for name, why in failures.items())
+        raise UnfinishedError(f"Failed: {named} The others are finished; the same command tries these again.")
+
+
+def _calls(shadow: Shadow, model: str, original: str) -> Iterator[Call]:
+    """The commands that are left to run, each looked for when the one before it is done."""
+    shadow.write_requests()
+    trained = shadow.train(original)
+    if not trained.is_there():
+        shutil.rmtree(shadow.unlearned, ignore_errors=True)  # it began as another original
+        yield Call(trained.command(), shadow.log)
+    unlearned = shadow.unlearn(model)
+    if not unlearned.is_there():
+        yield Call(unlearned.command(), shadow.log)
+
+
+def _write_scores(folder: Path, evidence: Evidence, ids: list[str], test_ids: list[str]) -> None:
+    columns: dict[str, Tensor | Sequence[str]] = {"ids": ids, "test_ids": test_ids, "seen": evidence.seen}
+    for name in ("originals", "unlearned", "original", "model", "retrained"):
+        scores = getattr(evidence, name)
+        if scores is not None:
+            columns |= {name: scores.images, f"{name}_test": scores.population}
+    write_scores(folder / SCORES, columns)
+
+
+def _result(evidence: Evidence, ids: list[str], settings: dict[str, Any], shadows: Sequence[Shadow]) -> dict[str, Any]:
+    answers, klom = attacks(evidence), distances(evidence)
+    images = {field: value.tolist() for field, value in _by_image(answers, klom).items()}
+    kind = "log odds of the true class" if evidence.model.classifier else "mean cosine similarity of two views"
+    records = [[runs.read_record(run)["seconds"] for run in (one.original, one.unlearned)] for one in shadows]
+    return {
+        "version": _VERSION,
+        "statistic": kind,
+        "settings": {**settings, "pooled_variance": evidence.pooled},
+        "counts": {"shadows": len(shadows), "images": len(ids), "population": evidence.model.population.shape[-1]},
+        "attacks": [asdict(finding) for each in answers for finding in findings(each, evidence.seen)],
+        "klom": {name: _summary(values) for name, values in klom.items()},
+        "images": {name: {field: values[row] for field, values in images.items()} for row, name in enumerate(ids)},
+        "seconds": dict(zip(("training", "unlearning"), map(sum, zip(*records, strict=True)), strict=True)),
+    }
+
+
+def _by_image(answers: Sequence[Answers], klom: dict[str, Tensor]) -> dict[str, Tensor]:
+    columns: dict[str, Tensor] = {}
+    for each in answers:
+        found = {"": each.own} | ({} if each.retrained is None else {"_retrained": each.retrained})
+        for suffix, value in found.items():
+            shown = value.sigmoid() if each.attack == "U-LiRA" else value
+            columns[_FIELDS[each.attack, each.target] + suffix] = shown
+    return columns | {f"klom_{name}": values for name, values in klom.items()}
+
+
+def _summary(values: Tensor) -> dict[str, float]:
+    quantiles = values.quantile(torch.tensor([0.5, 0.95], dtype=values.dtype)).tolist()
+    return {"mean": values.mean().item(), "median": quantiles[0], "percentile_95": quantiles[1]}

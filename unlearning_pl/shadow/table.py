@@ -1,0 +1,73 @@
+"""What shadow models found, as a table and as one sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+_TARGETS = {
+    ("original", "retrained"): "original, against retrained",
+    ("original", "shadow models"): "shadow originals, in turn",
+    ("model", "retrained"): "model, against retrained",
+    ("model", "shadow models"): "shadow models unlearned, in turn",
+    ("retrained", "shadow models"): "retrained, as a control",
+}
+_CAPTION = (
+    "LiRA: did the original see an image? U-LiRA: did the model see and unlearn it, or never see it? RMIA: either, by "
+    "what it gained over test images. AUC 0.5 = cannot tell. Interval: 95 % bootstrap over images. Mean: of what the "
+    "attack says of images that were seen; for U-LiRA a probability, 0.5 where unlearning left no trace. KLOM: how far "
+    "models that saw an image, before and after unlearning, are from models that never did; good is near chance. "
+    "-: not defined."
+)
+
+
+def table(result: Mapping[str, Any]) -> Table:
+    """One row for each attack and each set of unseen images, readable in a terminal of 100 columns.
+
+    Args:
+        result: What :func:`unlearning_pl.shadow.shadow` found.
+
+    Example:
+        >>> table({"attacks": [], "klom": {}, "counts": {"shadows": 8}}).row_count
+        0
+    """
+    shown = Table(title=f"{result['counts']['shadows']} shadow models", caption=_CAPTION)
+    shown.caption_justify, shown.caption_style = "left", "dim"
+    for title in ("Attack", "Target"):
+        shown.add_column(title, overflow="fold")
+    for title in ("AUC", "Interval", "TPR@1 %", "Mean"):
+        shown.add_column(title, justify="right", no_wrap=True)
+    for finding in result["attacks"]:
+        metrics, (low, high) = finding["metrics"], finding["interval"]
+        rate = f"{metrics['tpr_at_1_fpr']:.1f}" if "tpr_at_1_fpr" in metrics else "-"
+        target = _TARGETS[finding["target"], finding["against"]]
+        cells = (f"{metrics['auc']:.3f}", f"{low:.3f}-{high:.3f}", rate, f"{metrics['mean']:.2f}")
+        shown.add_row(finding["attack"], target, *cells)
+    for target, found in result["klom"].items():
+        shown.add_row("KLOM", target, "-", "-", "-", f"{found['mean']:.2f}")
+    return shown
+
+
+def sentence(result: Mapping[str, Any]) -> str:
+    """What it means in plain words.
+
+    Args:
+        result: What :func:`unlearning_pl.shadow.shadow` found.
+
+    Example:
+        >>> sentence({"attacks": [], "counts": {"shadows": 4}})
+        '4 shadow models are too few for LiRA in turn. Give --retrained too, or --count 6.'
+    """
+    counts, found = result["counts"], {finding["attack"]: finding for finding in reversed(result["attacks"])}
+    if "U-LiRA" not in found:
+        return f"{counts['shadows']} shadow models are too few for LiRA in turn. Give --retrained too, or --count 6."
+    before, after = (found[attack]["metrics"]["auc"] for attack in ("LiRA", "U-LiRA"))
+    few = (
+        "Fewer than 32 shadow models share one variance over all images."
+        if result["settings"]["pooled_variance"]
+        else ""
+    )
+    return (
+        f"An attacker with {counts['shadows']} shadow models tells the {counts['images']} images from unseen ones "
+        f"with an AUC of {before:.2f} before unlearning, and {after:.2f} after it; 0.5 is chance. {few}"
+    ).rstrip()
