@@ -99,7 +99,7 @@ def benchmark_parser() -> ArgumentParser:
 
 def shadow_parser() -> ArgumentParser:
     """Options of the command ``shadow``."""
-    parser = _plain_parser(
+    parser = plain_parser(
         "shadow",
         "Train shadow models and attack a model and its original with them. What is finished is kept: repeat to go on.",
     )

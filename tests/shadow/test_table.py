@@ -45,9 +45,8 @@ def test_each_row_has_its_figures_within_100_columns() -> None:
 
 
 def test_the_sentence_compares_before_and_after() -> None:
-    told = sentence(result(*ROWS))
-    assert (
-        "8 shadow models tells the 60 images from unseen ones with an AUC of 0.87 before unlearning, and 0.61" in told
-    )
-    assert told.endswith("share one variance over all images.")
-    assert sentence(result(*ROWS, pooled=False)).endswith("0.5 is chance.")
+    told = sentence(result(*ROWS, finding("U-LiRA", "model", "shadow models", 0.55)))
+    assert "8 shadow models tells the 60 images from unseen ones with an AUC of 0.87 before unlearning and 0.61" in told
+    assert "0.81 before unlearning and 0.55 after it, judged by the shadow models in turn. 0.5 is chance." in told
+    assert told.endswith("share variances over all images.")
+    assert sentence(result(ROWS[0], ROWS[2], pooled=False)).endswith("judged by the retrained model. 0.5 is chance.")

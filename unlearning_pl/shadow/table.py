@@ -58,16 +58,20 @@ def sentence(result: Mapping[str, Any]) -> str:
         >>> sentence({"attacks": [], "counts": {"shadows": 4}})
         '4 shadow models are too few for LiRA in turn. Give --retrained too, or --count 6.'
     """
-    counts, found = result["counts"], {finding["attack"]: finding for finding in reversed(result["attacks"])}
-    if "U-LiRA" not in found:
+    counts, aucs = result["counts"], {}
+    for finding in result["attacks"]:
+        aucs[finding["attack"], finding["target"], finding["against"]] = finding["metrics"]["auc"]
+    told = []
+    for against, words in (("retrained", "by the retrained model"), ("shadow models", "by the shadow models in turn")):
+        before, after = (aucs.get((*attack, against)) for attack in (("LiRA", "original"), ("U-LiRA", "model")))
+        if before is not None:
+            told.append(f"{before:.2f} before unlearning and {after:.2f} after it, judged {words}")
+    if not told:
         return f"{counts['shadows']} shadow models are too few for LiRA in turn. Give --retrained too, or --count 6."
-    before, after = (found[attack]["metrics"]["auc"] for attack in ("LiRA", "U-LiRA"))
     few = (
-        "Fewer than 32 shadow models share one variance over all images."
-        if result["settings"]["pooled_variance"]
-        else ""
+        " Fewer than 32 shadow models share variances over all images." if result["settings"]["pooled_variance"] else ""
     )
     return (
-        f"An attacker with {counts['shadows']} shadow models tells the {counts['images']} images from unseen ones "
-        f"with an AUC of {before:.2f} before unlearning, and {after:.2f} after it; 0.5 is chance. {few}"
-    ).rstrip()
+        f"An attacker with {counts['shadows']} shadow models tells the {counts['images']} images from unseen ones with "
+        f"an AUC of {'; '.join(told)}. 0.5 is chance.{few}"
+    )
