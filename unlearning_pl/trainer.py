@@ -199,8 +199,16 @@ class UnlearningTrainer(Trainer):
         """
         steps = [step.forget for step in datamodule.splits.steps]
         found = self.embed({name: model}, datamodule, views)
-        mine = judge(name, found[name], seconds, steps) if self.is_global_zero else None
-        audit: Audit = self.strategy.broadcast(mine)  # type: ignore[assignment]
+        mine: Audit | InputError | None = None
+        if self.is_global_zero:
+            try:
+                mine = judge(name, found[name], seconds, steps)
+            except InputError as error:  # the other processes wait for an answer
+                mine = error
+        audit: Any = self.strategy.broadcast(mine)
+        if isinstance(audit, InputError):
+            raise audit
+        assert isinstance(audit, Audit)
         return audit
 
     @property
