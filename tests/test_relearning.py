@@ -31,7 +31,7 @@ def test_a_model_far_away_is_not_back_within_the_limit_and_stays_as_it_was() -> 
     data = make_data()
     original, blank = trained("Classifier", data, 30), make_learner("Classifier")
     before = copy.deepcopy(blank.state_dict())
-    assert relearning_epochs(blank, original, data, 2, accelerator="cpu") == 2
+    assert relearning_epochs(blank, original, data, 2, accelerator="cpu") is None
     assert all(torch.equal(value, before[key]) for key, value in blank.state_dict().items())
 
 
@@ -40,6 +40,7 @@ def test_epochs_are_those_of_training_on_the_forgotten_images_alone() -> None:
     data = make_data(forget=ForgetRequest(count=16))
     original, student = trained("Classifier", data, 60), trained("Classifier", data, 2)
     count = relearning_epochs(student, original, data, 40, accelerator="cpu")
+    assert count is not None
     assert 0 < count < 40
     losses: list[float] = []
 

@@ -64,7 +64,7 @@ def mean_loss(learner: Learner, data: UnlearningData) -> float:
 
 def relearning_epochs(
     learner: Learner, original: Learner, data: UnlearningData, limit: int = 10, **options: Any
-) -> int:
+) -> int | None:
     """Epochs of training on the forgotten images alone until their loss is back to the original's.
 
     A model that had only hidden them is back in few epochs; the retrained one says what is to be expected of a model
@@ -79,7 +79,7 @@ def relearning_epochs(
         options: Of the trainer.
 
     Returns:
-        0 where the loss has not risen at all; ``limit`` where it is not back within so many.
+        0 where the loss has not risen at all; None where it is not back within ``limit``.
     """
     student = copy.deepcopy(learner)
     student.optimize_with(partial(SGD, lr=0.01, momentum=0.9))
@@ -88,6 +88,7 @@ def relearning_epochs(
         max_epochs=limit,
         callbacks=[known],
         devices=1,
+        limit_val_batches=0,
         plugins=[LightningEnvironment()],  # whoever launched the processes of the audit
         **QUIET,
         **options,
@@ -97,7 +98,7 @@ def relearning_epochs(
         with apart():
             trainer.fit(student, datamodule=data)
     except DivergedError:  # it certainly does not know them then
-        return limit
+        return None
     finally:
         data.feed(None)
-    return limit if known.epochs is None else known.epochs
+    return known.epochs

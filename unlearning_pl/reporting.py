@@ -1,5 +1,6 @@
 """From run folders to a report: open, audit, compare, write."""
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import seed_everything
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import distributed
 
 from unlearning_pl import runs
@@ -54,6 +56,8 @@ def audit_runs(
         The audits, original and retrained first, and the path of the HTML page; no audits on processes other than
         that of rank 0, which writes.
 
+    The global random state is seeded with 0, and a process group is left: what follows is for the process of rank 0.
+
     Raises:
         InputError: If a folder holds no run, or the runs do not belong together.
     """
@@ -74,8 +78,9 @@ def audit_runs(
     known = _known(named, learners, data, relearning, trainer)
     steps = [step.forget for step in data.splits.steps]
     audits = judge_all(embeddings, known, steps, *(name if name in named else None for name in _REFERENCES))
-    machine = {"precision": watcher.precision, "processes": watcher.world_size}
-    return audits, _written(folder, named, audits, _context(named, data, command) | machine)
+    how: dict[str, Any] = {"precision": watcher.precision, "processes": watcher.world_size}
+    how |= {"audit": {"views": views, "relearning": relearning, "seed": 0}}
+    return audits, _written(folder, named, audits, _context(named, data, command) | how)
 
 
 def _known(
@@ -93,13 +98,16 @@ def _known(
     if "original" in learners and relearning:
         for name in (name for name in named if name != "original"):
             epochs = relearning_epochs(learners[name], learners["original"], data, relearning, **options)
-            known[name]["relearning_epochs"] = epochs
+            known[name] |= {} if epochs is None else {"relearning_epochs": epochs}
     return known
 
 
 def _written(folder: Path, named: Mapping[str, str], audits: Sequence[Audit], context: Mapping[str, Any]) -> Path:
     page = write_report(folder, audits, context)
     for audit, run in zip(audits, named.values(), strict=True):
+        if not os.access(run, os.W_OK):  # somebody else's original
+            rank_zero_warn(f"{run} cannot be written to: it gets no audit for TensorBoard.")
+            continue
         log_to_tensorboard(run, audit, settings=context["settings"][audit.name], references=audits)
     return page
 

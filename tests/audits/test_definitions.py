@@ -11,6 +11,8 @@ from sklearn.svm import SVC
 
 from unlearning_pl.audits import Embeddings, judge, judge_all
 from unlearning_pl.functional.attacks import equal_sizes, pair_similarities
+from unlearning_pl.metrics import ClassifierMI, EncoderMI
+from unlearning_pl.report.wording import verdict
 from unlearning_pl.sample import Split
 
 SIZES: dict[Split, int] = {"retain": 50, "forget": 20, "test": 40}
@@ -52,7 +54,7 @@ def emia(raw: dict[Split, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> f
         for split, (views, _, _) in raw.items()
     }
     rows, _ = equal_sizes(torch.arange(SIZES["retain"]), torch.arange(SIZES["test"]))
-    members, non_members = [scores["retain"][row] for row in rows], scores["test"]
+    members, non_members = [sorted(scores["retain"])[row] for row in rows], scores["test"]
     best, threshold = -1, math.nan
     for edge in np.linspace(0, 1, 501):
         right = sum(s >= edge for s in members) + sum(s < edge for s in non_members)
@@ -67,7 +69,7 @@ def cmia(raw: dict[Split, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> f
         rows = zip(logits.tolist(), target.tolist(), strict=True)
         confidences[split] = np.array([[math.exp(z[y]) / sum(map(math.exp, z))] for z, y in rows])
     rows, _ = equal_sizes(torch.arange(SIZES["retain"]), torch.arange(SIZES["test"]))
-    seen = np.concatenate([confidences["retain"][rows.numpy()], confidences["test"]])
+    seen = np.concatenate([np.sort(confidences["retain"], axis=0)[rows.numpy()], confidences["test"]])
     machine = SVC(C=3, kernel="rbf", gamma="auto").fit(seen, [1] * SIZES["test"] + [0] * SIZES["test"])
     return 100 * float(np.mean(machine.predict(confidences["forget"]) == 0))
 
@@ -104,15 +106,47 @@ def test_the_gap_is_the_mean_of_the_five_distances() -> None:
 
 def test_attacks_on_sets_of_one_distribution_say_one_half_within_their_interval() -> None:
     """In about 95 of 100 draws; 40 draws are asked for 33."""
-    held = {"membership_auc": 0, "population_auc": 0}
+    held = dict.fromkeys(("membership_auc", "population_auc", "membership_auc_vector", "membership_auc_set"), 0)
     for seed in range(40):
         raw = vectors(seed)
         views, logits, target = (torch.cat([raw["forget"][part], raw["test"][part]]) for part in range(3))
         order = torch.randperm(60, generator=torch.Generator().manual_seed(seed))
         mixed = (views[order], logits[order], target[order])
         raw |= {"forget": tuple(part[:20] for part in mixed), "test": tuple(part[20:] for part in mixed)}
-        intervals = judge("ac", {k: v for k, v in embedded(raw).items() if k != "retain"}).intervals
+        intervals = judge("ac", embedded(raw)).intervals
         for key in held:
             low, high = intervals[key]
             held[key] += low <= 0.5 <= high
     assert min(held.values()) >= 33, held
+
+
+def test_the_metrics_for_any_module_say_what_the_audit_says() -> None:
+    raw = vectors(1)
+    encoder, classifier = EncoderMI(), ClassifierMI()
+    for split, (views, logits, target) in raw.items():
+        order = torch.randperm(len(views), generator=torch.Generator().manual_seed(0))
+        encoder.update(views[order], split)
+        classifier.update(logits.double().softmax(1)[order], target[order], split)
+    metrics = judge("ac", embedded(raw)).metrics
+    assert encoder.compute().item() == pytest.approx(metrics["encoder_mi"])
+    assert classifier.compute().item() == pytest.approx(metrics["classifier_mi"])
+
+
+def test_a_classifier_that_is_certain_still_gives_its_members_away() -> None:
+    """In float32 every probability here is 1; the margins tell members apart."""
+    raw = vectors(0)
+    for split, ahead in (("forget", 45.0), ("test", 39.0)):
+        views, logits, target = raw[split]
+        sure = torch.zeros_like(logits)
+        sure[torch.arange(len(target)), target] = ahead + logits[:, 0]
+        raw[split] = (views, sure, target)
+    assert judge("ac", embedded(raw)).metrics["population_auc"] > 0.99
+
+
+@pytest.mark.parametrize("few", [1, 2, 5])
+def test_few_images_have_no_interval_that_would_be_too_narrow(few: int) -> None:
+    splits = embedded(vectors(0))
+    audit = judge("ac", splits | {"forget": splits["forget"].take(torch.arange(few))})
+    assert audit.intervals == {}
+    assert audit.metrics["membership_auc"] != 0.5
+    assert "By chance alone" in verdict(audit, None)

@@ -23,7 +23,7 @@ MEASURED = {
 
 
 def test_everything_is_measured_and_has_a_name_in_words(make) -> None:  # noqa: ANN001
-    audit = judge("ac", make(), seconds=2.5)
+    audit = judge("ac", make(0.4), seconds=2.5)
     assert set(audit.metrics) == MEASURED | {"seconds"}
     assert set(audit.metrics) | {"tpr_at_1_fpr", "average_gap", "speed_up", "forgetting_score"} <= set(BY_KEY)
     assert all(type(value) is float for value in audit.metrics.values())
@@ -35,7 +35,8 @@ def test_everything_is_measured_and_has_a_name_in_words(make) -> None:  # noqa: 
     assert audit.alignment.shape == (24, 24)
     low, high = audit.intervals["population_auc"]
     assert low < audit.metrics["population_auc"] < high
-    assert set(audit.intervals) == {"membership_auc", "population_auc"}  # too few test images for the rates
+    aucs = {"membership_auc", "membership_auc_vector", "membership_auc_set", "population_auc"}
+    assert set(audit.intervals) == aucs  # too few test images for the rates
     for column, width in (("losses", ()), ("probabilities", ()), ("map", (3,))):
         found = getattr(audit, column)
         assert {split: tuple(rows.shape) for split, rows in found.items()} == {

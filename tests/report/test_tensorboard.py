@@ -44,7 +44,11 @@ def hyperparameters(folder: Path) -> tuple[Context, Any]:
 def test_metrics_and_figures_are_written(tmp_path: Path, audits: list[Audit]) -> None:
     log_to_tensorboard(tmp_path, audits[2], step=30, references=audits)
     found = events(tmp_path)
-    assert set(found.Tags()["scalars"]) == {f"audit/{key}" for key in audits[2].metrics}
+    (ends,) = {audits[2].intervals[key] for key in ["membership_auc"]}
+    assert found.Scalars("audit/membership_auc/low")[0].value == pytest.approx(ends[0], rel=1e-6)
+    assert {f"audit/{key}" for key in audits[2].metrics} <= set(found.Tags()["scalars"])
+    recall = audits[2].class_accuracy["test"]
+    assert found.Scalars("audit/test_accuracy/1")[0].value == pytest.approx(recall[1].item(), rel=1e-6)
     for key, value in audits[2].metrics.items():
         (event,) = found.Scalars(f"audit/{key}")
         assert event.step == 30

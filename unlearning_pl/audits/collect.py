@@ -34,14 +34,14 @@ class Embedder(LightningModule):
 
     def __init__(self, learners: Sequence[Learner]) -> None:
         super().__init__()
-        self.learners = nn.ModuleList(learners)
+        self.learners, self._given = nn.ModuleList(learners), tuple(learners)
         # A split of one batch leaves the other processes without any.
         self.allow_zero_length_dataloader_with_multiple_devices = True
 
     @override
     def predict_step(self, batch: Sample, batch_idx: int, dataloader_idx: int = 0) -> list[Looks]:
         with apart():  # a loss compares the rows of this batch, wherever other batches are
-            return [look_at(learner, batch) for learner in self.learners if isinstance(learner, Learner)]
+            return [look_at(learner, batch) for learner in self._given]
 
 
 def look_at(learner: Learner, batch: Sample) -> Looks:
@@ -89,8 +89,9 @@ def collect(
 ) -> dict[str, dict[Split, Embeddings]]:
     """Embed the retain, forget and test images of a run with one model or several.
 
-    Every model sees the same pictures: the augmented views of an image are made once, and follow from the run's seed
-    and the image's batch. Over several processes each takes whole batches, so that their number changes nothing.
+    Every model sees the same pictures: the augmented views of an image are made once, and follow from the seed of the
+    process (the command ``audit`` sets 0) and the image's batch. Over several processes each takes whole batches, so
+    that their number changes nothing.
 
     Args:
         trainer: Runs the models, in one process or several.

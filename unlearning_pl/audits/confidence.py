@@ -14,10 +14,11 @@ from torch import Tensor
 from unlearning_pl.audits.base import BySplit
 from unlearning_pl.audits.membership import Interval, separation, separation_intervals
 from unlearning_pl.functional.attackers import svc_attack
-from unlearning_pl.functional.attacks import equal_sizes
-from unlearning_pl.functional.confidence import confidence, correctness, entropy, modified_entropy
+from unlearning_pl.functional.attacks import by_rank, equal_sizes
+from unlearning_pl.functional.confidence import confidence, correctness, entropy, modified_entropy, scaled_logit
 from unlearning_pl.sample import Split
 
+_LEAST = 1e-300  # a probability of 0 has no logarithm
 _FEATURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "classifier_mi": confidence,
     "classifier_mi_correctness": correctness,
@@ -59,7 +60,8 @@ def confidence_attacks(splits: BySplit, probabilities: Mapping[Split, Tensor]) -
     found = {}
     for key, feature in _FEATURES.items():
         seen = {split: feature(said, splits[split].target) for split, said in probabilities.items()}
-        found[key] = float(svc_attack(seen["forget"], *equal_sizes(seen["retain"], seen["test"])))
+        cut = by_rank if seen["forget"].ndim == 1 else equal_sizes
+        found[key] = float(svc_attack(seen["forget"], *cut(seen["retain"], seen["test"])))
     return found
 
 
@@ -73,15 +75,16 @@ def population_attack(
 
     Returns:
         ``population_auc`` and, with enough test images, ``population_tpr_at_1_fpr`` and
-        ``population_tpr_at_0.1_fpr``; and their 95 % intervals.
+        ``population_tpr_at_0.1_fpr``; and their 95 % intervals. Nothing where there is one class.
 
     Example:
         >>> population_attack({}, {})
         ({}, {})
     """
-    scores = true_class(splits, probabilities)
-    if not {"forget", "test"} <= scores.keys():
+    if not {"forget", "test"} <= probabilities.keys() or probabilities["forget"].shape[1] < 2:
         return {}, {}
+    # The log odds have the order of the loss, and tell apart what a probability rounds to 1.
+    scores = {s: scaled_logit(p.clamp(min=_LEAST).log(), splits[s].target) for s, p in probabilities.items()}
     pair = scores["forget"], scores["test"]
     return (
         {f"population_{key}": value for key, value in separation(*pair).items()},

@@ -92,12 +92,13 @@ def _witness(name: str, splits: BySplit) -> Witness:
 def _audited(name: str, witness: Witness, found: Mapping[str, float], steps: Sequence[Tensor]) -> Audit:
     splits, probabilities = witness
     scores, hits = membership_scores(splits), named_correctly(splits, probabilities)
-    population, intervals = population_attack(splits, probabilities)
+    population, population_intervals = population_attack(splits, probabilities)
+    learned, learned_intervals = learned_attacks(splits)
     metrics = {
         **accuracies(hits),
         **neighbour_accuracies(splits),
         **membership(scores),
-        **learned_attacks(splits),
+        **learned,
         **confidence_attacks(splits, probabilities),
         **population,
         **forget_alignment(splits),
@@ -110,7 +111,7 @@ def _audited(name: str, witness: Witness, found: Mapping[str, float], steps: Seq
         scores,
         shown_alignment(splits),
         each_share(splits, scores, hits, steps),
-        intervals={**membership_intervals(scores), **intervals},
+        intervals={**membership_intervals(scores), **learned_intervals, **population_intervals},
         losses={split: look.losses for split, look in splits.items() if look.losses is not None},
         probabilities=true_class(splits, probabilities),
         class_accuracy=class_accuracies(splits, probabilities),

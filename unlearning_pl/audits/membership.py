@@ -10,10 +10,10 @@ from unlearning_pl.audits.base import BySplit, filled
 from unlearning_pl.functional.attackers import Kind, cross_fitted_scores
 from unlearning_pl.functional.attacks import (
     binned_threshold,
+    by_rank,
     encoder_mi,
     encoder_mi_bagged,
     encoder_score,
-    equal_sizes,
 )
 from unlearning_pl.functional.separation import bootstrap_interval, membership_auc, tpr_at_fpr
 from unlearning_pl.sample import Split
@@ -22,6 +22,7 @@ Scores = Mapping[Split, Tensor]
 Interval = tuple[float, float]
 T = TypeVar("T")
 _RATES = {"tpr_at_1_fpr": 0.01, "tpr_at_0.1_fpr": 0.001}
+_FEWEST = 10  # images of a set, for an interval: of 2 images, 38 of 100 intervals would miss a true 0.5
 _KINDS: tuple[Kind, ...] = ("vector", "set")
 
 
@@ -42,8 +43,8 @@ def membership_scores(splits: BySplit) -> dict[Split, Tensor]:
 def threshold(scores: Scores) -> float | None:
     """Score from which on the attacker calls an image a member; None without retain or test images.
 
-    Fitted on retain (members) against test (non-members), the larger cut to the size of the smaller by a
-    random choice with seed 0.
+    Fitted on retain (members) against test (non-members), the larger cut to the size of the smaller by
+    rank, a random choice with seed 0.
 
     Example:
         >>> from torch import tensor
@@ -52,7 +53,7 @@ def threshold(scores: Scores) -> float | None:
     """
     if "retain" not in scores or "test" not in scores:
         return None
-    return binned_threshold(*equal_sizes(scores["retain"], scores["test"])).item()
+    return binned_threshold(*by_rank(scores["retain"], scores["test"])).item()
 
 
 def separation(members: Tensor, non_members: Tensor) -> dict[str, float]:
@@ -79,17 +80,24 @@ def separation(members: Tensor, non_members: Tensor) -> dict[str, float]:
 def separation_intervals(members: Tensor, non_members: Tensor) -> dict[str, Interval]:
     """The 95 % bootstrap intervals of what :func:`separation` says.
 
+    Few images drawn anew are much the same few images: with fewer than ten in a set the interval would be far too
+    narrow, so there is none; nor is there one where all draws agree.
+
     Example:
-        >>> from torch import tensor
+        >>> from torch import arange, tensor
+        >>> separation_intervals(arange(12.0), arange(12.0) + 1)["auc"]
+        (0.2013888955116272, 0.6631944179534912)
         >>> separation_intervals(tensor([0.9, 0.8]), tensor([0.2, 0.1]))
-        {'auc': (1.0, 1.0)}
+        {}
     """
+    if min(len(members), len(non_members)) < _FEWEST:
+        return {}
     found = {"auc": bootstrap_interval(membership_auc, members, non_members)}
     for key, rate in _RATES.items():
         if rate * len(non_members) >= 1:
             low, high = bootstrap_interval(partial(tpr_at_fpr, rate=rate), members, non_members)
             found[key] = (100 * low, 100 * high)
-    return found
+    return {key: (low, high) for key, (low, high) in found.items() if low < high}
 
 
 def membership(scores: Scores) -> dict[str, float]:
@@ -118,12 +126,12 @@ def membership(scores: Scores) -> dict[str, float]:
     metrics: dict[str, float] = {}
     forget, retain, test = (scores.get(split) for split in ("forget", "retain", "test"))
     if forget is not None and retain is not None and test is not None:
-        metrics["encoder_mi"] = encoder_mi(forget, *equal_sizes(retain, test)).item()
+        metrics["encoder_mi"] = encoder_mi(forget, *by_rank(retain, test)).item()
         metrics["encoder_mi_bagged"] = encoder_mi_bagged(forget, retain, test).item()
     if forget is not None and test is not None:
         metrics |= _named(separation(forget, test))
     if retain is not None and test is not None:
-        metrics["membership_auc_retain"] = membership_auc(*equal_sizes(retain, test)).item()
+        metrics["membership_auc_retain"] = membership_auc(*by_rank(retain, test)).item()
     return metrics
 
 
@@ -139,28 +147,31 @@ def membership_intervals(scores: Scores) -> dict[str, Interval]:
     return _named(separation_intervals(scores["forget"], scores["test"]))
 
 
-def learned_attacks(splits: BySplit) -> dict[str, float]:
+def learned_attacks(splits: BySplit) -> tuple[dict[str, float], dict[str, Interval]]:
     """What EncoderMI's learned attackers find out, fitted on retain against test.
 
     Returns:
         ``encoder_mi_vector``, ``encoder_mi_set``: percent of forget images called non-members;
         ``membership_auc_vector``, ``membership_auc_set``: ROC AUC of forget against test. Nothing without forget
-        images, or with fewer than two retain or test images.
+        images, or with fewer than two retain or test images. And the 95 % intervals of the AUCs.
 
     Example:
         >>> learned_attacks({})
-        {}
+        ({}, {})
     """
     splits = filled(splits)
     if "forget" not in splits or any(len(splits[s].index) < 2 if s in splits else True for s in ("retain", "test")):
-        return {}
+        return {}, {}
     retain, test, forget = (splits[split].similarities for split in ("retain", "test", "forget"))
-    metrics = {}
+    metrics: dict[str, float] = {}
+    intervals: dict[str, Interval] = {}
     for kind in _KINDS:
         _, unseen, judged = cross_fitted_scores(kind, retain, test, forget)
         metrics[f"encoder_mi_{kind}"] = 100 * (judged < 0).double().mean().item()
         metrics[f"membership_auc_{kind}"] = membership_auc(judged, unseen).item()
-    return metrics
+        found = separation_intervals(judged, unseen)
+        intervals |= {f"membership_auc_{kind}": found["auc"]} if "auc" in found else {}
+    return metrics, intervals
 
 
 def _named(found: dict[str, T]) -> dict[str, T]:

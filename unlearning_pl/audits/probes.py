@@ -29,7 +29,7 @@ def class_probabilities(splits: BySplit) -> dict[Split, Tensor]:
     A learner with classes speaks for itself; of any other a linear probe does, see :func:`linear_probe`.
 
     Returns:
-        ``(N, K)`` by split; empty where nothing can be named.
+        ``(N, K)`` float64 by split; empty where nothing can be named.
 
     Example:
         >>> class_probabilities({})
@@ -38,7 +38,7 @@ def class_probabilities(splits: BySplit) -> dict[Split, Tensor]:
     splits = filled(splits)
     if any(embeddings.logits is None for embeddings in splits.values()):
         return linear_probe(splits)
-    return {split: look.logits.softmax(dim=1) for split, look in splits.items() if look.logits is not None}
+    return {split: look.logits.double().softmax(dim=1) for split, look in splits.items() if look.logits is not None}
 
 
 def named_correctly(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[Split, Tensor]:
@@ -118,13 +118,13 @@ def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
     retain = splits["retain"]
     known, classes = torch.unique(retain.target), 1 + max(int(look.target.max()) for look in splits.values())
     if len(known) == 1:
-        return {split: F.one_hot(known, classes).float().expand(len(v.target), -1) for split, v in splits.items()}
+        return {split: F.one_hot(known, classes).double().expand(len(v.target), -1) for split, v in splits.items()}
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     probe.fit(retain.features.double().numpy(), retain.target.numpy())
     probabilities = {}
     for split, look in splits.items():
-        said = torch.from_numpy(probe.predict_proba(look.features.double().numpy())).float()
-        probabilities[split] = torch.zeros(len(said), classes).index_copy_(1, known, said)
+        said = torch.from_numpy(probe.predict_proba(look.features.double().numpy()))
+        probabilities[split] = torch.zeros(len(said), classes, dtype=said.dtype).index_copy_(1, known, said)
     return probabilities
 
 

@@ -101,9 +101,7 @@ def _features(model: Witness, reference: Witness, name: str, rotated: bool) -> d
     splits = [split for split in both if split in model.splits and split in reference.splits]
     ours, theirs = (torch.cat([w.splits[split].features for split in splits]) for w in (model, reference))
     forget = len(model.splits["forget"].features)
-    if forget < 2:
-        return {}
-    found = {f"cka_{name}": linear_cka(ours[:forget], theirs[:forget]).item()}
+    found = {f"cka_{name}": linear_cka(ours[:forget], theirs[:forget]).item()} if forget > 1 else {}
     if ours.shape == theirs.shape:
         moved = procrustes(ours, theirs) if rotated else ours
         found[f"drift_{name}"] = cosine_drift(moved[:forget], theirs[:forget]).mean().item()

@@ -106,7 +106,7 @@ def cross_fitted_scores(
     =============== ======================================
     first halves    second halves
     second halves   first halves
-    others          either: the mean of both scores
+    others          second halves for one random half, first halves for the other
     =============== ======================================
 
     Args:
@@ -134,16 +134,20 @@ def cross_fitted_scores(
             f"Expected two members and two non-members or more, got {len(members)} and {len(non_members)}. "
             "One half judges the other."
         )
-    halves = [_halves(rows, seed) for rows in (members, non_members)]
+    sets = (members, non_members, others)
+    halves = [_halves(rows, seed) for rows in sets]
     attackers = [
-        train_attacker(kind, members[own], non_members[other], seed) for own, other in zip(*halves, strict=True)
+        train_attacker(kind, members[own], non_members[other], seed) for own, other in zip(*halves[:2], strict=True)
     ]
-    judged = []
-    for rows, (first, second) in zip((members, non_members), halves, strict=True):
+
+    def judged(rows: Tensor, first: Tensor, second: Tensor) -> Tensor:
         scores = torch.empty(len(rows), device=rows.device)
         scores[first], scores[second] = attackers[1](rows[first]), attackers[0](rows[second])
-        judged.append(scores)
-    return judged[0], judged[1], (attackers[0](others) + attackers[1](others)) / 2
+        return scores
+
+    # Others as well are judged by one attacker each: a mean of two would be less spread than what it is compared with.
+    found = [judged(rows, *half) for rows, half in zip(sets, halves, strict=True)]
+    return found[0], found[1], found[2]
 
 
 def svc_attack(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:

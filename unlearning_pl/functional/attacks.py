@@ -87,6 +87,21 @@ def equal_sizes(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Te
     return cut(members), cut(non_members)
 
 
+def by_rank(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Cut two sets of scores to equal sizes by rank, so that the order of the images says nothing.
+
+    Args:
+        members: Scores of members, ``(M,)``.
+        non_members: Scores of non-members, ``(L,)``.
+        seed: Of the choice, see :func:`equal_sizes`.
+
+    Example:
+        >>> by_rank(torch.tensor([3.0, 1.0, 2.0]), torch.tensor([2.0, 1.0]))[1]
+        tensor([1., 2.])
+    """
+    return equal_sizes(members.sort().values, non_members.sort().values, seed)
+
+
 def best_threshold(members: Tensor, non_members: Tensor) -> Tensor:
     """The score from which on an image is best called a member, among all scores observed.
 

@@ -180,7 +180,8 @@ def klom(unlearned: Tensor, retrained: Tensor, bins: int = 20, clip: float = 100
     .. math:: d_n = \sum_b p_{nb} \log \frac{p_{nb}}{q_{nb}}
 
     p and q are the shares of the unlearned and of the retrained models in each of equal bins over the range of both,
-    with :data:`SMOOTHING` added to each bin and scaled to sum 1 again (our reading of the authors' epsilon).
+    with :data:`SMOOTHING` added to each bin and scaled to sum 1 again. The epsilon and the direction of the divergence
+    are our reading of the authors' definition.
 
     Args:
         unlearned: Margin of each image by each unlearned model, ``(U, N)``, see

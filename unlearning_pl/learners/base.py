@@ -54,6 +54,7 @@ class Learner(LightningModule, ABC):
     """
 
     num_views: ClassVar[int] = 2
+    knows_classes: ClassVar[bool] = False
 
     def __init__(self, backbone: str) -> None:
         super().__init__()
@@ -124,8 +125,8 @@ class Learner(LightningModule, ABC):
         return None
 
     def class_scores(self, x: Tensor) -> Tensor | None:
-        """The same for images ``(B, 3, H, W)``; None without a pass where the learner knows no classes."""
-        return None
+        """The same for images ``(B, 3, H, W)``; None, without a pass, where the learner knows no classes."""
+        return self.classify(self.features(x)) if self.knows_classes else None
 
     def optimize_with(self, optimizer: OptimizerFactory, schedule: Schedule = "constant") -> None:
         """Choose the optimiser and the course of its learning rate over the whole run, step by step.

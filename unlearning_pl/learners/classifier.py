@@ -26,6 +26,7 @@ class Classifier(Learner):
     """
 
     num_views = 1
+    knows_classes = True
 
     def __init__(self, backbone: str = "resnet18", num_classes: int = 10) -> None:
         super().__init__(backbone)
@@ -47,7 +48,7 @@ class Classifier(Learner):
 
     @override
     def outputs(self, sample: Sample) -> Tensor:
-        return self.class_scores(sample.views[0])
+        return self.classify(self.features(sample.views[0]))
 
     @override
     def logits(self, outputs: Tensor) -> Tensor:
@@ -76,10 +77,6 @@ class Classifier(Learner):
     def classify(self, features: Tensor) -> Tensor:
         scores: Tensor = self.head(features)
         return scores
-
-    @override
-    def class_scores(self, x: Tensor) -> Tensor:
-        return self.classify(self.features(x))
 
     @override
     def metrics(self, outputs: Tensor, sample: Sample) -> dict[str, Tensor]:

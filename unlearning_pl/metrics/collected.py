@@ -37,12 +37,17 @@ class Collected(Metric):
         """Add rows ``(B,)``, or ``(B, D)`` with the same D each time.
 
         Raises:
-            InputError: The name is not one of those collected.
+            InputError: The name is not one of those collected, or earlier rows had another width.
         """
         require(name in self.names, f"Expected {' or '.join(self.names)}, got {name!r}. Say what the batch holds.")
-        getattr(self, name).append(rows.detach().to(self.device, self.dtype).flatten())
         if rows.ndim > 1:
+            columns = int(getattr(self, f"{name}_columns"))
+            require(
+                columns in (0, rows.shape[1]),
+                f"Expected rows of {columns} columns as before, got {rows.shape[1]}. Give batches of one width.",
+            )
             setattr(self, f"{name}_columns", torch.tensor(rows.shape[1], device=self.device))
+        getattr(self, name).append(rows.detach().to(self.device, self.dtype).flatten())
 
     def rows(self, name: str) -> Tensor:
         """All rows of a name, ``(N,)`` or ``(N, D)``.

@@ -26,8 +26,7 @@ class SplitScores(Collected):
 
     def sets(self) -> tuple[Tensor, Tensor, Tensor]:
         """Scores of forget, and of retain and test in equal number, chosen by rank: their order says nothing."""
-        retain, test = (self.rows(split).sort().values for split in ("retain", "test"))
-        return self.rows("forget"), *attacks.equal_sizes(retain, test)
+        return self.rows("forget"), *attacks.by_rank(self.rows("retain"), self.rows("test"))
 
 
 class EncoderMI(SplitScores):

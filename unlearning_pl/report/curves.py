@@ -12,6 +12,7 @@ from matplotlib.ticker import NullFormatter
 from torch import Tensor
 
 from unlearning_pl.audits.base import ORIGINAL, RETRAINED
+from unlearning_pl.functional.separation import roc_curve
 from unlearning_pl.report.figures import INK, legend, plain
 
 POINTS = 200
@@ -44,13 +45,9 @@ def roc(forget: Tensor, test: Tensor, points: int = POINTS) -> Tensor:
         return torch.zeros(0, 2)
     grid = torch.logspace(-math.log10(len(test)), 0, points, dtype=torch.float64)
     alarms = torch.unique(torch.cat([torch.zeros(1), grid * len(test) + 1e-6]).long())
-    ordered = test.double().sort().values
-    # An image is accused where no more test images than the alarms allow score as high as it does.
-    rates = []
-    for scores in (test, forget):
-        ahead = len(test) - torch.searchsorted(ordered, scores.double().contiguous())
-        rates.append(torch.searchsorted(ahead.sort().values, alarms, right=True) / len(scores))
-    curve: Tensor = torch.unique(torch.stack(rates, dim=1), dim=0)
+    false, true = roc_curve(forget, test)
+    last = torch.searchsorted((false * len(test)).round().long(), alarms, right=True) - 1
+    curve: Tensor = torch.unique(torch.stack([false[last], true[last]], dim=1), dim=0)
     return curve
 
 
@@ -74,6 +71,7 @@ def roc_figure(curves: Mapping[str, Tensor], auc: Mapping[str, float]) -> Figure
         colour, line = _REFERENCES.get(name) or (next(others), "-")
         shown = (100 * curve.double()).clamp(min=lowest).tolist()
         label = f"{name} ({auc[name]:.3f})" if name in auc else name
+        label = f"\u2009{label}" if label.startswith("_") else label  # matplotlib would leave it out
         across, up = zip((lowest, shown[0][1]), *shown, strict=True)
         axes.step(across, up, where="post", color=colour, linestyle=line, linewidth=1.7, label=label)
     axes.set(xscale="log", yscale="log", xlim=(lowest, 100), ylim=(lowest, 105))

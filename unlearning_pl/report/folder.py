@@ -19,7 +19,7 @@ def writable(folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / ".writable", "").unlink()
+        write_text(folder / ".writable", "").unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"Expected a place to write the report, got {folder} ({error.strerror}). Choose another --output."

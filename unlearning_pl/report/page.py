@@ -34,8 +34,8 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
             ``request`` (what was asked, by name) or ``steps`` (list of request and count, oldest first) or ``question``
             (the same as a sentence), ``conclusion`` (a sentence above the results), ``counts`` (images by split),
             ``class_names`` (list), ``commands`` (list), ``versions`` (by package), ``date``, ``hardware``,
-            ``precision``, ``processes``, ``seeds`` (by run name), ``settings`` (by run name), ``models`` (where each
-            model is, by name), ``ids`` (of the images, by split).
+            ``precision``, ``processes``, ``audit`` (its own settings, by name), ``seeds`` (by run name), ``settings``
+            (by run name), ``models`` (where each model is, by name), ``ids`` (of the images, by split).
 
     Returns:
         The path of ``report.html``.

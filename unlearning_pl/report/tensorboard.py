@@ -1,5 +1,6 @@
 """An audit beside the training curves in TensorBoard."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,17 +43,31 @@ def log_to_tensorboard(
         >>> len(list(Path(folder).glob("events.*")))
         1
     """
-    for earlier in Path(folder).glob(f"events.out.tfevents.*{_SUFFIX}"):
-        earlier.unlink()
+    earlier = list(Path(folder).glob(f"events.out.tfevents.*{_SUFFIX}"))
     with SummaryWriter(str(folder), filename_suffix=_SUFFIX) as writer:
         if settings:
             _, start, end = hparams(_parameters(audit.name, settings), {})  # type: ignore[no-untyped-call]
             for summary in (start, end):
                 writer.file_writer.add_summary(summary)
-        for key, value in audit.metrics.items():
+        for key, value in _scalars(audit).items():
             writer.add_scalar(f"audit/{key}", value, step)
         for kind, figure in pictures(audit, references).items():
             writer.add_image(f"audit/{kind}", pixels(figure), step, dataformats="HWC")
+        written = Path(writer.file_writer.event_writer._file_name)
+    for path in earlier:
+        if path != written:
+            path.unlink()
+
+
+def _scalars(audit: Audit) -> dict[str, float]:
+    """Metrics, the ends of their intervals, and accuracies of the classes that have images."""
+    found = dict(audit.metrics)
+    for key, (low, high) in audit.intervals.items():
+        found |= {f"{key}/low": low, f"{key}/high": high}
+    for split, accuracy in audit.class_accuracy.items():
+        classes = enumerate(accuracy.tolist())
+        found |= {f"{split}_accuracy/{number}": value for number, value in classes if not math.isnan(value)}
+    return found
 
 
 def _parameters(name: str, settings: Mapping[str, Any]) -> dict[str, str | int | float | bool]:

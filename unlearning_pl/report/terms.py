@@ -125,7 +125,8 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
         Term("drift_retrained", "Drift of features from the retrained model", "", *_SHARE,
              "The same against the retrained model, after the rotation that brings the two nearest."),
         Term("forget_loss", "Loss of forget images", "", *_SHARE,
-             "Mean training loss; lower is more familiar, and far above that of test images is over-forgotten."),
+             "Mean training loss; lower is more familiar. An encoder's depends on how many images are in a batch: "
+             "compare models, not sets."),
         Term("test_loss", "Loss of test images", "", *_SHARE, "Mean training loss of images never seen."),
         Term("retain_loss", "Loss of retain images", "", *_SHARE, "Mean training loss of images that stay."),
         Term("forget_loss_change", "Change of the loss of forget images", "", *_SHARE,
@@ -134,7 +135,7 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
              "Loss minus that of the original: above 0 the model has become worse on images never seen."),
         Term("relearning_epochs", "Epochs to relearn", "", *_EPOCHS,
              "Epochs of training on the forget images until their loss is back to the original's; few mean that they "
-             "were only hidden."),
+             "were only hidden; not defined where it is not back within the audit's limit."),
     )),
     ("Cost", (
         Term("seconds", "Time", "", *_SECONDS, "Wall-clock seconds of training or unlearning."),

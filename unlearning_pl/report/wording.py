@@ -135,8 +135,8 @@ def _margin(audit: Audit) -> float:
 
 def _alone(audit: Audit, never_saw_them: bool) -> str:
     """What the AUC says without another model to compare with."""
-    ends = audit.intervals.get("membership_auc")
-    if ends is None:
+    ends, auc = audit.intervals.get("membership_auc"), audit.metrics["membership_auc"]
+    if ends is None or (abs(auc - 0.5) <= _margin(audit) and not ends[0] <= 0.5 <= ends[1]):
         return f"By chance alone it lies within 0.50 ± {_margin(audit):.2f} for this many images."
     if ends[0] <= 0.5 <= ends[1]:
         return "The interval holds 0.50: these images do not show a difference."
