@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from audits.two_collectors import found
 from tiny import make_data, make_learner, make_trainer
 
+from unlearning_pl.audits.fusing import fused
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.attacks import encoder_score
+from unlearning_pl.learners import SimCLR
 
 
 @pytest.mark.ddp
@@ -65,3 +67,27 @@ def test_too_few_views_and_nothing_to_forget_are_refused() -> None:
         trainer.embed(learners, make_data(), views=1)
     with pytest.raises(InputError, match="forget images to audit, got none"):
         trainer.embed(learners, make_data(forget=ForgetRequest()))
+
+
+@pytest.mark.parametrize("backbone", ["resnet9_slim", "resnet18", "vgg16_bn", "vit_tiny"])
+def test_a_fused_encoder_answers_alike_and_is_itself_again(backbone: str) -> None:
+    learner = SimCLR(backbone).eval()
+    with torch.no_grad():
+        for module in learner.modules():  # statistics that do something
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_()
+                module.running_var.uniform_(0.5, 2)
+        images, own = torch.rand(2, 3, 32, 32), learner.backbone
+        before = learner.features(images)
+        with fused(learner):
+            torch.testing.assert_close(learner.features(images), before, atol=1e-4, rtol=1e-4)
+    assert learner.backbone is own
+    assert torch.equal(learner.features(images), before)
+
+
+def test_the_same_learner_twice_is_itself_again() -> None:
+    learner = make_learner("SimCLR")
+    own = learner.backbone
+    with fused(learner), fused(learner):
+        pass
+    assert learner.backbone is own

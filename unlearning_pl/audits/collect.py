@@ -4,6 +4,7 @@ Letters: B rows of a batch, V augmented views, D width of the features, E of the
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, distributed, nn
 from typing_extensions import override
 
 from unlearning_pl.audits.base import Embeddings
+from unlearning_pl.audits.fusing import fused
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.attacks import pair_similarities
@@ -114,10 +116,11 @@ def collect(
             f"Expected {name} images to audit, got none. Give a forget request.",
         )
     data.look_at(tuple(AUDITED[name] for name in splits), views)
-    try:
+    with ExitStack() as stack:
+        stack.callback(data.look_at, None, 0)
+        for learner in learners.values():
+            stack.enter_context(fused(learner))
         batches: Any = trainer.predict(Embedder(list(learners.values())), datamodule=data)
-    finally:
-        data.look_at(None, 0)
     own = [[] for _ in splits] if batches is None else batches if len(splits) > 1 else [batches]
     gathered = _gathered(own)
     return {
