@@ -1,6 +1,7 @@
 """How soon a model that is trained on what it forgot knows it again."""
 
 import copy
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from unlearning_pl.errors import DivergedError
 from unlearning_pl.functional.collectives import apart
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.base import measuring
+from unlearning_pl.sample import Sample
 from unlearning_pl.trainer import UnlearningTrainer
 
 QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
@@ -32,12 +34,14 @@ class UntilKnown(Callback):
 
     def __init__(self, original: Learner, data: UnlearningData) -> None:
         self.original, self.data = original, data
+        self.batches: list[Sample] = []
         self.target = 0.0
         self.epochs: int | None = None
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.target = mean_loss(self.original.to(pl_module.device), self.data)
+        self.batches = fixed_batches(self.data, self.original.num_views, pl_module.device)
+        self.target = mean_loss(self.original.to(pl_module.device), self.batches)
         self._look(trainer, pl_module, 0)
 
     @override
@@ -46,20 +50,25 @@ class UntilKnown(Callback):
 
     def _look(self, trainer: Trainer, learner: LightningModule, epochs: int) -> None:
         assert isinstance(learner, Learner)
-        if self.epochs is None and mean_loss(learner, self.data) <= self.target:
+        if self.epochs is None and mean_loss(learner, self.batches) <= self.target:
             self.epochs = epochs
             trainer.should_stop = True
 
 
-def mean_loss(learner: Learner, data: UnlearningData) -> float:
-    """Mean loss of the forgotten images in evaluation mode, on views that are the same at every call."""
-    positions, total = data.positions("forgotten"), 0.0
-    with torch.random.fork_rng(), measuring(learner), torch.no_grad():
+def fixed_batches(data: UnlearningData, views: int, device: torch.device) -> list[Sample]:
+    """The forgotten images, clean and in augmented views that are the same for every model and at every call."""
+    positions = data.positions("forgotten")
+    with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
-        for start in range(0, len(positions), data.batch_size):
-            index = positions[start : start + data.batch_size].to(learner.device)
-            total += own_losses(learner, data.look(index, learner.num_views)).sum().item()
-    return total / len(positions)
+        starts = range(0, len(positions), data.batch_size)
+        return [data.look(positions[start : start + data.batch_size].to(device), views) for start in starts]
+
+
+def mean_loss(learner: Learner, batches: Sequence[Sample]) -> float:
+    """Mean loss of an image in evaluation mode."""
+    with measuring(learner), torch.no_grad():
+        losses = torch.cat([own_losses(learner, batch) for batch in batches])
+    return losses.double().mean().item()
 
 
 def relearning_epochs(
