@@ -186,6 +186,25 @@ def test_an_address_without_a_server_is_told(address: str, message: str) -> None
         open_encoder(address, timeout=5)
 
 
+@pytest.mark.parametrize("address", ["http://me:secret@host", "https://secret@host:1/x", "http://me:secret/@host:port"])
+def test_a_password_in_an_address_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(InputError, match="without user and password") as told:
+        open_encoder(address)
+    assert "secret" not in str(told.value)
+
+
+def test_no_proxy_of_the_environment_gets_the_images(
+    serving: Serving, noise: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Stranger(embed=[GOOD])
+    with serving(Stranger(embed=[GOOD])) as address, serving(proxy) as between:
+        monkeypatch.setenv("http_proxy", between)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        connect(address)(noise)
+    assert proxy.asked == []
+
+
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
 def test_a_time_that_is_none_is_refused(timeout: float) -> None:
     with pytest.raises(InputError, match="timeout > 0"):

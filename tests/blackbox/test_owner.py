@@ -123,10 +123,10 @@ def test_nothing_is_said_that_an_owner_cannot_know(made: Path, owned: Path, tmp_
 
 def test_the_page_is_an_owners(made: Path, owned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = f"--before {made}/original --after {made}/after --images {owned}/mine --unseen {owned}/strange --views 3"
-    assert command(f"owner {words}") == 0
+    assert command(f"owner {words} --output out[v2]") == 0
     shown = capsys.readouterr().out
-    assert "Report: owner_audit/report.html" in shown
-    page = re.sub(r"<[^>]*>", " ", (tmp_path / "owner_audit/report.html").read_text())
+    assert "Report: out[v2]/report.html" in shown
+    page = re.sub(r"<[^>]*>", " ", (tmp_path / "out[v2]/report.html").read_text())
     told = " ".join(page.split())
     assert "Owner&#39;s audit" in told
     assert "9 images of their owner were to be forgotten. 7 more" in told

@@ -6,7 +6,7 @@ from http.client import HTTPException, HTTPMessage, HTTPResponse
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
+from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from torch import Tensor
 from typing_extensions import override
@@ -45,6 +45,11 @@ class Server:
 
     def __init__(self, address: str, timeout: float) -> None:
         require(0 < timeout < 1e6, f"Expected timeout > 0, got {timeout}. Give the seconds to wait for an answer.")
+        require(  # and not repeated: messages and reports name the address
+            "@" not in address,
+            "Expected an address without user and password, got one with @. Reach the server through a tunnel, or a "
+            "proxy that admits you by your own address.",
+        )
         self.address, self.timeout = address.rstrip("/"), timeout
         try:
             parts = urlsplit(address)
@@ -52,7 +57,8 @@ class Server:
         except ValueError:
             sound = False
         require(sound, f"Expected an address such as http://localhost:8000, got {address}. Correct it.")
-        self._opener: OpenerDirector = build_opener(_StayHere)
+        # no proxy that the environment names sees the images
+        self._opener: OpenerDirector = build_opener(_StayHere, ProxyHandler({}))
 
     def describe(self) -> dict[str, Any]:
         """What the server says of its model: ``protocol``, ``name``, ``image_size`` and ``dimensions``.

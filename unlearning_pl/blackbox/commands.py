@@ -87,7 +87,7 @@ def owner(args: list[str]) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=100)
     console.print(owner_table(audits))
     console.print(conclusion(audits), highlight=False)
-    console.print(f"Report: {page}", soft_wrap=True)
+    console.print(f"Report: {page}", soft_wrap=True, markup=False)
 
 
 def serve(args: list[str]) -> None:
@@ -96,7 +96,7 @@ def serve(args: list[str]) -> None:
     address = options.model
     require(
         not address.startswith(("http://", "https://")),
-        f"Expected a model on this machine, got {address}. Serve the file or the run itself.",
+        "Expected a model on this machine, got the address of a server. Serve the file or the run itself.",
     )
     require(
         1 <= options.batch <= BATCH,
@@ -106,8 +106,12 @@ def serve(args: list[str]) -> None:
     encoder.batch = min(encoder.batch, options.batch)
     encoder.name = Path(address).resolve().name  # the rest of the path is nobody's business
     with EmbeddingServer(encoder, options.host, options.port) as server:
-        Console().print(f"Serving {address} at {server.address} until Ctrl-C.", soft_wrap=True, highlight=False)
-        server.serve_forever()
+        plain: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
+        Console().print(f"Serving {address} at {server.address} until Ctrl-C.", **plain)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:  # the way to end it
+            Console().print("Stopped.", **plain)
 
 
 def _add_pixels(parser: ArgumentParser) -> None:

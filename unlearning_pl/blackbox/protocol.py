@@ -8,6 +8,7 @@ Letters: B rows of a batch, H height, W width, D dimensions of a vector.
 import base64
 import io
 import json
+import re
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,7 +21,8 @@ VERSION = 1
 NPY, JSON = "application/x-npy", "application/json"
 LARGEST = 64 * 2**20
 """Most bytes of a request or an answer."""
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_HEADERS = {(1, 0): (np.lib.format.read_array_header_1_0, 2), (2, 0): (np.lib.format.read_array_header_2_0, 4)}
+"""By version: what reads a header, and the bytes of its length."""
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -51,10 +53,17 @@ def read_array(body: bytes) -> Array:
     """
     stream = io.BytesIO(body)
     try:
-        shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
+        read_header, size = _HEADERS[np.lib.format.read_magic(stream)]
+        start = stream.tell() + size
+        length = int.from_bytes(body[start - size : start], "little")
+        if re.search(rb"\dL", body[start : start + length]):  # of Python 2: numpy would warn at a stranger's word
+            raise ValueError
+        shape, fortran, dtype = read_header(stream)
+        if min(shape, default=0) < 0:  # which reshape would fill in
+            raise ValueError
         values = np.frombuffer(body, dtype, offset=stream.tell())
         return values.reshape(shape, order="F" if fortran else "C")
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except Exception as error:  # a header is parsed as Python, which also fails by SyntaxError, MemoryError and more
         raise InputError("Expected the bytes of a .npy file, got something else. Use numpy.save.") from error
 
 
