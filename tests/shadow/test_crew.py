@@ -60,10 +60,35 @@ def test_a_job_that_fails_stops_there_and_the_others_go_on(tmp_path: Path) -> No
     assert (tmp_path / "good").read_text().split() == ["one", "two"]
 
 
-@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, SIGTERMException), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_process_that_is_killed_is_told_by_its_signal_and_not_by_what_others_wrote(tmp_path: Path) -> None:
+    (tmp_path / "mute").write_text("unlearning-pl: error: of last week\n")
+    jobs = {
+        "killed": calls(
+            tmp_path / "killed", "print('one')", "import os; print('two', flush=True); os.kill(os.getpid(), 9)"
+        ),
+        "mute": calls(tmp_path / "mute", "import sys; sys.exit(3)"),
+    }
+    assert worked(jobs, 2) == {"killed": "ended by SIGKILL", "mute": "exit code 3"}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_closed_terminal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    script = f"import os; os.kill({os.getpid()}, {int(signal.SIGHUP)}); print('done')"
+    try:
+        assert worked({"a": calls(tmp_path / "a", script)}, 1) == {"a": None}
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGTERM, SIGTERMException), (signal.SIGINT, KeyboardInterrupt)]
+    + [(number, SIGTERMException) for number in signal.Signals if number.name == "SIGHUP"],
+)
 def test_a_signal_stops_all_processes(number: signal.Signals, error: type[BaseException], tmp_path: Path) -> None:
     script = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     logs = [tmp_path / name for name in "ab"]
 
     def interrupt() -> None:
@@ -79,7 +104,7 @@ def test_a_signal_stops_all_processes(number: signal.Signals, error: type[BaseEx
     for log in logs:
         with pytest.raises(ProcessLookupError):
             os.kill(int(log.read_text()), 0)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
 
 
 def test_who_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -72,12 +72,13 @@ def together(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]],
         told: Called at the end of each job.
 
     Raises:
-        SIGTERMException: On SIGTERM. This, Ctrl-C and any other error stop the processes first.
+        SIGTERMException: On SIGTERM, or SIGHUP where it exists and is not ignored. This, Ctrl-C and any other error
+            stop the processes first.
     """
     waiting = deque(jobs.items())
     at_work: list[subprocess.Popen[bytes]] = []
     workers = [_work(waiting, environment, told, at_work) for environment in environments]
-    with _sigterm_raises():
+    with _signals_raise():
         try:
             while workers:
                 workers = [worker for worker in workers if next(worker, None) is not None]
@@ -94,13 +95,14 @@ def _work(
         name, job = waiting.popleft()
         failure = None
         for call in job:
+            before = call.log.stat().st_size if call.log.exists() else 0
             process = _start(call, environment)
             at_work.append(process)
             while process.poll() is None:
                 yield True
             at_work.remove(process)
             if process.returncode:
-                failure = _last_line(call.log) or f"exit code {process.returncode}"
+                failure = _reason(process.returncode, call.log, before)
                 break
         told(name, failure)
 
@@ -132,8 +134,8 @@ def _stop(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM end what is within by an exception, so that nothing it started is left behind."""
+def _signals_raise() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end what is within by an exception, so that nothing is left running."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield
         return
@@ -141,13 +143,23 @@ def _sigterm_raises() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise SIGTERMException
 
-    before = signal.signal(signal.SIGTERM, stop)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # what is ignored stays so: nohup ignores SIGHUP
+    before = {number: now for number in numbers if (now := signal.getsignal(number)) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].removeprefix("unlearning-pl: error: ") if lines else ""
+def _reason(code: int, log: Path, start: int) -> str:
+    """Why a command ended: by which signal, else the last line that it wrote behind ``start`` bytes."""
+    if code < 0:
+        names = {number.value: number.name for number in signal.Signals}
+        return f"ended by {names.get(-code, f'signal {-code}')}"
+    written = log.read_bytes()[start:].decode("utf-8", errors="replace") if log.exists() else ""
+    lines = [line.strip() for line in written.splitlines() if line.strip()]
+    return lines[-1].removeprefix("unlearning-pl: error: ") if lines else f"exit code {code}"
