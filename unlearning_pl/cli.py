@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
-from unlearning_pl import __version__, shadow
+from unlearning_pl import __version__
 from unlearning_pl.benchmark import benchmark
 from unlearning_pl.blackbox.commands import owner, serve
 from unlearning_pl.demo import demo
@@ -21,6 +21,7 @@ from unlearning_pl.errors import DivergedError, UnfinishedError, nearest, requir
 from unlearning_pl.parsing import parsed, plain_parser
 from unlearning_pl.report import step_table, table
 from unlearning_pl.reporting import audit_runs
+from unlearning_pl.shadow.commands import shadow_attack
 from unlearning_pl.training_cli import UnlearningCLI, mistake_behind, training
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -75,7 +76,7 @@ def audit(args: list[str]) -> None:
     console.print(table(audits))
     if audits[0].steps:
         console.print(step_table(audits))
-    console.print(f"Report: {page}", soft_wrap=True)
+    console.print(f"Report: {page}", soft_wrap=True, markup=False)
 
 
 def demo_parser() -> ArgumentParser:
@@ -95,33 +96,6 @@ def benchmark_parser() -> ArgumentParser:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of weights, batches, requests.")
     parser.add_argument("--output", type=str, default="runs/benchmark", help="Folder of the runs and the tables.")
     return parser
-
-
-def shadow_parser() -> ArgumentParser:
-    """Options of the command ``shadow``."""
-    parser = plain_parser(
-        "shadow",
-        "Train shadow models and attack a model and its original with them. What is finished is kept: repeat to go on.",
-    )
-    parser.add_argument("--model", type=str, required=True, help="Run folder of the unlearned model.")
-    parser.add_argument("--original", type=str, required=True, help="Run folder of the model that it began as.")
-    parser.add_argument("--retrained", type=str | None, default=None, help="Run folder trained on the retain set only.")
-    parser.add_argument("--count", type=int, default=16, help="Number of shadow models; even, at least 4.")
-    parser.add_argument("--output", type=str | None, default=None, help="Folder of them; MODEL/shadows if absent.")
-    parser.add_argument("--processes", type=int | None, default=None, help="At the same time; one a GPU, or a core.")
-    parser.add_argument("--seed", type=int, default=0, help="Seed of the halves, and of weights and batches.")
-    parser.add_argument("--views", type=int, default=10, help="Augmented views per image of an encoder's score.")
-    return parser
-
-
-def shadow_attack(args: list[str]) -> None:
-    """Run the command ``shadow``."""
-    options = vars(parsed(shadow_parser(), args))
-    options.pop("config")
-    found, path = shadow.shadow(**options, command=["unlearning-pl", "shadow", *args])
-    console = Console() if sys.stdout.isatty() else Console(width=100)
-    console.print(shadow.table(found))
-    console.print(f"{shadow.sentence(found)}\nResult: {path}", soft_wrap=True, highlight=False, markup=False)
 
 
 def run(args: list[str]) -> None:

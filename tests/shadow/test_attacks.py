@@ -1,5 +1,6 @@
 """Findings from scores that the tests make: against plain loops, and what must come out where all is known."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from unlearning_pl.functional.separation import membership_auc
+from unlearning_pl.functional.separation import bootstrap_interval, membership_auc
+from unlearning_pl.shadow import attacks as module
 from unlearning_pl.shadow.attacks import Evidence, attacks, by_pair, distances, findings
 from unlearning_pl.shadow.plan import halves
 from unlearning_pl.shadow.scores import Scores
@@ -159,6 +161,28 @@ def test_an_interval_counts_an_image_once_however_many_models_speak_of_it() -> N
     assert one == pytest.approx(four)
 
 
+@pytest.mark.parametrize("rows", [1, 4])
+def test_an_interval_is_that_of_a_plain_loop(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_NUMBERS", 1000)  # several portions
+    members = torch.randn(rows, 30).add(0.5).mul(2).round()  # with ties
+    others = torch.randn(4, 30).mul(2).round()
+
+    def auc(draws: Tensor, _: Tensor) -> Tensor:
+        return torch.stack([membership_auc(members[:, row].flatten(), others[:, row].flatten()) for row in draws])
+
+    expected = bootstrap_interval(auc, torch.arange(30), torch.zeros(1))
+    assert module._interval(members, others) == pytest.approx(expected, abs=1e-6)
+
+
+def test_chance_of_a_distance_is_of_its_own_comparison() -> None:
+    found = evidence(memory=4.0, left=0.0, count=8, images=30)
+    first, second = (distances(one) for one in (found, replace(found, unlearned=found.originals)))
+    for name in ("original", "original_chance"):
+        assert torch.equal(first[name], second[name])
+        assert torch.equal(second[name.replace("original", "model")], second[name])
+    assert not torch.equal(first["model_chance"], first["original_chance"])
+
+
 def test_four_models_are_too_few_for_lira_in_turn() -> None:
     found = by_name(evidence(count=4, retrained=False))
     assert {attack for attack, *_ in found} == {"RMIA"}
@@ -178,8 +202,8 @@ def test_pairs_are_told_apart() -> None:
 def test_distances_are_zero_by_no_difference_and_grow_with_memory() -> None:
     found = evidence(memory=6.0, left=0.0, count=40, images=30)
     klom = {name: values.mean().item() for name, values in distances(found).items()}
-    assert klom["original"] > 2 * klom["chance"]
-    assert abs(klom["model"] - klom["chance"]) < 0.25 * klom["chance"]
+    assert klom["original"] > 2 * klom["model_chance"]
+    assert abs(klom["model"] - klom["model_chance"]) < 0.25 * klom["model_chance"]
     same = Evidence(
         found.seen, *[found.originals._replace(images=found.originals.images * 0)] * 2, found.original, found.model
     )

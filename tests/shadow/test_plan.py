@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unlearning_pl import runs
 from unlearning_pl.finished import configuration
 from unlearning_pl.shadow.plan import halves, plan
+from unlearning_pl.shadow.plan import seeds as seeds_of
 
 images = st.integers(2, 40)
 pairs = st.integers(1, 12)
@@ -61,3 +64,29 @@ def test_a_shadow_model_is_asked_for_by_the_settings_of_the_runs(tmp_path: Path)
     assert found["seed_everything"] == 7
     assert shadows[1].seen == shadows[0].unseen
     assert shadows[1].unlearn(str(tmp_path / "model")).run == tmp_path / "shadows/1/unlearned"
+
+
+@given(pairs, pairs, st.integers(0, 20), st.sets(st.integers(0, 30), max_size=3))
+def test_no_shadow_model_has_the_seed_of_a_run_in_question(some: int, more: int, seed: int, taken: set[int]) -> None:
+    few, many = sorted((2 * some, 2 * more))
+    drawn = seeds_of(many, seed, taken)
+    assert drawn[:few] == seeds_of(few, seed, taken)
+    assert len(set(drawn)) == many
+    assert not taken & set(drawn)
+    assert seed < min(drawn) <= max(drawn) <= seed + many + len(taken)
+    shadows, _ = plan(["a", "b"], many, Path("shadows"), seed, taken)
+    assert [shadow.seed for shadow in shadows] == drawn
+
+
+@pytest.mark.parametrize("key", ["fingerprint", "validation", "forget"])
+def test_a_run_of_other_images_under_the_same_ids_is_not_kept(key: str, tmp_path: Path) -> None:
+    (shadow, _), _ = plan(["a", "b"], 2, tmp_path / "shadows")
+    stage = shadow.train(str(tmp_path / "original"))
+    split = {"fingerprint": "0", "validation": ["v"], "forget": []}
+    own = split | {"forget": shadow.unseen}
+    for run, written in ((tmp_path / "original", split), (stage.run, own)):
+        run.mkdir(parents=True)
+        (run / runs.MANIFEST).write_text(json.dumps(written))
+    assert stage.is_of_these_images()
+    (stage.run / runs.MANIFEST).write_text(json.dumps(own | {key: ["w"]}))
+    assert not stage.is_of_these_images()

@@ -18,6 +18,7 @@ from unlearning_pl import runs
 from unlearning_pl.cli import main
 from unlearning_pl.learners import Learner
 from unlearning_pl.shadow import crew
+from unlearning_pl.shadow.checks import check_output
 
 CPU = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 2"
 DIGITS = "--data.source Digits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
@@ -51,10 +52,12 @@ def started(noted: list[str]) -> Callable[[crew.Call, Mapping[str, str]], Finish
     """Run commands here in place of a process, and note what each makes."""
 
     def start(call: crew.Call, environment: Mapping[str, str]) -> Finished:
-        noted.append(call.words[call.words.index("--run") + 1].removeprefix("model/shadows/"))
+        run = Path(call.words[call.words.index("--run") + 1])
+        noted.append(f"{run.parent.name}/{run.name}")
         code = main([*call.words])
         call.log.parent.mkdir(parents=True, exist_ok=True)
-        call.log.write_text(f"exit {code}\n")
+        with call.log.open("a") as log:
+            log.write(f"exit {code}\n")
         return Finished(code)
 
     return start
@@ -79,26 +82,28 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     @cache
     def made(learner: str) -> Path:
-        folder = tmp_path_factory.mktemp(learner)
+        folder = tmp_path_factory.mktemp(learner) / "work"
+        folder.mkdir()
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
             seed_everything(0, verbose=False)
             make_runs(learner)
             patch.setattr(crew, "_start", started([]))
             done(f"{SHADOW} --retrained retrained --count 6")
+        shutil.copytree(folder, folder.with_name("saved"))
         return folder
 
     return made
 
 
 @pytest.fixture
-def place(
-    finished: Callable[[str], Path], request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """A copy of them, to change."""
-    shutil.copytree(finished(getattr(request, "param", "Classifier")), tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    return tmp_path / "copy"
+def place(finished: Callable[[str], Path], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """They as they were made, to change; where they were made, since a run that is moved is made again."""
+    folder = finished(getattr(request, "param", "Classifier"))
+    shutil.rmtree(folder)
+    shutil.copytree(folder.with_name("saved"), folder)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 learners = pytest.mark.parametrize("place", ["Classifier", "SimCLR"], indirect=True)
@@ -180,6 +185,28 @@ def test_what_is_finished_is_kept_and_more_are_added(
     assert (np.load("model/shadows/scores.npz")["seen"].sum(0) == 4).all()
 
 
+def test_however_a_folder_is_named_its_runs_are_kept(place: Path, noted: list[str]) -> None:
+    done(f"{SHADOW} --count 4")
+    done(f"shadow --model {place}/model --original ./retrained/../original --views 3 --count 4 --output model/shadows")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place / "retrained")
+        done(f"shadow --model ../model --original {place}/original --views 3 --count 4")
+    assert noted == []
+
+
+def test_the_result_of_another_model_is_not_lost(
+    place: Path, noted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree("model", "another")
+    before = result()
+    words = "shadow --model another --original original --views 3 --count 4 --output"
+    assert main(f"{words} model/shadows".split()) == 2
+    assert f"which has the result of {place}/model. Give another --output." in capsys.readouterr().err
+    assert (noted, result()) == ([], before)
+    shutil.move("model", "moved")  # a folder of one's own is never that of another model
+    check_output((place / "moved/shadows/shadow.json"), f"{place}/moved")
+
+
 @pytest.mark.slow
 def test_only_what_changed_is_made_again(place: Path, noted: list[str]) -> None:
     done(f"{UNLEARN} --run model --method NegGrad --optimizer.lr 0.01 --overwrite {CPU}")
@@ -233,7 +260,7 @@ def test_a_shadow_model_that_fails_is_named_and_the_others_go_on(
     Path("model/shadows/1/original").write_text("in the way")
     shutil.rmtree("model/shadows/3")
     assert main(f"{SHADOW} --count 4".split()) == 1
-    assert "Failed: shadow 1" in capsys.readouterr().err
+    assert "Failed: shadow 1: exit 2. The others are finished" in capsys.readouterr().err
     assert noted == ["1/original", "3/original", "3/unlearned"]
 
 
@@ -294,7 +321,7 @@ def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--original nowhere", "nowhere"),
         ("--retrained original", "another forget"),
         ("--retrained model", "as --retrained, got model"),
-        ("--output file", "Expected a place to write, got file"),
+        ("--output file", "/file (File exists). Choose another --output."),
         ("--cuont 4", "Did you mean --count?"),
     ],
 )

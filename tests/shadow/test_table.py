@@ -19,14 +19,14 @@ def finding(attack: str, target: str, against: str, auc: float, **metrics: float
 
 
 def result(*attacks: dict[str, Any], pooled: bool = True) -> dict[str, Any]:
-    klom = {"model": {"mean": 1.23, "median": 1.0, "percentile_95": 3.0}}
+    klom = {name: {"mean": mean} for name, mean in (("model", 1.23), ("model_chance", 0.5))}
     counts, settings = {"shadows": 8, "images": 60}, {"pooled_variance": pooled}
     return {"attacks": [*attacks], "klom": klom, "counts": counts, "settings": settings}
 
 
 ROWS = (
     finding("LiRA", "original", "retrained", 0.87),
-    finding("LiRA", "original", "shadow models", 0.81, tpr_at_1_fpr=12.5),
+    finding("LiRA", "original", "shadow models", 0.81, tpr_at_1_fpr=12.5, **{"tpr_at_0.1_fpr": 2.5}),
     finding("U-LiRA", "model", "retrained", 0.61),
     finding("U-LiRA", "retrained", "shadow models", 0.52),
 )
@@ -38,10 +38,11 @@ def test_each_row_has_its_figures_within_100_columns() -> None:
     lines = capture.get().splitlines()
     assert max(map(len, lines)) <= 100
     cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
-    assert cells[0] == ["LiRA", "original, against retrained", "0.870", "0.770-0.970", "-", "0.25"]
-    assert cells[1][1:] == ["shadow originals, in turn", "0.810", "0.710-0.910", "12.5", "0.25"]
+    assert cells[0] == ["LiRA", "original, against retrained", "0.870", "0.770-0.970", "-", "-", "0.25"]
+    assert cells[1][1:] == ["shadow originals, in turn", "0.810", "0.710-0.910", "12.5", "2.5", "0.25"]
     assert cells[3][1] == "retrained, as a control"
-    assert cells[4] == ["KLOM", "model", "-", "-", "-", "1.23"]
+    assert cells[4] == ["KLOM", "model", "-", "-", "-", "-", "1.23"]
+    assert cells[5] == ["KLOM", "chance for model", "-", "-", "-", "-", "0.50"]
 
 
 def test_the_sentence_compares_before_and_after() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from unlearning_pl.functional.separation import bootstrap_interval, membership_auc, tpr_at_fpr
 from unlearning_pl.functional.shadows import gaussian_ratio, klom, leave_one_out, relative_membership
@@ -19,6 +20,7 @@ LEAST_IN_TURN = 6
 """A variance needs two shadow models of a kind, also when one and the one that saw the other half are left out."""
 _RATES = {"tpr_at_1_fpr": 0.01, "tpr_at_0.1_fpr": 0.001}
 _SWAPS = 20
+_NUMBERS = 2**21  # looked at together by a bootstrap
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class Answers:
     retrained: Tensor | None
     in_turn: Tensor | None
 
+    def shown(self, values: Tensor) -> Tensor:
+        """Answers as people read them: of U-LiRA probabilities, which are too close to 1 to be ranked."""
+        return values.sigmoid() if self.attack == "U-LiRA" else values
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -93,6 +99,9 @@ def attacks(evidence: Evidence) -> list[Answers]:
 
     Before unlearning a shadow model saw an image or it did not. Afterwards it unlearned the image, or it is compared as
     it was before, never having seen it [1].
+
+    Our readings: LiRA on a classifier asks about the one clean image, where its paper averages over augmented views;
+    and a model that never saw an image is a shadow original, which did see the other half of the images to forget.
 
     References:
         [1] Hayes et al., Inexact Unlearning Needs More Careful Evaluations to Avoid a False Sense of Privacy, arXiv
@@ -162,9 +171,7 @@ def findings(answers: Answers, seen: Tensor) -> list[Finding]:
         seen: Whether a shadow model saw an image, ``(S, N)`` bool.
     """
     return [
-        Finding(
-            answers.attack, target, against, _metrics(answers.attack, seen_ones, others), _interval(seen_ones, others)
-        )
+        Finding(answers.attack, target, against, _metrics(answers, seen_ones, others), _interval(seen_ones, others))
         for target, against, seen_ones, others in _sets(answers, seen)
     ]
 
@@ -181,39 +188,63 @@ def _sets(answers: Answers, seen: Tensor) -> Iterator[tuple[str, str, Tensor, Te
         yield "retrained", "shadow models", answers.retrained[None], others
 
 
-def _metrics(attack: str, members: Tensor, others: Tensor) -> dict[str, float]:
+def _metrics(answers: Answers, members: Tensor, others: Tensor) -> dict[str, float]:
     members, others = members.flatten(), others.flatten()
-    shown = [answers.sigmoid() if attack == "U-LiRA" else answers for answers in (members, others)]
     metrics = {"auc": membership_auc(members, others).item()}
     metrics |= {
         key: 100 * tpr_at_fpr(members, others, rate).item() for key, rate in _RATES.items() if rate * len(others) >= 1
     }
-    if attack != "RMIA":  # a log ratio of 0 is a probability of one half
+    if answers.attack != "RMIA":  # a log ratio of 0 is a probability of one half
         metrics["accuracy"] = 50 * ((members > 0).double().mean() + (others <= 0).double().mean()).item()
-    return metrics | {"mean": shown[0].mean().item(), "mean_unseen": shown[1].mean().item()}
+    means = {"mean": members, "mean_unseen": others}
+    return metrics | {name: answers.shown(values).mean().item() for name, values in means.items()}
 
 
 def _interval(members: Tensor, others: Tensor) -> tuple[float, float]:
     """Of the AUC: images are drawn anew, each with all that is known of it, since models answer alike on one image."""
+    images = members.shape[1]
+    ranked, order = others.flatten().sort()
+    # Ranked once: in a draw, an answer counts as often as its image was drawn
+    below, not_above = (torch.searchsorted(ranked, members.flatten(), right=right) for right in (False, True))
 
-    def auc(rows: Tensor, _: Tensor) -> Tensor:
-        return torch.stack([membership_auc(members[:, row].flatten(), others[:, row].flatten()) for row in rows])
+    def auc(rows: Tensor) -> Tensor:
+        drawn = torch.zeros(len(rows), images, dtype=torch.float64)
+        drawn.scatter_add_(1, rows, torch.ones_like(rows, dtype=torch.float64))
+        outdone = pad(drawn[:, order % images].cumsum(1), (1, 0))
+        wins = (outdone[:, below] + outdone[:, not_above]).view(len(rows), -1, images).sum(1)
+        return (wins * drawn).sum(1) / (2 * members.numel() * others.numel())
 
-    return bootstrap_interval(auc, torch.arange(members.shape[1]), torch.zeros(1))
+    def aucs(rows: Tensor, _: Tensor) -> Tensor:
+        portion = max(1, _NUMBERS // max(members.numel(), others.numel()))
+        return torch.cat([auc(rows[start : start + portion]) for start in range(0, len(rows), portion)])
+
+    return bootstrap_interval(aucs, torch.arange(images), torch.zeros(1))
 
 
 def distances(evidence: Evidence) -> dict[str, Tensor]:
     """KLOM of each image: how far shadow models that saw it are from those that never did.
 
+    Our readings: models that never saw an image are the shadow originals without it, which did see the other half of
+    the images to forget, where the paper retrains without any of them; and the divergence goes from models that saw
+    the image to those that did not.
+
     Returns:
-        ``(N,)`` each. ``model``: after they unlearned it. ``original``: before. ``chance``: what so few models show
-        where nothing is different, by the mean over random exchanges of the two in each pair.
+        ``(N,)`` each. ``model``: after they unlearned it. ``original``: before. ``model_chance`` and
+        ``original_chance``: what so few models show in that comparison where nothing is different, by the mean over
+        random exchanges of the two in each pair.
     """
     before, never = by_pair(evidence.originals.images, evidence.seen)
     after, _ = by_pair(evidence.unlearned.images, evidence.seen)
+    found: dict[str, Tensor] = {}
+    for name, saw in (("original", before), ("model", after)):
+        found |= {name: klom(saw, never), f"{name}_chance": _chance(saw, never)}
+    return found
+
+
+def _chance(saw: Tensor, never: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    chance = []
+    found = []
     for _ in range(_SWAPS):
-        swapped = torch.rand(after.shape, generator=generator) < 0.5
-        chance.append(klom(after.where(swapped, never), never.where(swapped, after)))
-    return {"original": klom(before, never), "model": klom(after, never), "chance": torch.stack(chance).mean(0)}
+        swapped = torch.rand(saw.shape, generator=generator) < 0.5
+        found.append(klom(saw.where(swapped, never), never.where(swapped, saw)))
+    return torch.stack(found).mean(0)

@@ -1,6 +1,8 @@
 """What shadow models cannot be trained for is found out before any is."""
 
+import json
 import os
+from pathlib import Path
 
 from unlearning_pl import runs
 from unlearning_pl.errors import require
@@ -30,7 +32,8 @@ def check(
         f"Expected an even --count >= 4, got {count}. Half of the shadow models see an image; papers use 64 and more.",
     )
     require(processes is None or processes >= 1, f"Expected --processes >= 1, got {processes}. Leave it out.")
-    require(0 <= seed < 2**32 - count, f"Expected --seed from 0 to {2**32 - count - 1}, got {seed}. Choose another.")
+    most = 2**32 - count - 4  # up to three seeds are left out
+    require(0 <= seed <= most, f"Expected --seed from 0 to {most}, got {seed}. Choose another.")
     require(views >= 2, f"Expected --views >= 2, got {views}. The papers use 10.")
     workers = os.environ.get("WORLD_SIZE", "1")
     require(
@@ -60,4 +63,27 @@ def check_model(model: str) -> None:
     require(
         len(split["forget"]) >= 2,
         f"Expected 2 images or more to forget, got {len(split['forget'])} in {model}. One half is never seen.",
+    )
+
+
+def check_output(result: Path, model: str) -> None:
+    """Refuse a place where the result of another model lies, which would be lost.
+
+    Args:
+        result: The file that will be written.
+        model: Run folder of the unlearned model, absolute.
+
+    Raises:
+        InputError: If it names another model.
+    """
+    if Path(model) in result.parents:  # its own folder, wherever that was moved to
+        return
+    try:
+        named = json.loads(result.read_text(encoding="utf-8"))["settings"]["model"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # none, or nothing that could be lost
+        return
+    require(
+        named == model,
+        f"Expected an --output for {model} alone, got {result.parent}, which has the result of {named}. Give another "
+        "--output.",
     )

@@ -4,7 +4,10 @@ Letters: N images to forget, S shadow models.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, fields
+from itertools import count as upwards
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,20 +59,24 @@ class Stage(NamedTuple):
         words: The command that makes it.
         run: Its folder.
         ids: What it never sees, or unlearns.
+        like: The run whose settings and data it shares.
     """
 
     words: list[str]
     run: Path
     ids: list[str]
+    like: str
 
     def is_of_these_images(self) -> bool:
-        """Whether the run that is there, finished or not, was asked for the same images."""
+        """Whether the run that is there, finished or not, is of the same data and was asked for the same images."""
         try:
-            split = runs.read_split(self.run)
+            split, wanted = runs.read_split(self.run), runs.read_split(self.like)
         except InputError:
             return False
         *_, last = split.get("steps") or [split]
-        return bool(last["forget"] == self.ids)
+        # ids stay what they are where other images take their place
+        same = all(split.get(key) == wanted.get(key) for key in ("fingerprint", "validation"))
+        return same and bool(last["forget"] == self.ids)
 
     def is_there(self) -> bool:
         """Whether the run is finished, with the same command, settings, images and original."""
@@ -120,13 +127,13 @@ class Shadow:
     def train(self, original: str) -> Stage:
         """Train it like ``original``, but without the images that it never sees."""
         words = ["fit", "--config", str(Path(original) / runs.CONFIG), "--run", str(self.original)]
-        return Stage(words + self._words("--data.forget", "unseen"), self.original, self.unseen)
+        return Stage(words + self._words("--data.forget", "unseen"), self.original, self.unseen, original)
 
     def unlearn(self, model: str) -> Stage:
         """Let it unlearn the others like ``model``."""
         words = ["unlearn", "--config", str(Path(model) / runs.CONFIG), "--original", str(self.original)]
         words += ["--run", str(self.unlearned), *self._words("--forget", "seen")]
-        return Stage(words, self.unlearned, self.seen)
+        return Stage(words, self.unlearned, self.seen, model)
 
     def _words(self, option: str, name: str) -> list[str]:
         request = {field.name: "null" for field in fields(ForgetRequest) if field.name not in ("file", "seed")}
@@ -136,14 +143,32 @@ class Shadow:
         return words + [word for key, value in _ALONE.items() for word in (f"--trainer.{key}", value)]
 
 
-def plan(ids: list[str], count: int, folder: Path, seed: int = 0) -> tuple[list[Shadow], Tensor]:
+def seeds(count: int, seed: int, taken: Collection[int]) -> list[int]:
+    """A seed for each shadow model, from ``seed`` + 1 upwards; none begins with the weights of a run in question.
+
+    Args:
+        count: S; a larger one keeps the first seeds.
+        seed: Seed of the draw.
+        taken: Seeds of the runs in question, which are left out.
+
+    Example:
+        >>> seeds(3, 0, taken=[0, 2])
+        [1, 3, 4]
+    """
+    return [*islice((number for number in upwards(seed + 1) if number not in taken), count)]
+
+
+def plan(
+    ids: list[str], count: int, folder: Path, seed: int = 0, taken: Collection[int] = ()
+) -> tuple[list[Shadow], Tensor]:
     """All shadow models of a forget set, and which of them sees which image.
 
     Args:
         ids: Of the N images to forget.
         count: S.
         folder: Of all of them.
-        seed: Seed of the draw; model k is trained with seed + 1 + k, so that none begins as an original of that seed.
+        seed: Seed of the draw; those of the shadow models follow, see :func:`seeds`.
+        taken: Seeds that no shadow model is trained with.
 
     Returns:
         The shadow models, and ``(S, N)`` bool.
@@ -155,7 +180,7 @@ def plan(ids: list[str], count: int, folder: Path, seed: int = 0) -> tuple[list[
     """
     seen = halves(len(ids), count, seed)
     shadows = []
-    for number, row in enumerate(seen.tolist()):
+    for number, (row, own) in enumerate(zip(seen.tolist(), seeds(count, seed, taken), strict=True)):
         parts = ([name for name, mine in zip(ids, row, strict=True) if mine == kind] for kind in (False, True))
-        shadows.append(Shadow(folder / str(number), seed + 1 + number, *parts))
+        shadows.append(Shadow(folder / str(number), own, *parts))
     return shadows, seen

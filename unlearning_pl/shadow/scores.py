@@ -30,7 +30,7 @@ class Scores(NamedTuple):
     """Score of each image by one model, or by several in rows; high for an image that a model was trained on.
 
     A classifier's is the log odds of the true class of the clean image; another encoder's is the mean cosine similarity
-    of all pairs of augmented views.
+    of all pairs of augmented views. LiRA's paper averages the log odds over views; one clean image is our reading.
 
     Attributes:
         images: Of the images to forget, ``(N,)`` or ``(S, N)`` float64.

@@ -1,6 +1,5 @@
 """Train shadow models, score all models, attack, write."""
 
-import logging
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from unlearning_pl.errors import UnfinishedError
 from unlearning_pl.files import write_json
 from unlearning_pl.report.folder import writable
 from unlearning_pl.shadow.attacks import Answers, Evidence, attacks, distances, findings
-from unlearning_pl.shadow.checks import check
+from unlearning_pl.shadow.checks import check, check_output
 from unlearning_pl.shadow.crew import Call, places, together
 from unlearning_pl.shadow.plan import Shadow, plan
 from unlearning_pl.shadow.scores import observe, stacked, write_scores
@@ -58,7 +57,7 @@ def shadow(
         count: Number of shadow models, even and at least 4.
         output: Folder of the shadow models and the result; ``shadows`` in the model's folder when not given.
         processes: Shadow models that are trained at the same time; one for each GPU or core when not given.
-        seed: Seed of the halves and, with the number of the shadow model, of its weights and batches.
+        seed: Seed of the halves; those of weights and batches follow it, without those of the runs in question.
         views: Augmented views per image of an encoder's score.
         command: The words that asked for it, which the result names.
 
@@ -66,18 +65,24 @@ def shadow(
         What ``OUTPUT/shadow.json`` holds, and its path.
 
     Raises:
-        InputError: If the runs do not belong together or a number is out of its range; nothing has been trained then.
+        InputError: If the runs do not belong together, a number is out of its range or ``output`` has the result of
+            another model; nothing has been trained then.
         UnfinishedError: If a shadow model failed; the others are finished, and the same command goes on.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     check(model, original, retrained, count=count, processes=processes, seed=seed, views=views)
-    folder = writable(Path(output).expanduser() if output else Path(model) / "shadows")
+    # Commands are compared word by word, and a folder can be named in several ways
+    model, original = (str(Path(run).resolve()) for run in (model, original))
+    retrained = str(Path(retrained).resolve()) if retrained else None
+    place = Path(output).expanduser().resolve() if output else Path(model) / "shadows"
+    check_output(place / RESULT, model)
+    folder = writable(place)
     data = runs.open_data(model)
     ids = [data.ids[row] for row in data.positions("forgotten").tolist()]
-    shadows, seen = plan(ids, count, folder, seed)
+    targets = {"original": original, "model": model} | ({"retrained": retrained} if retrained else {})
+    taken = [runs.read_record(run).get("seed") for run in targets.values()]
+    shadows, seen = plan(ids, count, folder, seed, [number for number in taken if number is not None])
     _train(shadows, model, original, processes)
     began = time.monotonic()
-    targets = {"original": original, "model": model} | ({"retrained": retrained} if retrained else {})
     before, after = ({str(one.folder): getattr(one, kind) for one in shadows} for kind in ("original", "unlearned"))
     evidence = Evidence(
         seen,
@@ -109,7 +114,9 @@ def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int 
     together(jobs, places(len(shadows), processes), told)
     if failures:
         named = "; ".join(f"shadow {name}: {why}" for name, why in failures.items())
-        raise UnfinishedError(f"Failed: {named} The others are finished; the same command tries these again.")
+        raise UnfinishedError(
+            f"Failed: {named.rstrip('.')}. The others are finished; the same command tries these again."
+        )
 
 
 def _calls(shadow: Shadow, model: str, original: str) -> Iterator[Call]:
@@ -155,8 +162,7 @@ def _by_image(answers: Sequence[Answers], klom: dict[str, Tensor]) -> dict[str, 
     for each in answers:
         found = {"": each.own} | ({} if each.retrained is None else {"_retrained": each.retrained})
         for suffix, value in found.items():
-            shown = value.sigmoid() if each.attack == "U-LiRA" else value
-            columns[_FIELDS[each.attack, each.target] + suffix] = shown
+            columns[_FIELDS[each.attack, each.target] + suffix] = each.shown(value)
     return columns | {f"klom_{name}": values for name, values in klom.items()}
 
 

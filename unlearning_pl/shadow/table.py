@@ -12,11 +12,18 @@ _TARGETS = {
     ("model", "shadow models"): "shadow models unlearned, in turn",
     ("retrained", "shadow models"): "retrained, as a control",
 }
+_DISTANCES = {
+    "original": "original",
+    "original_chance": "chance for original",
+    "model": "model",
+    "model_chance": "chance for model",
+}
+_RATES = ("tpr_at_1_fpr", "tpr_at_0.1_fpr")
 _CAPTION = (
     "LiRA: did the original see an image? U-LiRA: did the model see and unlearn it, or never see it? RMIA: either, by "
     "what it gained over test images. AUC 0.5 = cannot tell. Interval: 95 % bootstrap over images. Mean: of what the "
     "attack says of images that were seen; for U-LiRA a probability, 0.5 where unlearning left no trace. KLOM: how far "
-    "models that saw an image, before and after unlearning, are from models that never did; good is near chance. "
+    "models that saw an image, before and after unlearning, are from models that never did; good is near its chance. "
     "-: not defined."
 )
 
@@ -35,16 +42,16 @@ def table(result: Mapping[str, Any]) -> Table:
     shown.caption_justify, shown.caption_style = "left", "dim"
     for title in ("Attack", "Target"):
         shown.add_column(title, overflow="fold")
-    for title in ("AUC", "Interval", "TPR@1 %", "Mean"):
+    for title in ("AUC", "Interval", "TPR@1 %", "TPR@0.1 %", "Mean"):
         shown.add_column(title, justify="right", no_wrap=True)
     for finding in result["attacks"]:
         metrics, (low, high) = finding["metrics"], finding["interval"]
-        rate = f"{metrics['tpr_at_1_fpr']:.1f}" if "tpr_at_1_fpr" in metrics else "-"
+        rates = (f"{metrics[rate]:.1f}" if rate in metrics else "-" for rate in _RATES)
         target = _TARGETS[finding["target"], finding["against"]]
-        cells = (f"{metrics['auc']:.3f}", f"{low:.3f}-{high:.3f}", rate, f"{metrics['mean']:.2f}")
+        cells = (f"{metrics['auc']:.3f}", f"{low:.3f}-{high:.3f}", *rates, f"{metrics['mean']:.2f}")
         shown.add_row(finding["attack"], target, *cells)
     for target, found in result["klom"].items():
-        shown.add_row("KLOM", target, "-", "-", "-", f"{found['mean']:.2f}")
+        shown.add_row("KLOM", _DISTANCES[target], "-", "-", "-", "-", f"{found['mean']:.2f}")
     return shown
 
 

@@ -1,0 +1,39 @@
+"""The command ``shadow``."""
+
+import logging
+import sys
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+
+from unlearning_pl.parsing import parsed, plain_parser
+from unlearning_pl.shadow.shadows import shadow
+from unlearning_pl.shadow.table import sentence, table
+
+
+def shadow_parser() -> ArgumentParser:
+    """Options of the command ``shadow``."""
+    parser = plain_parser(
+        "shadow",
+        "Train shadow models and attack a model and its original with them. What is finished is kept: repeat to go on.",
+    )
+    parser.add_argument("--model", type=str, required=True, help="Run folder of the unlearned model.")
+    parser.add_argument("--original", type=str, required=True, help="Run folder of the model that it began as.")
+    parser.add_argument("--retrained", type=str | None, default=None, help="Run folder trained on the retain set only.")
+    parser.add_argument("--count", type=int, default=16, help="Number of shadow models; even, at least 4.")
+    parser.add_argument("--output", type=str | None, default=None, help="Folder of them; MODEL/shadows if absent.")
+    parser.add_argument("--processes", type=int | None, default=None, help="At the same time; one a GPU, or a core.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the halves, and of weights and batches.")
+    parser.add_argument("--views", type=int, default=10, help="Augmented views per image of an encoder's score.")
+    return parser
+
+
+def shadow_attack(args: list[str]) -> None:
+    """Run the command ``shadow``."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # scoring opens a trainer for every few models
+    options = vars(parsed(shadow_parser(), args))
+    options.pop("config")
+    found, path = shadow(**options, command=["unlearning-pl", "shadow", *args])
+    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console.print(table(found))
+    console.print(f"{sentence(found)}\nResult: {path}", soft_wrap=True, highlight=False, markup=False)
