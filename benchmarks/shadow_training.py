@@ -158,7 +158,6 @@ def measure_commands(count: int, rounds: int) -> None:
                 times.append(seconds(partial(commands, Path(folder), count, processes)))
     print(f"Commands, {count} models of 30 epochs, start included")
     for processes, times in found.items():
-        ratio = statistics.median(found[1]) / statistics.median(times)
         ratio, spread = statistics.median(found[1]) / statistics.median(times), f"{min(times):.0f} to {max(times):.0f}"
         print(f"  {processes} at a time: {statistics.median(times):.0f} s ({spread}), {ratio:.2f} times")
 

@@ -1,12 +1,17 @@
 """What the README says is what a newcomer gets: its commands and its Python run, in order, for one epoch."""
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from unlearning_pl.blackbox.commands import owner_parser, serve_parser
 from unlearning_pl.cli import main
+from unlearning_pl.finished import configuration
+from unlearning_pl.parsing import parsed
+from unlearning_pl.shadow.commands import shadow_parser
 from unlearning_pl.trainer import UnlearningTrainer
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +39,22 @@ def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
         assert main(shlex.split(line if line.startswith("audit") else f"{line} {short}")) == 0
     assert (tmp_path / "runs/alignment_calibration/audit/report.html").is_file()
     assert "Each step's own share" in (tmp_path / "runs/second/audit/report.html").read_text()
+
+
+@pytest.mark.parametrize("page", ["shadow.md", "owner.md"])
+def test_the_commands_of_a_page_parse(page: str, tmp_path: Path) -> None:
+    parsers = {"shadow": shadow_parser, "owner": owner_parser, "serve": serve_parser}
+    lines = [shlex.split(line) for line in commands((ROOT / "docs" / page).read_text())]
+    assert {words[0] for words in lines} >= (
+        {"shadow", "fit", "unlearn"} if page == "shadow.md" else {"owner", "serve"}
+    )
+    for command, *options in lines:
+        if command in parsers:
+            parsed(parsers[command](), options)
+            continue
+        run = tmp_path / options[options.index("--run") + 1]
+        run.mkdir(parents=True)
+        (run / "config.yaml").write_text(json.dumps(configuration([command, *options])))  # unlearn begins as it
 
 
 def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
