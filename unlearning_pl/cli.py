@@ -66,6 +66,7 @@ def audit_parser() -> ArgumentParser:
 def audit(args: list[str]) -> None:
     """Run the command ``audit``."""
     options = parsed(audit_parser(), args)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # of the trainings that it needs
     named = (options.model, options.original, options.retrained)
     machine = {key: options[key] for key in ("precision", "accelerator", "devices", "num_nodes")}
     words = ["unlearning-pl", "audit", *args]

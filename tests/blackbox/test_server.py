@@ -180,7 +180,10 @@ def test_a_port_in_use_is_told(served: str) -> None:
 
 
 def test_the_command_serves_until_it_is_interrupted(made: Path, noise: Tensor) -> None:
-    words = [sys.executable, "-m", "unlearning_pl", "serve", "--model", f"{made}/after", "--port", "0", "--batch", "2"]
+    # A process that is started in the background of a shell is deaf to SIGINT, and so are its children.
+    main = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    main += "from unlearning_pl.cli import main; sys.exit(main())"
+    words = [sys.executable, "-c", main, "serve", "--model", f"{made}/after", "--port", "0", "--batch", "2"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     address = next(word for word in process.stdout.readline().split() if word.startswith("http://"))

@@ -22,6 +22,6 @@ def writable(folder: Path) -> Path:
         write_text(folder / ".writable", "").unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"Expected a place to write the report, got {folder} ({error.strerror}). Choose another --output."
+            f"Expected a place to write, got {folder} ({error.strerror}). Choose another --output."
         ) from error
     return folder
