@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse._deprecated import JsonargparseDeprecationWarning
+from jsonargparse.typing import PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -24,6 +25,7 @@ from unlearning_pl.reporting import audit_runs
 from unlearning_pl.shadow.commands import shadow_attack
 from unlearning_pl.training_cli import UnlearningCLI, mistake_behind, training
 
+Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 OVERVIEW = f"""unlearning-pl {__version__}: make a trained image encoder forget, and show how well it forgot.
 
@@ -57,9 +59,9 @@ def audit_parser() -> ArgumentParser:
     parser.add_argument("--output", type=str | None, default=None, help="Folder of the report; MODEL/audit if absent.")
     parser.add_argument("--relearning", type=int, default=10, help="Most epochs of relearning; 0 leaves it out.")
     parser.add_argument("--precision", type=Precision, default="32-true", help="Of the models; bf16-mixed is faster.")
-    parser.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu or auto.")
-    parser.add_argument("--devices", type=int, default=1, help="Processes of a node; the audit is the same.")
-    parser.add_argument("--num_nodes", type=int, default=1, help="Nodes.")
+    parser.add_argument("--accelerator", type=Accelerator, default="auto", help="Where the models are looked at.")
+    parser.add_argument("--devices", type=PositiveInt, default=1, help="Processes of a node; the audit is the same.")
+    parser.add_argument("--num_nodes", type=PositiveInt, default=1, help="Nodes.")
     return parser
 
 
