@@ -16,6 +16,7 @@ from remembering import remembering
 from tiny import LEARNERS, make_learner
 
 from unlearning_pl.audits import Embeddings
+from unlearning_pl.functional import attackers
 from unlearning_pl.learners import Learner
 from unlearning_pl.report import page
 from unlearning_pl.sample import Split
@@ -40,6 +41,13 @@ def _every_report_keeps_its_schema() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "document", lambda *given: schema.validate(found := told(*given)) or found)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _brief(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attackers take a fifth of their steps where they are not what is tested: hundreds of audits train some."""
+    if request.path.stem != "test_attackers":
+        monkeypatch.setattr(attackers, "_STEPS", 30)
 
 
 @pytest.fixture
