@@ -10,7 +10,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unlearning_pl import __version__, methods
+from unlearning_pl import __version__, methods, reporting
 from unlearning_pl.cli import main
 from unlearning_pl.suggestions import choices, listing
 
@@ -85,6 +85,25 @@ def test_audit_writes_a_report_on_every_model(made: Path, tmp_path: Path) -> Non
     page = (tmp_path / "report/report.html").read_text()
     assert "<html" in page
     assert "coun" in page
+
+
+def test_relearning_is_in_the_report_where_it_came_back(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs = iter([None, 4])  # the retrained model does not come back
+    monkeypatch.setattr(reporting, "relearning_epochs", lambda *_, **__: next(epochs))
+    references = f"--original {made}/original --retrained {made}/retrained"
+    audit = f"audit --model {made}/ac {references} --views 2"
+    assert command(f"{audit} --output {tmp_path}/with") == 0
+    assert command(f"{audit} --output {tmp_path}/without --relearning 0") == 0
+    found = [
+        [
+            model["metrics"].get("relearning_epochs")
+            for model in json.loads((path / "report.json").read_text())["audits"]
+        ]
+        for path in (tmp_path / "with", tmp_path / "without")
+    ]
+    assert found == [[None, None, 4], [None, None, None]]
 
 
 def test_the_whole_configuration_of_a_run_repeats_it(made: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from unlearning_pl.audits.fusing import fused
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.attacks import encoder_score
+from unlearning_pl.functional.contrast import nt_xent
 from unlearning_pl.learners import SimCLR
 
 
@@ -49,6 +50,14 @@ def test_each_column_is_what_the_model_says_of_the_images_in_their_order() -> No
     first_pair = F.cosine_similarity(forget.anchor, forget.positive)  # a classifier's embedding is its features
     torch.testing.assert_close(forget.similarities[:, 0], first_pair)
     assert encoder_score(forget.similarities).max() <= 1 + 1e-6
+
+
+def test_the_loss_of_a_pair_is_that_of_the_augmented_views_whose_embeddings_are_kept() -> None:
+    learner = make_learner("SimCLR")
+    forget = make_trainer(logger=False).embed({"a": learner}, make_data(), views=3, splits=("forget",))["a"]["forget"]
+    expected = nt_xent(forget.anchor, forget.positive, learner.temperature)  # 8 images are one batch
+    torch.testing.assert_close(forget.losses, expected, atol=1e-5, rtol=1e-4)
+    assert forget.losses.std() > 1e-3
 
 
 def test_several_models_see_the_same_pictures() -> None:
