@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
+from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.manifest import read_manifest
 from unlearning_pl.data.pool import Pool
 from unlearning_pl.data.requests import ForgetRequest
-from unlearning_pl.data.sources import Digits, ImageSet, Source
+from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, make_splits, with_request
 from unlearning_pl.data.streams import (
     Positions,

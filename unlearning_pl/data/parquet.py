@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from unlearning_pl.data.sources import CIFAR10_MEAN, CIFAR10_STD, ImageSet, Source, rows_to_take
+from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.sources import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
 from unlearning_pl.errors import InputError, require
 
 

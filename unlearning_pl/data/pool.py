@@ -6,7 +6,8 @@ Letters: B rows of a batch, N images of the pool, H height, W width.
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.sources import ImageSet, Source
+from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.sources import Source
 
 
 class Pool:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.sources import ImageSet
+from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.errors import InputError, require
 
 

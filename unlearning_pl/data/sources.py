@@ -5,7 +5,6 @@ Letters: N images, H height, W width.
 
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,66 +12,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
-from torch import Tensor
 from torchvision import datasets
 
+from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.errors import InputError, require
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
-
-
-@dataclass(frozen=True, eq=False)
-class ImageSet:
-    """Labelled images in memory.
-
-    Args:
-        images: Pixels, ``(N, 3, H, W)`` uint8.
-        targets: Class of each image, ``(N,)`` int64 in ``[0, len(class_names))``.
-        ids: A name for each image that stays the same from run to run; no two are equal.
-        class_names: Name of each class.
-
-    Raises:
-        InputError: If the parts differ in length, an id is used twice or a target has no class name.
-
-    Example:
-        >>> images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
-        >>> pair = ImageSet(images, torch.tensor([0, 1]), ["a", "b"], ["x", "y"])
-        >>> len(pair), pair.take([1]).ids
-        (2, ['b'])
-    """
-
-    images: Tensor
-    targets: Tensor
-    ids: list[str]
-    class_names: list[str]
-
-    def __post_init__(self) -> None:
-        lengths = [len(self.images), len(self.targets), len(self.ids)]
-        require(
-            len(set(lengths)) == 1 and lengths[0] > 0,
-            f"Expected as many images as targets and ids, at least one, got {lengths}. Correct the source.",
-        )
-        require(
-            len(set(self.ids)) == len(self.ids),
-            f"Expected a different id for each image, got {len(self.ids) - len(set(self.ids))} repeated. "
-            "Correct the source.",
-        )
-        low, high = int(self.targets.min()), int(self.targets.max())
-        require(
-            low >= 0 and high < len(self.class_names),
-            f"Expected targets from 0 to {len(self.class_names) - 1}, one name each, got {low} to {high}. "
-            "Correct the labels or the class names.",
-        )
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def take(self, rows: Tensor | list[int]) -> "ImageSet":
-        """The images at ``rows``, in that order."""
-        chosen = torch.as_tensor(rows, dtype=torch.int64)
-        ids = [self.ids[row] for row in chosen.tolist()]
-        return ImageSet(self.images[chosen], self.targets[chosen], ids, self.class_names)
 
 
 class Source(ABC):

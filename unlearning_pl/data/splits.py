@@ -6,13 +6,13 @@ A position counts through the pool: the training images, then the test images.
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.requests import ForgetRequest, choose, draw
-from unlearning_pl.data.sources import ImageSet
 from unlearning_pl.errors import require
 
 _VALIDATION_SEED = (0, 1)  # a stream of its own, so that it is not the draw of a request with seed 0
@@ -86,7 +86,7 @@ class Splits:
 
 
 def fingerprint(train: ImageSet, test: ImageSet) -> str:
-    """SHA-256 over shapes, pixels, targets and ids of both sets: other data or another order, another value.
+    """SHA-256 over shapes, pixels, targets, ids and captions of both sets: other data or another order, another value.
 
     Example:
         >>> images = torch.zeros(2, 3, 1, 1, dtype=torch.uint8)
@@ -96,7 +96,9 @@ def fingerprint(train: ImageSet, test: ImageSet) -> str:
     """
     digest = hashlib.sha256()
     for part in (train, test):
-        header = {"shape": list(part.images.shape), "targets": part.targets.tolist(), "ids": part.ids}
+        header: dict[str, Any] = {"shape": list(part.images.shape), "targets": part.targets.tolist(), "ids": part.ids}
+        if part.captions is not None:
+            header["captions"] = part.captions
         digest.update(json.dumps(header).encode())
         digest.update(part.images.contiguous().numpy().data)
     return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""Images in memory, and what is known of each.
+
+Letters: N images, H height, W width.
+"""
+
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlearning_pl.errors import require
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images in memory.
+
+    Args:
+        images: Pixels, ``(N, 3, H, W)`` uint8.
+        targets: Class of each image, ``(N,)`` int64 in ``[0, len(class_names))``.
+        ids: A name for each image that stays the same from run to run; no two are equal.
+        class_names: Name of each class; none where nothing is labelled, and every target is 0 then.
+        captions: One caption or several of each image, at least one; None where images have no text.
+        metadata: What else is known of each image: columns by name, N values each; requests can ask for it.
+
+    Raises:
+        InputError: If the parts differ in length, an id is used twice or a target has no class name.
+
+    Example:
+        >>> images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+        >>> pair = ImageSet(images, torch.tensor([0, 1]), ["a", "b"], ["x", "y"])
+        >>> len(pair), pair.take([1]).ids
+        (2, ['b'])
+    """
+
+    images: Tensor
+    targets: Tensor
+    ids: list[str]
+    class_names: list[str]
+    captions: list[tuple[str, ...]] | None = None
+    metadata: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        columns: list[Sized] = [*self.metadata.values(), *([] if self.captions is None else [self.captions])]
+        parts: list[Sized] = [self.images, self.targets, self.ids, *columns]
+        lengths = [len(part) for part in parts]
+        require(
+            len(set(lengths)) == 1 and lengths[0] > 0,
+            f"Expected as many images as targets, ids, captions and values of each column of metadata, at least one, "
+            f"got {lengths}. Correct the source.",
+        )
+        require(
+            len(set(self.ids)) == len(self.ids),
+            f"Expected a different id for each image, got {len(self.ids) - len(set(self.ids))} repeated. "
+            "Correct the source.",
+        )
+        low, high = int(self.targets.min()), int(self.targets.max())
+        require(
+            low >= 0 and high < max(1, len(self.class_names)),
+            f"Expected targets from 0 to {max(0, len(self.class_names) - 1)}, one name each, got {low} to {high}. "
+            "Correct the labels or the class names.",
+        )
+        silent = next((row for row, texts in enumerate(self.captions or []) if not texts), None)
+        require(
+            silent is None,
+            f"Expected a caption of each image, got none of {self.ids[silent or 0]}. Write one, or leave it out.",
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: Tensor | list[int]) -> "ImageSet":
+        """The images at ``rows``, in that order."""
+        chosen = torch.as_tensor(rows, dtype=torch.int64)
+
+        def of(column: Sequence[Any]) -> list[Any]:
+            return [column[row] for row in chosen.tolist()]
+
+        return replace(
+            self,
+            images=self.images[chosen],
+            targets=self.targets[chosen],
+            ids=of(self.ids),
+            captions=None if self.captions is None else of(self.captions),
+            metadata={name: of(column) for name, column in self.metadata.items()},
+        )
