@@ -8,7 +8,8 @@ import torch
 from torch.optim import SGD
 
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData
-from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, SimCLR
+from unlearning_pl.data.text import tokenize
+from unlearning_pl.learners import BYOL, CLIP, Classifier, Learner, MoCo, SimCLR
 from unlearning_pl.methods import (
     SCRUB,
     SSD,
@@ -36,6 +37,7 @@ LEARNERS: dict[str, partial[Learner]] = {
     "MoCo": partial(MoCo, "resnet9_slim", queue_size=32),
     "BYOL": partial(BYOL, "resnet9_slim", hidden_dim=32, projection_dim=16),
     "Classifier": partial(Classifier, "resnet9_slim"),
+    "CLIP": partial(CLIP, "ViT-slim", image_size=8),
 }
 METHODS: dict[str, partial[Unlearner]] = {
     "FineTune": partial(FineTune),
@@ -80,5 +82,6 @@ def make_trainer(run: Path | None = None, **options: Any) -> UnlearningTrainer:
 
 
 def make_rows(n: int, start: int = 0, size: int = 8) -> Sample:
-    views = (torch.randn(n, 3, size, size), torch.randn(n, 3, size, size))
-    return Sample(views, torch.randint(10, (n,)), torch.arange(start, start + n))
+    views, target = (torch.randn(n, 3, size, size), torch.randn(n, 3, size, size)), torch.randint(10, (n,))
+    text = tokenize([f"number {value}" for value in target.tolist()], 24).long()
+    return Sample(views, target, torch.arange(start, start + n), text)

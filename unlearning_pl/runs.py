@@ -146,9 +146,11 @@ def read_checkpoint(run: str | Path) -> dict[str, Any]:
     """
     path = weights_path(run)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = _tensors(path)
     except Exception as error:  # torch raises a different one for each way of being no checkpoint
         raise InputError(f"Expected a checkpoint, got {path}, which torch cannot load. Give another file.") from error
+    if isinstance(checkpoint, dict) and checkpoint and all(isinstance(value, Tensor) for value in checkpoint.values()):
+        checkpoint = {"state_dict": checkpoint}  # weights and nothing else
     require(
         isinstance(checkpoint, dict) and isinstance(checkpoint.get("state_dict"), dict),
         f"Expected a checkpoint with a state_dict, got {path} without one. Give a file that Lightning wrote.",
@@ -156,14 +158,27 @@ def read_checkpoint(run: str | Path) -> dict[str, Any]:
     return dict(checkpoint)
 
 
+def _tensors(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file  # comes with open_clip and timm
+
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def load_weights(learner: Learner, run: str | Path) -> None:
-    """Load the weights of a run, or of a checkpoint file, into a learner.
+    """Load weights into a learner.
+
+    Args:
+        learner: What they are for.
+        run: A run folder, a checkpoint or a safetensors file, or a name under which weights are published.
 
     Raises:
         InputError: If they belong to another architecture, or are not finite.
     """
-    state = read_checkpoint(run)["state_dict"]
-    check_weights(learner, state, weights_path(run))
+    path = weights_path(learner.published(str(run)) or run)
+    state = learner.weights(read_checkpoint(path)["state_dict"])
+    check_weights(learner, state, path)
     learner.load_state_dict(state)
 
 

@@ -12,6 +12,18 @@ from torch import Tensor
 Split = Literal["train", "retain", "forget", "forgotten", "validation", "test"]
 
 
+class Pixels(NamedTuple):
+    """How an encoder wants its images in [0, 1] normalised.
+
+    Attributes:
+        mean: Of each channel.
+        std: Of each channel.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
 class Sample(NamedTuple):
     """Rows of one stream, as the device sees them.
 
@@ -19,11 +31,14 @@ class Sample(NamedTuple):
         views: Augmented copies of the same rows, each ``(B, C, H, W)``.
         target: Class of each row, ``(B,)`` int64.
         index: Position of each row in the data module's pool, ``(B,)`` int64.
+        text: Tokens of a caption of each row, ``(B, L)`` int64, or of all its captions, ``(B, K, L)``, where an audit
+            looks; None where the learner reads no text.
     """
 
     views: tuple[Tensor, ...]
     target: Tensor
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody needs
+    text: Tensor | None = None
 
 
 Batch = Mapping[Split, Sample]
@@ -48,5 +63,6 @@ def joint(batch: Batch) -> tuple[Sample, Tensor]:
     views = tuple(torch.cat(view) for view in zip(*(sample.views for sample in samples), strict=True))
     target = torch.cat([sample.target for sample in samples])
     index = torch.cat([sample.index for sample in samples])
+    texts = [sample.text for sample in samples if sample.text is not None]
     marks = [torch.full_like(rows.target, name == "forget", dtype=torch.bool) for name, rows in batch.items()]
-    return Sample(views, target, index), torch.cat(marks)
+    return Sample(views, target, index, torch.cat(texts) if texts else None), torch.cat(marks)

@@ -84,6 +84,7 @@ class UnlearningTrainer(Trainer):
         datamodule: LightningDataModule | None = None,
         ckpt_path: str | Path | None = None,
         weights_only: bool | None = True,
+        weights: str | None = None,
     ) -> None:
         """Train a model: the original on all training data, or the retrained reference on what stays.
 
@@ -94,6 +95,8 @@ class UnlearningTrainer(Trainer):
             datamodule: The data.
             ckpt_path: Checkpoint to resume from, or ``last`` for the run folder's own.
             weights_only: Load tensors only and never code.
+            weights: What to begin with in place of random weights: a run folder, a checkpoint or safetensors file, or,
+                for CLIP, a tag of open_clip such as ``openai``.
         """
         if not isinstance(model, Learner) or not isinstance(datamodule, UnlearningData):
             raise TypeError(
@@ -102,6 +105,8 @@ class UnlearningTrainer(Trainer):
             )
         check_fit(self, self.compile, model, datamodule)
         checkpoint = None if ckpt_path is None else resumable(self, self.run_folder, ckpt_path, model, datamodule)
+        if weights is not None and checkpoint is None:
+            runs.load_weights(model, weights)
         if len(datamodule.positions("validation")) == 0:
             self.limit_val_batches = 0
         if self.channels_last:

@@ -22,14 +22,19 @@ class Embeddings:
 
     Attributes:
         index: Positions in the data module's pool, ``(N,)`` int64.
-        target: Class of each image, ``(N,)`` int64.
+        target: Class of each image, ``(N,)`` int64; -1 where the data have no classes.
         features: Encoder output of the clean image, ``(N, D)``.
         similarities: Cosine similarities of the encoder outputs of V augmented views, each pair, ``(N, P)``, see
             :func:`unlearning_pl.functional.attacks.pair_similarities`.
         anchor: Projection of the first view, ``(N, E)``; a classifier's features.
-        positive: Projection of the second view by the online encoder, ``(N, E)``.
+        positive: Projection of the second view by the online encoder, ``(N, E)``; of an image-text model the anchor is
+            the clean image, and the positive its first caption.
         logits: Class scores of the clean image, ``(N, K)``; None where the model has no classes.
         losses: Training loss of each image, ``(N,)``; None where it is not known.
+        captions: Embeddings of the captions of each image, ``(N, C, E)``, NaN where there are fewer than C; None for a
+            model that reads no text.
+        zero_shot: Similarity of each image to the descriptions of the classes, ``(N, K)``; None likewise, or where the
+            classes have no names.
     """
 
     index: Tensor
@@ -40,6 +45,8 @@ class Embeddings:
     positive: Tensor
     logits: Tensor | None = None
     losses: Tensor | None = None
+    captions: Tensor | None = None
+    zero_shot: Tensor | None = None
 
     def take(self, rows: Tensor) -> "Embeddings":
         """Some of the images, by a mask ``(N,)`` or by row numbers."""
@@ -101,6 +108,16 @@ def filled(splits: BySplit) -> dict[Split, Embeddings]:
     return {split: embeddings for split, embeddings in splits.items() if len(embeddings.features)}
 
 
+def labelled(splits: BySplit) -> dict[Split, Embeddings]:
+    """Leave out the splits without any image, or with images of which no class is known.
+
+    Example:
+        >>> labelled({})
+        {}
+    """
+    return {split: look for split, look in filled(splits).items() if (look.target >= 0).all()}
+
+
 def require_finite(name: str, splits: BySplit) -> None:
     """Refuse to judge a model that answers NaN or infinity.
 
@@ -111,7 +128,7 @@ def require_finite(name: str, splits: BySplit) -> None:
         >>> require_finite("original", {})
     """
     for split, embeddings in splits.items():
-        for look in ("features", "similarities", "anchor", "positive", "logits", "losses"):
+        for look in ("features", "similarities", "anchor", "positive", "logits", "losses", "zero_shot"):
             values: Tensor | None = getattr(embeddings, look)
             require(
                 values is None or bool(values.isfinite().all()),

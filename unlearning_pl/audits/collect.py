@@ -9,6 +9,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, distributed, nn
 from typing_extensions import override
@@ -19,8 +20,9 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.attacks import pair_similarities
 from unlearning_pl.functional.collectives import apart
+from unlearning_pl.functional.contrast import similarities
 from unlearning_pl.learners import Learner
-from unlearning_pl.sample import Sample, Split
+from unlearning_pl.sample import Pixels, Sample, Split
 
 AUDITED: dict[Split, Split] = {"retain": "retain", "forget": "forgotten", "test": "test"}
 """What is looked at under each name: to an audit, forget is what any step forgot."""
@@ -32,26 +34,41 @@ class Embedder(LightningModule):
 
     Args:
         learners: The models to look at the images with.
+
+    Attributes:
+        prompts: Tokens of T descriptions of each class, ``(K, T, L)``, where classes have names and models read text.
     """
+
+    prompts: Tensor | None = None
 
     def __init__(self, learners: Sequence[Learner]) -> None:
         super().__init__()
         self.learners, self._given = nn.ModuleList(learners), tuple(learners)
+        self.context_length: int | None = _shared(learners, "context_length")
+        self.pixels: Pixels | None = _shared(learners, "pixels")
+        self._classes = list[Tensor | None]([None] * len(learners))
         # A split of one batch leaves the other processes without any.
         self.allow_zero_length_dataloader_with_multiple_devices = True
 
     @override
     def predict_step(self, batch: Sample, batch_idx: int, dataloader_idx: int = 0) -> list[Looks]:
         with apart():  # a loss compares the rows of this batch, wherever other batches are
-            return [look_at(learner, batch) for learner in self._given]
+            return [look_at(one, batch, known) for one, known in zip(self._given, self._classes, strict=True)]
+
+    @override
+    def on_predict_start(self) -> None:
+        if self.prompts is not None:
+            prompts = self.prompts.to(self.device)
+            self._classes = [class_embeddings(learner, prompts) for learner in self._given]
 
 
-def look_at(learner: Learner, batch: Sample) -> Looks:
+def look_at(learner: Learner, batch: Sample, classes: Tensor | None = None) -> Looks:
     """What a learner says of a batch, by the fields of :class:`~unlearning_pl.audits.base.Embeddings`, on the CPU.
 
     Args:
         learner: The model.
         batch: Views: the clean image, then two augmented views or more, each ``(B, 3, H, W)``.
+        classes: What it says of the descriptions of the classes, ``(K, E)``, see :func:`class_embeddings`.
     """
     clean, *views = batch.views
     features = learner.features(clean)
@@ -67,7 +84,46 @@ def look_at(learner: Learner, batch: Sample) -> Looks:
         "logits": None if logits is None else logits.float(),
         "losses": own_losses(learner, batch).float(),
     }
+    if batch.text is not None and learner.context_length is not None:
+        anchor = learner.project(features).float()
+        captions = _captions(learner, batch.text)
+        looks |= {"anchor": anchor, "positive": captions[:, 0], "captions": captions}
+        looks["zero_shot"] = None if classes is None else similarities(anchor, classes)
     return {name: None if look is None else look.cpu() for name, look in looks.items()}
+
+
+def _captions(learner: Learner, text: Tensor) -> Tensor:
+    """Embeddings of all captions ``(B, C, L)``, ``(B, C, E)``; NaN for those that there are not."""
+    embedded = learner.embed_text(text.flatten(0, 1)).float()
+    return embedded.view(*text.shape[:2], -1).masked_fill((text == 0).all(2, keepdim=True), torch.nan)
+
+
+def class_embeddings(learner: Learner, prompts: Tensor) -> Tensor:
+    """The direction of each class: the mean of its descriptions' embeddings, each of unit length, as CLIP's authors do.
+
+    Args:
+        learner: The model.
+        prompts: Tokens of T descriptions of each class, ``(K, T, L)``.
+
+    Returns:
+        ``(K, E)``.
+    """
+    said = [learner.embed_text(texts).float() for texts in prompts]
+    return torch.stack([F.normalize(texts, dim=1).mean(0) for texts in said])
+
+
+def _shared(learners: Sequence[Learner], name: str) -> Any:
+    """What the learners that ask for it have in common, None where none does.
+
+    Raises:
+        InputError: If they ask for different things.
+    """
+    wanted = [value for value in (getattr(learner, name) for learner in learners) if value is not None]
+    require(
+        all(value == wanted[0] for value in wanted),
+        f"Expected models with one {name}, got {' and '.join(map(str, wanted))}. Audit them apart.",
+    )
+    return wanted[0] if wanted else None
 
 
 def own_losses(learner: Learner, batch: Sample) -> Tensor:
@@ -78,7 +134,7 @@ def own_losses(learner: Learner, batch: Sample) -> Tensor:
         batch: Views: the clean image, then at least as many augmented ones as the learner needs.
     """
     needed = slice(0, 1) if learner.num_views == 1 else slice(1, 1 + learner.num_views)
-    own = batch._replace(views=batch.views[needed])
+    own = batch._replace(views=batch.views[needed], text=None if batch.text is None else batch.text[:, 0])
     return learner.losses(learner.outputs(own), own)
 
 
@@ -120,11 +176,16 @@ def collect(
         stack.callback(data.look_at, None, 0)
         for learner in learners.values():
             stack.enter_context(fused(learner))
-        batches: Any = trainer.predict(Embedder(list(learners.values())), datamodule=data)
+        embedder = Embedder(list(learners.values()))
+        embedder.prompts = data.prompts(embedder.context_length)
+        batches: Any = trainer.predict(embedder, datamodule=data)
     own = [[] for _ in splits] if batches is None else batches if len(splits) > 1 else [batches]
     gathered = _gathered(own)
     return {
-        name: {split: _joined([looks[row] for looks in own]) for split, own in zip(splits, gathered, strict=False)}
+        name: {
+            split: _joined([looks[row] for looks in own], bool(data.class_names))
+            for split, own in zip(splits, gathered, strict=False)
+        }
         for row, name in enumerate(learners)
         if gathered
     }
@@ -141,10 +202,12 @@ def _gathered(own: list[list[list[Looks]]]) -> list[list[list[Looks]]]:
     return [[batch for batch in chain.from_iterable(split) if batch is not None] for split in rounds]
 
 
-def _joined(batches: list[Looks]) -> Embeddings:
+def _joined(batches: list[Looks], labelled: bool) -> Embeddings:
     columns = {name: [batch[name] for batch in batches] for name in batches[0]}
     joined: dict[str, Any] = {
         name: None if look[0] is None else torch.cat([part for part in look if part is not None])
         for name, look in columns.items()
     }
+    if not labelled:
+        joined["target"] = torch.full_like(joined["target"], -1)
     return Embeddings(**joined)

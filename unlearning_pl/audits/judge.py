@@ -10,6 +10,7 @@ from unlearning_pl.audits.base import Audit, BySplit, filled, require_finite
 from unlearning_pl.audits.confidence import confidence_attacks, population_attack, true_class
 from unlearning_pl.audits.map import embedding_map
 from unlearning_pl.audits.membership import learned_attacks, membership, membership_intervals, membership_scores
+from unlearning_pl.audits.pairs import pair_membership, retrieval, zero_shot
 from unlearning_pl.audits.probes import (
     accuracies,
     class_accuracies,
@@ -23,6 +24,8 @@ from unlearning_pl.errors import InputError, require
 
 GAP = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
 """Metrics of the average gap: MUC's set (arXiv 2406.03603), all in percent."""
+PAIR_GAP = ("pair_mi", "retain_recall", "test_recall", "forget_recall")
+"""Those of an image-text model whose pairs can be told apart: the same questions asked of pairs (our choice)."""
 
 
 def judge(name: str, embeddings: BySplit, seconds: float | None = None, steps: Sequence[Tensor] = ()) -> Audit:
@@ -94,6 +97,7 @@ def _audited(name: str, witness: Witness, found: Mapping[str, float], steps: Seq
     scores, hits = membership_scores(splits), named_correctly(splits, probabilities)
     population, population_intervals = population_attack(splits, probabilities)
     learned, learned_intervals = learned_attacks(splits)
+    pairs, pair_intervals = pair_membership(splits)
     metrics = {
         **accuracies(hits),
         **neighbour_accuracies(splits),
@@ -103,6 +107,9 @@ def _audited(name: str, witness: Witness, found: Mapping[str, float], steps: Seq
         **population,
         **forget_alignment(splits),
         **mean_losses(splits),
+        **pairs,
+        **retrieval(splits),
+        **zero_shot(splits),
         **found,
     }
     return Audit(
@@ -111,7 +118,7 @@ def _audited(name: str, witness: Witness, found: Mapping[str, float], steps: Seq
         scores,
         shown_alignment(splits),
         each_share(splits, scores, hits, steps),
-        intervals={**membership_intervals(scores), **learned_intervals, **population_intervals},
+        intervals={**membership_intervals(scores), **learned_intervals, **population_intervals, **pair_intervals},
         losses={split: look.losses for split, look in splits.items() if look.losses is not None},
         probabilities=true_class(splits, probabilities),
         class_accuracy=class_accuracies(splits, probabilities),
@@ -123,9 +130,9 @@ def compare(audits: Sequence[Audit], original: str | None = None, retrained: str
     """Add what only a comparison tells: forgetting score, average gap and speed-up.
 
     ``forgetting_score`` = forget alignment of the original minus the model's (needs the original).
-    ``average_gap`` = mean of ``|model - retrained|`` over :data:`GAP`, in points (needs the retrained model
-    and all five metrics in both). ``speed_up`` = seconds of retraining / seconds of the model (not for the
-    original, which unlearned nothing).
+    ``average_gap`` = mean of ``|model - retrained|`` over :data:`PAIR_GAP` where it is defined, else over :data:`GAP`,
+    in points (needs the retrained model and all of the metrics in both). ``speed_up`` = seconds of retraining / seconds
+    of the model (not for the original, which unlearned nothing).
 
     Args:
         audits: One audit a model.
@@ -170,8 +177,9 @@ def _relative(audit: Audit, original: Audit | None, retrained: Audit | None) -> 
         relative["forgetting_score"] = original.metrics["forget_alignment"] - metrics["forget_alignment"]
     if retrained is None:
         return relative
-    if all(key in metrics and key in retrained.metrics for key in GAP):
-        relative["average_gap"] = sum(abs(metrics[key] - retrained.metrics[key]) for key in GAP) / len(GAP)
+    for keys in (GAP, PAIR_GAP):
+        if all(key in metrics and key in retrained.metrics for key in keys):
+            relative["average_gap"] = sum(abs(metrics[key] - retrained.metrics[key]) for key in keys) / len(keys)
     known = metrics.get("seconds", 0) > 0 and "seconds" in retrained.metrics
     if known and audit is not original:
         relative["speed_up"] = retrained.metrics["seconds"] / metrics["seconds"]

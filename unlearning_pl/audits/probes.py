@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from unlearning_pl.audits.base import BySplit, filled
+from unlearning_pl.audits.base import BySplit, labelled
 from unlearning_pl.sample import Split
 
 JUDGED: tuple[Split, ...] = ("retain", "forget", "test")
@@ -35,7 +35,7 @@ def class_probabilities(splits: BySplit) -> dict[Split, Tensor]:
         >>> class_probabilities({})
         {}
     """
-    splits = filled(splits)
+    splits = labelled(splits)
     if any(embeddings.logits is None for embeddings in splits.values()):
         return linear_probe(splits)
     return {split: look.logits.double().softmax(dim=1) for split, look in splits.items() if look.logits is not None}
@@ -112,7 +112,7 @@ def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
         >>> linear_probe({})
         {}
     """
-    splits = filled(splits)
+    splits = labelled(splits)
     if "retain" not in splits:
         return {}
     retain = splits["retain"]
@@ -146,7 +146,7 @@ def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, flo
         >>> neighbour_accuracies({})
         {}
     """
-    splits = filled(splits)
+    splits = labelled(splits)
     if "retain" not in splits:
         return {}
     bank = splits["retain"]

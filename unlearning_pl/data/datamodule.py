@@ -3,9 +3,9 @@
 Letters: B rows of a batch, N images of the pool, C channels, H height, W width.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -29,9 +29,10 @@ from unlearning_pl.data.streams import (
     run_seed,
     shares,
 )
+from unlearning_pl.data.text import PROMPT, Captions, tokenize
 from unlearning_pl.data.views import JitterViews, Views
 from unlearning_pl.errors import require
-from unlearning_pl.sample import Batch, Sample, Split
+from unlearning_pl.sample import Batch, Pixels, Sample, Split
 
 Streams = Callable[[int], tuple[Split, ...]]  # epoch -> names
 
@@ -131,6 +132,14 @@ class UnlearningData(LightningDataModule):
         """Name of every class."""
         return self.load()[0].class_names
 
+    def prompts(self, context_length: int | None) -> Tensor | None:
+        """Tokens of the descriptions of each class, ``(K, T, L)``; None where classes or the reader are missing."""
+        if context_length is None or not self.class_names:
+            return None
+        templates: Sequence[str] = getattr(self.source, "templates", (PROMPT,))
+        texts = [template.format(name) for name in self.class_names for template in templates]
+        return tokenize(texts, context_length).long().view(len(self.class_names), len(templates), -1)
+
     def examples(self) -> Tensor:
         """Two clean training images as a learner sees them, ``(2, 3, H, W)``."""
         self.load()
@@ -170,10 +179,11 @@ class UnlearningData(LightningDataModule):
             return self._sample(index)
 
     def look(self, index: Tensor, views: int) -> Sample:
-        """Samples of positions ``(B,)`` as an audit sees them: the clean image, then augmented views of it."""
+        """Samples of positions ``(B,)`` as an audit sees them: the clean image, augmented views, all captions."""
         images, target = self.pool.look_up(index)
         looks = (images, *self._augmented(images, views))
-        return Sample(tuple(self.pool.normalise(look) for look in looks), target, index)
+        captions = self._captions()
+        return Sample(self._normalised(looks), target, index, None if captions is None else captions.all(index))
 
     @override
     def prepare_data(self) -> None:
@@ -269,7 +279,22 @@ class UnlearningData(LightningDataModule):
             views = self._augmented(images, own if self.num_views is None else self.num_views)
         else:  # a method may want more views to train with, but a classifier is judged on the clean image
             views = self._augmented(images, own) if own > 1 else (images,)
-        return Sample(tuple(self.pool.normalise(view) for view in views), target, index)
+        captions, text = self._captions(), None
+        if captions is not None:
+            text = captions.draw(index) if trainer.training else captions.first(index)
+        return Sample(self._normalised(views), target, index, text)
+
+    def _wanted(self, name: str) -> Any:
+        """What the learner says of its input; None where it does not say, or there is none."""
+        return None if self.trainer is None else getattr(self.trainer.lightning_module, name, None)
+
+    def _captions(self) -> Captions | None:
+        length: int | None = self._wanted("context_length")
+        return None if length is None else self.pool.text(length)
+
+    def _normalised(self, views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        pixels: Pixels | None = self._wanted("pixels")
+        return tuple(self.pool.normalise(view, pixels) for view in views)
 
     def _augmented(self, images: Tensor, count: int) -> tuple[Tensor, ...]:
         return self.views(images.repeat(count, 1, 1, 1)).chunk(count) if count else ()

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.sources import Source
+from unlearning_pl.data.text import Captions
+from unlearning_pl.errors import require
+from unlearning_pl.sample import Pixels
 
 
 class Pool:
@@ -21,6 +24,9 @@ class Pool:
 
     def __init__(self, train: ImageSet, test: ImageSet, source: Source) -> None:
         self.ids = train.ids + test.ids
+        known = train.captions is not None and test.captions is not None
+        self.captions = [*(train.captions or ()), *(test.captions or ())] if known else None
+        self._read: Captions | None = None
         self._images = torch.cat([train.images, test.images])
         self._near = self._images
         self._targets = torch.cat([train.targets, test.targets])
@@ -34,9 +40,27 @@ class Pool:
         images = self._near[index.to(self._near.device)].to(index.device, non_blocking=True)
         return images.float() / 255, self._targets[index]
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """Images in [0, 1] as an encoder sees them."""
-        return (images - self._mean) / self._std
+    def text(self, context_length: int) -> Captions:
+        """The captions as tokens, made once for each length.
+
+        Raises:
+            InputError: If the images have no captions.
+        """
+        if self._read is None or self._read.context_length != context_length:
+            require(
+                self.captions is not None,
+                "Expected images with captions for a learner that reads text, got a source without. "
+                "Choose another source, or put TemplateCaptions around it.",
+            )
+            self._read = Captions(self.captions or [], context_length)
+        return self._read
+
+    def normalise(self, images: Tensor, pixels: Pixels | None = None) -> Tensor:
+        """Images in [0, 1] as an encoder sees them: by the source's channel statistics, or by its own."""
+        if pixels is None:
+            return (images - self._mean) / self._std
+        mean, std = (images.new_tensor(values).view(-1, 1, 1) for values in pixels)
+        return (images - mean) / std
 
     def _move(self, device: torch.device) -> None:
         fits = device.type != "cuda" or self._images.nbytes <= torch.cuda.mem_get_info(device)[0] // 4

@@ -72,7 +72,7 @@ def queue_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> 
 
 
 @full_precision
-def info_nce(anchor: Tensor, positive: Tensor, temperature: float) -> Tensor:
+def info_nce(anchor: Tensor, positive: Tensor, temperature: float | Tensor) -> Tensor:
     r"""Tell each anchor's positive from everybody else's, by cosine similarity.
 
     .. math:: l_i = - \log \mathrm{softmax}_j ( \cos(z_i, z'_j) / \tau )_i
@@ -83,7 +83,7 @@ def info_nce(anchor: Tensor, positive: Tensor, temperature: float) -> Tensor:
     Args:
         anchor: Embeddings of one view, ``(N, D)``; the same N on every process.
         positive: Embeddings of the other view, ``(N, D)``.
-        temperature: Softmax temperature, positive.
+        temperature: Softmax temperature, positive; ``()`` where it is learned.
 
     Returns:
         Loss of each anchor, ``(N,)``.
@@ -95,6 +95,30 @@ def info_nce(anchor: Tensor, positive: Tensor, temperature: float) -> Tensor:
     anchor, candidates = F.normalize(anchor, dim=1), gather(F.normalize(positive, dim=1))
     own = own_rows(len(anchor), anchor.device)
     return F.cross_entropy(anchor @ candidates.T / temperature, own, reduction="none")
+
+
+def symmetric_info_nce(first: Tensor, second: Tensor, temperature: float | Tensor) -> Tensor:
+    r"""The mean of :func:`info_nce` in both directions: tell each row's partner from everybody else's, and the reverse.
+
+    .. math:: l_i = - \frac{1}{2} \Big( \log \mathrm{softmax}_j ( \cos(z_i, z'_j) / \tau )_i
+        + \log \mathrm{softmax}_j ( \cos(z'_i, z_j) / \tau )_i \Big)
+
+    CLIP's loss of an image and its caption (Radford et al., "Learning Transferable Visual Models From Natural Language
+    Supervision", ICML 2021, arXiv 2103.00020), and CoUn's of two views (Khalil et al., arXiv 2509.16391).
+
+    Args:
+        first: Embeddings, ``(N, D)``; the same N on every process.
+        second: Embeddings of the partners, ``(N, D)``.
+        temperature: Softmax temperature, positive; ``()`` where it is learned.
+
+    Returns:
+        Loss of each pair, ``(N,)``.
+
+    Example:
+        >>> symmetric_info_nce(torch.eye(2), torch.eye(2), temperature=1.0)
+        tensor([0.3133, 0.3133])
+    """
+    return (info_nce(first, second, temperature) + info_nce(second, first, temperature)) / 2
 
 
 @full_precision

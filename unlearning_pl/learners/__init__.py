@@ -3,12 +3,14 @@
 from unlearning_pl.learners.base import Learner, Objective, log_term, plain
 from unlearning_pl.learners.byol import BYOL
 from unlearning_pl.learners.classifier import Classifier
+from unlearning_pl.learners.clip import CLIP
 from unlearning_pl.learners.contrastive import ContrastiveLearner, MomentumEncoder
 from unlearning_pl.learners.moco import MoCo
 from unlearning_pl.learners.simclr import SimCLR
 
 __all__ = [
     "BYOL",
+    "CLIP",
     "Classifier",
     "ContrastiveLearner",
     "Learner",

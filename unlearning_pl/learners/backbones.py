@@ -6,6 +6,7 @@ Letters: B rows of a batch, H height, W width, D width of the features.
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from typing import cast
 
 from lightly.models import ResNetGenerator
 from torch import nn
@@ -43,7 +44,7 @@ def _timm(name: str) -> tuple[nn.Module, int]:
     if name not in timm.list_models():
         raise InputError(f"Expected one of {', '.join(BUILDERS)} or a timm model, got {name!r}. Correct the name.")
     net = timm.create_model(name, pretrained=False, num_classes=0)
-    return net, net.num_features
+    return net, cast(int, net.num_features)
 
 
 BUILDERS: dict[str, Callable[[], tuple[nn.Module, int]]] = {

@@ -4,7 +4,7 @@ Letters: B rows of a batch, D width of the features, E of the embeddings that th
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,8 +16,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, O
 from typing_extensions import override
 
 from unlearning_pl.errors import DivergedError, InputError
-from unlearning_pl.learners.backbones import build_backbone
-from unlearning_pl.sample import Batch, Sample, joint
+from unlearning_pl.sample import Batch, Pixels, Sample, joint
 
 Objective = Callable[["Learner", Batch], Tensor]
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
@@ -50,15 +49,24 @@ class Learner(LightningModule, ABC):
     installs another one. A model family writes the short methods below and nothing else.
 
     Args:
-        backbone: Name of the encoder, see :func:`~unlearning_pl.learners.backbones.build_backbone`.
+        backbone: The image encoder, ``(B, 3, H, W)`` to ``(B, D)``.
+        feature_dim: D.
+
+    Attributes:
+        num_views: Augmented copies of an image that its loss needs.
+        knows_classes: Whether it gives scores of classes.
+        context_length: Tokens of a caption that it reads; None where it reads no text.
+        pixels: How it wants images normalised; None for the source's channel statistics.
     """
 
     num_views: ClassVar[int] = 2
     knows_classes: ClassVar[bool] = False
+    context_length: int | None = None
+    pixels: Pixels | None = None
 
-    def __init__(self, backbone: str) -> None:
+    def __init__(self, backbone: nn.Module, feature_dim: int) -> None:
         super().__init__()
-        self.backbone, self.feature_dim = build_backbone(backbone)
+        self.backbone, self.feature_dim = backbone, feature_dim
         self.objective: Objective = plain
         self.scaffold = nn.ModuleDict()  # what a method needs while it trains, and takes away again
         self._finite = torch.tensor(True)
@@ -76,6 +84,22 @@ class Learner(LightningModule, ABC):
     def embed(self, x: Tensor) -> Tensor:
         """What the training loss compares, of the online network, ``(B, E)``, for images ``(B, 3, H, W)``."""
         return self.project(self.features(x))
+
+    def embed_text(self, tokens: Tensor) -> Tensor:
+        """Embeddings ``(B, E)`` of captions, tokens ``(B, L)``, in the space of :meth:`embed`.
+
+        Raises:
+            NotImplementedError: If the learner reads no text.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads no text")
+
+    def weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights by the names of this learner, where they may come from elsewhere."""
+        return dict(state)
+
+    def published(self, name: str) -> str | None:
+        """File of published weights of that name, fetched where there is a network; None where there are none."""
+        return None
 
     @abstractmethod
     def outputs(self, sample: Sample) -> Any:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrast import negative_cosine
+from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive import ContrastiveLearner, MomentumEncoder, Pair
 from unlearning_pl.sample import Batch, Sample
 
@@ -37,7 +38,7 @@ class BYOL(ContrastiveLearner):
     def __init__(
         self, backbone: str = "resnet18", momentum: float = 0.996, hidden_dim: int = 4096, projection_dim: int = 256
     ) -> None:
-        super().__init__(backbone)
+        super().__init__(*build_backbone(backbone))
         require(0 <= momentum <= 1, f"Expected momentum in [0, 1], got {momentum}. The paper uses 0.996.")
         require(hidden_dim >= 1, f"Expected hidden_dim >= 1, got {hidden_dim}. Papers use 128 or more.")
         require(projection_dim >= 1, f"Expected projection_dim >= 1, got {projection_dim}. Papers use 128 or more.")

@@ -10,6 +10,7 @@ from torchmetrics.functional.classification import multiclass_accuracy
 from typing_extensions import override
 
 from unlearning_pl.errors import require
+from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.base import Learner
 from unlearning_pl.sample import Sample
 
@@ -29,7 +30,7 @@ class Classifier(Learner):
     knows_classes = True
 
     def __init__(self, backbone: str = "resnet18", num_classes: int = 10) -> None:
-        super().__init__(backbone)
+        super().__init__(*build_backbone(backbone))
         require(
             num_classes > 1, f"Expected num_classes >= 2, got {num_classes}. Give the data set's number of classes."
         )

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrast import queue_nce
+from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive import ContrastiveLearner, MomentumEncoder, Pair
 from unlearning_pl.learners.queue import Queue
 from unlearning_pl.sample import Batch, Sample
@@ -44,7 +45,7 @@ class MoCo(ContrastiveLearner):
         queue_size: int = 4096,
         projection_dim: int = 128,
     ) -> None:
-        super().__init__(backbone)
+        super().__init__(*build_backbone(backbone))
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. Papers use 0.07 to 0.2.")
         require(0 <= momentum <= 1, f"Expected momentum in [0, 1], got {momentum}. Papers use 0.99 or 0.999.")
         require(queue_size > 0, f"Expected queue_size > 0, got {queue_size}. Papers use 4096 or more.")

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrast import nt_xent
+from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive import ContrastiveLearner, Pair
 from unlearning_pl.sample import Sample
 
@@ -31,7 +32,7 @@ class SimCLR(ContrastiveLearner):
     """
 
     def __init__(self, backbone: str = "resnet18", temperature: float = 0.5, projection_dim: int = 128) -> None:
-        super().__init__(backbone)
+        super().__init__(*build_backbone(backbone))
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. Papers use 0.1 to 0.5.")
         require(projection_dim >= 1, f"Expected projection_dim >= 1, got {projection_dim}. Papers use 128 or more.")
         self.save_hyperparameters()

@@ -26,7 +26,8 @@ class ContrastiveUnlearning(Unlearner):
     Lee et al., "Contrastive Unlearning: A Contrastive Approach to Machine Unlearning", IJCAI 2025, arXiv
     2401.10458. z are the embeddings of the first view in one joint pass; P_i are the batch's retain samples of the
     same class, N_i the others; the first term is a pass of its own. A learner without labels must not see them:
-    there P_i is the sample's own second view, N_i all retain samples of the batch (our reading). Training ends
+    there P_i is the sample's own second view, N_i all retain samples of the batch (our reading); of pairs of images
+    and captions, it is the image's. Training ends
     after the epoch in which the learner does no better on forget than on held-out images: both augmented: accuracy
     for a classifier, alignment otherwise. The authors look at test images; without ``data.validation`` all epochs
     are trained. Published values were not to be had; lambda 1 and tau 0.1 are ours.
@@ -51,13 +52,14 @@ class ContrastiveUnlearning(Unlearner):
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
         self.stopped = False
+        self.num_views = 2 if getattr(learner, "context_length", None) else 1
         self.judged: tuple[Split, ...] = ("forget", "validation") if len(data.positions("validation")) else ()
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         retain, forget = batch["retain"], batch["forget"]
         sample, _ = joint(batch)
-        own = forget.views[1:2] if learner.num_views > 1 else ()
+        own = forget.views[1:2] if max(learner.num_views, self.num_views) > 1 else ()
         z = learner.embed(torch.cat([sample.views[0], *own]))
         rows = [len(retain.index), len(forget.index), len(z) - len(sample.index)]
         retained, anchor, second = torch.split(z, rows)

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.functional.contrast import info_nce
+from unlearning_pl.functional.contrast import symmetric_info_nce
 from unlearning_pl.learners import Learner, log_term
 from unlearning_pl.methods.base import PlugIn
 from unlearning_pl.sample import Batch
@@ -68,9 +68,8 @@ class CoUn(PlugIn):
         first, second = (learner.features(view) for view in batch["retain"].views[:2])
         if self.projection_dim:
             first, second = (learner.scaffold[HEAD](features) for features in (first, second))
-        forth = info_nce(first, second, self.temperature).mean()
-        back = info_nce(second, first, self.temperature).mean()
-        contrast = forth + back if self.directions == "sum" else (forth + back) / 2
+        contrast = symmetric_info_nce(first, second, self.temperature).mean()
+        contrast = 2 * contrast if self.directions == "sum" else contrast
         log_term(learner, "retain_contrast", contrast, len(first))
         return self.weight * contrast
 

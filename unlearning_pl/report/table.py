@@ -9,13 +9,19 @@ from rich.text import Text
 
 from unlearning_pl.audits.base import Audit
 from unlearning_pl.audits.steps import SHARED
-from unlearning_pl.report.terms import BY_KEY, COLUMNS, Term
+from unlearning_pl.report.terms import BY_KEY, COLUMNS, PAIR_COLUMNS, Term
 
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
     "takes for unseen, by embeddings; CMIA: by class probabilities. AUC: how well an attacker tells forget from test "
     "images; 0.5 = cannot tell. Gap: mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, in points. "
     "Good is what is near the retrained model, not what is extreme. -: not defined."
+)
+_PAIRS = (
+    "RR, TR, UR: recall of images and captions of retain, test and forget pairs among the test set's, mean of @1, @5, "
+    "@10 both ways. PMIA: forget pairs that a membership attack takes for unseen. AUC: how well the similarity of a pair "
+    "tells forget from test pairs; 0.5 = cannot tell. Gap: mean distance to the retrained model over RR, TR, UR and "
+    "PMIA, in points. Good is what is near the retrained model, not what is extreme. -: not defined."
 )
 _NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
 
@@ -33,13 +39,17 @@ def table(audits: Sequence[Audit]) -> Table:
         >>> "0.690" in capture.get()
         True
     """
-    shown = Table(title="Audit", caption=_CAPTION, caption_justify="left", caption_style="dim", **_NARROW)
+    pairs = any("retain_recall" in audit.metrics for audit in audits)
+    columns = PAIR_COLUMNS if pairs else COLUMNS
+    shown = Table(
+        title="Audit", caption=_PAIRS if pairs else _CAPTION, caption_justify="left", caption_style="dim", **_NARROW
+    )
     shown.add_column("Model", overflow="fold", min_width=12)
-    for title, _ in COLUMNS:
+    for title, _ in columns:
         shown.add_column(title, justify="right", no_wrap=True)
     for audit in audits:
         # Text, because a name in brackets is not markup
-        shown.add_row(Text(audit.name), *(_cell(audit.metrics.get(key), BY_KEY[key]) for _, key in COLUMNS))
+        shown.add_row(Text(audit.name), *(_cell(audit.metrics.get(key), BY_KEY[key]) for _, key in columns))
     return shown
 
 

@@ -44,11 +44,21 @@ class Term(NamedTuple):
 _PERCENT, _SHARE, _POINTS = (" %", 1), ("", 3), ("", 2)
 _SECONDS, _TIMES, _EPOCHS = (" s", 1), ("x", 1), ("", 0)
 
+_WAYS = (
+    (
+        "image_to_text",
+        "image to text",
+        "Images with a caption of their own among the first {}, all others the test set's.",
+    ),
+    ("text_to_image", "text to image", "Captions with their image among the first {}, all others the test set's."),
+)
+
 # fmt: off
 GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
     ("Distance to the retrained model", (
         Term("average_gap", "Average gap", "", *_POINTS,
-             "Mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, in points; 0 is no difference."),
+             "Mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, of image-text pairs over RR, TR, UR "
+             "and PMIA, in points; 0 is no difference."),
     )),
     ("Accuracy", (
         Term("retain_accuracy", "Retain accuracy", "RA", *_PERCENT,
@@ -107,9 +117,40 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
         Term("population_tpr_at_0.1_fpr", "Population attack, found at 0.1 % false alarms", "", *_PERCENT,
              "Forget images that it finds while 0.1 % of the test images are accused wrongly."),
     )),
+    ("Images and their captions", (
+        Term("retain_recall", "Retain pairs found", "RR", *_PERCENT,
+             "Mean of the six recalls below, pairs that stay: how much of its use the model has kept."),
+        Term("test_recall", "Test pairs found", "TR", *_PERCENT, "Mean of the six recalls below, pairs never seen."),
+        Term("forget_recall", "Forget pairs found", "UR", *_PERCENT,
+             "Mean of the six recalls below, pairs to forget; higher remembers more."),
+        Term("pair_mi", "Forget pairs taken for unseen", "PMIA", *_PERCENT,
+             "A threshold on the similarity of an image and its captions calls this share of the pairs to forget "
+             "non-members; lower remembers more."),
+        Term("pair_membership_auc", "Membership AUC of pairs, forget against test", "", *_SHARE,
+             "How well the similarity of an image and its captions tells pairs to forget from unseen ones: 0.5 not at "
+             "all, 1 always."),
+        Term("pair_membership_auc_retain", "Membership AUC of pairs, retain against test", "", *_SHARE,
+             "The same for pairs that stay: how much this model reveals of its training data at all."),
+        Term("pair_tpr_at_1_fpr", "Forget pairs found at 1 % false alarms", "", *_PERCENT,
+             "True positive rate of that similarity at 1 % false positives; 1 % is what guessing finds."),
+        Term("pair_tpr_at_0.1_fpr", "Forget pairs found at 0.1 % false alarms", "", *_PERCENT,
+             "True positive rate of that similarity at 0.1 % false positives; 0.1 % is what guessing finds."),
+        *(
+            Term(f"{split}_{way}_{k}", f"{split.capitalize()}, {heading} recall@{k}", "", *_PERCENT, meaning.format(k))
+            for split in ("retain", "test", "forget")
+            for way, heading, meaning in _WAYS
+            for k in (1, 5, 10)
+        ),
+        Term("retain_zero_shot", "Retain accuracy, zero-shot", "", *_PERCENT,
+             "Retain images nearest to the description of their own class."),
+        Term("test_zero_shot", "Test accuracy, zero-shot", "", *_PERCENT,
+             "Test images nearest to the description of their own class."),
+        Term("forget_zero_shot", "Forget accuracy, zero-shot", "", *_PERCENT,
+             "Forget images nearest to the description of their own class."),
+    )),
     ("Alignment", (
         Term("forget_alignment", "Alignment of forget images", "", *_SHARE,
-             "Cosine similarity of two views of the same image; higher is more familiar."),
+             "Cosine similarity of two views of an image, or of an image and its caption; higher is more familiar."),
         Term("forgetting_score", "Forgetting score", "", *_SHARE,
              "Alignment of forget images lost since the original model; below 0 it has grown."),
     )),
@@ -152,6 +193,8 @@ TERMS = tuple(term for _, terms in GROUPS for term in terms)
 BY_KEY = {term.key: term for term in TERMS}
 """The same by key."""
 
+_OF_ALL = (("Gap", "average_gap"), ("Seconds", "seconds"), ("Speed-up", "speed_up"))
+
 COLUMNS = (
     ("RA %", "retain_accuracy"),
     ("TA %", "test_accuracy"),
@@ -159,11 +202,23 @@ COLUMNS = (
     ("EMIA %", "encoder_mi"),
     ("CMIA %", "classifier_mi"),
     ("AUC", "membership_auc"),
-    ("Gap", "average_gap"),
-    ("Seconds", "seconds"),
-    ("Speed-up", "speed_up"),
+    *_OF_ALL,
 )
 """Heading and key of the metrics that fit into a table of one row a model."""
 
-MAIN = frozenset(key for _, key in COLUMNS) | {"encoder_mi_bagged", "population_auc", "forget_alignment"}
+PAIR_COLUMNS = (
+    ("RR %", "retain_recall"),
+    ("TR %", "test_recall"),
+    ("UR %", "forget_recall"),
+    ("PMIA %", "pair_mi"),
+    ("AUC", "pair_membership_auc"),
+    *_OF_ALL,
+)
+"""The same of models of image-text pairs."""
+
+MAIN = frozenset(key for _, key in (*COLUMNS, *PAIR_COLUMNS)) | {
+    "encoder_mi_bagged",
+    "population_auc",
+    "forget_alignment",
+}
 """Keys of the metrics that a report shows first; the others are evidence for who wants more."""

@@ -1,0 +1,85 @@
+"""Captions as tokens.
+
+Letters: B rows of a batch, N images, K captions of the image that has most, M captions of all, L tokens of a caption.
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from unlearning_pl.errors import InputError
+
+PROMPT = "a photo of a {}."
+"""What CLIP's authors say of a class (arXiv 2103.00020, section 3.1.4)."""
+_AT_ONCE = 4096  # captions that are made into tokens at a time
+
+
+def tokenize(captions: Sequence[str], context_length: int) -> Tensor:
+    """Captions as open_clip's byte pair tokens: start, words, end, then zeros; what is longer is cut.
+
+    Args:
+        captions: Texts.
+        context_length: L.
+
+    Returns:
+        ``(M, L)`` int32.
+
+    Raises:
+        InputError: If open_clip is not installed.
+
+    Example:
+        >>> tokenize(["a cat"], 6).tolist()
+        [[49406, 320, 2368, 49407, 0, 0]]
+    """
+    if find_spec("open_clip") is None:
+        raise InputError("Expected open_clip to read captions, got none. Run pip install 'unlearning-pl[clip]'.")
+    from open_clip import SimpleTokenizer
+
+    tokenizer = SimpleTokenizer(context_length=context_length)
+    starts = range(0, len(captions), _AT_ONCE)
+    return torch.cat([tokenizer(list(captions[start : start + _AT_ONCE])).int() for start in starts])
+
+
+class Captions:
+    """The captions of N images, as tokens, on the device where they are asked for.
+
+    Args:
+        captions: One or several of each image.
+        context_length: L.
+
+    Example:
+        >>> captions = Captions([("a cat",), ("a dog", "a brown dog")], context_length=6)
+        >>> captions.all(torch.tensor([0, 1])).shape
+        torch.Size([2, 2, 6])
+    """
+
+    def __init__(self, captions: Sequence[tuple[str, ...]], context_length: int) -> None:
+        self.context_length = context_length
+        self._count = torch.tensor([len(texts) for texts in captions])
+        self._start = self._count.cumsum(0) - self._count
+        self._tokens = tokenize([text for texts in captions for text in texts], context_length)
+
+    def draw(self, index: Tensor) -> Tensor:
+        """A random caption of each image of ``index`` ``(B,)``: ``(B, L)`` int64."""
+        self._move(index.device)
+        share = torch.rand(len(index), device=index.device, dtype=torch.float64)
+        return self._tokens[self._start[index] + (share * self._count[index]).long()].long()
+
+    def first(self, index: Tensor) -> Tensor:
+        """The first caption of each: ``(B, L)`` int64."""
+        self._move(index.device)
+        return self._tokens[self._start[index]].long()
+
+    def all(self, index: Tensor) -> Tensor:
+        """All captions of each, ``(B, K, L)`` int64; an image with fewer than K has rows of zeros, no caption."""
+        self._move(index.device)
+        places = torch.arange(int(self._count.max()), device=index.device)
+        there = places < self._count[index, None]
+        rows = self._start[index, None] + places.where(there, torch.zeros_like(places))
+        return self._tokens[rows].long() * there[..., None]
+
+    def _move(self, device: torch.device) -> None:
+        if self._tokens.device != device:
+            self._count, self._start, self._tokens = (x.to(device) for x in (self._count, self._start, self._tokens))

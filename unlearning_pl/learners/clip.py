@@ -1,0 +1,89 @@
+"""CLIP.
+
+Letters: B rows of a batch, L tokens of a caption, E width of the embeddings.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from unlearning_pl.errors import require
+from unlearning_pl.functional.contrast import symmetric_info_nce
+from unlearning_pl.functional.pairs import derangement
+from unlearning_pl.learners.contrastive import ContrastiveLearner, Pair
+from unlearning_pl.learners.towers import build_towers, published, translated
+from unlearning_pl.sample import Batch, Sample
+
+
+class CLIP(ContrastiveLearner):
+    """Contrastive language-image pretraining: each image against all captions of the batch, and the reverse.
+
+    Radford et al., ICML 2021, arXiv 2103.00020; towers and tokens are open_clip's. Negatives are gathered over
+    processes; the loss of a pair is the mean of both directions. The scale of the similarities, 1 / temperature, is
+    learned and kept from 1 to 100, as the paper's. ``outputs`` are the embeddings of an image's first view and of its
+    caption; the image's embedding is also what is audited as its features.
+
+    Args:
+        model: ``RN-slim`` (64 pixels) or ``ViT-slim`` (32 pixels), which train on a CPU, or a model of open_clip by
+            name, whose images are normalised as OpenAI's were.
+        image_size: Height and width of the images, where it is not the model's own.
+        temperature: Softmax temperature to begin with, from 0.01 to 1.
+
+    Raises:
+        InputError: If the temperature is out of range, open_clip is not installed or the model does not exist.
+    """
+
+    num_views = 1
+    logit_scale: nn.Parameter
+
+    def __init__(self, model: str = "RN-slim", image_size: int | None = None, temperature: float = 0.07) -> None:
+        require(0.01 <= temperature <= 1, f"Expected temperature from 0.01 to 1, got {temperature}. CLIP uses 0.07.")
+        towers = build_towers(model, image_size)
+        super().__init__(towers.image, towers.width)
+        self.save_hyperparameters()
+        self.text_encoder, self.context_length, self.pixels = towers.text, towers.context_length, towers.pixels
+        self.projection_head = nn.Identity()  # open_clip's towers end with theirs
+        self.logit_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+
+    @property
+    def temperature(self) -> Tensor:  # type: ignore[override]  # it is learned
+        """Softmax temperature, ``()``."""
+        return torch.exp(-self.logit_scale)
+
+    @override
+    def embed_text(self, tokens: Tensor) -> Tensor:
+        embedding: Tensor = self.text_encoder(tokens)
+        return embedding
+
+    @override
+    def outputs(self, sample: Sample) -> Pair:
+        assert sample.text is not None, "the data module gives captions to a learner with a context_length"
+        return self.embed(sample.views[0]), self.embed_text(sample.text)
+
+    @override
+    def losses(self, outputs: Pair, sample: Sample) -> Tensor:
+        return symmetric_info_nce(*outputs, self.temperature)
+
+    @override
+    def scramble(self, sample: Sample) -> Sample:
+        """Give each image the caption of another one."""
+        assert sample.text is not None
+        partner = derangement(len(sample.text), sample.text.device)
+        return sample._replace(text=sample.text[partner])
+
+    @override
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        with torch.no_grad():
+            self.logit_scale.clamp_(0, math.log(100))
+
+    @override
+    def weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return translated(state)
+
+    @override
+    def published(self, name: str) -> str | None:
+        return published(self.hparams["model"], name)

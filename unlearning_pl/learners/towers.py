@@ -1,0 +1,154 @@
+"""Towers of image-text models by name, from open_clip.
+
+Letters: B rows of a batch, H height, W width, L tokens of a caption, E width of the embeddings.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from unlearning_pl.errors import InputError, nearest, require
+from unlearning_pl.sample import Pixels
+
+SLIM = {path.stem: path for path in sorted((Path(__file__).parent / "slim_towers").glob("*.json"))}
+
+
+class Towers(NamedTuple):
+    """The two halves of an image-text model.
+
+    Attributes:
+        image: Images ``(B, 3, H, W)`` to embeddings ``(B, E)``.
+        text: Tokens ``(B, L)`` to embeddings ``(B, E)``.
+        width: E.
+        context_length: L.
+        pixels: How images are normalised; None for a model that has not been trained.
+    """
+
+    image: nn.Module
+    text: nn.Module
+    width: int
+    context_length: int
+    pixels: Pixels | None
+
+
+def build_towers(name: str, image_size: int | None = None) -> Towers:
+    """Build an image tower and a text tower with random weights.
+
+    ``RN-slim`` and ``ViT-slim`` are ours, in open_clip's own format: a residual network with one block a stage for
+    images of 64 pixels (any multiple of 32), and a transformer of 4 layers for 32 pixels; both train on a CPU.
+
+    Args:
+        name: ``RN-slim``, ``ViT-slim`` or one of open_clip's models, such as ``ViT-B-32``.
+        image_size: Height and width of the images, where it is not the model's own.
+
+    Raises:
+        InputError: If open_clip is not installed, or has no model of that name that reads captions with its own tokens.
+
+    Example:
+        >>> build_towers("RN-slim").context_length
+        24
+    """
+    settings = tower_settings(name)
+    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+    from open_clip.model import CustomTextCLIP
+
+    vision = {**settings["vision_cfg"], "timm_model_pretrained": False}
+    vision["image_size"] = image_size or vision.get("image_size", 224)
+    text, options = settings["text_cfg"], {"quick_gelu": settings.get("quick_gelu", False)}
+    try:
+        model = CustomTextCLIP(settings["embed_dim"], vision, text, **options)
+    except (ValueError, RuntimeError, AssertionError, TypeError) as error:
+        raise InputError(
+            f"Expected an image_size that {name} can take, got {image_size} ({error}). Choose a multiple of 32."
+        ) from error
+    pixels = None if name in SLIM else Pixels(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
+    return Towers(model.visual, model.text, settings["embed_dim"], text.get("context_length", 77), pixels)
+
+
+def tower_settings(name: str) -> Mapping[str, Any]:
+    """The settings of a model, in open_clip's format.
+
+    Raises:
+        InputError: As :func:`build_towers`.
+
+    Example:
+        >>> tower_settings("ViT-slim")["embed_dim"]
+        128
+    """
+    if find_spec("open_clip") is None:
+        raise InputError(f"Expected open_clip for {name}, got none installed. Run pip install 'unlearning-pl[clip]'.")
+    import open_clip
+
+    known = [*SLIM, *open_clip.list_models()]
+    require(
+        name in known,
+        f"Expected {', '.join(SLIM)} or one of open_clip's models, got {name!r}. {nearest(name, known, 'Correct it.')}",
+    )
+    own = name in SLIM
+    settings: Mapping[str, Any] = json.loads(SLIM[name].read_text()) if own else open_clip.get_model_config(name)
+    other = {"hf_model_name", "hf_tokenizer_name"} & set(settings["text_cfg"])
+    require(
+        not other and "multimodal_cfg" not in settings,
+        f"Expected a model with CLIP's own tokens and two towers, got {name!r}. Choose another, such as ViT-B-32.",
+    )
+    return settings
+
+
+def translated(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights named as open_clip and OpenAI name them, with the names of :class:`~unlearning_pl.learners.CLIP`.
+
+    Args:
+        state: Weights by name; those of our own learners stay as they are.
+
+    Example:
+        >>> import torch
+        >>> [*translated({"visual.proj": torch.ones(1), "token_embedding.weight": torch.ones(1)})]
+        ['backbone.proj', 'text_encoder.token_embedding.weight']
+    """
+    if any(name.startswith("backbone.") for name in state):
+        return dict(state)
+    found = {}
+    for name, value in state.items():
+        bare = name.removeprefix("module.")
+        if bare.startswith("visual."):
+            found[f"backbone.{bare.removeprefix('visual.')}"] = value
+        elif bare == "logit_scale":
+            found[bare] = value.reshape(())
+        elif bare.removeprefix("text.") not in ("attn_mask", "context_length", "input_resolution", "vocab_size"):
+            found[f"text_encoder.{bare.removeprefix('text.')}"] = value
+    return found
+
+
+def published(model: str, tag: str) -> str | None:
+    """The file of weights that open_clip knows under a tag, such as ``openai``; fetched once.
+
+    Args:
+        model: Name of the model.
+        tag: What may be a tag.
+
+    Returns:
+        Its path; None where there is no such tag.
+
+    Raises:
+        InputError: If it cannot be fetched.
+
+    Example:
+        >>> published("RN-slim", "openai")
+    """
+    from open_clip import pretrained
+
+    known = pretrained.get_pretrained_cfg(model, tag) if model not in SLIM else None
+    if not known:
+        return None
+    try:
+        return str(pretrained.download_pretrained(known))
+    except Exception as error:  # a network fails in many ways
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"Expected the published weights {tag!r} of {model}, which cannot be fetched ({reason}). "
+            "Give a file of them, or try where there is a network."
+        ) from error
