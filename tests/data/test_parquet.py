@@ -121,11 +121,14 @@ def test_only_what_is_taken_is_read(size: int, tmp_path: Path, monkeypatch: pyte
     assert len(groups) - 1 == {1: 1, 2: 1, 3: 2, 5: 3}[size]  # one of them is the test file's
 
 
-def test_image_size_resizes_as_pillow_does(tmp_path: Path) -> None:
-    mixed = [pixels(1, 4, 5)[0], pixels(1, 9, 7)[0]]
+def test_image_size_takes_the_largest_square_and_resizes_as_pillow_does(tmp_path: Path) -> None:
+    mixed = [pixels(1, 4, 6)[0], pixels(1, 9, 7)[0]]
     file = write(tmp_path / "a.parquet", mixed)
     train, _ = Parquet(file, copied(file), image_size=6).load()
-    expected = [np.asarray(Image.fromarray(image).resize((6, 6), Image.Resampling.BILINEAR)) for image in mixed]
+    expected = [
+        np.asarray(Image.fromarray(image).resize((6, 6), Image.Resampling.BILINEAR, square))
+        for image, square in zip(mixed, [(1, 0, 5, 4), (0, 1, 7, 8)], strict=True)
+    ]
     np.testing.assert_array_equal(train.images.numpy(), np.stack(expected).transpose(0, 3, 1, 2))
 
 
@@ -144,10 +147,10 @@ def broken(tmp_path: Path) -> dict[str, tuple[str, str]]:
     empty.mkdir()
     columns = {"img": [1], "label": [1]}
     pq.write_table(pa.table(columns), tmp_path / "columns.parquet")
-    text = pa.table(
-        {"image": pa.array([{"bytes": png(good[0]), "path": None}], SCHEMA.field(0).type), "label": ["cat"]}
-    )
-    pq.write_table(text, tmp_path / "text.parquet")
+    image = pa.array([{"bytes": png(good[0]), "path": None}], SCHEMA.field(0).type)
+    pq.write_table(pa.table({"image": image, "label": [0.5]}), tmp_path / "half.parquet")
+    pq.write_table(pa.table({"image": image, "label": ["cat"]}), tmp_path / "text.parquet")
+    pq.write_table(pa.table({"image": image}), tmp_path / "bare.parquet")
     cut = png(good[0])[:40]
     return {
         "missing": (str(tmp_path / "none.parquet"), r"train='.*none.parquet', got none"),
@@ -155,14 +158,16 @@ def broken(tmp_path: Path) -> dict[str, tuple[str, str]]:
         "folder": (str(empty), "got none"),
         "file": (str(truncated), r"got .*truncated.parquet, which cannot be read"),
         "column": (str(tmp_path / "columns.parquet"), r"column image: .*columns.parquet, got img, label"),
-        "text": (str(tmp_path / "text.parquet"), r"column label: int64 in .*, got string"),
+        "half": (str(tmp_path / "half.parquet"), r"column label: int64 or string in .*half.parquet, got double"),
+        "text": (str(tmp_path / "text.parquet"), r"name of a class, got 0 in .*test.parquet row 0"),
+        "bare": (str(tmp_path / "bare.parquet"), r"of all images or of none.*none at .*bare.parquet row 0"),
         "corrupt": (
             write(tmp_path / "c.parquet", [good[0], cut]),
-            r"Pillow reads, got .*c.parquet row 1, which fails",
+            r"Pillow reads, got 1 of 3 that it does not: .*c.parquet row 1 \(",
         ),
-        "no bytes": (
+        "no_bytes": (
             write(tmp_path / "n.parquet", [good[0], good[1], None]),
-            r"got none in .*n.parquet row 2",
+            r"got 1 of 4 that it does not: .*n.parquet row 2 \(it is empty",
         ),
         "sizes": (
             write(tmp_path / "s.parquet", [good[0], pixels(1, 6, 7)[0]]),
@@ -176,10 +181,10 @@ def broken(tmp_path: Path) -> dict[str, tuple[str, str]]:
     }
 
 
-@pytest.mark.parametrize(
-    "case",
-    ["missing", "glob", "folder", "file", "column", "text", "corrupt", "no bytes", "sizes", "label", "null"],
-)
+CASES = "missing glob folder file column half text bare corrupt no_bytes sizes label null"
+
+
+@pytest.mark.parametrize("case", CASES.split())
 def test_bad_input_is_named_in_one_line(case: str, tmp_path: Path) -> None:
     train, message = broken(tmp_path)[case]
     names = ["cat", "dog"] if case == "label" else None
