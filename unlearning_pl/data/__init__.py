@@ -8,6 +8,7 @@ from unlearning_pl.data.parquet import Parquet
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, Step, fingerprint, make_splits, with_request
+from unlearning_pl.data.template_captions import TemplateCaptions
 from unlearning_pl.data.views import ContrastiveViews, JitterViews, SupervisedViews, Views
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Splits",
     "Step",
     "SupervisedViews",
+    "TemplateCaptions",
     "UnlearningData",
     "Views",
     "fingerprint",
