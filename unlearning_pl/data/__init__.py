@@ -5,6 +5,7 @@ from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.manifest import read_manifest, write_manifest
 from unlearning_pl.data.named import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST
 from unlearning_pl.data.parquet import Parquet
+from unlearning_pl.data.photographs import OxfordPets, TinyImageNet
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, Step, fingerprint, make_splits, with_request
@@ -22,12 +23,14 @@ __all__ = [
     "ForgetRequest",
     "ImageSet",
     "JitterViews",
+    "OxfordPets",
     "Parquet",
     "Source",
     "Splits",
     "Step",
     "SupervisedViews",
     "TemplateCaptions",
+    "TinyImageNet",
     "UnlearningData",
     "Views",
     "fingerprint",
