@@ -2,6 +2,7 @@
 
 from unlearning_pl.data.datamodule import UnlearningData
 from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.image_table import ImageTable
 from unlearning_pl.data.manifest import read_manifest, write_manifest
 from unlearning_pl.data.named import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST
 from unlearning_pl.data.parquet import Parquet
@@ -22,6 +23,7 @@ __all__ = [
     "FashionMNIST",
     "ForgetRequest",
     "ImageSet",
+    "ImageTable",
     "JitterViews",
     "OxfordPets",
     "Parquet",
