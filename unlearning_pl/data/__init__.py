@@ -1,6 +1,7 @@
 """Image sources, forget requests, splits and views."""
 
 from unlearning_pl.data.datamodule import UnlearningData
+from unlearning_pl.data.hub import Hub
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.image_table import ImageTable
 from unlearning_pl.data.manifest import read_manifest, write_manifest
@@ -22,6 +23,7 @@ __all__ = [
     "Digits",
     "FashionMNIST",
     "ForgetRequest",
+    "Hub",
     "ImageSet",
     "ImageTable",
     "JitterViews",
