@@ -97,7 +97,8 @@ class Hub(Source):
             reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
             raise InputError(
                 f"Expected a data set in name={self.name!r} with the split {split}, got "
-                f"{type(error).__name__}: {reason}. Give a name on the hub, where there is a network or it was fetched before, or a folder."
+                f"{type(error).__name__}: {reason}. "
+                "Give a name on the hub, where there is a network or it was fetched before, or a folder."
             ) from error
 
     def _class_names(self, dataset: Any) -> Sequence[str] | None:
