@@ -3,17 +3,22 @@
 from unlearning_pl.data.datamodule import UnlearningData
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.manifest import read_manifest, write_manifest
+from unlearning_pl.data.named import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST
 from unlearning_pl.data.parquet import Parquet
 from unlearning_pl.data.requests import ForgetRequest
-from unlearning_pl.data.sources import CIFAR10, CIFAR100, Digits, Source
+from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, Step, fingerprint, make_splits, with_request
+from unlearning_pl.data.template_captions import TemplateCaptions
 from unlearning_pl.data.views import ContrastiveViews, JitterViews, SupervisedViews, Views
 
 __all__ = [
     "CIFAR10",
     "CIFAR100",
+    "STL10",
+    "SVHN",
     "ContrastiveViews",
     "Digits",
+    "FashionMNIST",
     "ForgetRequest",
     "ImageSet",
     "JitterViews",
@@ -22,6 +27,7 @@ __all__ = [
     "Splits",
     "Step",
     "SupervisedViews",
+    "TemplateCaptions",
     "UnlearningData",
     "Views",
     "fingerprint",
