@@ -1,11 +1,13 @@
 """Image sources, forget requests, splits and views."""
 
 from unlearning_pl.data.datamodule import UnlearningData
+from unlearning_pl.data.folder import Folder
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.manifest import read_manifest, write_manifest
 from unlearning_pl.data.named import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST
 from unlearning_pl.data.parquet import Parquet
 from unlearning_pl.data.requests import ForgetRequest
+from unlearning_pl.data.shards import Shards
 from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, Step, fingerprint, make_splits, with_request
 from unlearning_pl.data.template_captions import TemplateCaptions
@@ -19,10 +21,12 @@ __all__ = [
     "ContrastiveViews",
     "Digits",
     "FashionMNIST",
+    "Folder",
     "ForgetRequest",
     "ImageSet",
     "JitterViews",
     "Parquet",
+    "Shards",
     "Source",
     "Splits",
     "Step",

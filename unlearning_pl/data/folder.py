@@ -2,16 +2,14 @@
 
 import csv
 import os
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from PIL import Image
-
-from unlearning_pl.data.decoding import Corrupt, Hold, Reference, load_images
+from unlearning_pl.data.decoding import Corrupt, Hold, Reference
 from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.pixels import endings
+from unlearning_pl.data.records import Records, image_sets
 from unlearning_pl.data.sources import Source
 from unlearning_pl.errors import InputError, require
 
@@ -28,9 +26,6 @@ class _Found(NamedTuple):
     classes: list[str]
     files: list[str]  # "cat/a.jpg", sorted
     metadata: dict[str, list[Any]]
-
-    def paths(self) -> list[str]:
-        return [str(self.place / file) for file in self.files]
 
 
 class Folder(Source):
@@ -79,25 +74,18 @@ class Folder(Source):
             f"Expected the same class folders in {train.place} and {test.place}, got "
             f"{_some(sorted({*train.classes} ^ {*test.classes}))} in one of them only. Add or remove folders.",
         )
-        paths = [*train.paths(), *test.paths()]
-        images, kept = load_images([*map(Reference, paths)], paths, self.image_size, self.corrupt, self.hold)
-        early = bisect_left(kept, len(train.files))
-        late = [row - len(train.files) for row in kept[early:]]
-        return (
-            _image_set("train", images[:early], train, kept[:early]),
-            _image_set("test", images[early:], test, late),
-        )
+        parts = (_records("train", train), _records("test", test))
+        return image_sets(*parts, image_size=self.image_size, corrupt=self.corrupt, hold=self.hold)
 
 
-def _image_set(part: str, images: Any, found: _Found, rows: Sequence[int]) -> ImageSet:
-    number = {name: place for place, name in enumerate(found.classes)}
-    files = [found.files[row] for row in rows]
-    return ImageSet(
-        images,
-        torch.tensor([number[file.partition("/")[0]] for file in files], dtype=torch.int64),
-        [f"{part}/{file}" for file in files],
-        found.classes,
-        metadata={name: [column[row] for row in rows] for name, column in found.metadata.items()},
+def _records(part: str, found: _Found) -> Records:
+    paths = [str(found.place / file) for file in found.files]
+    return Records(
+        encoded=[Reference(path) for path in paths],
+        names=paths,
+        ids=[f"{part}/{file}" for file in found.files],
+        labels=[file.partition("/")[0] for file in found.files],
+        metadata=found.metadata,
     )
 
 
@@ -108,20 +96,19 @@ def _find(field: str, where: str) -> _Found:
         f"Expected a folder at {field}={where!r}, got none. Give one with a folder for each class in it, relative to "
         "the working directory.",
     )
-    endings = _endings()
     try:
         with os.scandir(place) as entries:
             top = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
         classes = [entry.name for entry in top if entry.is_dir()]
-        of_class = {name: sorted(_files(place / name, f"{name}/", endings, set())) for name in classes}
+        of_class = {name: sorted(_files(place / name, f"{name}/", set())) for name in classes}
     except OSError as error:
         raise InputError(
             f"Expected folders that can be read in {where}, got {error.filename} ({error.strerror}). Change its rights."
         ) from error
-    loose = [entry.name for entry in top if entry.is_file() and _ends(entry.name, endings)]
+    loose = [entry.name for entry in top if entry.is_file() and _is_image(entry.name)]
     require(
         not loose,
-        f"Expected each image of {where} in the folder of its class, got {_some(loose)} beside them. Move or remove it.",
+        f"Expected each image of {where} in the folder of its class, got {_some(loose)} beside them. Move it.",
     )
     empty = [name for name in classes if not of_class[name]]
     require(
@@ -133,15 +120,11 @@ def _find(field: str, where: str) -> _Found:
     return _Found(place, classes, files, _metadata(place / _METADATA, files))
 
 
-def _endings() -> frozenset[str]:
-    return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN)
+def _is_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in endings()
 
 
-def _ends(name: str, endings: frozenset[str]) -> bool:
-    return os.path.splitext(name)[1].lower() in endings
-
-
-def _files(place: Path | str, prefix: str, endings: frozenset[str], above: set[tuple[int, int]]) -> Iterator[str]:
+def _files(place: Path | str, prefix: str, above: set[tuple[int, int]]) -> Iterator[str]:
     """Image files below a folder, as paths behind ``prefix``; a link to a folder above it is not followed."""
     told = os.stat(place)
     here = (told.st_dev, told.st_ino)
@@ -152,8 +135,8 @@ def _files(place: Path | str, prefix: str, endings: frozenset[str], above: set[t
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                yield from _files(entry.path, f"{prefix}{entry.name}/", endings, {*above, here})
-            elif _ends(entry.name, endings):
+                yield from _files(entry.path, f"{prefix}{entry.name}/", {*above, here})
+            elif _is_image(entry.name):
                 yield prefix + entry.name
 
 

@@ -2,19 +2,17 @@
 
 import json
 import tarfile
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import torch
-from PIL import Image
-
-from unlearning_pl.data.decoding import Corrupt, Hold, Reference, load_images
+from unlearning_pl.data.decoding import Corrupt, Hold, Reference
 from unlearning_pl.data.finding import find
 from unlearning_pl.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.pixels import endings
+from unlearning_pl.data.records import Records, image_sets
 from unlearning_pl.data.sources import Source
 from unlearning_pl.errors import InputError, require
 
@@ -49,7 +47,7 @@ class Shards(Source):
     wanted: in any order, so that an image has an id, "train/" or "test/" and its key, and splits work as always.
     A shard must not be compressed.
 
-    ``cls`` holds the number of the class, or its name where ``classes`` lists it. ``txt`` holds captions, one a
+    ``cls`` holds the number or the name of the class. ``txt`` holds captions, one a
     line; ``json`` an object whose numbers, texts and truth values become metadata, and whose ``caption`` (a text)
     or ``captions`` (a list) are captions. Other files are left aside. Channel statistics are ImageNet's.
 
@@ -58,7 +56,8 @@ class Shards(Source):
         test: Test shards, likewise.
         image_size: Height and width, to which the largest centred square is resized; without it all images must
             have one size.
-        classes: File with the name of a class in each line; without it their numbers are their names.
+        classes: File with the name of a class in each line, in the order of their numbers; without it the numbers are
+            the names.
         corrupt: ``refuse`` images that are absent or cannot be decoded, or ``skip`` them with a warning.
         hold: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
@@ -93,56 +92,58 @@ class Shards(Source):
         both = {*map(Path.resolve, shards["train"])} & {*map(Path.resolve, shards["test"])}
         require(
             not both,
-            f"Expected test images that are not trained on, got {', '.join(map(str, both))} as both. Give another file.",
+            f"Expected test images that are not trained on, got {', '.join(map(str, both))} as both. Give others.",
         )
-        train, test = ([*_items(files).values()] for files in shards.values())
-        items = [*train, *test]
-        names = [f"{item.shard} {item.key}" for item in items]
-        classes, targets = _labels(items, names, self.classes)
-        images, kept = load_images([item.image for item in items], names, self.image_size, self.corrupt, self.hold)
-        early = bisect_left(kept, len(train))
-        return (
-            _image_set("train", images[:early], [items[row] for row in kept[:early]], targets[kept[:early]], classes),
-            _image_set("test", images[early:], [items[row] for row in kept[early:]], targets[kept[early:]], classes),
-        )
+        classes = _class_names(self.classes) if self.classes else None
+        train, test = (_records(part, [*_items(files).values()], classes) for part, files in shards.items())
+        return image_sets(train, test, classes, self.image_size, self.corrupt, self.hold)
 
 
-def _image_set(part: str, images: Any, items: Sequence[_Item], targets: torch.Tensor, classes: list[str]) -> ImageSet:
+def _records(part: str, items: Sequence[_Item], classes: Sequence[str] | None) -> Records:
+    names = [f"{item.shard} {item.key}" for item in items]
     columns = dict.fromkeys(name for item in items for name in item.metadata)
-    return ImageSet(
-        images,
-        targets,
-        [f"{part}/{item.key}" for item in items],
-        classes,
-        [item.captions for item in items] if any(item.captions for item in items) else None,
-        {name: [item.metadata.get(name) for item in items] for name in columns},
+    return Records(
+        encoded=[item.image for item in items],
+        names=names,
+        ids=[f"{part}/{item.key}" for item in items],
+        labels=_labels(items, names, classes),
+        captions=[item.captions for item in items] if any(item.captions for item in items) else None,
+        metadata={name: [item.metadata.get(name) for item in items] for name in columns},
     )
 
 
 def _items(shards: Sequence[Path]) -> dict[str, _Item]:
     """The samples of all shards by their keys."""
-    endings = {end.lstrip(".") for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     items: dict[str, _Item] = {}
     for shard in shards:
-        with open(shard, "rb") as file:
-            seen: set[tuple[str, str]] = set()
-            for member in _members(shard, file):
-                kind = "image" if member.kind in endings else member.kind
-                if kind != "image" and kind not in _SAID:
-                    continue
-                item = items.setdefault(member.key, _Item(member.key, shard))
-                require(
-                    item.shard == shard and (member.key, kind) not in seen,
-                    f"Expected each key once, with one image, got {member.key} again in {shard} (first in "
-                    f"{item.shard}). Give the samples keys of their own.",
-                )
-                seen.add((member.key, kind))
-                if kind == "image":
-                    item.image = Reference(str(shard), member.offset, member.size)
-                else:
-                    _note(item, member, file)
+        try:
+            with open(shard, "rb") as file:
+                _collect(shard, file, items)
+        except OSError as error:
+            raise InputError(
+                f"Expected a tar file that can be read, got {shard} ({error.strerror}). Correct the path or its rights."
+            ) from error
     require(bool(items), f"Expected images in {shards[0]}, got none. Give shards with NAME.jpg and NAME.cls in them.")
     return items
+
+
+def _collect(shard: Path, file: BinaryIO, items: dict[str, _Item]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for member in _members(shard, file):
+        kind = "image" if f".{member.kind}" in endings() else member.kind
+        if kind != "image" and kind not in _SAID:
+            continue
+        item = items.setdefault(member.key, _Item(member.key, shard))
+        require(
+            item.shard == shard and (member.key, kind) not in seen,
+            f"Expected each key once, with one image, got {member.key} again in {shard} (first in {item.shard}). "
+            "Give the samples keys of their own.",
+        )
+        seen.add((member.key, kind))
+        if kind == "image":
+            item.image = Reference(str(shard), member.offset, member.size)
+        else:
+            _note(item, member, file)
 
 
 def _members(shard: Path, file: BinaryIO) -> list[_Member]:
@@ -151,7 +152,7 @@ def _members(shard: Path, file: BinaryIO) -> list[_Member]:
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             while (member := archive.next()) is not None:
-                archive.members = []  # type: ignore[misc]  # it would keep them all
+                vars(archive)["members"] = []  # it would keep them all
                 folder, slash, name = member.name.rpartition("/")
                 key, _, kind = name.partition(".")
                 if member.isreg() and key:
@@ -160,7 +161,7 @@ def _members(shard: Path, file: BinaryIO) -> list[_Member]:
             file.seek(archive.offset)
             # A damaged header ends tarfile's walk as silently as the true end does.
             whole = file.read(len(_BLOCK)) == _BLOCK
-    except (tarfile.TarError, OSError) as error:
+    except tarfile.TarError as error:
         raise InputError(
             f"Expected an uncompressed tar file, got {shard}, which cannot be read ({error}). Write or copy it again."
         ) from error
@@ -203,29 +204,28 @@ def _note_object(item: _Item, member: _Member, said: Any) -> None:
     item.metadata = {name: value for name, value in said.items() if isinstance(value, (str, int, float, bool))}
 
 
-def _labels(items: Sequence[_Item], names: Sequence[str], file: str | None) -> tuple[list[str], torch.Tensor]:
-    """Class names and the class of each sample; no names and zeros where no sample has a label."""
-    classes = _class_names(file) if file else []
-    silent = [name for name, item in zip(names, items, strict=True) if item.label is None]
-    if len(silent) == len(items) and not file:
-        return [], torch.zeros(len(items), dtype=torch.int64)
+def _labels(
+    items: Sequence[_Item], names: Sequence[str], classes: Sequence[str] | None
+) -> list[int | str | None] | None:
+    """The label of each sample, as a number where it is one or is listed; None where no sample has one."""
+    silent = [name for name, item in zip(names, items, strict=True) if not item.label]
+    if len(silent) == len(items) and classes is None:
+        return None
     require(
         not silent,
         f"Expected a label (.cls) of each image, got none of {silent[:1]}. Add it, or leave all of them out.",
     )
-    number = {name: place for place, name in enumerate(classes)}
-    most = len(classes) or len(items)
-    targets = []
-    for name, item in zip(names, items, strict=True):
-        text = str(item.label)
-        target = int(text) if text.isdecimal() else number.get(text, -1)
-        require(
-            0 <= target < most,
-            f"Expected a class from 0 to {most - 1}, got {text!r} in the .cls of {name}. "
-            "Number the classes from 0, or list their names in a file and give it as classes.",
-        )
-        targets.append(target)
-    return classes or [str(place) for place in range(max(targets) + 1)], torch.tensor(targets)
+    number = {name: place for place, name in enumerate(classes or ())}
+    texts = [str(item.label) for item in items]
+    unknown = next((text for text in texts if number and text not in number and not text.isdecimal()), None)
+    require(
+        unknown is None,
+        f"Expected classes that {', '.join([*number][:5])} and so on list, got {unknown!r} in "
+        f"{names[texts.index(unknown)] if unknown else ''}. Correct the file of classes, or the label.",
+    )
+    if all(text in number or text.isdecimal() for text in texts):
+        return [number[text] if text in number else int(text) for text in texts]
+    return [*texts]
 
 
 def _class_names(file: str) -> list[str]:
