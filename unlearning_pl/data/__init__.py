@@ -1,6 +1,7 @@
 """Image sources, forget requests, splits and views."""
 
 from unlearning_pl.data.datamodule import UnlearningData
+from unlearning_pl.data.folder import Folder
 from unlearning_pl.data.hub import Hub
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.image_table import ImageTable
@@ -9,6 +10,7 @@ from unlearning_pl.data.named import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIS
 from unlearning_pl.data.parquet import Parquet
 from unlearning_pl.data.photographs import OxfordPets, TinyImageNet
 from unlearning_pl.data.requests import ForgetRequest
+from unlearning_pl.data.shards import Shards
 from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, Step, fingerprint, make_splits, with_request
 from unlearning_pl.data.template_captions import TemplateCaptions
@@ -22,6 +24,7 @@ __all__ = [
     "ContrastiveViews",
     "Digits",
     "FashionMNIST",
+    "Folder",
     "ForgetRequest",
     "Hub",
     "ImageSet",
@@ -29,6 +32,7 @@ __all__ = [
     "JitterViews",
     "OxfordPets",
     "Parquet",
+    "Shards",
     "Source",
     "Splits",
     "Step",

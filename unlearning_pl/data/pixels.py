@@ -5,6 +5,7 @@ Letters: H height, W width.
 
 import io
 import os
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -140,3 +141,14 @@ def stamp(path: str) -> tuple[int, int]:
     except OSError:
         return -1, -1
     return told.st_size, told.st_mtime_ns
+
+
+@cache
+def endings() -> frozenset[str]:
+    """What the names of image files end with, of all formats that Pillow reads.
+
+    Example:
+        >>> {".jpg", ".webp"} <= endings(), ".txt" in endings()
+        (True, False)
+    """
+    return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.decoding import Corrupt, Reference, load_images
+from unlearning_pl.data.decoding import Corrupt, Hold, Reference, load_images
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.errors import require
 
@@ -42,6 +42,7 @@ def image_sets(
     class_names: Sequence[str] | None = None,
     image_size: int | None = None,
     corrupt: Corrupt = "refuse",
+    hold: Hold = "auto",
 ) -> tuple[ImageSet, ImageSet]:
     """Decode both parts together, so that all images have one size.
 
@@ -51,6 +52,7 @@ def image_sets(
         class_names: Name of each class, where labels are their numbers; without it the labels are the names.
         image_size: Height and width to resize to; without it all images must have one size.
         corrupt: ``refuse`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        hold: Whether pixels are held in memory or decoded batch by batch, see :func:`load_images`.
 
     Returns:
         The training images and the test images.
@@ -60,7 +62,7 @@ def image_sets(
     """
     targets, names = _targets(train, test, class_names)
     encoded, called = [*train.encoded, *test.encoded], [*train.names, *test.names]
-    images, kept = load_images(encoded, called, image_size, corrupt)
+    images, kept = load_images(encoded, called, image_size, corrupt, hold)
     border = sum(row < len(train.encoded) for row in kept)
     require(
         0 < border < len(kept),
