@@ -3,6 +3,7 @@
 Letters: N images, H height, W width.
 """
 
+import hashlib
 import pickle
 import warnings
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from torch import Tensor
 from torchvision import datasets
 
 from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.sharing import shared
 from unlearning_pl.data.sources import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
 from unlearning_pl.errors import InputError
 
@@ -96,16 +98,27 @@ class _Named(Source):
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The first training and test images; downloads the files to ``root`` where they are absent."""
-        return self._read("train", self.train_size), self._read("test", self.test_size)
+        (first, train_targets, names), (second, test_targets, _) = self._read("train"), self._read("test")
+        pixels = _once(torch.cat([first, second]))
+        return (
+            ImageSet(pixels[: len(first)], train_targets, [f"train/{row}" for row in range(len(first))], names),
+            ImageSet(pixels[len(first) :], test_targets, [f"test/{row}" for row in range(len(second))], names),
+        )
 
-    def _read(self, part: str, size: int | None) -> ImageSet:
+    def _read(self, part: str) -> tuple[Tensor, Tensor, list[str]]:
         kind = type(self)
         read = partial(kind.dataset, download=self.download, **kind.parts[part])
         data = open_named(kind.__name__, self.root, kind.url, read)
-        rows = rows_to_take(f"{part}_size", size, len(data.data))
+        rows = rows_to_take(f"{part}_size", getattr(self, f"{part}_size"), len(data.data))
         targets = torch.as_tensor(getattr(data, kind.targets)[:rows]).long()
-        names = list(kind.class_names or data.classes)
-        return ImageSet(channels_first(data.data[:rows]), targets, [f"{part}/{row}" for row in range(rows)], names)
+        return channels_first(data.data[:rows]), targets, list(kind.class_names or data.classes)
+
+
+def _once(pixels: Tensor) -> Tensor:
+    """The same pixels, in memory that all processes of a machine share."""
+    digest = (hashlib.sha256(one).hexdigest() for one in [pixels.numpy().data])  # not asked for where they are few
+    images, _ = shared(digest, pixels.nbytes, lambda: (pixels.numpy(), None))
+    return images
 
 
 class CIFAR10(_Named):
