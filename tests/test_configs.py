@@ -15,6 +15,18 @@ PLANS = [file for file in FILES if file.startswith("configs/benchmarks/")]
 CONFIGS = [file for file in FILES if file not in PLANS]
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10"
 TINY = "--data.source.train_size 32 --data.batch_size 8 --trainer.fast_dev_run true --trainer.enable_progress_bar false"
+NAMED = [
+    "cifar10",
+    "cifar100",
+    "fashion_mnist",
+    "svhn",
+    "stl10",
+    "tiny_imagenet",
+    "oxford_pets",
+    "flickr8k_table",
+    "hub",
+]
+DOWNLOADS = {*(f"configs/data/{name}.yaml" for name in NAMED), "configs/experiments/simclr_cifar10.yaml"}
 DIGITS = "--data.source Digits --data.source.image_size 8"
 
 
@@ -67,14 +79,15 @@ def test_the_first_line_is_the_command_that_runs_it(config: str, original: Path)
     named = re.findall(r"--config (\S+)", line)
     assert set(named) <= set(CONFIGS)
     words = line.removeprefix("# unlearning-pl ").replace("runs/original", str(original))
-    downloads = {"configs/data/cifar10.yaml", "configs/data/cifar100.yaml", "configs/experiments/simclr_cifar10.yaml"}
-    if downloads & set(named):
+    if DOWNLOADS & set(named):
         words += " --data.views JitterViews"
-        tiny = f"{DIGITS} {TINY}"  # the data would be downloaded: everything else is run on digits
-    elif any("parquet" in name or "slim" in name for name in named):
+        tiny = f"{DIGITS} {TINY}"  # the data are absent, or would be downloaded: everything else is run on digits
+    elif any("../shared/data" in (ROOT / name).read_text() for name in named):
         if not CIFAR.exists():
-            pytest.skip("the shared CIFAR-10 files are not beside this checkout")
+            pytest.skip("the shared image files are not beside this checkout")
         tiny = f"{TINY} --data.source.test_size 32"
+        if "configs/data/cifar10_captions.yaml" in named:
+            tiny = tiny.replace("--data.source.t", "--data.source.source.t")  # sizes are those of the images' source
     else:
         tiny = TINY
     cpu = "--trainer.accelerator cpu --trainer.devices 1 --trainer.strategy auto --trainer.sync_batchnorm false"

@@ -1,3 +1,4 @@
+import datetime
 import io
 import json
 import shutil
@@ -15,6 +16,7 @@ from unlearning_pl.data import Parquet
 from unlearning_pl.errors import InputError
 
 CIFAR = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
+FLICKR = CIFAR.with_name("flickr8k")
 SCHEMA = pa.schema(
     {
         "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
@@ -121,11 +123,14 @@ def test_only_what_is_taken_is_read(size: int, tmp_path: Path, monkeypatch: pyte
     assert len(groups) - 1 == {1: 1, 2: 1, 3: 2, 5: 3}[size]  # one of them is the test file's
 
 
-def test_image_size_resizes_as_pillow_does(tmp_path: Path) -> None:
-    mixed = [pixels(1, 4, 5)[0], pixels(1, 9, 7)[0]]
+def test_image_size_takes_the_largest_square_and_resizes_as_pillow_does(tmp_path: Path) -> None:
+    mixed = [pixels(1, 4, 6)[0], pixels(1, 9, 7)[0]]
     file = write(tmp_path / "a.parquet", mixed)
     train, _ = Parquet(file, copied(file), image_size=6).load()
-    expected = [np.asarray(Image.fromarray(image).resize((6, 6), Image.Resampling.BILINEAR)) for image in mixed]
+    expected = [
+        np.asarray(Image.fromarray(image).resize((6, 6), Image.Resampling.BILINEAR, square))
+        for image, square in zip(mixed, [(1, 0, 5, 4), (0, 1, 7, 8)], strict=True)
+    ]
     np.testing.assert_array_equal(train.images.numpy(), np.stack(expected).transpose(0, 3, 1, 2))
 
 
@@ -144,10 +149,10 @@ def broken(tmp_path: Path) -> dict[str, tuple[str, str]]:
     empty.mkdir()
     columns = {"img": [1], "label": [1]}
     pq.write_table(pa.table(columns), tmp_path / "columns.parquet")
-    text = pa.table(
-        {"image": pa.array([{"bytes": png(good[0]), "path": None}], SCHEMA.field(0).type), "label": ["cat"]}
-    )
-    pq.write_table(text, tmp_path / "text.parquet")
+    image = pa.array([{"bytes": png(good[0]), "path": None}], SCHEMA.field(0).type)
+    pq.write_table(pa.table({"image": image, "label": [0.5]}), tmp_path / "half.parquet")
+    pq.write_table(pa.table({"image": image, "label": ["cat"]}), tmp_path / "text.parquet")
+    pq.write_table(pa.table({"image": image}), tmp_path / "bare.parquet")
     cut = png(good[0])[:40]
     return {
         "missing": (str(tmp_path / "none.parquet"), r"train='.*none.parquet', got none"),
@@ -155,14 +160,16 @@ def broken(tmp_path: Path) -> dict[str, tuple[str, str]]:
         "folder": (str(empty), "got none"),
         "file": (str(truncated), r"got .*truncated.parquet, which cannot be read"),
         "column": (str(tmp_path / "columns.parquet"), r"column image: .*columns.parquet, got img, label"),
-        "text": (str(tmp_path / "text.parquet"), r"column label: int64 in .*, got string"),
+        "half": (str(tmp_path / "half.parquet"), r"column label: int64 or string in .*half.parquet, got double"),
+        "text": (str(tmp_path / "text.parquet"), r"name of a class, got 0 in .*test.parquet row 0"),
+        "bare": (str(tmp_path / "bare.parquet"), r"of all images or of none.*none at .*bare.parquet row 0"),
         "corrupt": (
             write(tmp_path / "c.parquet", [good[0], cut]),
-            r"Pillow reads, got .*c.parquet row 1, which fails",
+            r"Pillow reads, got 1 of 3 that it does not: .*c.parquet row 1 \(",
         ),
-        "no bytes": (
+        "no_bytes": (
             write(tmp_path / "n.parquet", [good[0], good[1], None]),
-            r"got none in .*n.parquet row 2",
+            r"got 1 of 4 that it does not: .*n.parquet row 2 \(it is empty",
         ),
         "sizes": (
             write(tmp_path / "s.parquet", [good[0], pixels(1, 6, 7)[0]]),
@@ -176,10 +183,10 @@ def broken(tmp_path: Path) -> dict[str, tuple[str, str]]:
     }
 
 
-@pytest.mark.parametrize(
-    "case",
-    ["missing", "glob", "folder", "file", "column", "text", "corrupt", "no bytes", "sizes", "label", "null"],
-)
+CASES = "missing glob folder file column half text bare corrupt no_bytes sizes label null"
+
+
+@pytest.mark.parametrize("case", CASES.split())
 def test_bad_input_is_named_in_one_line(case: str, tmp_path: Path) -> None:
     train, message = broken(tmp_path)[case]
     names = ["cat", "dog"] if case == "label" else None
@@ -226,3 +233,114 @@ def test_a_wild_label_is_told_before_it_fills_the_memory(tmp_path: Path) -> None
     test = write(tmp_path / "b.parquet", pixels(3))
     with pytest.raises(InputError, match=r"labels below the number of images, 3, got 1000000000 in .*row 2"):
         Parquet(train, test).load()
+
+
+def table(file: Path, n: int = 2, **columns: Any) -> str:
+    """``n`` images, and columns with as many values each."""
+    image = pa.array([{"bytes": png(one), "path": None} for one in pixels(n)], SCHEMA.field(0).type)
+    pq.write_table(pa.table({"image": image, **columns}), file)
+    return str(file)
+
+
+def test_captions_and_other_columns_come_back(tmp_path: Path) -> None:
+    captions = [["a cat", "a cat, asleep"], ["ein Hund, naß"]]
+    columns = {
+        "owner": [17, None],
+        "share": [0.5, 1.0],
+        "kept": [True, False],
+        "place": pa.array(["Köln", "Ulm"]).dictionary_encode(),
+        "taken": [datetime.date(2024, 2, 29), None],
+        "box": [[1, 2], [3, 4]],  # not one plain value
+    }
+    file = table(tmp_path / "a.parquet", captions=captions, **columns)
+    train, test = Parquet(file, copied(file)).load()
+    assert train.captions == test.captions == [("a cat", "a cat, asleep"), ("ein Hund, naß",)]
+    assert train.class_names == []
+    assert train.targets.tolist() == [0, 0]
+    assert train.metadata == {
+        "owner": [17, None],
+        "share": [0.5, 1.0],
+        "kept": [True, False],
+        "place": ["Köln", "Ulm"],
+        "taken": ["2024-02-29", None],
+    }
+
+
+def test_one_caption_a_row_and_names_as_labels(tmp_path: Path) -> None:
+    first = table(tmp_path / "a.parquet", 3, caption=["x", "y", "z"], label=["dog", "cat", "dog"])
+    second = table(tmp_path / "b.parquet", 1, caption=["x"], label=["eel"])
+    train, test = Parquet(first, second).load()
+    assert train.captions == [("x",), ("y",), ("z",)]
+    assert train.class_names == test.class_names == ["cat", "dog", "eel"]
+    assert (train.targets.tolist(), test.targets.tolist()) == ([1, 0, 1], [2])
+
+
+@pytest.mark.parametrize(
+    ("captions", "message"),
+    [
+        ([["a"], None], r"caption that is not empty, got None in .*a.parquet row 1"),
+        ([["a"], []], r"got \[\] in .*row 1"),
+        ([["a"], ["b", " "]], r"got \['b', ' '\] in .*row 1"),
+        ([["a"], ["b", None]], r"got \['b', None\] in .*row 1"),
+        ([1, 2], r"column captions: string or list<string> in .*a.parquet, got int64"),
+        ([[1], [2]], r"got list<.*int64>"),
+    ],
+)
+def test_captions_that_say_nothing_are_refused(captions: Any, message: str, tmp_path: Path) -> None:
+    file = table(tmp_path / "a.parquet", captions=captions)
+    with pytest.raises(InputError, match=message) as caught:
+        Parquet(file, copied(file)).load()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_corrupt_rows_are_left_out_with_all_that_is_known_of_them(tmp_path: Path) -> None:
+    good = pixels(4)
+    train = write(tmp_path / "a.parquet", [good[0], png(good[1])[:50], None, good[3]], labels=[0, 1, 2, 3])
+    test = write(tmp_path / "b.parquet", [b"", good[2]], labels=[2, 1], paths=["x.png", "y.png"])
+    with pytest.warns(
+        UserWarning, match=r"3 of 6 images are corrupt and left out: .*a.parquet row 1 .*b.parquet row 0"
+    ):
+        first, second = Parquet(train, test, corrupt="skip").load()
+    np.testing.assert_array_equal(first.images.numpy(), good[[0, 3]].transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(second.images.numpy(), good[[2]].transpose(0, 3, 1, 2))
+    assert (first.targets.tolist(), second.targets.tolist()) == ([0, 3], [1])
+    assert (first.ids, second.ids) == (["train/0", "train/3"], ["test/y.png"])
+    assert first.metadata == {"other": [0, 0]}
+
+
+@pytest.mark.filterwarnings("ignore:.* images are corrupt and left out")
+def test_a_part_without_a_readable_image_is_refused(tmp_path: Path) -> None:
+    train, test = write(tmp_path / "a.parquet", pixels(2)), write(tmp_path / "b.parquet", [b"", b"no"])
+    with pytest.raises(InputError, match="training and test images, got 2 and 0 that can be read"):
+        Parquet(train, test, corrupt="skip").load()
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"label": [0, 1], "owner": [1, 2]}, r"columns image, label of .*0.parquet in .*1.parquet too, got .*owner"),
+        ({"label": ["cat", "dog"]}, r"columns of the same types as in .*0.parquet, got others"),
+    ],
+)
+def test_files_of_other_columns_are_not_mixed(columns: Any, message: str, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    table(tmp_path / "p" / "0.parquet", label=[0, 1])
+    table(tmp_path / "p" / "1.parquet", **columns)
+    test = table(tmp_path / "test.parquet", label=[0, 1])
+    with pytest.raises(InputError, match=message):
+        Parquet(str(tmp_path / "p"), test).load()
+
+
+@pytest.mark.skipif(not FLICKR.is_dir(), reason=f"needs the real photographs in {FLICKR}")
+def test_the_real_flickr8k_is_read() -> None:
+    train, test = Parquet(str(FLICKR / "train.parquet"), str(FLICKR / "test.parquet"), 1001, 20).load()
+    assert tuple(train.images.shape) == (1001, 3, 96, 96)
+    assert train.captions is not None
+    assert {len(texts) for texts in train.captions} == {5}
+    assert train.class_names == []
+    assert train.ids[0].startswith("train/")
+    assert train.ids[0].endswith(".jpg")
+    raw = pq.read_table(FLICKR / "train.parquet", columns=["captions"])["captions"]
+    assert list(train.captions[1000]) == raw[1000].as_py()
+    assert test.captions is not None
+    assert "red" in " ".join(test.captions[0])

@@ -1,53 +1,11 @@
-import pickle
-import urllib.error
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_digits
-from torchvision import datasets
 
-from unlearning_pl.data import CIFAR10, CIFAR100, Digits, ImageSet, Source
+from unlearning_pl.data import Digits, ImageSet, Source
 from unlearning_pl.errors import InputError
-
-
-class OldArray:
-    """Pickles as the published batches do: as an array of a numpy that wrote ``align=0``."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
-
-    def __reduce__(self) -> Any:
-        empty, arguments, _ = self.array.__reduce__()
-        return empty, arguments, (1, self.array.shape, OldType(), False, self.array.tobytes())
-
-
-class OldType:
-    def __reduce__(self) -> Any:
-        return np.dtype, ("u1", 0, 1), (3, "|", None, None, None, -1, -1, 0)
-
-
-def write_cifar(root: Path, kind: type, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
-    """Two images a file, in the layout of torchvision's class ``kind``; returns the pixels of each part."""
-    folder = root / kind.base_folder
-    folder.mkdir(parents=True)
-    random = np.random.default_rng(0)
-    pixels: dict[str, np.ndarray] = {}
-    label = "labels" if kind is datasets.CIFAR10 else "fine_labels"
-    for part, files in (("train", kind.train_list), ("test", kind.test_list)):
-        parts = []
-        for name, _ in files:
-            parts.append(random.integers(0, 256, (2, 3072), dtype=np.uint8))
-            (folder / name).write_bytes(pickle.dumps({"data": OldArray(parts[-1]), label: [3, 1]}, protocol=2))
-        pixels[part] = np.concatenate(parts).reshape(-1, 3, 32, 32)
-        monkeypatch.setattr(kind, f"{part}_list", [(name, None) for name, _ in files])
-    meta = {kind.meta["key"]: [f"class {k}" for k in range(4)]}
-    (folder / kind.meta["filename"]).write_bytes(pickle.dumps(meta))
-    monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": None})
-    return pixels
 
 
 def test_digits_are_those_of_scikit_learn_resized_as_pillow_does() -> None:
@@ -103,38 +61,6 @@ def test_digits_refuse_a_size_that_is_not_there(size: int) -> None:
 def test_digits_refuse_no_pixels() -> None:
     with pytest.raises(InputError, match="image_size >= 1, got 0"):
         Digits(image_size=0)
-
-
-@pytest.mark.parametrize("source", [CIFAR10, CIFAR100])
-def test_cifar_reads_the_published_layout(
-    source: type[CIFAR10] | type[CIFAR100], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pixels = write_cifar(tmp_path, source.dataset, monkeypatch)
-    train, test = source(root=str(tmp_path), download=False).load()
-    for part, expected in ((train, pixels["train"]), (test, pixels["test"])):
-        np.testing.assert_array_equal(part.images.numpy(), expected)
-        assert part.targets.tolist() == [3, 1] * (len(expected) // 2)
-    assert train.ids[:2] == ["train/0", "train/1"]
-    assert test.ids == ["test/0", "test/1"]
-    assert train.class_names == ["class 0", "class 1", "class 2", "class 3"]
-    small = source(root=str(tmp_path), train_size=1, test_size=1, download=False).load()
-    assert [part.ids for part in small] == [["train/0"], ["test/0"]]
-    with pytest.raises(InputError, match=r"test_size from 1 to 2.*got 3\."):
-        source(root=str(tmp_path), test_size=3, download=False).load()
-
-
-def test_absent_cifar_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"files of CIFAR10 in root='.*', got: Dataset not found.* or unpack http"):
-        CIFAR10(root=str(tmp_path), download=False).load()
-
-
-def test_cifar_without_a_network_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("no route to host")
-
-    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", offline)
-    with pytest.raises(InputError, match="no route to host"):
-        CIFAR100(root=str(tmp_path)).load()
 
 
 def test_image_set_takes_rows_in_order(train: ImageSet) -> None:

@@ -1,27 +1,44 @@
 """Image sources, forget requests, splits and views."""
 
 from unlearning_pl.data.datamodule import UnlearningData
+from unlearning_pl.data.folder import Folder
+from unlearning_pl.data.hub import Hub
 from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.image_table import ImageTable
 from unlearning_pl.data.manifest import read_manifest, write_manifest
+from unlearning_pl.data.named import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST
 from unlearning_pl.data.parquet import Parquet
+from unlearning_pl.data.photographs import OxfordPets, TinyImageNet
 from unlearning_pl.data.requests import ForgetRequest
-from unlearning_pl.data.sources import CIFAR10, CIFAR100, Digits, Source
+from unlearning_pl.data.shards import Shards
+from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, Step, fingerprint, make_splits, with_request
+from unlearning_pl.data.template_captions import TemplateCaptions
 from unlearning_pl.data.views import ContrastiveViews, JitterViews, SupervisedViews, Views
 
 __all__ = [
     "CIFAR10",
     "CIFAR100",
+    "STL10",
+    "SVHN",
     "ContrastiveViews",
     "Digits",
+    "FashionMNIST",
+    "Folder",
     "ForgetRequest",
+    "Hub",
     "ImageSet",
+    "ImageTable",
     "JitterViews",
+    "OxfordPets",
     "Parquet",
+    "Shards",
     "Source",
     "Splits",
     "Step",
     "SupervisedViews",
+    "TemplateCaptions",
+    "TinyImageNet",
     "UnlearningData",
     "Views",
     "fingerprint",

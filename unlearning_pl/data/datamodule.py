@@ -11,37 +11,32 @@ import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DistributedSampler
 from typing_extensions import override
 
 from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.loading import Loader, ReadPositions, Rows, Samples, index_loader
 from unlearning_pl.data.manifest import read_manifest
 from unlearning_pl.data.pool import Pool
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, make_splits, with_request
-from unlearning_pl.data.streams import (
-    Positions,
-    Samples,
-    StreamSampler,
-    WholeBatches,
-    index_loader,
-    run_seed,
-    shares,
-)
+from unlearning_pl.data.streams import Positions, StreamSampler, WholeBatches, run_seed, shares
 from unlearning_pl.data.text import PROMPT, Captions, tokenize
 from unlearning_pl.data.views import JitterViews, Views
 from unlearning_pl.errors import require
 from unlearning_pl.sample import Batch, Pixels, Sample, Split
 
 Streams = Callable[[int], tuple[Split, ...]]  # epoch -> names
+Fed = Tensor | Rows | dict[Split, Tensor | Rows]  # what a step gets: positions, with their images if streamed
 
 
 class UnlearningData(LightningDataModule):
     """Images split into retain, forget, validation and test, and fed as streams.
 
-    All images live in one uint8 tensor, the pool (training images, then test images), on the device where they take
-    at most a quarter of its memory. A batch travels as positions in the pool; its views are made on the device.
+    All images make the pool (training images, then test images): uint8, on the device where they take at most a
+    quarter of its memory. A batch travels as positions in the pool; its views are made on the device. Images that a
+    source streams are decoded by workers and travel with their positions.
 
     Args:
         source: Where the images come from; scikit-learn's digits when not given.
@@ -51,6 +46,8 @@ class UnlearningData(LightningDataModule):
         train_on: What ``fit`` trains on: ``all`` makes the original, ``retain`` the retrained reference.
         batch_size: Rows of a step over all processes and streams. An epoch has whole steps only, with other rows left
             over in each; a stream too small for its share of them comes round more often than once an epoch.
+        workers: Processes that decode the images of each stream, where the source streams them; 0 decodes in the main
+            process. Nothing random happens in them: the run is the same with any number.
     """
 
     def __init__(
@@ -61,16 +58,14 @@ class UnlearningData(LightningDataModule):
         validation: float = 0.0,
         train_on: Literal["all", "retain"] = "all",
         batch_size: int = 256,
+        workers: int = 0,
     ) -> None:
         super().__init__()
         require(batch_size >= 2, f"Expected data.batch_size >= 2, got {batch_size}. Papers use 256 or 512.")
+        require(workers >= 0, f"Expected data.workers >= 0, got {workers}. Choose about as many as there are cores.")
         self.source, self.views = source or Digits(), views or JitterViews()
-        self.forget, self.validation, self.train_on, self.batch_size = (
-            forget,
-            validation,
-            train_on,
-            batch_size,
-        )
+        self.forget, self.validation, self.train_on = forget, validation, train_on
+        self.batch_size, self.workers = batch_size, workers
         self.num_views: int | None = None  # the learner's own number
         self._predicted: tuple[Split, ...] | None = None
         self._predicted_views = 0
@@ -178,9 +173,10 @@ class UnlearningData(LightningDataModule):
         with torch.no_grad(), torch.autocast(index.device.type, enabled=False):
             return self._sample(index)
 
-    def look(self, index: Tensor, views: int) -> Sample:
+    def look(self, rows: Tensor | Rows, views: int) -> Sample:
         """Samples of positions ``(B,)`` as an audit sees them: the clean image, augmented views, all captions."""
-        images, target = self.pool.look_up(index)
+        index, read = rows if isinstance(rows, Rows) else (rows, None)
+        images, target = self.pool.look_up(index, read)
         looks = (images, *self._augmented(images, views))
         captions = self._captions()
         return Sample(self._normalised(looks), target, index, None if captions is None else captions.all(index))
@@ -206,13 +202,13 @@ class UnlearningData(LightningDataModule):
         steps = self.steps(trainer.current_epoch, trainer.world_size)
         loaders = {}
         for name in rows:
-            dataset = Positions(self.positions(name))
+            dataset = self._dataset(self.positions(name))
             sampler = StreamSampler(dataset, name, steps, rows[name], trainer.global_rank, trainer.world_size)
-            loaders[name] = index_loader(dataset, rows[name] // trainer.world_size, sampler)
+            loaders[name] = self._loader(dataset, rows[name] // trainer.world_size, sampler)
         return CombinedLoader(loaders, "min_size")
 
     @override
-    def val_dataloader(self) -> list[DataLoader[Tensor]]:
+    def val_dataloader(self) -> list[Loader]:
         held_out = self.positions("validation")
         validate = self.trainer is not None and self.trainer.state.fn == "validate"
         require(
@@ -222,11 +218,11 @@ class UnlearningData(LightningDataModule):
         return [self._in_order(held_out)] if len(held_out) else []
 
     @override
-    def test_dataloader(self) -> DataLoader[Tensor]:
+    def test_dataloader(self) -> Loader:
         return self._in_order(self.positions("test"))
 
     @override
-    def predict_dataloader(self) -> DataLoader[Tensor] | list[DataLoader[Tensor]]:
+    def predict_dataloader(self) -> Loader | list[Loader]:
         if self._predicted is None:
             return self._in_order(torch.arange(len(self.ids)))
         assert self.trainer is not None
@@ -244,36 +240,47 @@ class UnlearningData(LightningDataModule):
         """
         self._predicted, self._predicted_views = splits, views
 
-    def _in_order(self, positions: Tensor, processes: int = 1, rank: int = 0) -> DataLoader[Tensor]:
-        rows, dataset = min(self.batch_size, len(positions)), Positions(positions)
-        return index_loader(dataset, rows, WholeBatches(dataset, rows, rank, processes) if processes > 1 else None)
+    def _in_order(self, positions: Tensor, processes: int = 1, rank: int = 0) -> Loader:
+        rows, dataset = min(self.batch_size, len(positions)), self._dataset(positions)
+        return self._loader(dataset, rows, WholeBatches(dataset, rows, rank, processes) if processes > 1 else None)
+
+    def _dataset(self, positions: Tensor) -> Positions:
+        self.load()
+        images = self.pool.images
+        return ReadPositions(positions, images.read) if images.streamed else Positions(positions)
+
+    def _loader(self, dataset: Positions, rows: int, sampler: DistributedSampler[int] | None) -> Loader:
+        assert self.trainer is not None
+        streamed = self.pool.images.streamed
+        pin = streamed and self.trainer.strategy.root_device.type == "cuda"
+        return index_loader(dataset, rows, sampler, self.workers if streamed else 0, pin)
 
     @override
-    def on_before_batch_transfer(
-        self, batch: Tensor | dict[Split, Tensor], dataloader_idx: int
-    ) -> Tensor | dict[Split, Tensor]:
+    def on_before_batch_transfer(self, batch: Fed, dataloader_idx: int) -> Fed:
         # Everything random in a step (views, partners, dropout) follows from its place in the run.
         trainer = self.trainer
         assert trainer is not None
         if isinstance(batch, dict):
             torch.manual_seed(run_seed("fit", trainer.fit_loop.total_batch_idx, trainer.global_rank))
         elif not trainer.training:
-            torch.manual_seed(run_seed("evaluate", int(batch[0])))
+            index = batch.index if isinstance(batch, Rows) else batch
+            torch.manual_seed(run_seed("evaluate", int(index[0])))
         return batch
 
     @override
     @torch.no_grad()
-    def on_after_batch_transfer(self, batch: Tensor | dict[Split, Tensor], dataloader_idx: int) -> Batch | Sample:
+    def on_after_batch_transfer(self, batch: Fed, dataloader_idx: int) -> Batch | Sample:
         if isinstance(batch, dict):
-            return {name: self._sample(index) for name, index in batch.items()}
+            return {name: self._sample(rows) for name, rows in batch.items()}
         return self._sample(batch)
 
-    def _sample(self, index: Tensor) -> Sample:
+    def _sample(self, rows: Tensor | Rows) -> Sample:
         trainer = self.trainer
         assert trainer is not None
         if trainer.predicting:
-            return self.look(index, self._predicted_views)
-        images, target = self.pool.look_up(index)
+            return self.look(rows, self._predicted_views)
+        index, read = rows if isinstance(rows, Rows) else (rows, None)
+        images, target = self.pool.look_up(index, read)
         own: int = getattr(trainer.lightning_module, "num_views", 2)
         if trainer.training:
             views = self._augmented(images, own if self.num_views is None else self.num_views)

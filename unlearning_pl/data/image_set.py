@@ -1,4 +1,4 @@
-"""Images in memory, and what is known of each.
+"""Images, in memory or decoded when looked at, and what is known of each.
 
 Letters: N images, H height, W width.
 """
@@ -10,15 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.errors import require
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Labelled images in memory.
+    """Labelled images.
 
     Args:
-        images: Pixels, ``(N, 3, H, W)`` uint8.
+        images: Pixels, ``(N, 3, H, W)`` uint8, or what decodes them.
         targets: Class of each image, ``(N,)`` int64 in ``[0, len(class_names))``.
         ids: A name for each image that stays the same from run to run; no two are equal.
         class_names: Name of each class; none where nothing is labelled, and every target is 0 then.
@@ -35,7 +36,7 @@ class ImageSet:
         (2, ['b'])
     """
 
-    images: Tensor
+    images: Tensor | Encoded
     targets: Tensor
     ids: list[str]
     class_names: list[str]

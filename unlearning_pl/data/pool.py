@@ -1,4 +1,4 @@
-"""All images of a run in one tensor.
+"""All images of a run as one.
 
 Letters: B rows of a batch, N images of the pool, H height, W width.
 """
@@ -6,6 +6,7 @@ Letters: B rows of a batch, N images of the pool, H height, W width.
 import torch
 from torch import Tensor
 
+from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.sources import Source
 from unlearning_pl.data.text import Captions
@@ -13,8 +14,70 @@ from unlearning_pl.errors import require
 from unlearning_pl.sample import Pixels
 
 
+class Joined:
+    """Images of two sets, one behind the other, without a copy of either.
+
+    Args:
+        train: Training images, held or streamed.
+        test: Test images, likewise, of the same height and width.
+
+    Raises:
+        InputError: If sizes differ.
+
+    Example:
+        >>> images = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1)
+        >>> Joined(images[:3], images[3:]).read(torch.tensor([4, 0, 3])).flatten().tolist()
+        [4, 0, 3]
+    """
+
+    def __init__(self, train: Tensor | Encoded, test: Tensor | Encoded) -> None:
+        ours, theirs = tuple(train.shape[1:]), tuple(test.shape[1:])
+        require(
+            ours == theirs,
+            f"Expected training and test images of one shape, got {ours} and {theirs}. Set image_size to resize all.",
+        )
+        self.train, self.test = train, test
+
+    @property
+    def streamed(self) -> bool:
+        """Whether some of them are decoded when they are looked at."""
+        return isinstance(self.train, Encoded) or isinstance(self.test, Encoded)
+
+    def read(self, index: Tensor) -> Tensor:
+        """Images ``(B, 3, H, W)`` uint8 at ``index`` ``(B,)``, on the CPU."""
+        rows = index.cpu()
+        late = rows >= len(self.train)
+        if not late.any():
+            return _read(self.train, rows)
+        if late.all():
+            return _read(self.test, rows - len(self.train))
+        images = torch.empty((len(rows), *self.train.shape[1:]), dtype=torch.uint8)
+        images[~late] = _read(self.train, rows[~late])
+        images[late] = _read(self.test, rows[late] - len(self.train))
+        return images
+
+    def near(self, device: torch.device) -> Tensor | None:
+        """All of them on a device ``(N, 3, H, W)``; None where they stay: streamed, too many, or the CPU."""
+        if not (isinstance(self.train, Tensor) and isinstance(self.test, Tensor)) or device.type == "cpu":
+            return None
+        if device.type == "cuda" and self.train.nbytes + self.test.nbytes > torch.cuda.mem_get_info(device)[0] // 4:
+            return None
+        images = torch.empty(
+            (len(self.train) + len(self.test), *self.train.shape[1:]), dtype=torch.uint8, device=device
+        )
+        images[: len(self.train)].copy_(self.train)
+        images[len(self.train) :].copy_(self.test)
+        return images
+
+
+def _read(images: Tensor | Encoded, rows: Tensor) -> Tensor:
+    return images.read(rows) if isinstance(images, Encoded) else images[rows]
+
+
 class Pool:
     """Training images, then test images, as uint8, on the device where they take at most a quarter of its memory.
+
+    It looks at the memory of the two sets and holds none of its own, but for the copy on a device.
 
     Args:
         train: Training images.
@@ -26,18 +89,24 @@ class Pool:
         self.ids = train.ids + test.ids
         known = train.captions is not None and test.captions is not None
         self.captions = [*(train.captions or ()), *(test.captions or ())] if known else None
-        self._read: Captions | None = None
-        self._images = torch.cat([train.images, test.images])
-        self._near = self._images
+        self._text: Captions | None = None
+        self.images = Joined(train.images, test.images)
+        self._near: Tensor | None = None
         self._targets = torch.cat([train.targets, test.targets])
         self._mean = torch.tensor(source.mean).view(-1, 1, 1)
         self._std = torch.tensor(source.std).view(-1, 1, 1)
 
-    def look_up(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images in [0, 1], ``(B, 3, H, W)``, and targets, ``(B,)``, of positions ``(B,)``, on their device."""
+    def look_up(self, index: Tensor, images: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Images in [0, 1], ``(B, 3, H, W)``, and targets, ``(B,)``, of positions ``(B,)``, on their device.
+
+        Images that a worker has read already come along as uint8.
+        """
         if self._mean.device != index.device:
             self._move(index.device)
-        images = self._near[index.to(self._near.device)].to(index.device, non_blocking=True)
+        if images is None and self._near is not None:
+            images = self._near[index]
+        elif images is None:
+            images = self.images.read(index).to(index.device, non_blocking=True)
         return images.float() / 255, self._targets[index]
 
     def text(self, context_length: int) -> Captions:
@@ -46,14 +115,14 @@ class Pool:
         Raises:
             InputError: If the images have no captions.
         """
-        if self._read is None or self._read.context_length != context_length:
+        if self._text is None or self._text.context_length != context_length:
             require(
                 self.captions is not None,
                 "Expected images with captions for a learner that reads text, got a source without. "
                 "Choose another source, or put TemplateCaptions around it.",
             )
-            self._read = Captions(self.captions or [], context_length)
-        return self._read
+            self._text = Captions(self.captions or [], context_length)
+        return self._text
 
     def normalise(self, images: Tensor, pixels: Pixels | None = None) -> Tensor:
         """Images in [0, 1] as an encoder sees them: by the source's channel statistics, or by its own."""
@@ -63,6 +132,5 @@ class Pool:
         return (images - mean) / std
 
     def _move(self, device: torch.device) -> None:
-        fits = device.type != "cuda" or self._images.nbytes <= torch.cuda.mem_get_info(device)[0] // 4
-        self._near = self._images.to(device) if fits else self._images
+        self._near = self.images.near(device)
         self._targets, self._mean, self._std = (x.to(device) for x in (self._targets, self._mean, self._std))

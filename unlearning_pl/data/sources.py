@@ -1,24 +1,24 @@
-"""Named image sets, loaded whole: they fit in memory, so that a batch is an index.
+"""What a source of images is, and the one that needs no files.
 
 Letters: N images, H height, W width.
 """
 
-import warnings
 from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
-from torchvision import datasets
 
 from unlearning_pl.data.image_set import ImageSet
-from unlearning_pl.errors import InputError, require
+from unlearning_pl.errors import require
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
+# Those of ImageNet, by which photographs of any set are commonly normalised.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Source(ABC):
@@ -103,91 +103,3 @@ class Digits(Source):
         everything = ImageSet(images, targets, [str(row) for row in order], [str(k) for k in range(10)])
         rows = torch.arange(len(everything))
         return everything.take(rows[: self.train_size]), everything.take(rows[self.pool :])
-
-
-class _CIFAR(Source):
-    """What CIFAR-10 and CIFAR-100 share: torchvision's files, and ids "train/0" ..., "test/0" ..."""
-
-    dataset: ClassVar[type[datasets.CIFAR10]]
-    image_size = 32
-
-    def __init__(
-        self,
-        root: str = "data",
-        train_size: int | None = None,
-        test_size: int | None = None,
-        download: bool = True,
-    ) -> None:
-        self.root = root
-        self.train_size = train_size
-        self.test_size = test_size
-        self.download = download
-
-    def load(self) -> tuple[ImageSet, ImageSet]:
-        """The first training and test images; downloads the files to ``root`` where they are absent."""
-        return self._read("train", self.train_size), self._read("test", self.test_size)
-
-    def _read(self, part: str, size: int | None) -> ImageSet:
-        data = self._open(part == "train")
-        rows = rows_to_take(f"{part}_size", size, len(data.data))
-        images = torch.from_numpy(data.data[:rows]).permute(0, 3, 1, 2).contiguous()
-        targets = torch.tensor(data.targets[:rows])
-        return ImageSet(images, targets, [f"{part}/{row}" for row in range(rows)], list(data.classes))
-
-    def _open(self, train: bool) -> Any:
-        kind = type(self).dataset
-        try:
-            with warnings.catch_warnings():
-                # The published files were pickled by a numpy of 2009, which numpy 2.4 warns about.
-                warnings.filterwarnings("ignore", message=".*align should be passed")
-                return kind(Path(self.root).expanduser(), train=train, download=self.download)
-        except (OSError, RuntimeError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-            raise InputError(
-                f"Expected the files of {type(self).__name__} in root={self.root!r}, got: {reason}. "
-                f"Set download to true where there is a network, or unpack {kind.url} there."
-            ) from error
-
-
-class CIFAR10(_CIFAR):
-    """CIFAR-10: 50 000 training and 10 000 test photographs of 32x32 pixels in 10 classes.
-
-    Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The id of an image is
-    "train/123" or "test/7", its position in torchvision's data set.
-
-    Args:
-        root: Folder that holds ``cifar-10-batches-py``, or will.
-        train_size: How many training images to use, the first ones; all by default.
-        test_size: How many test images to use, likewise.
-        download: Whether to download the files where they are absent.
-
-    Example:
-        >>> CIFAR10(root="data", train_size=5000).mean
-        (0.4914, 0.4822, 0.4465)
-    """
-
-    dataset = datasets.CIFAR10
-    mean = CIFAR10_MEAN
-    std = CIFAR10_STD
-
-
-class CIFAR100(_CIFAR):
-    """CIFAR-100: 50 000 training and 10 000 test photographs of 32x32 pixels in 100 classes.
-
-    Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The id of an image is
-    "train/123" or "test/7", its position in torchvision's data set; the classes are the fine ones.
-
-    Args:
-        root: Folder that holds ``cifar-100-python``, or will.
-        train_size: How many training images to use, the first ones; all by default.
-        test_size: How many test images to use, likewise.
-        download: Whether to download the files where they are absent.
-
-    Example:
-        >>> CIFAR100(root="data", download=False).mean
-        (0.5071, 0.4865, 0.4409)
-    """
-
-    dataset = datasets.CIFAR100
-    mean = (0.5071, 0.4865, 0.4409)
-    std = (0.2673, 0.2564, 0.2762)

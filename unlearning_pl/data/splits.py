@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.requests import ForgetRequest, choose, draw
 from unlearning_pl.errors import require
@@ -88,6 +89,8 @@ class Splits:
 def fingerprint(train: ImageSet, test: ImageSet) -> str:
     """SHA-256 over shapes, pixels, targets, ids and captions of both sets: other data or another order, another value.
 
+    Of images that are streamed it takes how many bytes each has on disk, in place of the pixels.
+
     Example:
         >>> images = torch.zeros(2, 3, 1, 1, dtype=torch.uint8)
         >>> pair = ImageSet(images, torch.tensor([0, 1]), ["a", "b"], ["x", "y"])
@@ -100,7 +103,8 @@ def fingerprint(train: ImageSet, test: ImageSet) -> str:
         if part.captions is not None:
             header["captions"] = part.captions
         digest.update(json.dumps(header).encode())
-        digest.update(part.images.contiguous().numpy().data)
+        images = part.images
+        digest.update(images.digest if isinstance(images, Encoded) else images.contiguous().numpy().data)
     return digest.hexdigest()
 
 

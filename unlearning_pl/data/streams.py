@@ -5,18 +5,17 @@ Letters: B rows of a batch over all processes.
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Any
 from zlib import crc32
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import Dataset, DistributedSampler
 from typing_extensions import override
 
 from unlearning_pl.errors import require
-from unlearning_pl.sample import Sample, Split
+from unlearning_pl.sample import Split
 
 
 def run_seed(*where: int | str) -> int:
@@ -159,36 +158,3 @@ class WholeBatches(DistributedSampler[int]):
     @override
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-def index_loader(dataset: Positions, rows: int, sampler: DistributedSampler[int] | None = None) -> DataLoader[Tensor]:
-    """A loader whose batches are index tensors of ``rows`` positions, in order unless a sampler says otherwise.
-
-    Example:
-        >>> [batch.tolist() for batch in index_loader(Positions(torch.tensor([5, 7, 9])), rows=2)]
-        [[5, 7], [9]]
-    """
-    return DataLoader(dataset, batch_size=rows, sampler=sampler, collate_fn=_as_it_is)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
-
-
-class Samples:
-    """A loader of positions as an iterable of samples, as often as it is asked for.
-
-    Args:
-        loader: Gives index tensors.
-        device: Where the samples are wanted.
-        look_up: Makes a sample of an index tensor on that device.
-    """
-
-    def __init__(self, loader: DataLoader[Tensor], device: torch.device, look_up: Callable[[Tensor], Sample]) -> None:
-        self.loader, self.device, self.look_up = loader, device, look_up
-
-    @torch.no_grad()
-    def __iter__(self) -> Iterator[Sample]:
-        for step, index in enumerate(self.loader):
-            torch.manual_seed(run_seed("measure", step))
-            yield self.look_up(index.to(self.device))

@@ -19,9 +19,9 @@ _CAPTION = (
 )
 _PAIRS = (
     "RR, TR, UR: recall of images and captions of retain, test and forget pairs among the test set's, mean of @1, @5, "
-    "@10 both ways. PMIA: forget pairs that a membership attack takes for unseen. AUC: how well the similarity of a pair "
-    "tells forget from test pairs; 0.5 = cannot tell. Gap: mean distance to the retrained model over RR, TR, UR and "
-    "PMIA, in points. Good is what is near the retrained model, not what is extreme. -: not defined."
+    "@10 both ways. PMIA: forget pairs that a membership attack takes for unseen. AUC: how well the similarity of a "
+    "pair tells forget from test pairs; 0.5 = cannot tell. Gap: mean distance to the retrained model over RR, TR, UR "
+    "and PMIA, in points. Good is what is near the retrained model, not what is extreme. -: not defined."
 )
 _NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
 

@@ -1,0 +1,172 @@
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from image_files import encoded, pixels, truncated, write
+
+from unlearning_pl.data import sharing
+from unlearning_pl.data.decoding import Reference, load_images
+from unlearning_pl.data.sharing import shared
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("UNLEARNING_PL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sharing, "_LEAST", 0)
+    return tmp_path / "cache"
+
+
+class Maker:
+    def __init__(self, value: int = 7) -> None:
+        self.value, self.calls = value, 0
+
+    def __call__(self) -> tuple[np.ndarray, Any]:
+        self.calls += 1
+        return np.full((3, 2), self.value, dtype=np.uint8), {"made": [self.value]}
+
+
+def test_what_is_shared_is_made_once(cache: Path) -> None:
+    make = Maker()
+    for _ in range(2):
+        images, notes = shared(["a", 1], 6, make)
+        assert torch.equal(images, torch.full((3, 2), 7, dtype=torch.uint8))
+        assert notes == {"made": [7]}
+    assert make.calls == 1
+    assert len(list(cache.glob("*.pixels"))) == 1
+
+
+@pytest.mark.parametrize("other", [["a", 2], ["a"], [b"a", 1], ["a1"], ["a", "1"]])
+def test_anything_else_is_made_anew(other: list[Any]) -> None:
+    shared(["a", 1], 6, Maker())
+    assert shared(other, 6, Maker(8))[0].unique().tolist() == [8]
+
+
+def test_few_pixels_write_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "_LEAST", 7)
+    make = Maker()
+    assert shared(["a"], 6, make)[1] == shared(["a"], 6, make)[1] == {"made": [7]}
+    assert make.calls == 2
+    assert not cache.exists()
+
+
+def test_writing_changes_nobody_elses_pixels() -> None:
+    ours, _ = shared(["a"], 6, Maker())
+    theirs, _ = shared(["a"], 6, Maker())
+    ours.zero_()
+    assert theirs.unique().tolist() == shared(["a"], 6, Maker())[0].unique().tolist() == [7]
+
+
+HARM = {
+    "cut": lambda data: data[:-1],
+    "empty": lambda data: b"",
+    "longer": lambda data: data + b"x",
+    "beginning lost": lambda data: data[6:],
+    "zeros": lambda data: b"\0" * len(data),
+    "other JSON": lambda data: b"[]" + (2).to_bytes(8, "little"),
+    "noise": lambda data: b"\xff" * 20,
+}
+
+
+@pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
+def test_half_a_file_is_made_again(harm: Any, cache: Path) -> None:
+    shared(["a"], 6, Maker())
+    (file,) = cache.glob("*.pixels")
+    file.write_bytes(harm(file.read_bytes()))
+    make = Maker()
+    assert shared(["a"], 6, make)[0].unique().tolist() == [7]
+    assert make.calls == 1
+    shared(["a"], 6, make)
+    assert make.calls == 1
+
+
+def test_what_a_killed_process_left_is_written_over(cache: Path) -> None:
+    shared(["a"], 6, Maker())
+    (file,) = cache.glob("*.pixels")
+    file.rename(file.with_suffix(".part"))
+    assert shared(["a"], 6, Maker(8))[0].unique().tolist() == [8]
+    assert not list(cache.glob("*.part"))
+
+
+def test_a_deleted_file_stays_with_who_has_it(cache: Path) -> None:
+    images, _ = shared(["a"], 6, Maker())
+    (file,) = cache.glob("*.pixels")
+    file.unlink()
+    assert images.unique().tolist() == [7]
+
+
+@pytest.mark.parametrize("what", ["a file in the way", "no rights", "full"])
+def test_what_cannot_be_written_is_held_by_each(what: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if what == "a file in the way":
+        cache.write_text("")
+    elif what == "no rights":
+        cache.mkdir(mode=0o500)
+        if os.access(cache, os.W_OK):
+            pytest.skip("this user may write everywhere")
+    else:
+
+        def full(_: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+    make = Maker()
+    with pytest.warns(UserWarning, match="cannot be shared between processes in .*Set UNLEARNING_PL_CACHE"):
+        images, notes = shared(["a"], 6, make)
+    assert images.unique().tolist() == notes["made"] == [7]
+    assert make.calls == 1
+    assert not cache.is_dir() or not [file for file in cache.iterdir() if file.suffix != ".lock"]
+
+
+def test_images_are_private_to_their_owner(cache: Path) -> None:
+    shared(["a"], 6, Maker())
+    (file,) = cache.glob("*.pixels")
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def come_first(told: Any, start: Any) -> None:
+    def make() -> tuple[np.ndarray, Any]:
+        told.put("made")
+        return np.arange(200_000, dtype=np.uint8), None
+
+    sharing._LEAST = 0
+    start.wait()
+    told.put(int(shared(["race"], 200_000, make)[0].sum()))
+
+
+def test_of_several_processes_one_makes_it() -> None:
+    context = multiprocessing.get_context("fork")
+    told, start = context.Queue(), context.Barrier(4)
+    crew = [context.Process(target=come_first, args=(told, start)) for _ in range(4)]
+    for process in crew:
+        process.start()
+    answers = [told.get(timeout=30) for _ in range(5)]
+    for process in crew:
+        process.join()
+    total = int(np.arange(200_000, dtype=np.uint8).sum())
+    assert sorted(map(str, answers)) == sorted(["made", *[str(total)] * 4])
+
+
+def test_decoded_images_are_mapped_until_a_file_changes(tmp_path: Path, cache: Path) -> None:
+    files = [write(tmp_path / f"{row}.png", encoded(pixels(seed=row))) for row in range(3)]
+    references, names = [Reference(str(file)) for file in files], ["a", "b", "c"]
+    first, _ = load_images(references, names, 8)
+    again, _ = load_images(references, names, 8)
+    assert torch.equal(first, again)
+    assert len(list(cache.glob("*.pixels"))) == 1
+    files[1].write_bytes(encoded(pixels(seed=7)))
+    changed, _ = load_images(references, names, 8)
+    assert torch.equal(changed[[0, 2]], first[[0, 2]])
+    np.testing.assert_array_equal(changed[1].numpy(), pixels(seed=7).transpose(2, 0, 1))
+    assert len({len(load_images(references, names, size)[0][0, 0]) for size in (4, 8)}) == 2
+
+
+def test_what_was_left_out_is_told_each_time(tmp_path: Path) -> None:
+    images = [encoded(pixels()), truncated(), b""]
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="2 of 3 images are corrupt"):
+            found, kept = load_images(images, ["a", "b", "c"], 8, "skip")
+        assert kept == [0]
+        assert len(found) == 1

@@ -1,0 +1,185 @@
+"""Columns of an Arrow table that describe images: what they are called, what types they may have, what they become.
+
+Letters: N rows.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unlearning_pl.data.decoding import Reference
+from unlearning_pl.data.records import Records
+from unlearning_pl.errors import require
+
+
+class Roles(NamedTuple):
+    """Which column is what; every other column with one plain value a row is metadata.
+
+    Attributes:
+        image: Column of the images: encoded bytes and a path, or a path.
+        label: Column of the classes, None without.
+        captions: Column of the captions, None without.
+        metadata: The other columns.
+    """
+
+    image: str
+    label: str | None
+    captions: str | None
+    metadata: tuple[str, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns that are read."""
+        return [name for name in (self.image, self.label, self.captions, *self.metadata) if name is not None]
+
+
+def roles(schema: Any, where: str, image: str = "image", label: str = "label") -> Roles:
+    """What each column of a table is used for.
+
+    Args:
+        schema: Names and types of the columns.
+        where: What messages call the table.
+        image: Column of the images.
+        label: Column of the classes; a table may lack it.
+
+    Returns:
+        The columns by role. Captions are those of ``captions`` or ``caption``, one text a row or a list of them.
+
+    Raises:
+        InputError: If there is no column of images, or one has a type that cannot be used.
+
+    Example:
+        >>> image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+        >>> roles(pa.schema({"image": image, "caption": pa.string(), "owner": pa.int64()}), "a.parquet")
+        Roles(image='image', label=None, captions='caption', metadata=('owner',))
+    """
+    types = dict(zip(schema.names, schema.types, strict=True))
+    found = ", ".join(types) or "no columns"
+    require(
+        _is_image(types.get(image)),
+        f"Expected a column {image}: struct<bytes, path> in {where}, got {types.get(image, found)}. "
+        "Rename or convert the column.",
+    )
+    labelled = types.get(label)
+    require(
+        labelled is None or pa.types.is_integer(labelled) or is_text(labelled),
+        f"Expected a column {label}: int64 or string in {where}, got {labelled}. Convert or rename the column.",
+    )
+    captions = next((name for name in ("captions", "caption") if name in types), None)
+    require(
+        captions is None or is_text(types[captions]) or is_texts(types[captions]),
+        f"Expected a column {captions}: string or list<string> in {where}, got {types.get(captions or '')}. "
+        "Convert or rename the column.",
+    )
+    used = {image, label, captions}
+    metadata = tuple(name for name, kind in types.items() if name not in used and is_plain(kind))
+    return Roles(image, label if labelled is not None else None, captions, metadata)
+
+
+def records(part: str, table: Any, names: Sequence[str], known: Roles) -> Records:
+    """What a table knows of its images.
+
+    Args:
+        part: ``train`` or ``test``, the first word of every id.
+        table: The rows, an Arrow table with the columns of ``known``.
+        names: What messages call each row.
+        known: What the columns are.
+
+    Returns:
+        The rows; ids are paths of images where every row has one and none is repeated, else row numbers.
+
+    Raises:
+        InputError: If a caption is missing or empty.
+    """
+    data = pc.struct_field(table[known.image], "bytes").to_pylist()
+    paths = pc.struct_field(table[known.image], "path").to_pylist()
+    distinct = all(paths) and len(set(paths)) == len(paths)
+    ids = [f"{part}/{path if distinct else row}" for row, path in enumerate(paths)]
+    return Records(
+        [_encoded(content, path) for content, path in zip(data, paths, strict=True)],
+        names,
+        ids,
+        None if known.label is None else table[known.label].to_pylist(),
+        None if known.captions is None else texts(table[known.captions].to_pylist(), names),
+        {name: plain(table[name]) for name in known.metadata},
+    )
+
+
+def texts(column: Sequence[str | list[str | None] | None], names: Sequence[str]) -> list[tuple[str, ...]]:
+    """One caption or several a row, as tuples.
+
+    Raises:
+        InputError: If a row has no caption, or an empty one.
+
+    Example:
+        >>> texts(["a cat", ["a dog", "a wet dog"]], ["row 0", "row 1"])
+        [('a cat',), ('a dog', 'a wet dog')]
+    """
+    captions = []
+    for given, name in zip(column, names, strict=True):
+        several = given if isinstance(given, list) else [given]
+        require(
+            bool(several) and all(text is not None and text.strip() for text in several),
+            f"Expected a caption that is not empty, got {given!r} in {name}. Write one, or leave the image out.",
+        )
+        captions.append(tuple(text for text in several if text is not None))
+    return captions
+
+
+def plain(column: Any) -> list[Any]:
+    """Values of a column of metadata: numbers, booleans or text; dates are text, what is missing is None.
+
+    Example:
+        >>> import datetime
+        >>> plain(pa.chunked_array([[datetime.date(2024, 5, 1), None]]))
+        ['2024-05-01', None]
+    """
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.string())
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _encoded(content: bytes | None, path: str | None) -> Reference | bytes:
+    if content is not None:
+        return content
+    return b"" if path is None else Reference(path)
+
+
+def _is_image(kind: Any) -> bool:
+    return kind is not None and pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}
+
+
+def is_text(kind: Any) -> bool:
+    """Whether a column of this type holds one text a row.
+
+    Example:
+        >>> is_text(pa.large_string()), is_text(pa.int8())
+        (True, False)
+    """
+    return kind is not None and bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def is_texts(kind: Any) -> bool:
+    """Whether a column of this type holds a list of texts a row.
+
+    Example:
+        >>> is_texts(pa.list_(pa.string())), is_texts(pa.list_(pa.int8()))
+        (True, False)
+    """
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and is_text(kind.value_type)
+
+
+def is_plain(kind: Any) -> bool:
+    """Whether a column of this type can be metadata: it holds one number, boolean, text or date a row.
+
+    Example:
+        >>> is_plain(pa.bool_()), is_plain(pa.binary())
+        (True, False)
+    """
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_temporal, is_text)
+    return any(test(kind) for test in tests)

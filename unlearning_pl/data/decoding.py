@@ -1,0 +1,206 @@
+"""From many encoded images to one set: held in memory once a machine, or streamed; corrupt ones refused or left out.
+
+Letters: N images, H height, W width, S height and width.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from unlearning_pl.data.encoded import Encoded, in_threads
+from unlearning_pl.data.pixels import CorruptImageError, Reference, contents, decode, look_into, stamp
+from unlearning_pl.data.sharing import shared
+from unlearning_pl.errors import InputError, require
+
+__all__ = ["Corrupt", "Hold", "Reference", "decode", "load_images"]
+
+Corrupt = Literal["refuse", "skip"]
+Hold = Literal["auto", "memory", "stream"]
+Shape = tuple[int, int, int]
+
+_NAMED = 5  # images that a message names
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
+
+
+def load_images(
+    encoded: Sequence[Reference | bytes],
+    names: Sequence[str],
+    image_size: int | None,
+    corrupt: Corrupt = "refuse",
+    hold: Hold = "auto",
+) -> tuple[Tensor | Encoded, list[int]]:
+    """Decode images, or make sure that they can be decoded later.
+
+    Pixels that are held are decoded by as many threads as there are cores, and are the same memory in all processes
+    of a machine (see :mod:`unlearning_pl.data.sharing`). Of streamed images only the headers are read here, unless
+    those that are corrupt are to be left out: which ones these are is known once all have been decoded.
+
+    Args:
+        encoded: Where each image lies, or its bytes; at least one.
+        names: What messages call each, N.
+        image_size: S, to which the largest centred square is resized; without it all images must have one size.
+        corrupt: ``refuse`` them all in one message, or ``skip`` them with a warning.
+        hold: ``memory`` holds pixels, ``stream`` decodes batch by batch, ``auto`` holds what takes at most a quarter
+            of the machine's memory. (Of all its memory: what is free differs between two processes of one run.)
+
+    Returns:
+        Pixels ``(N, 3, H, W)`` uint8 or what decodes them, and which of the images they are.
+
+    Raises:
+        InputError: If an image is corrupt and not to be skipped, all are corrupt, sizes differ without
+            ``image_size``, or images are to be streamed without it.
+
+    Example:
+        >>> load_images([b"", b"text"], ["a.png", "b.png"], image_size=8)
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected images that Pillow reads, got 2 of 2 that it does not: a.png (it ...
+    """
+    require(len(encoded) > 0, "Expected images, got none. Correct the source.")
+    require(
+        image_size is None or image_size >= 1,
+        f"Expected image_size >= 1, got {image_size}. Choose a size in pixels, or leave it out.",
+    )
+    model, shape = (0, (3, image_size, image_size)) if image_size is not None else _first_shape(encoded)
+    bytes_of_all = len(encoded) * int(np.prod(shape))
+    if hold == "memory" or (hold == "auto" and bytes_of_all <= _memory() // 4):
+        return _held(encoded, names, image_size, corrupt, (model, shape))
+    require(
+        image_size is not None,
+        "Expected image_size with images that are streamed, got none. Set it, or hold: memory if they fit.",
+    )
+    assert image_size is not None
+    faults = _faults(encoded, image_size if corrupt == "skip" else None)
+    kept = _kept(faults, names, corrupt)
+    return Encoded(encoded, names, image_size).take(kept), kept
+
+
+def _held(
+    encoded: Sequence[Reference | bytes],
+    names: Sequence[str],
+    image_size: int | None,
+    corrupt: Corrupt,
+    model: tuple[int, Shape],
+) -> tuple[Tensor, list[int]]:
+    def make() -> tuple[npt.NDArray[np.uint8], list[tuple[int, str]]]:
+        pixels, faults, shapes = _decode_all(encoded, image_size, model[1])
+        kept = _kept(faults, names, corrupt, warn=False)
+        other = min(shapes, default=None)
+        require(
+            other is None,
+            f"Expected images of one size, {_size(model[1])} as in {names[model[0]]}, got "
+            f"{_size(shapes[other or 0])} in {names[other or 0]}. Set image_size to resize all."
+            if shapes
+            else "",
+        )
+        for place, row in enumerate(kept) if faults else ():
+            pixels[place] = pixels[row]  # rows move to the front in place: a second array may not fit
+        return pixels[: len(kept)], sorted(faults.items())
+
+    size = len(encoded) * int(np.prod(model[1]))
+    images, told = shared(_made_from(encoded, image_size, corrupt), size, make)
+    return images, _kept({int(row): str(reason) for row, reason in told}, names, corrupt)
+
+
+def _first_shape(encoded: Sequence[Reference | bytes]) -> tuple[int, Shape]:
+    """The first image that can be decoded, and its shape."""
+    for row, image in enumerate(encoded):
+        try:
+            pixels = decode(contents(image))
+        except CorruptImageError:
+            continue
+        return row, (3, *pixels.shape[1:])
+    return 0, (3, 1, 1)  # all are corrupt, which is said when all have been looked at
+
+
+def _decode_all(
+    encoded: Sequence[Reference | bytes], image_size: int | None, shape: Shape
+) -> tuple[npt.NDArray[np.uint8], dict[int, str], dict[int, tuple[int, ...]]]:
+    """Pixels; the reasons of those that are corrupt; the shapes of those that have another."""
+    pixels = np.empty((len(encoded), *shape), dtype=np.uint8)
+    faults: dict[int, str] = {}
+    shapes: dict[int, tuple[int, ...]] = {}
+
+    def one(row: int) -> None:
+        try:
+            image = decode(contents(encoded[row]), image_size)
+        except CorruptImageError as error:
+            faults[row] = str(error)
+            return
+        if image.shape == shape:
+            pixels[row] = image
+        else:
+            shapes[row] = image.shape
+
+    in_threads(one, len(encoded))
+    return pixels, faults, shapes
+
+
+def _faults(encoded: Sequence[Reference | bytes], image_size: int | None) -> dict[int, str]:
+    """Why images cannot be decoded, by row: of all pixels with ``image_size``, of the headers without."""
+    faults: dict[int, str] = {}
+
+    def one(row: int) -> None:
+        try:
+            if image_size is None:
+                look_into(encoded[row])
+            else:
+                decode(contents(encoded[row]), image_size)
+        except CorruptImageError as error:
+            faults[row] = str(error)
+
+    in_threads(one, len(encoded))
+    return faults
+
+
+def _kept(faults: Mapping[int, str], names: Sequence[str], corrupt: Corrupt, warn: bool = True) -> list[int]:
+    """The rows that are not corrupt, if that is allowed."""
+    if not faults:
+        return list(range(len(names)))
+    shown = ", ".join(f"{names[row]} ({faults[row]})" for row in sorted(faults)[:_NAMED])
+    shown += f" and {len(faults) - _NAMED} others" if len(faults) > _NAMED else ""
+    remedy = "Repair or remove them, or leave them out with corrupt: skip."
+    if len(faults) == len(names):
+        remedy = "Repair them, or give other files."
+    if corrupt != "skip" or len(faults) == len(names):
+        raise InputError(
+            f"Expected images that Pillow reads, got {len(faults)} of {len(names)} that it does not: {shown}. {remedy}"
+        )
+    if warn:
+        rank_zero_warn(f"{len(faults)} of {len(names)} images are corrupt and left out: {shown}.")
+    return [row for row in range(len(names)) if row not in faults]
+
+
+def _made_from(encoded: Sequence[Reference | bytes], image_size: int | None, corrupt: Corrupt) -> Iterator[Any]:
+    """All that decides about the pixels: another Pillow may come with another decoder."""
+    yield from (PIL.__version__, image_size, corrupt)
+    stamps: dict[str, tuple[int, int]] = {}
+    for image in encoded:
+        if isinstance(image, Reference):
+            if image.path not in stamps:
+                stamps[image.path] = stamp(image.path)
+            yield os.path.abspath(image.path), image.offset, image.size, *stamps[image.path]
+        else:
+            yield image
+
+
+def _memory() -> int:
+    """Bytes of memory that the machine has, or the container in it."""
+    if not hasattr(os, "sysconf"):
+        return 16 * 2**30  # Windows does not say; images of 4 GiB are few
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for place in map(Path, _LIMITS):
+        text = place.read_text().strip() if place.is_file() else ""
+        limits += [int(text)] if text.isdecimal() else []
+    return min(limits)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[-1]}x{shape[-2]}"

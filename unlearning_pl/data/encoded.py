@@ -1,0 +1,168 @@
+"""Images that are decoded when they are looked at.
+
+Letters: B rows of a batch, N images, S height and width.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+from unlearning_pl.data.pixels import CorruptImageError, Reference, contents, decode, stamp
+from unlearning_pl.errors import InputError
+
+_CHUNK = 64  # images that a thread takes at a time
+
+
+class Texts:
+    """Many texts in two objects, instead of one each: a million paths stay cheap, also to copy to a worker.
+
+    Example:
+        >>> texts = Texts(["a", "", "bc"])
+        >>> len(texts), texts[0], texts[2]
+        (3, 'a', 'bc')
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        parts = [os.fsencode(text) for text in texts]
+        self._joined = b"".join(parts)
+        self._ends = np.cumsum([0, *map(len, parts)], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, row: int) -> str:
+        return os.fsdecode(self._joined[self._ends[row] : self._ends[row + 1]])
+
+
+class Encoded:
+    """Images that stay encoded, in files or in memory, and are decoded batch by batch.
+
+    It stands where a tensor of pixels ``(N, 3, S, S)`` would, as far as looking at rows goes. What it holds of each
+    image is where it lies.
+
+    Args:
+        encoded: Where each image lies, or its bytes.
+        names: What messages call each.
+        image_size: S; the largest centred square is resized to it.
+
+    Example:
+        >>> images = Encoded([b"no image"], ["a.png"], image_size=8)
+        >>> images.shape
+        (1, 3, 8, 8)
+        >>> images.read(torch.tensor([0]))
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected an image that Pillow reads, got a.png (no image format that ...
+    """
+
+    def __init__(self, encoded: Sequence[Reference | bytes], names: Sequence[str], image_size: int) -> None:
+        files = {image.path: 0 for image in encoded if isinstance(image, Reference)}
+        files = {path: number for number, path in enumerate(files)}
+        held = [image for image in encoded if isinstance(image, bytes)]
+        ends = iter(np.cumsum([0, *map(len, held)]).tolist())
+        places = [
+            (files[image.path], *_extent(image)) if isinstance(image, Reference) else (-1, next(ends), len(image))
+            for image in encoded
+        ]
+        self._places: npt.NDArray[np.int64] = np.array(places, dtype=np.int64).reshape(-1, 3)  # file, offset, size
+        self._paths, self._names, self._rows = Texts(files), Texts(names), np.arange(len(encoded))
+        self._held = np.frombuffer(b"".join(held), dtype=np.uint8)
+        self._size = image_size
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The shape ``(N, 3, S, S)`` that a tensor of all pixels would have."""
+        return len(self), 3, self._size, self._size
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the number of bytes of each image and of S, for the fingerprint of the data.
+
+        Not of the bytes themselves: reading all of a set that does not fit in memory would take minutes to hours.
+        An image that was replaced by one of just as many bytes is not noticed.
+        """
+        sizes = self._places[self._rows, 2].astype("<i8")
+        return hashlib.sha256(sizes.tobytes() + str(self._size).encode()).digest()
+
+    def take(self, rows: Tensor | Sequence[int] | slice) -> "Encoded":
+        """The images at ``rows``, in that order; nothing is read."""
+        chosen = copy(self)
+        chosen._rows = self._rows[rows.cpu().numpy() if isinstance(rows, Tensor) else rows]
+        return chosen
+
+    __getitem__ = take
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Pixels of the images at ``rows`` ``(B,)``: ``(B, 3, S, S)`` uint8.
+
+        Raises:
+            InputError: If one of them cannot be decoded; it names the image.
+        """
+        wanted = self._rows[rows.cpu().numpy()]
+        pixels = np.empty((len(wanted), *self.shape[1:]), dtype=np.uint8)
+
+        def read(place: int) -> None:
+            pixels[place] = self._decode(int(wanted[place]))
+
+        in_threads(read, len(wanted))
+        return torch.from_numpy(pixels)
+
+    def _decode(self, row: int) -> npt.NDArray[np.uint8]:
+        file, offset, size = self._places[row].tolist()
+        try:
+            if file < 0:
+                return decode(self._held[offset : offset + size].tobytes(), self._size)
+            return decode(contents(Reference(self._paths[file], offset, size)), self._size)
+        except CorruptImageError as error:
+            raise InputError(
+                f"Expected an image that Pillow reads, got {self._names[row]} ({error}). "
+                "Repair it, or leave out what is corrupt with corrupt: skip."
+            ) from error
+
+
+def _extent(image: Reference) -> tuple[int, int]:
+    size = image.size if image.size >= 0 else max(0, stamp(image.path)[0] - image.offset)
+    return image.offset, size
+
+
+def in_threads(work: Callable[[int], None], count: int) -> None:
+    """Do ``work`` for 0 to ``count - 1``, in as many threads as the process has cores; Pillow works without the GIL.
+
+    A worker process of a data loader, which has others beside it, uses its one thread.
+
+    Example:
+        >>> done = []
+        >>> in_threads(done.append, 100)
+        >>> sorted(done) == list(range(100))
+        True
+    """
+
+    def chunk(start: int) -> None:
+        for row in range(start, min(start + step, count)):
+            work(row)
+
+    threads = 1 if get_worker_info() else cores()
+    step = max(1, min(_CHUNK, count // threads))
+    if threads == 1 or count < 2:
+        step = count
+        return chunk(0)
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(chunk, range(0, count, step)):
+            pass
+    return None
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

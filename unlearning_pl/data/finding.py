@@ -1,0 +1,38 @@
+"""Files that a user names by a path, a folder or a glob."""
+
+import glob
+from pathlib import Path
+
+from unlearning_pl.errors import require
+
+
+def find(field: str, where: str, pattern: str) -> list[Path]:
+    """A file, or all files of ``pattern`` below a folder, or those of a glob; sorted.
+
+    Args:
+        field: The option that named them, for the message.
+        where: The path or glob; ``~`` is the home folder.
+        pattern: What counts in a folder, such as ``*.tar``.
+
+    Raises:
+        InputError: If there is none.
+
+    Example:
+        >>> find("train", "no/such/folder", "*.tar")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected *.tar files at train='no/such/folder', got none. Give a file, ...
+    """
+    path = Path(where).expanduser()
+    if path.is_dir():
+        files = sorted(path.rglob(pattern))
+    elif path.is_file():
+        files = [path]
+    else:
+        files = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+    require(
+        bool(files),
+        f"Expected {pattern} files at {field}={where!r}, got none. "
+        f"Give a file, a folder with {pattern} in it, or a glob, relative to the working directory.",
+    )
+    return files

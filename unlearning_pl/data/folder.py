@@ -1,0 +1,190 @@
+"""Images in one folder per class."""
+
+import csv
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from unlearning_pl.data.decoding import Corrupt, Hold, Reference
+from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.pixels import endings
+from unlearning_pl.data.records import Records, image_sets
+from unlearning_pl.data.sources import Source
+from unlearning_pl.errors import InputError, require
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_METADATA = "metadata.csv"
+_NAMED = 5  # what a message names
+
+
+class _Found(NamedTuple):
+    """What lies below a folder: image files by their paths in it, and what ``metadata.csv`` says of each."""
+
+    place: Path
+    classes: list[str]
+    files: list[str]  # "cat/a.jpg", sorted
+    metadata: dict[str, list[Any]]
+
+
+class Folder(Source):
+    """Images of two folders, one for training and one for testing, with a folder for each class in both.
+
+    It is the layout of torchvision's ``ImageFolder``: ``train/cat/a.jpg``, in deeper folders too. Classes are
+    numbered in the order of their sorted names. Files count whose ending is one of an image format that Pillow
+    reads; hidden ones do not. The id of an image is "train/" or "test/" and its path there, such as
+    "train/cat/a.jpg". A ``metadata.csv`` beside the class folders, with a column ``file_name`` of these paths and
+    a row for each image, gives columns of metadata. Channel statistics are ImageNet's.
+
+    Args:
+        train: Folder of the training images.
+        test: Folder of the test images.
+        image_size: Height and width, to which the largest centred square is resized; without it all images must
+            have one size.
+        corrupt: ``refuse`` images that cannot be decoded, or ``skip`` them with a warning.
+        hold: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
+
+    Raises:
+        InputError: If a folder, its images or its table cannot be used.
+
+    Example:
+        >>> Folder(train="no/train", test="no/test").load()  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected a folder at train='no/train', got none. ...
+    """
+
+    mean = IMAGENET_MEAN
+    std = IMAGENET_STD
+
+    def __init__(
+        self, train: str, test: str, image_size: int | None = None, corrupt: Corrupt = "refuse", hold: Hold = "auto"
+    ) -> None:
+        self.train, self.test, self.image_size = train, test, image_size
+        self.corrupt, self.hold = corrupt, hold
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        """All training and test images, sorted by class and name."""
+        train, test = _find("train", self.train), _find("test", self.test)
+        apart = train.place.resolve() != test.place.resolve()
+        require(apart, f"Expected test images that are not trained on, got {train.place} as both. Give another folder.")
+        require(
+            train.classes == test.classes,
+            f"Expected the same class folders in {train.place} and {test.place}, got "
+            f"{_some(sorted({*train.classes} ^ {*test.classes}))} in one of them only. Add or remove folders.",
+        )
+        parts = (_records("train", train), _records("test", test))
+        return image_sets(*parts, image_size=self.image_size, corrupt=self.corrupt, hold=self.hold)
+
+
+def _records(part: str, found: _Found) -> Records:
+    paths = [str(found.place / file) for file in found.files]
+    return Records(
+        encoded=[Reference(path) for path in paths],
+        names=paths,
+        ids=[f"{part}/{file}" for file in found.files],
+        labels=[file.partition("/")[0] for file in found.files],
+        metadata=found.metadata,
+    )
+
+
+def _find(field: str, where: str) -> _Found:
+    place = Path(where).expanduser()
+    require(
+        place.is_dir(),
+        f"Expected a folder at {field}={where!r}, got none. Give one with a folder for each class in it, relative to "
+        "the working directory.",
+    )
+    try:
+        with os.scandir(place) as entries:
+            top = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+        classes = [entry.name for entry in top if entry.is_dir()]
+        of_class = {name: sorted(_files(place / name, f"{name}/", set())) for name in classes}
+    except OSError as error:
+        raise InputError(
+            f"Expected folders that can be read in {where}, got {error.filename} ({error.strerror}). Change its rights."
+        ) from error
+    loose = [entry.name for entry in top if entry.is_file() and _is_image(entry.name)]
+    require(
+        not loose,
+        f"Expected each image of {where} in the folder of its class, got {_some(loose)} beside them. Move it.",
+    )
+    empty = [name for name in classes if not of_class[name]]
+    require(
+        bool(classes) and not empty,
+        f"Expected folders with images in {where}, one for each class, got {_some(empty) or 'no folder'}"
+        f"{' without any' if empty else ''}. Put images there, or remove the folder.",
+    )
+    files = [file for name in classes for file in of_class[name]]
+    return _Found(place, classes, files, _metadata(place / _METADATA, files))
+
+
+def _is_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in endings()
+
+
+def _files(place: Path | str, prefix: str, above: set[tuple[int, int]]) -> Iterator[str]:
+    """Image files below a folder, as paths behind ``prefix``; a link to a folder above it is not followed."""
+    told = os.stat(place)
+    here = (told.st_dev, told.st_ino)
+    if here in above:
+        return
+    with os.scandir(place) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _files(entry.path, f"{prefix}{entry.name}/", {*above, here})
+            elif _is_image(entry.name):
+                yield prefix + entry.name
+
+
+def _metadata(table: Path, files: Sequence[str]) -> dict[str, list[Any]]:
+    """Columns of ``metadata.csv`` in the order of ``files``; none where there is no such table."""
+    if not table.is_file():
+        return {}
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as opened:
+            rows = list(csv.DictReader(opened, strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(
+            f"Expected a table in {table}, got one that cannot be read ({error}). Save it again."
+        ) from error
+    columns = [*rows[0]] if rows else []
+    require(
+        "file_name" in columns,
+        f"Expected a column file_name in {table}, got {', '.join(map(str, columns)) or 'no row'}. "
+        "Name the images there, such as cat/a.jpg.",
+    )
+    by_file = {str(row["file_name"]).replace("\\", "/"): row for row in rows}
+    odd = sorted({*by_file} ^ {*files})
+    twice = len(rows) - len(by_file)
+    require(
+        not odd and not twice,
+        f"Expected one row for each image in {table}, got {len(odd)} rows without image or images without row, and "
+        f"{twice} repeated: {_some(odd)}. Correct the table.",
+    )
+    values = {name: [by_file[file][name] for file in files] for name in columns if name and name != "file_name"}
+    return {name: numbers(column) for name, column in values.items()}
+
+
+def numbers(column: Sequence[str | None]) -> list[Any]:
+    """A column of texts as integers, else as numbers, where each of its values is one; else as it is.
+
+    Example:
+        >>> numbers(["17", "3"]), numbers(["1.5", "2"]), numbers(["17", "x"])
+        ([17, 3], [1.5, 2.0], ['17', 'x'])
+    """
+    kinds: tuple[Callable[[Any], Any], ...] = (int, float)
+    for kind in kinds:
+        try:
+            return [kind(value) for value in column]
+        except (TypeError, ValueError):
+            continue
+    return list(column)
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _NAMED} others" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + rest

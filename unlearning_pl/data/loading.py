@@ -1,0 +1,111 @@
+"""Loaders of positions and, where images are streamed, of the images there.
+
+Letters: B rows of a batch, H height, W width.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from lightning.fabric.utilities import move_data_to_device
+from torch import Tensor
+from torch.utils.data import DataLoader, DistributedSampler
+from typing_extensions import override
+
+from unlearning_pl.data.streams import Positions, run_seed
+from unlearning_pl.errors import InputError
+from unlearning_pl.sample import Sample
+
+
+class Rows(NamedTuple):
+    """A batch of streamed images.
+
+    Attributes:
+        index: Positions in the pool, ``(B,)`` int64.
+        images: The images there, ``(B, 3, H, W)`` uint8.
+    """
+
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody needs
+    images: Tensor
+
+
+class ReadPositions(Positions):
+    """Positions and the images there, read by whichever process asks: a worker, if the loader has some.
+
+    Args:
+        positions: ``(N,)`` int64.
+        read: Reads images ``(B, 3, H, W)`` uint8 at positions ``(B,)``.
+    """
+
+    def __init__(self, positions: Tensor, read: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(positions)
+        self.read = read
+
+    @override
+    def __getitems__(self, rows: list[int]) -> Rows | InputError:  # type: ignore[override]
+        index = self.positions[rows]
+        try:
+            return Rows(index, self.read(index))
+        except InputError as error:  # raised in a worker it would be buried under the worker's traceback
+            return error
+
+
+class Loader(DataLoader[Any]):
+    """A data loader whose workers hand over their mistakes in the user's data, to be raised here in one line."""
+
+    @override
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, InputError):
+                raise batch
+            yield batch
+
+
+def index_loader(
+    dataset: Positions, rows: int, sampler: DistributedSampler[int] | None = None, workers: int = 0, pin: bool = False
+) -> Loader:
+    """A loader whose batches are index tensors of ``rows`` positions, in order unless a sampler says otherwise.
+
+    Args:
+        dataset: Positions, or positions whose images are read along with them.
+        rows: Rows of a batch.
+        sampler: The order.
+        workers: Processes that read images; they stay between epochs.
+        pin: Whether batches come in pinned memory, for a CUDA device.
+
+    Example:
+        >>> [batch.tolist() for batch in index_loader(Positions(torch.tensor([5, 7, 9])), rows=2)]
+        [[5, 7], [9]]
+    """
+    return Loader(
+        dataset,
+        batch_size=rows,
+        sampler=sampler,
+        collate_fn=_as_it_is,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pin,
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+class Samples:
+    """A loader of positions as an iterable of samples, as often as it is asked for.
+
+    Args:
+        loader: Gives index tensors, or rows with their images.
+        device: Where the samples are wanted.
+        look_up: Makes a sample of what the loader gives, on that device.
+    """
+
+    def __init__(self, loader: Loader, device: torch.device, look_up: Callable[[Tensor | Rows], Sample]) -> None:
+        self.loader, self.device, self.look_up = loader, device, look_up
+
+    @torch.no_grad()
+    def __iter__(self) -> Iterator[Sample]:
+        for step, batch in enumerate(self.loader):
+            torch.manual_seed(run_seed("measure", step))
+            yield self.look_up(move_data_to_device(batch, self.device))

@@ -1,0 +1,154 @@
+"""From the encoded bytes of one image to its pixels.
+
+Letters: H height, W width.
+"""
+
+import io
+import os
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+_BEGINNING = 16 * 1024  # bytes that hold the header of almost every image
+
+
+class Reference(NamedTuple):
+    """Where the encoded bytes of one image lie.
+
+    Attributes:
+        path: The file.
+        offset: Where in it they begin.
+        size: How many they are; -1 for all up to the end of the file.
+    """
+
+    path: str
+    offset: int = 0
+    size: int = -1
+
+
+class CorruptImageError(ValueError):
+    """The bytes of an image are absent or cannot be decoded; the message is the reason."""
+
+
+def contents(image: Reference | bytes, most: int | None = None) -> bytes:
+    """The encoded bytes of an image, or the first ``most`` of them.
+
+    Raises:
+        CorruptImageError: If the file cannot be read, or ends before the image does.
+
+    Example:
+        >>> contents(b"as they are", most=2)
+        b'as'
+    """
+    if isinstance(image, bytes):
+        return image[:most]
+    wanted = image.size if most is None or 0 <= image.size < most else most
+    try:
+        with open(image.path, "rb") as file:
+            file.seek(image.offset)
+            data = file.read(wanted)
+    except OSError as error:
+        raise CorruptImageError(error.strerror or type(error).__name__) from error
+    if most is None and len(data) < wanted:
+        raise CorruptImageError(f"the file ends after {len(data)} of {wanted} bytes")
+    return data
+
+
+def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
+    """Pixels of an encoded image in any format that Pillow reads, of its first frame, upright, in RGB.
+
+    What is transparent shows the colour that lies under it; 16 bits of gray become the upper 8.
+
+    Args:
+        data: The file of the image.
+        image_size: Height and width to bring the largest centred square to, bilinearly; its own size without it.
+
+    Returns:
+        Pixels ``(3, H, W)``.
+
+    Raises:
+        CorruptImageError: If the image cannot be decoded to its last row.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("RGB", (6, 4), "red").save(file, "png")
+        >>> decode(file.getvalue()).shape, decode(file.getvalue(), 2)[:, 0, 0].tolist()
+        ((3, 4, 6), [255, 0, 0])
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            image = _rgb(ImageOps.exif_transpose(opened))
+    except Exception as error:  # Pillow's formats raise OSError, SyntaxError, struct.error and more
+        raise CorruptImageError(_reason(data, error)) from error
+    if image_size is not None:
+        image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits of gray, of which Pillow would keep the lowest, or clip
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
+        image = image.convert("RGBA")  # Pillow asks for this step
+    return image.convert("RGB")
+
+
+def look_into(image: Reference | bytes) -> None:
+    """Find out cheaply whether there is an image: its header is read, its pixels are not.
+
+    Raises:
+        CorruptImageError: If there is none.
+
+    Example:
+        >>> look_into(b"text")
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.data.pixels.CorruptImageError: no image format that Pillow knows
+    """
+    try:
+        _open(contents(image, _BEGINNING))
+    except CorruptImageError:
+        _open(contents(image))  # some formats want all of the file, and some headers are long
+
+
+def _open(data: bytes) -> None:
+    try:
+        Image.open(io.BytesIO(data)).close()
+    except Exception as error:  # as above
+        raise CorruptImageError(_reason(data, error)) from error
+
+
+def _reason(data: bytes, error: Exception) -> str:
+    if not data:
+        return "it is empty"
+    if isinstance(error, UnidentifiedImageError):
+        return "no image format that Pillow knows"
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+
+
+def stamp(path: str) -> tuple[int, int]:
+    """Size of a file in bytes and its time of change in nanoseconds; -1 twice where it cannot be told.
+
+    Example:
+        >>> stamp("no/such/file")
+        (-1, -1)
+    """
+    try:
+        told = os.stat(path)
+    except OSError:
+        return -1, -1
+    return told.st_size, told.st_mtime_ns
+
+
+@cache
+def endings() -> frozenset[str]:
+    """What the names of image files end with, of all formats that Pillow reads.
+
+    Example:
+        >>> {".jpg", ".webp"} <= endings(), ".txt" in endings()
+        (True, False)
+    """
+    return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN)

@@ -1,0 +1,136 @@
+"""What is known of images before they are decoded, and the image sets made of it.
+
+Letters: N images.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlearning_pl.data.decoding import Corrupt, Hold, Reference, load_images
+from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.errors import require
+
+
+@dataclass(frozen=True)
+class Records:
+    """Images of one part of the data, still encoded; row by row.
+
+    Args:
+        encoded: Encoded bytes of each image, or where they lie.
+        names: What messages call each image: the file, or the file and the row.
+        ids: Id of each image, with the part in front.
+        labels: Class of each image, numbers or names; None where nothing is labelled.
+        captions: Captions of each image, or None.
+        metadata: Further columns by name.
+    """
+
+    encoded: Sequence[Reference | bytes]
+    names: Sequence[str]
+    ids: Sequence[str]
+    labels: Sequence[int | str | None] | None = None
+    captions: Sequence[tuple[str, ...]] | None = None
+    metadata: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+def image_sets(
+    train: Records,
+    test: Records,
+    class_names: Sequence[str] | None = None,
+    image_size: int | None = None,
+    corrupt: Corrupt = "refuse",
+    hold: Hold = "auto",
+) -> tuple[ImageSet, ImageSet]:
+    """Decode both parts together, so that all images have one size.
+
+    Args:
+        train: What is known of the training images.
+        test: What is known of the test images.
+        class_names: Name of each class, where labels are their numbers; without it the labels are the names.
+        image_size: Height and width to resize to; without it all images must have one size.
+        corrupt: ``refuse`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        hold: Whether pixels are held in memory or decoded batch by batch, see :func:`load_images`.
+
+    Returns:
+        The training images and the test images.
+
+    Raises:
+        InputError: If an image is corrupt, a label names no class, or a part is left without an image.
+    """
+    targets, names = _targets(train, test, class_names)
+    encoded, called = [*train.encoded, *test.encoded], [*train.names, *test.names]
+    images, kept = load_images(encoded, called, image_size, corrupt, hold)
+    border = sum(row < len(train.encoded) for row in kept)
+    require(
+        0 < border < len(kept),
+        f"Expected training and test images, got {border} and {len(kept) - border} that can be read. "
+        "Restore the files, or give others.",
+    )
+    return (
+        _image_set(train, images[:border], targets[: len(train.encoded)], kept[:border], names),
+        _image_set(
+            test,
+            images[border:],
+            targets[len(train.encoded) :],
+            [row - len(train.encoded) for row in kept[border:]],
+            names,
+        ),
+    )
+
+
+def _image_set(records: Records, images: Any, targets: Tensor, kept: list[int], names: list[str]) -> ImageSet:
+    def of(column: Sequence[Any]) -> list[Any]:
+        return [column[row] for row in kept]
+
+    captions = None if records.captions is None else of(records.captions)
+    metadata = {name: of(column) for name, column in records.metadata.items()}
+    return ImageSet(images, targets[kept], of(records.ids), names, captions, metadata)
+
+
+def _targets(train: Records, test: Records, class_names: Sequence[str] | None) -> tuple[Tensor, list[str]]:
+    """Number of the class of every image, training images first, and the classes' names."""
+    for one, other in ((train, test), (test, train)):
+        require(
+            (one.labels is None) or (other.labels is not None),
+            f"Expected labels of all images or of none, got some at {one.names[0]} and none at {other.names[0]}. "
+            "Take training and test images from one data set.",
+        )
+    if train.labels is None or test.labels is None:
+        return torch.zeros(len(train.encoded) + len(test.encoded), dtype=torch.int64), []
+    labels, called = [*train.labels, *test.labels], [*train.names, *test.names]
+    if any(isinstance(label, str) for label in labels):
+        return _named(labels, called)
+    names = list(class_names or _numbers(train.labels, train.names))
+    for label, name in zip(labels, called, strict=True):
+        require(
+            isinstance(label, int) and 0 <= label < len(names),
+            f"Expected a label from 0 to {len(names) - 1}, got {label} in {name}. "
+            "Correct the label or the names of the classes.",
+        )
+    return torch.tensor(labels, dtype=torch.int64), names
+
+
+def _named(labels: Sequence[int | str | None], called: Sequence[str]) -> tuple[Tensor, list[str]]:
+    for label, name in zip(labels, called, strict=True):
+        require(
+            isinstance(label, str) and bool(label.strip()),
+            f"Expected the name of a class, got {label!r} in {name}. Label all images by names, or all by numbers.",
+        )
+    names = sorted({str(label) for label in labels})
+    number = {name: row for row, name in enumerate(names)}
+    return torch.tensor([number[str(label)] for label in labels], dtype=torch.int64), names
+
+
+def _numbers(labels: Sequence[int | str | None], called: Sequence[str]) -> list[str]:
+    """The numbers from 0 to the highest label, as names."""
+    known = [label if isinstance(label, int) else 0 for label in labels]
+    highest = max(known)
+    require(
+        highest < len(known),
+        f"Expected labels below the number of images, {len(known)}, got {highest} in "
+        f"{called[known.index(highest)]}. Number the classes from 0, or give their names.",
+    )
+    return [str(number) for number in range(highest + 1)]

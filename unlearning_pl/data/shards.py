@@ -1,0 +1,242 @@
+"""Images in tar files, in the format of WebDataset."""
+
+import json
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from unlearning_pl.data.decoding import Corrupt, Hold, Reference
+from unlearning_pl.data.finding import find
+from unlearning_pl.data.folder import IMAGENET_MEAN, IMAGENET_STD
+from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.pixels import endings
+from unlearning_pl.data.records import Records, image_sets
+from unlearning_pl.data.sources import Source
+from unlearning_pl.errors import InputError, require
+
+_SAID = ("cls", "txt", "json")  # what is read besides images
+_BLOCK = bytes(tarfile.BLOCKSIZE)  # of zeros: a tar ends with it
+
+
+@dataclass
+class _Item:
+    """One sample: all files of a shard with the same key."""
+
+    key: str
+    shard: Path
+    image: Reference | bytes = b""  # none is as bad as an empty one, and treated as such
+    label: str | None = None
+    captions: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class _Member(NamedTuple):
+    key: str
+    kind: str  # "jpg"
+    shard: Path
+    offset: int
+    size: int
+
+
+class Shards(Source):
+    """Images of WebDataset's tar files, read where they lie: ``a.jpg`` with ``a.cls``, ``a.txt`` and ``a.json``.
+
+    The headers of all shards are read when the source is loaded, and an image is read at its place when it is
+    wanted: in any order, so that an image has an id, "train/" or "test/" and its key, and splits work as always.
+    A shard must not be compressed.
+
+    ``cls`` holds the number or the name of the class. ``txt`` holds captions, one a
+    line; ``json`` an object whose numbers, texts and truth values become metadata, and whose ``caption`` (a text)
+    or ``captions`` (a list) are captions. Other files are left aside. Channel statistics are ImageNet's.
+
+    Args:
+        train: Training shards: a file, a folder (all ``*.tar`` below it) or a glob, read in sorted order.
+        test: Test shards, likewise.
+        image_size: Height and width, to which the largest centred square is resized; without it all images must
+            have one size.
+        classes: File with the name of a class in each line, in the order of their numbers; without it the numbers are
+            the names.
+        corrupt: ``refuse`` images that are absent or cannot be decoded, or ``skip`` them with a warning.
+        hold: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
+
+    Raises:
+        InputError: If there is no such file, a shard ends early, or what it holds cannot be used.
+
+    Example:
+        >>> Shards(train="no/train-*.tar", test="no/test.tar").load()  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected *.tar files at train='no/train-*.tar', got none. ...
+    """
+
+    mean = IMAGENET_MEAN
+    std = IMAGENET_STD
+
+    def __init__(
+        self,
+        train: str,
+        test: str,
+        image_size: int | None = None,
+        classes: str | None = None,
+        corrupt: Corrupt = "refuse",
+        hold: Hold = "auto",
+    ) -> None:
+        self.train, self.test, self.image_size, self.classes = train, test, image_size, classes
+        self.corrupt, self.hold = corrupt, hold
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        """All training and test images, in the order of the shards."""
+        shards = {part: find(part, where, "*.tar") for part, where in (("train", self.train), ("test", self.test))}
+        both = {*map(Path.resolve, shards["train"])} & {*map(Path.resolve, shards["test"])}
+        require(
+            not both,
+            f"Expected test images that are not trained on, got {', '.join(map(str, both))} as both. Give others.",
+        )
+        classes = _class_names(self.classes) if self.classes else None
+        train, test = (_records(part, [*_items(files).values()], classes) for part, files in shards.items())
+        return image_sets(train, test, classes, self.image_size, self.corrupt, self.hold)
+
+
+def _records(part: str, items: Sequence[_Item], classes: Sequence[str] | None) -> Records:
+    names = [f"{item.shard} {item.key}" for item in items]
+    columns = dict.fromkeys(name for item in items for name in item.metadata)
+    return Records(
+        encoded=[item.image for item in items],
+        names=names,
+        ids=[f"{part}/{item.key}" for item in items],
+        labels=_labels(items, names, classes),
+        captions=[item.captions for item in items] if any(item.captions for item in items) else None,
+        metadata={name: [item.metadata.get(name) for item in items] for name in columns},
+    )
+
+
+def _items(shards: Sequence[Path]) -> dict[str, _Item]:
+    """The samples of all shards by their keys."""
+    items: dict[str, _Item] = {}
+    for shard in shards:
+        try:
+            with open(shard, "rb") as file:
+                _collect(shard, file, items)
+        except OSError as error:
+            raise InputError(
+                f"Expected a tar file that can be read, got {shard} ({error.strerror}). Correct the path or its rights."
+            ) from error
+    require(bool(items), f"Expected images in {shards[0]}, got none. Give shards with NAME.jpg and NAME.cls in them.")
+    return items
+
+
+def _collect(shard: Path, file: BinaryIO, items: dict[str, _Item]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for member in _members(shard, file):
+        kind = "image" if f".{member.kind}" in endings() else member.kind
+        if kind != "image" and kind not in _SAID:
+            continue
+        item = items.setdefault(member.key, _Item(member.key, shard))
+        require(
+            item.shard == shard and (member.key, kind) not in seen,
+            f"Expected each key once, with one image, got {member.key} again in {shard} (first in {item.shard}). "
+            "Give the samples keys of their own.",
+        )
+        seen.add((member.key, kind))
+        if kind == "image":
+            item.image = Reference(str(shard), member.offset, member.size)
+        else:
+            _note(item, member, file)
+
+
+def _members(shard: Path, file: BinaryIO) -> list[_Member]:
+    """Every file of a shard, by its headers alone."""
+    members = []
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            while (member := archive.next()) is not None:
+                vars(archive)["members"] = []  # it would keep them all
+                folder, slash, name = member.name.rpartition("/")
+                key, _, kind = name.partition(".")
+                if member.isreg() and key:
+                    place = (folder + slash + key).removeprefix("./")
+                    members.append(_Member(place, kind.lower(), shard, member.offset_data, member.size))
+            file.seek(archive.offset)
+            # A damaged header ends tarfile's walk as silently as the true end does.
+            whole = file.read(len(_BLOCK)) == _BLOCK
+    except tarfile.TarError as error:
+        raise InputError(
+            f"Expected an uncompressed tar file, got {shard}, which cannot be read ({error}). Write or copy it again."
+        ) from error
+    require(
+        whole,
+        f"Expected a whole tar file, got {shard}, which breaks off after {len(members)} files. Write or copy it again.",
+    )
+    return members
+
+
+def _note(item: _Item, member: _Member, file: BinaryIO) -> None:
+    """Keep what a small file says of its sample."""
+    file.seek(member.offset)
+    try:
+        text = file.read(member.size).decode("utf-8-sig")
+        said = json.loads(text) if member.kind == "json" else {}
+    except ValueError as error:
+        raise InputError(
+            f"Expected UTF-8 text in {member.key}.{member.kind} of {member.shard}, got {error}. Correct the file."
+        ) from error
+    if member.kind == "cls":
+        item.label = text.strip()
+    elif member.kind == "txt":
+        item.captions = (*(line.strip() for line in text.splitlines() if line.strip()), *item.captions)
+    else:
+        _note_object(item, member, said)
+
+
+def _note_object(item: _Item, member: _Member, said: Any) -> None:
+    named = f"{member.key}.json of {member.shard}"
+    require(isinstance(said, dict), f"Expected an object in {named}, got {type(said).__name__}. Write {{...}}.")
+    captions = said.pop("captions", [])
+    one = said.pop("caption", None)
+    captions = [*(captions if isinstance(captions, list) else [captions]), *([] if one is None else [one])]
+    require(
+        all(isinstance(text, str) for text in captions),
+        f"Expected captions that are texts in {named}, got {captions}. Correct the file.",
+    )
+    item.captions = (*item.captions, *captions)
+    item.metadata = {name: value for name, value in said.items() if isinstance(value, (str, int, float, bool))}
+
+
+def _labels(
+    items: Sequence[_Item], names: Sequence[str], classes: Sequence[str] | None
+) -> list[int | str | None] | None:
+    """The label of each sample, as a number where it is one or is listed; None where no sample has one."""
+    silent = [name for name, item in zip(names, items, strict=True) if not item.label]
+    if len(silent) == len(items) and classes is None:
+        return None
+    require(
+        not silent,
+        f"Expected a label (.cls) of each image, got none of {silent[:1]}. Add it, or leave all of them out.",
+    )
+    number = {name: place for place, name in enumerate(classes or ())}
+    texts = [str(item.label) for item in items]
+    unknown = next((text for text in texts if number and text not in number and not text.isdecimal()), None)
+    require(
+        unknown is None,
+        f"Expected classes that {', '.join([*number][:5])} and so on list, got {unknown!r} in "
+        f"{names[texts.index(unknown)] if unknown else ''}. Correct the file of classes, or the label.",
+    )
+    if all(text in number or text.isdecimal() for text in texts):
+        return [number[text] if text in number else int(text) for text in texts]
+    return [*texts]
+
+
+def _class_names(file: str) -> list[str]:
+    try:
+        lines = Path(file).expanduser().read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"Expected a file of class names, got {file} ({error}). Correct the path.") from error
+    names = [line.strip() for line in lines if line.strip()]
+    require(
+        0 < len(names) == len({*names}),
+        f"Expected different class names in {file}, one a line, got {len(names)} lines with {len({*names})} names. "
+        "Correct the file.",
+    )
+    return names

@@ -1,0 +1,59 @@
+"""Captions made from the names of classes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.sources import Source
+from unlearning_pl.errors import require
+
+
+class TemplateCaptions(Source):
+    """Another source's labelled images, with the name of their class in a sentence as captions.
+
+    Image-text models can so be trained and examined on sets that have classes only. Source of the idea: Radford et
+    al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021, arXiv 2103.00020,
+    section 3.1.4. Underscores in names are spaces in captions.
+
+    Args:
+        source: Where the images and their classes come from; its size and channel statistics are kept.
+        templates: Sentences with ``{}`` in the place of the name; each makes one caption of every image.
+
+    Raises:
+        InputError: If there is no template, one lacks ``{}``, or the source knows no classes.
+
+    Example:
+        >>> from unlearning_pl.data import Digits
+        >>> train, _ = TemplateCaptions(Digits(train_size=1), ["the digit {}.", "a {}."]).load()
+        >>> train.captions
+        [('the digit 6.', 'a 6.')]
+    """
+
+    def __init__(self, source: Source, templates: Sequence[str] = ("a photo of a {}.",)) -> None:
+        require(
+            not isinstance(templates, str) and len(templates) > 0,
+            f"Expected a list of templates, got {templates!r}. Give one or more, such as 'a photo of a {{}}.'.",
+        )
+        for template in templates:
+            require(
+                "{}" in template,
+                f"Expected a template with {{}} in the place of the class, got {template!r}. "
+                "Write for instance 'a photo of a {}.'.",
+            )
+        self.source, self.templates = source, tuple(templates)
+        self.mean, self.std, self.image_size = source.mean, source.std, source.image_size
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        """The images of the source, with captions in the place of any that it has."""
+        train, test = self.source.load()
+        return self._captioned(train), self._captioned(test)
+
+    def _captioned(self, images: ImageSet) -> ImageSet:
+        require(
+            len(images.class_names) > 0,
+            f"Expected a source with classes, got none of {type(self.source).__name__}. "
+            "Use the source itself if it has captions, or another one.",
+        )
+        names = [name.replace("_", " ") for name in images.class_names]
+        sentences = [tuple(template.replace("{}", name) for template in self.templates) for name in names]
+        return replace(images, captions=[sentences[target] for target in images.targets.tolist()])
