@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.optim import SGD
 
-from unlearning_pl.data import Digits, ForgetRequest, UnlearningData
+from unlearning_pl.data import Digits, ForgetRequest, TemplateCaptions, UnlearningData
 from unlearning_pl.data.text import tokenize
 from unlearning_pl.learners import BYOL, CLIP, Classifier, Learner, MoCo, SimCLR
 from unlearning_pl.methods import (
@@ -72,7 +72,8 @@ def make_method(name: str) -> dict[str, Any]:
 
 def make_data(**options: Any) -> UnlearningData:
     options = {"forget": ForgetRequest(count=8), "batch_size": 16, "validation": 0.1, **options}
-    return UnlearningData(Digits(train_size=48, image_size=8), **options)
+    digits = Digits(train_size=48, image_size=8)
+    return UnlearningData(TemplateCaptions(digits, ["the number {}", "a {}"]), **options)
 
 
 def make_trainer(run: Path | None = None, **options: Any) -> UnlearningTrainer:

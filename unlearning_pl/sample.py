@@ -40,6 +40,17 @@ class Sample(NamedTuple):
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody needs
     text: Tensor | None = None
 
+    def take(self, rows: Tensor | slice) -> "Sample":
+        """Some of the rows.
+
+        Example:
+            >>> sample = Sample((torch.zeros(3, 1),), torch.arange(3), torch.arange(3))
+            >>> sample.take(slice(1, None)).target
+            tensor([1, 2])
+        """
+        text = None if self.text is None else self.text[rows]
+        return Sample(tuple(view[rows] for view in self.views), self.target[rows], self.index[rows], text)
+
 
 Batch = Mapping[Split, Sample]
 

@@ -5,13 +5,14 @@ from functools import partial
 
 import pytest
 import torch
-from tiny import make_data, make_learner, make_trainer
+from tiny import make_data, make_learner, make_rows, make_trainer
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import SGD
 
+from unlearning_pl.data.text import tokenize
 from unlearning_pl.errors import DivergedError, InputError
-from unlearning_pl.learners import BYOL, Classifier, ContrastiveLearner, Learner, MoCo, SimCLR, plain
+from unlearning_pl.learners import BYOL, CLIP, Classifier, ContrastiveLearner, Learner, MoCo, SimCLR, plain
 from unlearning_pl.learners.backbones import BUILDERS, build_backbone
 from unlearning_pl.sample import Sample
 
@@ -20,7 +21,9 @@ B = 6
 
 @pytest.fixture
 def sample() -> Sample:
-    return Sample((torch.randn(B, 3, 8, 8), torch.randn(B, 3, 8, 8)), torch.arange(B) % 10, torch.arange(B))
+    return make_rows(B)._replace(
+        target=torch.arange(B) % 10, text=tokenize([f"number {n}" for n in range(B)], 24).long()
+    )
 
 
 def cos(a: Tensor, b: Tensor) -> float:
@@ -39,10 +42,10 @@ def test_shapes(learner: Learner, sample: Sample) -> None:
 def test_plain_is_the_mean_over_all_rows_fed(learner: Learner, sample: Sample) -> None:
     learner.eval()  # so that rows do not meet in BatchNorm
     halves = {
-        "retain": Sample(tuple(view[:4] for view in sample.views), sample.target[:4], sample.index[:4]),
-        "forget": Sample(tuple(view[4:] for view in sample.views), sample.target[4:], sample.index[4:]),
+        "retain": sample.take(slice(4)),
+        "forget": sample.take(slice(4, None)),
     }
-    expected = learner.losses(learner.outputs(sample), sample).mean()
+    expected = learner.losses(learner.outputs(sample), sample).mean()  # CLIP: of captions as well
     torch.testing.assert_close(plain(learner, halves), expected)
 
 
@@ -84,10 +87,34 @@ def test_classifier_loss_is_cross_entropy_of_the_first_view(sample: Sample) -> N
     torch.testing.assert_close(learner.losses(learner.outputs(sample), sample), expected)
 
 
+def test_clip_loss_tells_captions_and_images_from_all_others(sample: Sample) -> None:
+    learner = CLIP("ViT-slim", image_size=8, temperature=0.2).eval()
+    images, captions = outputs = learner.outputs(sample)
+    losses = learner.losses(outputs, sample)
+    for i in range(B):
+        ways = []
+        for one, others in ((images, captions), (captions, images)):
+            scores = [math.exp(cos(one[i], other) / 0.2) for other in others]
+            ways.append(-math.log(scores[i] / sum(scores)))
+        assert abs(float(losses[i].detach()) - sum(ways) / 2) < 1e-4
+
+
+def test_the_learned_temperature_stays_in_clips_range() -> None:
+    learner = CLIP("ViT-slim", image_size=8)
+    for pushed, kept in ((9.0, 0.01), (-3.0, 1.0)):
+        with torch.no_grad():
+            learner.logit_scale.fill_(pushed)
+        learner.on_train_batch_end(None, {}, 0)
+        assert float(learner.temperature.detach()) == pytest.approx(kept)
+
+
 def test_scramble_breaks_every_pair(learner: Learner, sample: Sample) -> None:
     scrambled = learner.scramble(sample)
     torch.testing.assert_close(scrambled.views[0], sample.views[0], rtol=0, atol=0)
-    if isinstance(learner, ContrastiveLearner):
+    if isinstance(learner, CLIP):
+        assert (scrambled.text != sample.text).any(1).all()
+        assert sorted(scrambled.text.tolist()) == sorted(sample.text.tolist())
+    elif isinstance(learner, ContrastiveLearner):
         assert all(not torch.equal(a, b) for a, b in zip(scrambled.views[1], sample.views[1], strict=True))
         assert torch.equal(scrambled.views[1].flatten().sort().values, sample.views[1].flatten().sort().values)
     else:
@@ -104,7 +131,9 @@ def test_a_random_label_is_drawn_from_all_others() -> None:
 def test_rematch_is_the_loss_of_the_partners_positive(learner: Learner, sample: Sample) -> None:
     learner.eval()
     partner = torch.tensor([1, 0, 2, 4, 5, 3])
-    lent = Sample((sample.views[0], sample.views[1][partner]), sample.target[partner], sample.index)
+    lent = sample.take(partner)
+    views = sample.views if isinstance(learner, CLIP) else (sample.views[0], lent.views[1])
+    lent = lent._replace(views=(sample.views[0], views[1]), index=sample.index)
     expected = learner.losses(learner.outputs(lent), lent)
     rematched = learner.losses(*learner.rematch(learner.outputs(sample), sample, partner))
     if isinstance(learner, BYOL):  # the second direction predicts the partner's view 0, not one's own

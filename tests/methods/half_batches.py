@@ -16,7 +16,7 @@ from torch import Tensor, distributed
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny import LEARNERS, METHODS, PLUGINS, make_learner, make_method, make_rows, make_trainer
 
-from unlearning_pl.learners import Classifier, Learner, contrastive
+from unlearning_pl.learners import Classifier, Learner, clip, contrastive
 from unlearning_pl.methods import Unlearner, alignment_calibration
 from unlearning_pl.sample import Batch, Sample
 
@@ -25,8 +25,7 @@ SIZES = SimpleNamespace(positions=lambda split: torch.arange(10 * ROWS.get(split
 
 
 def half(sample: Sample, rank: int) -> Sample:
-    rows = slice(rank * len(sample.index) // 2, (rank + 1) * len(sample.index) // 2)
-    return Sample(tuple(view[rows] for view in sample.views), sample.target[rows], sample.index[rows])
+    return sample.take(slice(rank * len(sample.index) // 2, (rank + 1) * len(sample.index) // 2))
 
 
 def installed(name: str, learner: Learner) -> Unlearner:
@@ -62,7 +61,7 @@ def neighbours(n: int, device: object = None) -> Tensor:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    alignment_calibration.derangement = contrastive.derangement = neighbours
+    alignment_calibration.derangement = contrastive.derangement = clip.derangement = neighbours
     Classifier.scramble = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)
     whole = {split: make_rows(n) for split, n in ROWS.items()}
     whole = {split: s._replace(views=tuple(v.double() for v in s.views)) for split, s in whole.items()}

@@ -3,7 +3,7 @@
 Letters: B rows of a batch, N images of the pool, C channels, H height, W width.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,8 @@ from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, make_splits, with_request
 from unlearning_pl.data.streams import Positions, StreamSampler, WholeBatches, run_seed, shares
-from unlearning_pl.data.text import PROMPT, Captions, tokenize
+from unlearning_pl.data.template_captions import PROMPT, sentences
+from unlearning_pl.data.text import Captions, tokenize
 from unlearning_pl.data.views import JitterViews, Views
 from unlearning_pl.errors import require
 from unlearning_pl.sample import Batch, Pixels, Sample, Split
@@ -131,9 +132,9 @@ class UnlearningData(LightningDataModule):
         """Tokens of the descriptions of each class, ``(K, T, L)``; None where classes or the reader are missing."""
         if context_length is None or not self.class_names:
             return None
-        templates: Sequence[str] = getattr(self.source, "templates", (PROMPT,))
-        texts = [template.format(name) for name in self.class_names for template in templates]
-        return tokenize(texts, context_length).long().view(len(self.class_names), len(templates), -1)
+        said = sentences(self.class_names, getattr(self.source, "templates", (PROMPT,)))
+        tokens = tokenize([text for texts in said for text in texts], context_length)
+        return tokens.long().view(len(said), len(said[0]), -1)
 
     def examples(self) -> Tensor:
         """Two clean training images as a learner sees them, ``(2, 3, H, W)``."""

@@ -7,6 +7,9 @@ from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.sources import Source
 from unlearning_pl.errors import require
 
+PROMPT = "a photo of a {}."
+"""What CLIP's authors say of a class (arXiv 2103.00020, section 3.1.4)."""
+
 
 class TemplateCaptions(Source):
     """Another source's labelled images, with the name of their class in a sentence as captions.
@@ -29,7 +32,7 @@ class TemplateCaptions(Source):
         [('the digit 6.', 'a 6.')]
     """
 
-    def __init__(self, source: Source, templates: Sequence[str] = ("a photo of a {}.",)) -> None:
+    def __init__(self, source: Source, templates: Sequence[str] = (PROMPT,)) -> None:
         require(
             not isinstance(templates, str) and len(templates) > 0,
             f"Expected a list of templates, got {templates!r}. Give one or more, such as 'a photo of a {{}}.'.",
@@ -54,6 +57,16 @@ class TemplateCaptions(Source):
             f"Expected a source with classes, got none of {type(self.source).__name__}. "
             "Use the source itself if it has captions, or another one.",
         )
-        names = [name.replace("_", " ") for name in images.class_names]
-        sentences = [tuple(template.replace("{}", name) for template in self.templates) for name in names]
-        return replace(images, captions=[sentences[target] for target in images.targets.tolist()])
+        of_class = sentences(images.class_names, self.templates)
+        return replace(images, captions=[of_class[target] for target in images.targets.tolist()])
+
+
+def sentences(class_names: Sequence[str], templates: Sequence[str] = (PROMPT,)) -> list[tuple[str, ...]]:
+    """What is said of each class: its name in the place of ``{}`` of each template.
+
+    Example:
+        >>> sentences(["polar_bear"])
+        [('a photo of a polar bear.',)]
+    """
+    names = [name.replace("_", " ") for name in class_names]
+    return [tuple(template.replace("{}", name) for template in templates) for name in names]

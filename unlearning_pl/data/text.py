@@ -11,8 +11,6 @@ from torch import Tensor
 
 from unlearning_pl.errors import InputError
 
-PROMPT = "a photo of a {}."
-"""What CLIP's authors say of a class (arXiv 2103.00020, section 3.1.4)."""
 _AT_ONCE = 4096  # captions that are made into tokens at a time
 
 

@@ -55,7 +55,7 @@ def squared_gradients(learner: Learner, samples: Iterable[Sample], rows: int) ->
 def _groups(sample: Sample, rows: int) -> Iterator[Sample]:
     for start in range(0, len(sample.index), rows):
         part = slice(start, start + rows)
-        yield Sample(tuple(view[part] for view in sample.views), sample.target[part], sample.index[part])
+        yield sample.take(part)
 
 
 def _zeros(learner: Learner) -> dict[str, Tensor]:
