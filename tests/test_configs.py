@@ -15,7 +15,17 @@ PLANS = [file for file in FILES if file.startswith("configs/benchmarks/")]
 CONFIGS = [file for file in FILES if file not in PLANS]
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10"
 TINY = "--data.source.train_size 32 --data.batch_size 8 --trainer.fast_dev_run true --trainer.enable_progress_bar false"
-NAMED = ["cifar10", "cifar100", "fashion_mnist", "svhn", "stl10", "tiny_imagenet", "oxford_pets"]
+NAMED = [
+    "cifar10",
+    "cifar100",
+    "fashion_mnist",
+    "svhn",
+    "stl10",
+    "tiny_imagenet",
+    "oxford_pets",
+    "flickr8k_table",
+    "hub",
+]
 DOWNLOADS = {*(f"configs/data/{name}.yaml" for name in NAMED), "configs/experiments/simclr_cifar10.yaml"}
 DIGITS = "--data.source Digits --data.source.image_size 8"
 
@@ -71,7 +81,7 @@ def test_the_first_line_is_the_command_that_runs_it(config: str, original: Path)
     words = line.removeprefix("# unlearning-pl ").replace("runs/original", str(original))
     if DOWNLOADS & set(named):
         words += " --data.views JitterViews"
-        tiny = f"{DIGITS} {TINY}"  # the data would be downloaded: everything else is run on digits
+        tiny = f"{DIGITS} {TINY}"  # the data are absent, or would be downloaded: everything else is run on digits
     elif any("../shared/data" in (ROOT / name).read_text() for name in named):
         if not CIFAR.exists():
             pytest.skip("the shared image files are not beside this checkout")

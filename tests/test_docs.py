@@ -5,6 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from unlearning_pl.blackbox.commands import owner_parser, serve_parser
@@ -79,6 +80,19 @@ def test_the_method_of_the_guide_runs(tmp_path: Path) -> None:
 
     make_trainer(tmp_path / "original", max_epochs=1).fit(make_learner("SimCLR"), datamodule=make_data())
     make_trainer().unlearn(make_learner("SimCLR"), make_data(), str(tmp_path / "original"), space["NoisyFineTune"](0.5))
+
+
+def test_the_source_of_the_page_on_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "data.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "scans.py").write_text(block)
+    monkeypatch.syspath_prepend(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (164, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "scans.npy", pixels)
+    np.save(tmp_path / "labels.npy", np.arange(164) % 2)
+    (line,) = re.findall(r"^PYTHONPATH=. unlearning-pl (.*scans.*)$", page, flags=re.MULTILINE)
+    short = "--data.batch_size 32 --trainer.fast_dev_run true --trainer.accelerator cpu --model.backbone resnet9_slim"
+    assert main(shlex.split(f"{line} {short} --trainer.enable_progress_bar false")) == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -13,7 +13,7 @@ import pytest
 import scipy.io
 from torchvision import datasets
 
-from unlearning_pl.data import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST, Source
+from unlearning_pl.data import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST, Source, sharing
 from unlearning_pl.errors import InputError
 
 
@@ -130,6 +130,18 @@ def test_the_published_layout_is_read(source: Any, tmp_path: Path, monkeypatch: 
     assert [len(part) for part in source(train_size=1, test_size=3, **options).load()] == [1, 3]
     with pytest.raises(InputError, match=r"test_size from 1 to 4.*got 5\."):
         source(test_size=5, **options).load()
+
+
+def test_many_pixels_are_held_once_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = write_svhn(tmp_path, monkeypatch)
+    monkeypatch.setattr(sharing, "_LEAST", 1)
+    monkeypatch.setenv("UNLEARNING_PL_CACHE", str(tmp_path / "cache"))
+    for _ in range(2):  # made by the first, mapped by the second
+        for part, name in zip(SVHN(root=str(tmp_path), download=False).load(), ("train", "test"), strict=True):
+            np.testing.assert_array_equal(part.images.numpy(), pixels[name])
+    assert len(list((tmp_path / "cache").glob("*.pixels"))) == 1
+    SVHN(root=str(tmp_path), train_size=1, download=False).load()
+    assert len(list((tmp_path / "cache").glob("*.pixels"))) == 2  # other pixels are another file
 
 
 @pytest.mark.parametrize("source", [FashionMNIST, SVHN, STL10])

@@ -2,10 +2,13 @@
 
 from unlearning_pl.data.datamodule import UnlearningData
 from unlearning_pl.data.folder import Folder
+from unlearning_pl.data.hub import Hub
 from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.image_table import ImageTable
 from unlearning_pl.data.manifest import read_manifest, write_manifest
 from unlearning_pl.data.named import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST
 from unlearning_pl.data.parquet import Parquet
+from unlearning_pl.data.photographs import OxfordPets, TinyImageNet
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.shards import Shards
 from unlearning_pl.data.sources import Digits, Source
@@ -23,8 +26,11 @@ __all__ = [
     "FashionMNIST",
     "Folder",
     "ForgetRequest",
+    "Hub",
     "ImageSet",
+    "ImageTable",
     "JitterViews",
+    "OxfordPets",
     "Parquet",
     "Shards",
     "Source",
@@ -32,6 +38,7 @@ __all__ = [
     "Step",
     "SupervisedViews",
     "TemplateCaptions",
+    "TinyImageNet",
     "UnlearningData",
     "Views",
     "fingerprint",

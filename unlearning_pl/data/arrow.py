@@ -64,17 +64,17 @@ def roles(schema: Any, where: str, image: str = "image", label: str = "label") -
     )
     labelled = types.get(label)
     require(
-        labelled is None or pa.types.is_integer(labelled) or _is_text(labelled),
+        labelled is None or pa.types.is_integer(labelled) or is_text(labelled),
         f"Expected a column {label}: int64 or string in {where}, got {labelled}. Convert or rename the column.",
     )
     captions = next((name for name in ("captions", "caption") if name in types), None)
     require(
-        captions is None or _is_text(types[captions]) or _is_texts(types[captions]),
+        captions is None or is_text(types[captions]) or is_texts(types[captions]),
         f"Expected a column {captions}: string or list<string> in {where}, got {types.get(captions or '')}. "
         "Convert or rename the column.",
     )
     used = {image, label, captions}
-    metadata = tuple(name for name, kind in types.items() if name not in used and _is_plain(kind))
+    metadata = tuple(name for name, kind in types.items() if name not in used and is_plain(kind))
     return Roles(image, label if labelled is not None else None, captions, metadata)
 
 
@@ -88,10 +88,17 @@ def records(part: str, table: Any, names: Sequence[str], known: Roles) -> Record
         known: What the columns are.
 
     Returns:
-        The rows; ids are paths of images where every row has one and none is repeated, else row numbers.
+        The rows; ids are paths of images where every row has one and none is repeated, else row numbers. Where a row
+        has no bytes, its image is the file at its path.
 
     Raises:
         InputError: If a caption is missing or empty.
+
+    Example:
+        >>> table = pa.table({"image": [{"bytes": b"...", "path": "a.png"}], "caption": ["a cat"]})
+        >>> found = records("train", table, ["row 0"], roles(table.schema, "table"))
+        >>> found.encoded, found.ids, found.captions
+        ([b'...'], ['train/a.png'], [('a cat',)])
     """
     data = pc.struct_field(table[known.image], "bytes").to_pylist()
     paths = pc.struct_field(table[known.image], "path").to_pylist()
@@ -152,16 +159,34 @@ def _is_image(kind: Any) -> bool:
     return kind is not None and pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}
 
 
-def _is_text(kind: Any) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def is_text(kind: Any) -> bool:
+    """Whether a column of this type holds one text a row.
+
+    Example:
+        >>> is_text(pa.large_string()), is_text(pa.int8())
+        (True, False)
+    """
+    return kind is not None and bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _is_texts(kind: Any) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(kind.value_type)
+def is_texts(kind: Any) -> bool:
+    """Whether a column of this type holds a list of texts a row.
+
+    Example:
+        >>> is_texts(pa.list_(pa.string())), is_texts(pa.list_(pa.int8()))
+        (True, False)
+    """
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and is_text(kind.value_type)
 
 
-def _is_plain(kind: Any) -> bool:
+def is_plain(kind: Any) -> bool:
+    """Whether a column of this type can be metadata: it holds one number, boolean, text or date a row.
+
+    Example:
+        >>> is_plain(pa.bool_()), is_plain(pa.binary())
+        (True, False)
+    """
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_temporal, _is_text)
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_temporal, is_text)
     return any(test(kind) for test in tests)

@@ -3,38 +3,42 @@
 Letters: N images, H height, W width.
 """
 
+import hashlib
 import pickle
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 from torchvision import datasets
 
 from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.sharing import shared
 from unlearning_pl.data.sources import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
 from unlearning_pl.errors import InputError
 
+T = TypeVar("T")
 # What torchvision, and what it reads files with, raise where files are absent, cut off or of another kind.
 _UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, AssertionError, pickle.PickleError)
 
 
-def open_named(kind: Callable[..., Any], root: str, url: str, **options: Any) -> Any:
-    """A data set of torchvision, with one line where its files cannot be had.
+def open_named(name: str, root: str, url: str, read: Callable[[Path], T]) -> T:
+    """What ``read`` makes of a folder, with one line where its files cannot be had.
 
     Args:
-        kind: Class of torchvision, or a function, that takes the folder first.
+        name: The set of images.
         root: Folder of the files.
         url: Where the files can be fetched by hand.
-        options: What ``kind`` takes besides.
+        read: Takes the folder, such as a class of torchvision.
 
     Raises:
-        InputError: If the files are absent, or are not what ``kind`` reads.
+        InputError: If the files are absent, or are not what ``read`` expects.
 
     Example:
-        >>> open_named(datasets.CIFAR10, "no", "https://...", download=False)  # doctest: +ELLIPSIS
+        >>> open_named("CIFAR10", "no", "https://...", datasets.CIFAR10)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         unlearning_pl.errors.InputError: Expected the files of CIFAR10 in root='no', got: Dataset not found or ...
@@ -43,11 +47,11 @@ def open_named(kind: Callable[..., Any], root: str, url: str, **options: Any) ->
         with warnings.catch_warnings():
             # CIFAR's published files were pickled by a numpy of 2009, which numpy 2.4 warns about.
             warnings.filterwarnings("ignore", message=".*align should be passed")
-            return kind(Path(root).expanduser(), **options)
+            return read(Path(root).expanduser())
     except _UNREADABLE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise InputError(
-            f"Expected the files of {kind.__name__} in root={root!r}, got: {reason}. "
+            f"Expected the files of {name} in root={root!r}, got: {reason}. "
             f"Set download to true where there is a network, or unpack {url} there."
         ) from error
 
@@ -94,15 +98,27 @@ class _Named(Source):
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The first training and test images; downloads the files to ``root`` where they are absent."""
-        return self._read("train", self.train_size), self._read("test", self.test_size)
+        (first, train_targets, names), (second, test_targets, _) = self._read("train"), self._read("test")
+        pixels = _once(torch.cat([first, second]))
+        return (
+            ImageSet(pixels[: len(first)], train_targets, [f"train/{row}" for row in range(len(first))], names),
+            ImageSet(pixels[len(first) :], test_targets, [f"test/{row}" for row in range(len(second))], names),
+        )
 
-    def _read(self, part: str, size: int | None) -> ImageSet:
+    def _read(self, part: str) -> tuple[Tensor, Tensor, list[str]]:
         kind = type(self)
-        data = open_named(kind.dataset, self.root, kind.url, download=self.download, **kind.parts[part])
-        rows = rows_to_take(f"{part}_size", size, len(data.data))
+        read = partial(kind.dataset, download=self.download, **kind.parts[part])
+        data = open_named(kind.__name__, self.root, kind.url, read)
+        rows = rows_to_take(f"{part}_size", getattr(self, f"{part}_size"), len(data.data))
         targets = torch.as_tensor(getattr(data, kind.targets)[:rows]).long()
-        names = list(kind.class_names or data.classes)
-        return ImageSet(channels_first(data.data[:rows]), targets, [f"{part}/{row}" for row in range(rows)], names)
+        return channels_first(data.data[:rows]), targets, list(kind.class_names or data.classes)
+
+
+def _once(pixels: Tensor) -> Tensor:
+    """The same pixels, in memory that all processes of a machine share."""
+    digest = (hashlib.sha256(one).hexdigest() for one in [pixels.numpy().data])  # not asked for where they are few
+    images, _ = shared(digest, pixels.nbytes, lambda: (pixels.numpy(), None))
+    return images
 
 
 class CIFAR10(_Named):

@@ -1,0 +1,135 @@
+"""Data sets of the Hugging Face hub, or of folders that its library reads.
+
+Letters: N images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from unlearning_pl.data.arrow import records, roles
+from unlearning_pl.data.decoding import Corrupt, Reference
+from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.records import Records, image_sets
+from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
+from unlearning_pl.errors import InputError, require
+
+
+class Hub(Source):
+    """A data set of the Hugging Face hub by name, or a local folder that the library ``datasets`` reads.
+
+    Images are the column ``image``, or the only one of images. Captions are ``captions`` or ``caption``; every other
+    column of numbers, booleans, text or dates is metadata. The id of an image is "train/" or "test/" and its path
+    within a local folder, or the name that the data set gives it, or its row number where it has none of its own.
+    Channel statistics are ImageNet's.
+
+    Needs the extra ``hub`` (``pip install 'unlearning-pl[hub]'``). What was fetched is read again from the library's
+    cache, also without a network (``HF_HUB_OFFLINE=1``).
+
+    Args:
+        name: Name on the hub or a folder; a configuration comes after a colon (``ufldl-stanford/svhn:cropped_digits``).
+        train: Split of the training images; a part of one is written ``train[:2000]``.
+        test: Split of the test images, likewise.
+        label: Column of the classes; null where nothing is labelled.
+        image_size: Height and width to resize the largest centred square to; without it all images must have one size.
+        corrupt: ``refuse`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+
+    Raises:
+        InputError: If the library or the data set is not there, a column is missing, or an image, label or caption
+            cannot be used.
+
+    Example:
+        >>> Hub("uoft-cs/cifar10", test="train")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected test images that are not trained on, got the split train as both. ...
+    """
+
+    mean = IMAGENET_MEAN
+    std = IMAGENET_STD
+
+    def __init__(
+        self,
+        name: str,
+        train: str = "train",
+        test: str = "test",
+        label: str | None = "label",
+        image_size: int | None = None,
+        corrupt: Corrupt = "refuse",
+    ) -> None:
+        require(
+            train != test,
+            f"Expected test images that are not trained on, got the split {test} as both. Give another split.",
+        )
+        require(
+            image_size is None or image_size >= 1,
+            f"Expected image_size >= 1, got {image_size}. Choose a size in pixels, or leave it out.",
+        )
+        self.name, self.train, self.test, self.label = name, train, test, label
+        self.image_size = image_size
+        self.corrupt: Corrupt = corrupt
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        """The images of both splits; fetches them where they are absent."""
+        train, test = self._open(self.train), self._open(self.test)
+        names, other = self._class_names(train), self._class_names(test)
+        require(
+            names == other,
+            f"Expected the class names of {self.train} in {self.test} too, got {other}. Take both from one data set.",
+        )
+        first, second = self._records("train", self.train, train), self._records("test", self.test, test)
+        return image_sets(first, second, names, self.image_size, self.corrupt)
+
+    def _open(self, split: str) -> Any:
+        require(
+            find_spec("datasets") is not None,
+            f"Expected the library datasets to read {self.name}, got an environment without it. "
+            "pip install 'unlearning-pl[hub]'.",
+        )
+        import datasets
+
+        path, _, configuration = (self.name, "", "") if Path(self.name).exists() else self.name.partition(":")
+        try:
+            return datasets.load_dataset(str(Path(path).expanduser()), configuration or None, split=split)
+        except Exception as error:  # the library, and those that it builds on, raise errors of many kinds
+            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            raise InputError(
+                f"Expected a data set in name={self.name!r} with the split {split}, got "
+                f"{type(error).__name__}: {reason}. "
+                "Give a name on the hub, where there is a network or it was fetched before, or a folder."
+            ) from error
+
+    def _class_names(self, dataset: Any) -> Sequence[str] | None:
+        require(
+            self.label is None or self.label in dataset.features,
+            f"Expected a column label={self.label!r} in {self.name}, got {', '.join(dataset.features)}. "
+            "Name the column of the classes, or give null where nothing is labelled.",
+        )
+        names: Sequence[str] | None = getattr(dataset.features.get(self.label), "names", None)
+        return names
+
+    def _records(self, part: str, split: str, dataset: Any) -> Records:
+        import datasets
+
+        where = f"{self.name} {split}"
+        pictures = [name for name, feature in dataset.features.items() if isinstance(feature, datasets.Image)]
+        image = pictures[0] if len(pictures) == 1 else "image"
+        for name in pictures:
+            dataset = dataset.cast_column(name, datasets.Image(decode=False))
+        table = dataset.with_format("arrow")[:]
+        known = roles(table.schema, where, image, self.label or "")
+        names = [f"{where} row {row}" for row in range(table.num_rows)]
+        return self._named(part, records(part, table, names, known))
+
+    def _named(self, part: str, found: Records) -> Records:
+        """Ids that do not tell where on this machine the images lie."""
+        if not any(isinstance(one, Reference) for one in found.encoded):
+            return found
+        folder = Path(self.name).expanduser().resolve()
+        paths = [Path(one.path if isinstance(one, Reference) else "") for one in found.encoded]
+        if all(path.is_relative_to(folder) for path in paths):
+            within = [path.relative_to(folder).as_posix().removeprefix(f"{part}/") for path in paths]
+            return replace(found, ids=[f"{part}/{path}" for path in within], names=[str(path) for path in paths])
+        return replace(found, ids=[f"{part}/{row}" for row in range(len(paths))])

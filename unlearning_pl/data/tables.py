@@ -1,0 +1,89 @@
+"""Tables of text and of parquet, as one kind of table."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from unlearning_pl.errors import InputError, require
+
+_SEPARATORS = "\t|;,"
+
+
+def read_table(path: str | Path, texts: tuple[str, ...] = ()) -> Any:
+    r"""Rows of a ``.parquet`` file, or of a text file whose first line names the columns.
+
+    Text is UTF-8, with or without the byte order mark; columns are separated by the first of tab, ``|``, ``;`` and
+    ``,`` that the first line has; what holds a separator or a line end is quoted. The type of a column is the
+    narrowest that fits all of its values.
+
+    Args:
+        path: The file.
+        texts: Columns that are text, even where all their values are numbers.
+
+    Returns:
+        An Arrow table, not empty.
+
+    Raises:
+        InputError: If the file is absent, empty, not UTF-8, or a row has more or fewer columns than the first line.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "captions.csv"
+        >>> _ = file.write_text('image,caption\n1.jpg,"a cat, asleep"\n')
+        >>> read_table(file).to_pylist()
+        [{'image': '1.jpg', 'caption': 'a cat, asleep'}]
+    """
+    require(
+        Path(path).is_file(), f"Expected a table, got {path}, which is no file. Give a .csv, .tsv, .txt or .parquet."
+    )
+    try:
+        table = pq.read_table(path) if Path(path).suffix == ".parquet" else _text(Path(path), texts)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"Expected a table, got {path}, which cannot be read ({str(error).splitlines()[0].rstrip('.')}). "
+            "Save it as UTF-8, with as many values in each row as there are columns; quote those that hold separators."
+        ) from error
+    require(table.num_rows > 0, f"Expected a table with rows, got none in {path}. Give another file.")
+    return table
+
+
+def first_line(path: Path) -> list[str]:
+    r"""Names of the columns of a text file, without spaces around them.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "a.tsv"
+        >>> _ = file.write_text("file_name\t caption\n")
+        >>> first_line(file)
+        ['file_name', 'caption']
+    """
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        line = file.readline().rstrip("\r\n")
+    names = next(csv.reader([line], delimiter=_separator(line)), [])
+    return [name.strip() for name in names]
+
+
+def _separator(line: str) -> str:
+    return next((character for character in _SEPARATORS if character in line), ",")
+
+
+def _text(path: Path, texts: tuple[str, ...]) -> Any:
+    names = first_line(path)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    require(
+        bool(names) and twice is None,
+        f"Expected the names of the columns in the first line of {path}, got {', '.join(names) or 'none'}. "
+        "Give each column a name of its own.",
+    )
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        separator = _separator(file.readline())
+    return pyarrow.csv.read_csv(
+        path,
+        pyarrow.csv.ReadOptions(column_names=names, skip_rows=1),
+        pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+        pyarrow.csv.ConvertOptions(column_types={name: pa.string() for name in texts if name in names}),
+    )
