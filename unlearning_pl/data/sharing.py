@@ -73,20 +73,6 @@ def shared(made_from: Iterable[Any], size: int, make: Callable[[], Made]) -> tup
     return _private(made or make())
 
 
-def share(pixels: Tensor) -> Tensor:
-    """Pixels that a process has made by itself, in memory that it shares with all others that have made the same.
-
-    Args:
-        pixels: ``(N, 3, H, W)`` uint8, on the CPU.
-
-    Example:
-        >>> share(torch.zeros(2, 3, 4, 4, dtype=torch.uint8)).shape
-        torch.Size([2, 3, 4, 4])
-    """
-    array = pixels.contiguous().numpy()
-    return shared([pixels.shape, array.data.cast("B")], pixels.nbytes, lambda: (array, None))[0]
-
-
 def give_back() -> None:
     """Return to the machine what this process has freed, of which allocators keep hundreds of MB for later.
 
@@ -117,7 +103,7 @@ def _private(made: Made) -> tuple[Tensor, Any]:
 def _name(made_from: Iterable[Any]) -> str:
     digest = hashlib.sha256(str(_LAYOUT).encode())
     for part in made_from:
-        data = part if isinstance(part, (bytes, memoryview)) else repr(part).encode(errors="surrogateescape")
+        data = part if isinstance(part, bytes) else repr(part).encode(errors="surrogateescape")
         digest.update(f"{type(part).__name__} {len(data)} ".encode())
         digest.update(data)
     return digest.hexdigest()
