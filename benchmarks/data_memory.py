@@ -2,11 +2,11 @@
 
 python benchmarks/data_memory.py --rounds 3
 
-Held: 100 000 images of 32x32 in memory, in four processes that look at all of them, as the proportional set size (a page
-that k processes share counts 1/k for each) above that of the same processes with 100 images. Streamed: 20 000 JPEGs of
-160x120 in a folder, the seconds until they can be read, and the proportional set size of the process and its two workers
-after each of three epochs. All files are made in a temporary folder, the cache of shared pixels too. Linux only.
-docs/benchmarks.md has the figures.
+Held: 100 000 images of 32x32 in memory, in four processes that look at all of them, as the proportional set size (a
+page that k processes share counts 1/k for each) above that of the same processes with 100 images. Streamed: 20 000
+JPEGs of 160x120 in a folder, the seconds until they can be read, and the proportional set size of the process and its
+two workers after each of three epochs. All files are made in a temporary folder, the cache of shared pixels too.
+Linux only; docs/benchmarks.md has the figures.
 """
 
 import argparse
@@ -42,7 +42,8 @@ def image(height: int, width: int, seed: int, kind: str) -> bytes:
 
 
 def write_parquet(file: Path, count: int, seed: int) -> None:
-    images = [{"bytes": image(32, 32, seed + row % 1000, "png"), "path": f"{seed}-{row}.png"} for row in range(count)]
+    pictures = [image(32, 32, seed + row, "png") for row in range(1000)]
+    images = [{"bytes": pictures[row % 1000], "path": f"{seed}-{row}.png"} for row in range(count)]
     table = pa.table({"image": images, "label": [row % 10 for row in range(count)]})
     pq.write_table(table, file, row_group_size=1000)
 
@@ -133,10 +134,13 @@ def main() -> None:
         seconds.append(taken)
         epochs.append(found)
     pixels, extra = options.held * 3 * 32 * 32, statistics.median(above)
-    print(f"held: {options.held} images in {PROCESSES} processes, MB: {pixels / 1e6:.0f} of pixels, {extra / 1e6:.0f} "
-          f"above {FEW} images, ratio {extra / pixels:.2f} ({', '.join(f'{each / pixels:.2f}' for each in above)})")  # fmt: skip
-    print(f"streamed: {options.streamed} JPEGs, seconds until they can be read: {statistics.median(seconds):.2f} "
-          f"({', '.join(f'{each:.2f}' for each in seconds)})")  # fmt: skip
+    ratios = ", ".join(f"{each / pixels:.2f}" for each in above)
+    print(f"held: {options.held} images in {PROCESSES} processes, {pixels / 1e6:.0f} MB of pixels")
+    print(f"held: {extra / 1e6:.0f} MB above {FEW} images, {extra / pixels:.2f} times the pixels ({ratios})")
+    each_time = ", ".join(f"{each:.2f}" for each in seconds)
+    print(
+        f"streamed: {options.streamed} JPEGs, {statistics.median(seconds):.2f} s until they can be read ({each_time})"
+    )
     by_epoch = [statistics.median(found) / 1e6 for found in zip(*epochs, strict=True)]
     print(f"streamed: MB after each epoch, with {WORKERS} workers: {', '.join(f'{each:.0f}' for each in by_epoch)}")
 

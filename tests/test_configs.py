@@ -25,6 +25,8 @@ NAMED = [
     "oxford_pets",
     "flickr8k_table",
     "hub",
+    "folder",
+    "shards",
 ]
 DOWNLOADS = {*(f"configs/data/{name}.yaml" for name in NAMED), "configs/experiments/simclr_cifar10.yaml"}
 DIGITS = "--data.source Digits --data.source.image_size 8"

@@ -1,5 +1,6 @@
 """The library reads folders that the tests write, without a network."""
 
+import gc
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +97,19 @@ def test_captions_and_metadata_of_parquet_are_read(tmp_path: Path) -> None:
     unlabelled, _ = Hub(str(folder), label=None).load()
     assert unlabelled.class_names == []
     assert unlabelled.metadata == {"fine": [1, 0], "owner": [17, None]}
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the library forgets to close the table
+def test_a_folder_with_a_table_of_captions_is_read(tmp_path: Path) -> None:
+    for seed, split in enumerate(("train", "test")):
+        folder = tmp_path / "pairs" / split
+        folder.mkdir(parents=True)
+        (folder / "a.png").write_bytes(png(seed))
+        (folder / "metadata.csv").write_text(f'file_name,caption,owner\na.png,"{split}, a cat",17\n')
+    train, test = Hub(str(tmp_path / "pairs"), label=None).load()
+    gc.collect()  # here, where the warning is expected
+    assert (train.ids, train.captions, train.metadata) == (["train/a.png"], [("train, a cat",)], {"owner": [17]})
+    np.testing.assert_array_equal(test.images[0].numpy(), pixels(1).transpose(2, 0, 1))
 
 
 def test_a_parquet_file_without_the_librarys_notes_is_read(tmp_path: Path) -> None:

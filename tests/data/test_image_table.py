@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from unlearning_pl.data import ImageTable
+from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.data.tables import read_table
 from unlearning_pl.errors import InputError
 
@@ -128,6 +130,15 @@ def test_missing_files_are_counted_named_and_left_out_on_demand(other: str, tmp_
     with pytest.warns(UserWarning, match=r"3 of 5 images are corrupt and left out: .*a\.png"):
         first, _ = ImageTable(train, other, corrupt="skip").load()
     assert (first.ids, first.captions, first.metadata) == (["train/b.png"], [("two",)], {"owner": [2]})
+
+
+def test_a_table_can_be_streamed(other: str, tmp_path: Path) -> None:
+    pixels = write_images(tmp_path, ["a.png", "b.png"])
+    train = table(tmp_path, "image,caption\nb.png,two\na.png,one\n", "train.csv")
+    first, _ = ImageTable(train, other, image_size=6, hold="stream").load()
+    assert isinstance(first.images, Encoded)
+    expected = np.stack([pixels["a.png"], pixels["b.png"]]).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(first.images.read(torch.tensor([1, 0])).numpy(), expected)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
 """Sets that come as files are read in their published layout, which the tests write themselves."""
 
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from unlearning_pl.data import OxfordPets, TinyImageNet
+from unlearning_pl.data.photographs import classes_in_turn
 from unlearning_pl.errors import InputError
 
 SYNSETS = ["n02124075", "n01443537", "n02123394"]
@@ -139,6 +143,19 @@ def test_a_photograph_that_was_cut_off_is_left_out_on_demand(content: bytes, tmp
         train, _ = OxfordPets(str(tmp_path), image_size=8, download=False, corrupt="skip").load()
     assert train.ids == ["train/american_bulldog_1.jpg", "train/Abyssinian_2.jpg", "train/american_bulldog_2.jpg"]
     assert train.targets.tolist() == [1, 0, 1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 4)), st.integers(0, 40))
+def test_every_beginning_is_as_even_as_it_can_be(labels: list[int], size: int) -> None:
+    files = [(Path(f"{row}.jpg"), label) for row, label in enumerate(labels)]
+    placed = classes_in_turn(files)
+    assert sorted(placed) == sorted(files)
+    begun = Counter(label for _, label in placed[:size])
+    most = max(begun.values(), default=0)
+    assert all(begun[label] >= min(most - 1, labels.count(label)) for label in set(labels))
+    for label in set(labels):
+        assert [one for one in placed if one[1] == label] == [one for one in files if one[1] == label]
 
 
 def test_pets_refuse_no_pixels() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from image_files import by_class, encoded, pixels, truncated, write
-from tiny import make_learner, make_method, make_trainer
+from tiny import make_learner, make_trainer
 from torch import Tensor, nn
 
 from unlearning_pl.cli import main
@@ -17,6 +17,7 @@ from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.data.loading import Loader, ReadPositions, Rows, index_loader
 from unlearning_pl.data.pool import Joined, Pool
 from unlearning_pl.errors import InputError
+from unlearning_pl.methods import AlignmentCalibration
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_methods_that_measure_and_look_up_partners_work_on_streams(workers: int,
         torch.manual_seed(0)
         learner = make_learner("SimCLR")
         data = make_data(folders, hold, workers)
-        method = make_method("AlignmentCalibration")["method"]
+        method = AlignmentCalibration(partner="dataset")
         trainer = make_trainer(max_epochs=1, callbacks=[method])
         trainer.fit(learner, datamodule=data)
         found.append(weights(learner))

@@ -88,10 +88,17 @@ def records(part: str, table: Any, names: Sequence[str], known: Roles) -> Record
         known: What the columns are.
 
     Returns:
-        The rows; ids are paths of images where every row has one and none is repeated, else row numbers.
+        The rows; ids are paths of images where every row has one and none is repeated, else row numbers. Where a row
+        has no bytes, its image is the file at its path.
 
     Raises:
         InputError: If a caption is missing or empty.
+
+    Example:
+        >>> table = pa.table({"image": [{"bytes": b"...", "path": "a.png"}], "caption": ["a cat"]})
+        >>> found = records("train", table, ["row 0"], roles(table.schema, "table"))
+        >>> found.encoded, found.ids, found.captions
+        ([b'...'], ['train/a.png'], [('a cat',)])
     """
     data = pc.struct_field(table[known.image], "bytes").to_pylist()
     paths = pc.struct_field(table[known.image], "path").to_pylist()

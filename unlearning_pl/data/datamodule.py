@@ -19,6 +19,7 @@ from unlearning_pl.data.loading import Loader, ReadPositions, Rows, Samples, ind
 from unlearning_pl.data.manifest import read_manifest
 from unlearning_pl.data.pool import Pool
 from unlearning_pl.data.requests import ForgetRequest
+from unlearning_pl.data.sharing import give_back
 from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, make_splits, with_request
 from unlearning_pl.data.streams import Positions, StreamSampler, WholeBatches, run_seed, shares
@@ -78,6 +79,7 @@ class UnlearningData(LightningDataModule):
         """Read the training and test images, once."""
         if self._loaded is None:
             self._loaded = self.source.load()
+            give_back()  # the encoded images, of which nothing is left
             self.pool = Pool(*self._loaded, self.source)
         return self._loaded
 
@@ -86,6 +88,7 @@ class UnlearningData(LightningDataModule):
         """Positions of every split, drawn once from the request."""
         if self._splits is None:
             self._splits = make_splits(*self.load(), self.forget, self.validation)
+            give_back()  # what the fingerprint took
         return self._splits
 
     def adopt(self, manifest: str | Path) -> None:

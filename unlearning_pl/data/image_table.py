@@ -14,7 +14,7 @@ import pyarrow as pa
 from lightning.pytorch.utilities import rank_zero_warn
 
 from unlearning_pl.data.arrow import is_plain, is_text, is_texts, plain, texts
-from unlearning_pl.data.decoding import Corrupt, Reference
+from unlearning_pl.data.decoding import Corrupt, Hold, Reference
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.records import Records, image_sets
 from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
@@ -44,6 +44,7 @@ class ImageTable(Source):
         images: Folder that paths begin in; that of the table by default.
         image_size: Height and width to resize the largest centred square to; without it all images must have one size.
         corrupt: ``refuse`` names corrupt and missing images and stops, ``skip`` leaves them out with a warning.
+        hold: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
         InputError: If a table cannot be read or lacks a column, an image is in both parts, or cannot be used.
@@ -65,6 +66,7 @@ class ImageTable(Source):
         images: str | None = None,
         image_size: int | None = None,
         corrupt: Corrupt = "refuse",
+        hold: Hold = "auto",
     ) -> None:
         require(
             image_size is None or image_size >= 1,
@@ -72,6 +74,7 @@ class ImageTable(Source):
         )
         self.train, self.test, self.images, self.image_size = train, test, images, image_size
         self.corrupt: Corrupt = corrupt
+        self.hold: Hold = hold
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The training and test images, in the order in which the tables name them first."""
@@ -87,7 +90,8 @@ class ImageTable(Source):
             f"Expected test images that are not trained on, got {len(both)} that are, first {', '.join(both[:1])}. "
             "Take them out of one table.",
         )
-        return image_sets(train.records("train"), test.records("test"), None, self.image_size, self.corrupt)
+        first, second = train.records("train"), test.records("test")
+        return image_sets(first, second, None, self.image_size, self.corrupt, self.hold)
 
     def _read(self, where: str) -> "_Listing":
         path = Path(where).expanduser()

@@ -59,6 +59,13 @@ def image_sets(
 
     Raises:
         InputError: If an image is corrupt, a label names no class, or a part is left without an image.
+
+    Example:
+        >>> train, test = Records([b""], ["a.png"], ["train/0"]), Records([b""], ["b.png"], ["test/0"])
+        >>> image_sets(train, test, image_size=8)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected images that Pillow reads, got 2 of 2 that it does not: ...
     """
     targets, names = _targets(train, test, class_names)
     encoded, called = [*train.encoded, *test.encoded], [*train.names, *test.names]
