@@ -136,6 +136,7 @@ def come_first(told: Any, start: Any) -> None:
     told.put(int(shared(["race"], 200_000, make)[0].sum()))
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # of newer releases of Python
 def test_of_several_processes_one_makes_it() -> None:
     context = multiprocessing.get_context("fork")
     told, start = context.Queue(), context.Barrier(4)

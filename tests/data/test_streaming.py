@@ -19,6 +19,9 @@ from unlearning_pl.data.pool import Joined, Pool
 from unlearning_pl.errors import InputError
 from unlearning_pl.methods import AlignmentCalibration
 
+# Newer releases of Python warn of what every data loader on Linux does.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,34 +98,38 @@ def _find(field: str, where: str) -> _Found:
         "the working directory.",
     )
     try:
-        with os.scandir(place) as entries:
-            top = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-        classes = [entry.name for entry in top if entry.is_dir()]
-        of_class = {name: sorted(_files(place / name, f"{name}/", set())) for name in classes}
+        of_class, loose = _by_class(place)
     except OSError as error:
         raise InputError(
             f"Expected folders that can be read in {where}, got {error.filename} ({error.strerror}). Change its rights."
         ) from error
-    loose = [entry.name for entry in top if entry.is_file() and _is_image(entry.name)]
     require(
         not loose,
         f"Expected each image of {where} in the folder of its class, got {_some(loose)} beside them. Move it.",
     )
-    empty = [name for name in classes if not of_class[name]]
+    empty = [name for name, files in of_class.items() if not files]
     require(
-        bool(classes) and not empty,
+        bool(of_class) and not empty,
         f"Expected folders with images in {where}, one for each class, got {_some(empty) or 'no folder'}"
         f"{' without any' if empty else ''}. Put images there, or remove the folder.",
     )
-    files = [file for name in classes for file in of_class[name]]
-    return _Found(place, classes, files, _metadata(place / _METADATA, files))
+    files = [*chain.from_iterable(of_class.values())]
+    return _Found(place, [*of_class], files, _metadata(place / _METADATA, files))
+
+
+def _by_class(place: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """Image files of each class, both sorted, and those that are in the folder of none."""
+    with os.scandir(place) as entries:
+        top = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    of_class = {entry.name: sorted(_files(entry.path, f"{entry.name}/", set())) for entry in top if entry.is_dir()}
+    return of_class, [entry.name for entry in top if entry.is_file() and _is_image(entry.name)]
 
 
 def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in endings()
 
 
-def _files(place: Path | str, prefix: str, above: set[tuple[int, int]]) -> Iterator[str]:
+def _files(place: str, prefix: str, above: set[tuple[int, int]]) -> Iterator[str]:
     """Image files below a folder, as paths behind ``prefix``; a link to a folder above it is not followed."""
     told = os.stat(place)
     here = (told.st_dev, told.st_ino)
