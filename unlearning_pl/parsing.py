@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import (
-    ActionConfigFile,  # type: ignore[attr-defined]
+from jsonargparse import (  # type: ignore[attr-defined]
+    ActionConfigFile,
     ArgumentError,
     ArgumentParser,
     Namespace,
