@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unlearning_pl.data import ForgetRequest, ImageSet, Splits, fingerprint, make_splits, with_request
-from unlearning_pl.data.requests import draw
+from unlearning_pl.data.choosing import draw
 from unlearning_pl.errors import InputError
 
 

@@ -3,6 +3,7 @@
 from unlearning_pl.data.datamodule import UnlearningData
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.manifest import read_manifest, write_manifest
+from unlearning_pl.data.metadata import WithMetadata
 from unlearning_pl.data.parquet import Parquet
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.sources import CIFAR10, CIFAR100, Digits, Source
@@ -24,6 +25,7 @@ __all__ = [
     "SupervisedViews",
     "UnlearningData",
     "Views",
+    "WithMetadata",
     "fingerprint",
     "make_splits",
     "read_manifest",
