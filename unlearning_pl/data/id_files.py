@@ -9,12 +9,13 @@ from pathlib import Path
 from unlearning_pl.errors import InputError, require
 
 
-def read_ids(file: str | Path, known: Collection[str] = ()) -> list[str]:
+def read_ids(file: str | Path, known: Collection[str] = (), field: str = "forget.file") -> list[str]:
     """The ids in a .txt, .csv or .json file.
 
     Args:
         file: Its path; the ending says the format, see :class:`~unlearning_pl.data.requests.ForgetRequest`.
         known: Ids that exist: a .csv without a column ``id`` that starts with one of them has no header.
+        field: Where the file was given, for messages.
 
     Raises:
         InputError: If the file is missing, is not what its ending says, or has another ending.
@@ -33,18 +34,18 @@ def read_ids(file: str | Path, known: Collection[str] = ()) -> list[str]:
     }
     require(
         path.suffix.lower() in parsers,
-        f"Expected .txt, .csv or .json at forget.file, got {str(file)!r}. Convert it.",
+        f"Expected .txt, .csv or .json at {field}, got {str(file)!r}. Convert it.",
     )
     try:
         return parsers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(
-            f"Expected a file of ids at forget.file, got {str(file)!r}, not readable ({error.strerror}). "
+            f"Expected a file of ids at {field}, got {str(file)!r}, not readable ({error.strerror}). "
             "Correct the path, relative to the working directory."
         ) from error
     except (ValueError, TypeError, KeyError, RecursionError, csv.Error) as error:
         raise InputError(
-            f"Expected ids in forget.file, got {str(file)!r}, which does not parse ({error}). "
+            f"Expected ids in {field}, got {str(file)!r}, which does not parse ({error}). "
             'Give a JSON list of ids or an object with one under "forget", or write one id a line in a .txt.'
         ) from error
 

@@ -32,7 +32,7 @@ class Pairs(NamedTuple):
     total: int
 
 
-def near_duplicates(first: Tensor, second: Tensor, threshold: float, most: int = 100_000, chunk: int = 4096) -> Pairs:
+def near_duplicates(first: Tensor, second: Tensor, threshold: float, most: int = 100_000, chunk: int = 1024) -> Pairs:
     r"""All pairs of a row of the first set and one of the second whose cosine reaches a threshold.
 
     .. math:: \{ (i, j) : \cos(x_i, y_j) \ge t \}
@@ -55,6 +55,27 @@ def near_duplicates(first: Tensor, second: Tensor, threshold: float, most: int =
         >>> found.first.tolist(), found.second.tolist(), found.of_first.tolist()
         ([0, 0], [2, 0], [True, False])
     """
+    _require_comparable(first, second, threshold)
+    x, y = F.normalize(first.float()), F.normalize(second.float())
+    of_first, of_second = torch.zeros(len(x), dtype=torch.bool), torch.zeros(len(y), dtype=torch.bool)
+    rows, similarity, total = torch.empty(2, 0, dtype=torch.int64), torch.empty(0), 0
+    for row in range(0, len(x), chunk):
+        for column in range(0, len(y), chunk):
+            cosines = (x[row : row + chunk] @ y[column : column + chunk].T).clamp(-1, 1)
+            close = cosines >= threshold
+            total += int(close.sum())
+            of_first[row : row + chunk] |= close.any(dim=1)
+            of_second[column : column + chunk] |= close.any(dim=0)
+            if len(similarity) == most:  # nothing below the last of them can join
+                close &= cosines >= similarity[-1]
+            found = close.nonzero().T
+            joined = torch.cat([similarity, cosines[found[0], found[1]]])
+            rows = torch.cat([rows, found + torch.tensor([[row], [column]])], dim=1)
+            rows, similarity = _most_similar(rows, joined, most)
+    return Pairs(rows[0], rows[1], similarity, of_first, of_second, total)
+
+
+def _require_comparable(first: Tensor, second: Tensor, threshold: float) -> None:
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise ValueError(
             f"Expected vectors (N, D) and (M, D), got {tuple(first.shape)} and {tuple(second.shape)}. "
@@ -62,20 +83,6 @@ def near_duplicates(first: Tensor, second: Tensor, threshold: float, most: int =
         )
     if not 0 < threshold <= 1:
         raise ValueError(f"Expected a threshold above 0 and up to 1, got {threshold}. Choose a cosine such as 0.95.")
-    x, y = F.normalize(first.float()), F.normalize(second.float())
-    of_first, of_second = torch.zeros(len(x), dtype=torch.bool), torch.zeros(len(y), dtype=torch.bool)
-    kept, total = (torch.empty(2, 0, dtype=torch.int64), torch.empty(0)), 0
-    for row in range(0, len(x), chunk):
-        for column in range(0, len(y), chunk):
-            cosines = (x[row : row + chunk] @ y[column : column + chunk].T).clamp(-1, 1)
-            found = (cosines >= threshold).nonzero().T
-            similarity = cosines[found[0], found[1]]
-            found += torch.tensor([[row], [column]])
-            of_first[found[0]], of_second[found[1]] = True, True
-            total += len(similarity)
-            kept = _most_similar(torch.cat([kept[0], found], dim=1), torch.cat([kept[1], similarity]), most)
-    rows, similarity = kept
-    return Pairs(rows[0], rows[1], similarity, of_first, of_second, total)
 
 
 def _most_similar(rows: Tensor, similarity: Tensor, most: int) -> tuple[Tensor, Tensor]:

@@ -9,11 +9,12 @@ References:
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.choosing import rows_of
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.errors import require
 from unlearning_pl.splitting.looking import Looks
 
@@ -57,40 +58,58 @@ class Choice:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-def chosen(choice: Choice, looks: Looks, train: ImageSet, candidates: Tensor) -> list[str]:
+def check_choice(choice: Choice, data: UnlearningData, candidates: Tensor) -> Tensor:
+    """Refuse a choice that cannot be met, before a model looks at anything.
+
+    Args:
+        choice: One way to choose.
+        data: The data, with their split.
+        candidates: Rows of the training images that may be chosen, sorted.
+
+    Returns:
+        The row of the image to be near to, ``(1,)``; without one ``(0,)``.
+
+    Raises:
+        InputError: If that image is none of the candidates, or fewer than one image would stay.
+    """
+    number = choice.hardest or choice.easiest or choice.count or 0
+    require(
+        number < len(candidates),
+        f"Expected fewer than the {len(candidates)} images to choose from, got {number}. Leave some to retain.",
+    )
+    train, test = data.load()
+    gone = data.positions("train")
+    gone = gone[~torch.isin(gone, candidates)]
+    wanted = [] if choice.nearest is None else [choice.nearest]
+    return rows_of(wanted, "--nearest", train, candidates, set(test.ids), {train.ids[row] for row in gone.tolist()})
+
+
+def chosen(choice: Choice, looks: Looks, data: UnlearningData, candidates: Tensor) -> list[str]:
     """Ids of the training images that a choice means, those that fit best first; equal ones by id.
 
     Args:
         choice: One way to choose.
         looks: What the model says of the training images.
-        train: The training images.
-        candidates: Rows that may be chosen, sorted.
+        data: The data, with their split.
+        candidates: Rows of the training images that may be chosen, sorted.
 
     Raises:
-        InputError: If the image to be near to is none of these, or fewer than one image would stay.
+        InputError: If it cannot be met, see :func:`check_choice`.
     """
-    seen = looks.at(candidates)
-    if choice.nearest is not None:
-        (row,) = rows_of([choice.nearest], "--nearest", train, candidates).tolist()
-        anchor = looks.at(candidates[candidates == row]).vectors
-        values, number = F.cosine_similarity(anchor, seen.vectors), choice.count
-        values[candidates == row] = 2  # before all others, its copies among them
+    anchor, seen = check_choice(choice, data, candidates), looks.at(candidates)
+    if len(anchor):
+        values = F.cosine_similarity(looks.at(anchor).vectors, seen.vectors)
+        values[candidates == anchor] = 2  # before its copies
     else:
         values = seen.losses if choice.hardest is not None else -seen.losses
-        number = choice.hardest or choice.easiest
-    assert number is not None
-    require(
-        number < len(candidates),
-        f"Expected fewer than the {len(candidates)} images to choose from, got {number}. Leave some to retain.",
-    )
-    return ordered(values, [train.ids[row] for row in candidates.tolist()])[:number]
+    number = choice.hardest or choice.easiest or choice.count
+    return ordered(values, [data.ids[row] for row in candidates.tolist()])[:number]
 
 
 def ordered(values: Tensor, ids: Sequence[str]) -> list[str]:
     """Ids by falling value, and by id where values are equal.
 
     Example:
-        >>> import torch
         >>> ordered(torch.tensor([1.0, 3.0, 1.0]), ["c", "b", "a"])
         ['b', 'a', 'c']
     """

@@ -14,12 +14,12 @@ from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.files import write_json
 from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
-from unlearning_pl.splitting.choices import Choice, chosen
+from unlearning_pl.splitting.choices import Choice, check_choice, chosen
 from unlearning_pl.splitting.looking import Looks, look
-from unlearning_pl.splitting.preview import Preview, preview
+from unlearning_pl.splitting.preview import Preview, preview, read_earlier
 from unlearning_pl.splitting.table import tables
 
-ENCODER, PIXELS = 0.95, 0.97
+ENCODER, PIXELS = 0.98, 0.97
 """Cosines from which two images are near duplicates, by a run's features and by pixels."""
 
 
@@ -55,7 +55,8 @@ def split(args: list[str]) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     options = parsed(split_parser(), args)
     choice = Choice(options.hardest, options.easiest, options.nearest, options.count)
-    _check(options, choice, configured=any(word.startswith(("--data", "--config")) for word in args))
+    _check_ways(options, choice, configured=any(word.startswith(("--data", "--config")) for word in args))
+    _check_output(options)
     found = _from_run(options, choice) if options.original else _from_data(options)
     require(
         not options.include_duplicates or len(found.duplicates) < len(found.retained),
@@ -71,8 +72,8 @@ def split(args: list[str]) -> None:
         console.print(f"Ids of {len(document['forget'])} images: {path}", **plain)
 
 
-def _check(options: Namespace, choice: Choice, configured: bool) -> None:
-    """Refuse what does not go together before anything is read."""
+def _check_ways(options: Namespace, choice: Choice, configured: bool) -> None:
+    """Refuse ways to choose that do not go together, before anything is read."""
     asked = ForgetRequest(**options.forget).given()
     require(
         options.original is None or not configured,
@@ -86,6 +87,10 @@ def _check(options: Namespace, choice: Choice, configured: bool) -> None:
         not (choice.given() and asked),
         f"Expected one way to choose, got --{next(iter(choice.given()), '')} and --forget. Keep one of them.",
     )
+
+
+def _check_output(options: Namespace) -> None:
+    """Refuse numbers out of their range and a file that cannot be written, likewise."""
     require(
         options.threshold is None or 0 < options.threshold <= 1,
         f"Expected --threshold above 0 and up to 1, got {options.threshold}. Choose a cosine such as 0.95.",
@@ -108,17 +113,17 @@ def _from_run(options: Namespace, choice: Choice) -> Preview:
     """Preview a request to a run, with its encoder."""
     before = runs.forgot_before(options.original)
     data = runs.open_data(options.original)
-    request, asked = ForgetRequest(**options.forget), choice.given() | {"original": options.original}
-    if not choice.given():  # a request that cannot be met should not wait for the encoder
-        runs.split_for(options.original, data, request)
-        asked = data.splits.request.given()
+    candidates = data.positions("retain" if before else "train")
+    if choice.given():  # what cannot be met should not wait for the encoder
+        check_choice(choice, data, candidates)
+    else:
+        runs.split_for(options.original, data, ForgetRequest(**options.forget))
+    asked = choice.given() | {"original": options.original} if choice.given() else data.splits.request.given()
+    earlier = read_earlier([*([options.original] if before else []), *options.earlier], data.ids)
     looks = look(data, runs.open_learner(options.original))
     if choice.given():
-        candidates = data.positions("retain" if before else "train")
-        ids = chosen(choice, looks, data.load()[0], candidates)
-        runs.split_for(options.original, data, ForgetRequest(ids=[*ids]))
-    earlier = [*([options.original] if before else []), *options.earlier]
-    return _preview(options, data, asked, looks, earlier, ENCODER, options.original)
+        runs.split_for(options.original, data, ForgetRequest(ids=[*chosen(choice, looks, data, candidates)]))
+    return _preview(options, data, asked, looks, earlier)
 
 
 def _from_data(options: Namespace) -> Preview:
@@ -130,18 +135,13 @@ def _from_data(options: Namespace) -> Preview:
         bool(data.forget.given()),
         "Expected a forget request, got none. Say what to forget, for instance --data.forget.fraction 0.1.",
     )
-    asked_for = data.splits.request.given()
-    return _preview(options, data, asked_for, look(data), options.earlier, PIXELS, "pixels")
+    request = data.splits.request.given()
+    earlier = read_earlier(options.earlier, data.ids)
+    return _preview(options, data, request, look(data), earlier)
 
 
 def _preview(
-    options: Namespace,
-    data: UnlearningData,
-    asked: Mapping[str, Any],
-    looks: Looks,
-    earlier: list[str],
-    usual: float,
-    by: str,
+    options: Namespace, data: UnlearningData, asked: Mapping[str, Any], looks: Looks, earlier: Mapping[str, list[str]]
 ) -> Preview:
-    threshold = usual if options.threshold is None else options.threshold
-    return preview(data, asked, looks, earlier, threshold, by)
+    usual, by = (PIXELS, "pixels") if options.original is None else (ENCODER, options.original)
+    return preview(data, asked, looks, earlier, usual if options.threshold is None else options.threshold, by)

@@ -3,7 +3,7 @@
 Letters: N images to forget, M retained images, K classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from unlearning_pl import runs
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.id_files import read_ids
+from unlearning_pl.errors import require
 from unlearning_pl.functional.neighbours import Pairs, near_duplicates
 from unlearning_pl.splitting.looking import Looks
 
@@ -83,7 +84,7 @@ def preview(
     data: UnlearningData,
     request: Mapping[str, Any],
     looks: Looks,
-    earlier: Sequence[str],
+    earlier: Mapping[str, Sequence[str]],
     threshold: float,
     by: str,
 ) -> Preview:
@@ -93,17 +94,14 @@ def preview(
         data: The data, split by the request.
         request: What was asked, by field.
         looks: Vectors of the training images.
-        earlier: Run folders and files of ids that were asked for before.
+        earlier: Ids that were asked for before, by request.
         threshold: Cosine from which two images are near duplicates, in (0, 1].
         by: Whose vectors these are.
-
-    Raises:
-        InputError: If an earlier request cannot be read.
     """
     forget, retain = data.positions("forget"), data.positions("retain")
     pairs = near_duplicates(looks.at(forget).vectors, looks.at(retain).vectors, threshold)
     ids, retained = ([data.ids[row] for row in rows.tolist()] for rows in (forget, retain))
-    told = [again for name in earlier for again in _earlier(name, ids)]
+    told = [Earlier(name, len(listed), len({*ids} & {*listed})) for name, listed in earlier.items()]
     counts = data.splits.counts()
     return Preview(request, ids, counts, _classes(data, forget), told, pairs, retained, threshold, by)
 
@@ -116,15 +114,28 @@ def _classes(data: UnlearningData, forget: Tensor) -> list[tuple[str, int, int]]
     return sorted(zip(names, asked, trained, strict=True), key=lambda row: -row[1]) if names else []
 
 
-def _earlier(name: str, ids: list[str]) -> list[Earlier]:
-    """An earlier request, step by step where a run forgot in several."""
-    if not Path(name).is_dir():
-        asked = {name: read_ids(name, ids)}
-    else:
+def read_earlier(names: Sequence[str], known: Collection[str]) -> dict[str, list[str]]:
+    """Ids that were asked for before, by request; step by step where a run forgot in several.
+
+    Args:
+        names: Run folders and files of ids.
+        known: Ids that exist.
+
+    Raises:
+        InputError: If one is neither.
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        require(
+            Path(name).exists(),
+            f"Expected a run folder or a file of ids at --earlier, got {name!r}, which is not there. Correct the path.",
+        )
+        if not Path(name).is_dir():
+            found[name] = read_ids(name, known, "--earlier")
+            continue
         split = runs.read_split(name)
         steps = split.get("steps") or [split]
-        asked = {
-            f"{name}{f', step {number}' if len(steps) > 1 else ''}": [str(entry) for entry in step.get("forget", [])]
-            for number, step in enumerate(steps, 1)
-        }
-    return [Earlier(title, len(listed), len(set(ids).intersection(listed))) for title, listed in asked.items()]
+        for number, step in enumerate(steps, 1):
+            title = f"{name}, step {number}" if len(steps) > 1 else name
+            found[title] = [str(entry) for entry in step.get("forget", [])]
+    return found

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from unlearning_pl.splitting.preview import Preview
 
 _CLASSES = 20
-_NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False, "title_justify": "left"}
+_NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
+_NUMBERS = ("Images", "Asked", "Of", "%", "Asked again", "Cosine")
 
 
 def tables(found: Preview, show: int = 20) -> Iterator[RenderableType]:
@@ -34,7 +35,7 @@ def tables(found: Preview, show: int = 20) -> Iterator[RenderableType]:
     """
     yield _table("Request", ("", "Images"), _counts(found))
     if found.classes:
-        yield _table("Classes", ("Class", "Forget", "Of", "%"), _classes(found))
+        yield _table("Classes", ("Class", "Asked", "Of", "%"), _classes(found))
     if found.earlier:
         rows = [(one.name, str(one.asked), str(one.again)) for one in found.earlier]
         yield _table("Asked before", ("Request", "Images", "Asked again"), rows)
@@ -58,15 +59,13 @@ def verdict(found: Preview) -> str:
     )
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    shown = Table(title=title, **_NARROW)
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Group:
+    shown = Table(**_NARROW)
     for name in columns:
-        number = name in ("Images", "Forget", "Of", "%", "Asked again", "Cosine") and "Retain" not in columns
-        right = number or name == "Cosine"
-        shown.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=right)
+        shown.add_column(name, overflow="fold", justify="right" if name in _NUMBERS else "left")
     for row in rows:
         shown.add_row(*map(Text, row))  # Text, because a name in brackets is not markup
-    return shown
+    return Group(Text(title, style="bold"), shown)
 
 
 def _counts(found: Preview) -> list[tuple[str, str]]:
