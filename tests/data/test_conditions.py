@@ -121,7 +121,7 @@ def test_what_does_not_parse_is_refused_where_it_is_asked(text: str, rest: str) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("onwer == 17", "got 'onwer'. Did you mean owner? There are owner, camera, id, class."),
+        ("ownr == 17", "got 'ownr'. Did you mean owner? There are owner, camera, id, class."),
         ("xyz == 17", "got 'xyz'. There are owner, camera, id, class."),
         (
             "owner == me",

@@ -109,7 +109,8 @@ def _unreadable(text: str, rest: str) -> InputError:
 def columns(images: ImageSet) -> dict[str, Sequence[Any]]:
     """What conditions can ask of each image: the metadata, its ``id``, and its ``class`` where there are classes.
 
-    Classes go by their names; as numbers where all the names are numbers.
+    Classes go by their names; as numbers where all the names are numbers. A column ``id`` or ``class`` of the metadata
+    gives way to these.
 
     Example:
         >>> import torch

@@ -66,7 +66,7 @@ class ForgetRequest:
             )
         require(self.seed >= 0, f"Expected forget.seed >= 0, got {self.seed}. Choose a seed that is not negative.")
         if self.where is not None:
-            conditions(self.where)
+            conditions(str(self.where))  # YAML may have read it as a number
 
     def _in_one_form(self) -> None:
         for name in ("classes", "ids"):
