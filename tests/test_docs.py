@@ -10,6 +10,7 @@ import pytest
 
 from unlearning_pl.blackbox.commands import owner_parser, serve_parser
 from unlearning_pl.cli import main
+from unlearning_pl.data import Digits
 from unlearning_pl.finished import configuration
 from unlearning_pl.parsing import parsed
 from unlearning_pl.shadow.commands import shadow_parser
@@ -40,6 +41,23 @@ def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
         assert main(shlex.split(line if line.startswith("audit") else f"{line} {short}")) == 0
     assert (tmp_path / "runs/alignment_calibration/audit/report.html").is_file()
     assert "Each step's own share" in (tmp_path / "runs/second/audit/report.html").read_text()
+
+
+def test_the_commands_on_requests_run_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = Digits().load()[0].ids
+    rows = [f"{name},{17 + row % 3}" for row, name in enumerate(ids)]
+    (tmp_path / "owners.csv").write_text("\n".join(["id,owner", *rows]))
+    for line in commands((ROOT / "docs/requests.md").read_text()):
+        short = "--trainer.max_epochs 1 --trainer.accelerator cpu --trainer.enable_progress_bar false"
+        assert main(shlex.split(line if line.startswith("split") else f"{line} {short}")) == 0, line
+    forgotten = [
+        json.loads((tmp_path / run / "split.json").read_text())["forget"]
+        for run in ("runs/unlearned", "runs/retrained")
+    ]
+    assert (
+        sorted(forgotten[0]) == sorted(forgotten[1]) == sorted(json.loads(Path("hardest.json").read_text())["forget"])
+    )
+    assert "forget (hardest 20, original runs/original)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", ["shadow.md", "owner.md"])

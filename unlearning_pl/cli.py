@@ -23,6 +23,7 @@ from unlearning_pl.parsing import parsed, plain_parser
 from unlearning_pl.report import step_table, table
 from unlearning_pl.reporting import audit_runs
 from unlearning_pl.shadow.commands import shadow_attack
+from unlearning_pl.splitting.commands import split
 from unlearning_pl.training_cli import UnlearningCLI, mistake_behind, training
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
@@ -34,6 +35,7 @@ usage: unlearning-pl COMMAND [options]
   demo      the whole job on handwritten digits, in minutes: train, retrain, unlearn five ways, audit
   fit       train a model: the original on all images, or the retrained reference (--data.train_on retain)
   unlearn   make a trained model forget some of its training images
+  split     preview a forget request before anything is trained, and choose hard or similar images
   audit     measure unlearned models against the original and the retrained one, and write a report
   owner     what models still know of your own images, by the vectors that they give, wherever they are
   serve     answer images with a model's vectors over HTTP
@@ -118,6 +120,8 @@ def run(args: list[str]) -> None:
         benchmark(run, options.plan, options.seeds, options.output)
     elif command == "shadow":
         shadow_attack(rest)
+    elif command == "split":
+        split(rest)
     else:
         training(args)
 
@@ -125,7 +129,7 @@ def run(args: list[str]) -> None:
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failed job, 2 for a mistake in the input."""
     args = sys.argv[1:] if args is None else args
-    commands = ["demo", "audit", "owner", "serve", "benchmark", "shadow", *UnlearningCLI.subcommands()]
+    commands = ["demo", "audit", "owner", "serve", "benchmark", "shadow", "split", *UnlearningCLI.subcommands()]
     if not args or args[0] in ("-h", "--help"):
         sys.stdout.write(OVERVIEW)
         return 0

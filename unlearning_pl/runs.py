@@ -222,9 +222,8 @@ def split_for(original: str | Path, data: UnlearningData, forget: ForgetRequest)
         f"Expected the folder of a run that has forgotten before, got its checkpoint {original}. Give {parent}.",
     )
     if Path(original).is_dir():
-        record = read_record(original)
+        record, further = read_record(original), forgot_before(original)
         data.adopt(Path(original) / MANIFEST)
-        further = "original" in record or record.get("train_on") != "all"
         if further and not forget.given():
             _check_going_on(original, data, unlearned="original" in record)
             return
@@ -234,6 +233,12 @@ def split_for(original: str | Path, data: UnlearningData, forget: ForgetRequest)
         len(data.positions("forget")) > 0,
         "Expected a forget request, got none. Say what to forget, for instance --forget.fraction 0.1.",
     )
+
+
+def forgot_before(run: str | Path) -> bool:
+    """Whether a finished run has forgotten, or never saw, some training images: a request then comes on top."""
+    record = read_record(run)
+    return "original" in record or record.get("train_on") != "all"
 
 
 def _check_going_on(run: str | Path, data: UnlearningData, unlearned: bool) -> None:

@@ -33,7 +33,7 @@ def choices(option: str) -> dict[str, type]:
 
     Example:
         >>> sorted(choices("data.source"))
-        ['CIFAR10', 'CIFAR100', 'Digits', 'Parquet']
+        ['CIFAR10', 'CIFAR100', 'Digits', 'Parquet', 'WithMetadata']
     """
     module, base = _KINDS[option]
     classes = {name: value for name, value in vars(module).items() if isinstance(value, type)}

@@ -1,14 +1,16 @@
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from unlearning_pl.data import ForgetRequest, ImageSet, Splits, fingerprint, make_splits, with_request
-from unlearning_pl.data.requests import draw
+from unlearning_pl.data.choosing import draw
 from unlearning_pl.errors import InputError
 
 
@@ -90,6 +92,50 @@ def test_the_draw_stays_what_it_is() -> None:
     # Written down once, in another process: manifests and published numbers depend on these draws.
     assert draw(8, 0).tolist() == [2, 4, 3, 6, 5, 0, 1, 7]
     assert draw(8, (0, 1)).tolist() == [1, 3, 7, 6, 0, 4, 2, 5]
+    assert draw(100_000, 7)[:6].tolist() == [45070, 71435, 99538, 45453, 95412, 41945]
+    assert hashlib.sha256(draw(100_000, 2**40).astype("<i8").tobytes()).hexdigest()[:16] == "32b9048107e7a674"
+    assert draw(3, 0).dtype == np.int64
+
+
+def test_the_draw_is_a_fair_shuffle() -> None:
+    counts = np.zeros((5, 5))
+    for seed in range(4000):
+        counts[np.arange(5), draw(5, seed)] += 1
+    assert np.abs(counts / 4000 - 0.2).max() < 5 * (0.2 * 0.8 / 4000) ** 0.5
+
+
+def test_the_draw_of_a_class_stays_what_it_is(train: ImageSet, test: ImageSet) -> None:
+    assert make_splits(train, test, ForgetRequest(per_class={"cat": 3}, seed=2)).forget.tolist() == [1, 9, 29]
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.25])
+def test_as_many_of_every_class_as_asked(train: ImageSet, test: ImageSet, validation: float) -> None:
+    splits = make_splits(train, test, ForgetRequest(per_class=3), validation)
+    assert torch.bincount(train.targets[splits.forget]).tolist() == [3, 3, 3, 3]
+    named = make_splits(train, test, ForgetRequest(per_class={"dog": 2, "3": 4}), validation)
+    assert torch.bincount(train.targets[named.forget]).tolist() == [0, 0, 2, 4]
+
+
+def test_what_is_drawn_from_a_class_depends_on_no_other(train: ImageSet, test: ImageSet) -> None:
+    alone = make_splits(train, test, ForgetRequest(per_class={"dog": 4}, seed=3)).forget
+    beside = make_splits(train, test, ForgetRequest(per_class={"cat": 2, "dog": 4}, seed=3)).forget
+    every = make_splits(train, test, ForgetRequest(per_class=4, seed=3)).forget
+    other = make_splits(train, test, ForgetRequest(per_class={"dog": 4}, seed=4)).forget
+    assert [alone.tolist()] * 2 == [[row for row in rows.tolist() if row % 4 == 2] for rows in (beside, every)]
+    assert other.tolist() != alone.tolist()
+    rows = [row for row in range(40) if row % 4 != 1]  # without cats, and dogs have another number
+    targets = torch.tensor([{0: 0, 2: 1, 3: 2}[row % 4] for row in rows])
+    fewer = replace(train.take(rows), class_names=["airplane", "dog", "ship"], targets=targets)
+    found = make_splits(fewer, test, ForgetRequest(per_class={"dog": 4}, seed=3)).forget
+    assert [rows[row] for row in found.tolist()] == alone.tolist()
+
+
+def test_a_class_that_is_forgotten_is_none_of_every_class(train: ImageSet, test: ImageSet) -> None:
+    first = make_splits(train, test, ForgetRequest(classes=["cat"]))
+    second = further(first, train, test, per_class=2)
+    assert torch.bincount(train.targets[second.forget]).tolist() == [2, 0, 2, 2]
+    with pytest.raises(InputError, match="up to 0 for the class 'cat'"):
+        further(first, train, test, per_class={"cat": 1})
 
 
 def test_another_request_keeps_what_is_held_out(train: ImageSet, test: ImageSet) -> None:
@@ -178,6 +224,12 @@ def wrong(field: str, value: Any) -> Callable[[], ForgetRequest]:
         (wrong("ids", []), r"which means none\."),
         (wrong("ids", ["train/99"]), r"forget.ids, got 'train/99', which is not in the training data\."),
         (wrong("ids", ["test/3"]), r"got 'test/3', which is a test image"),
+        (wrong("per_class", 0), r"forget.per_class >= 1, got 0\."),
+        (wrong("per_class", {"cat": 2, "dog": 0}), r"forget.per_class.dog >= 1, got 0\."),
+        (wrong("per_class", {}), r"which means none\."),
+        (wrong("per_class", {"cats": 2}), r"forget.per_class, got 'cats'. Choose from: cat;"),
+        (wrong("per_class", {"cat": 2, "1": 2}), r"each class once in forget.per_class, got cat, 1\."),
+        (wrong("per_class", {"cat": 11}), r"for the class 'cat', which has no more images to choose from, got 11\."),
         (wrong("seed", -1), r"forget.seed >= 0, got -1\."),
         (lambda: ForgetRequest(count=1, ids=["train/0"]), r"got count and ids\. Keep one"),
     ],

@@ -29,6 +29,11 @@ def test_chance_covers_95_of_100_audits_of_indistinguishable_images() -> None:
     [
         ({"fraction": 0.1, "seed": 3}, "1 of 10 training images, drawn at random (seed 3), was to be forgotten."),
         ({"classes": ["cat", "dog"]}, "1 of 10 training images, all of class cat, dog, was to be forgotten."),
+        ({"where": "owner == 17"}, "1 of 10 training images, all with owner == 17, was to be forgotten."),
+        (
+            {"per_class": 1, "seed": 3},
+            "1 of 10 training images, drawn at random from each class (seed 3), was to be forgotten.",
+        ),
         ({"file": "ids.txt"}, "1 of 10 training images, named in the file ids.txt, was to be forgotten."),
         ({}, ""),
     ],

@@ -6,6 +6,7 @@ from unlearning_pl.data.hub import Hub
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.image_table import ImageTable
 from unlearning_pl.data.manifest import read_manifest, write_manifest
+from unlearning_pl.data.metadata import WithMetadata
 from unlearning_pl.data.named import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST
 from unlearning_pl.data.parquet import Parquet
 from unlearning_pl.data.photographs import OxfordPets, TinyImageNet
@@ -41,6 +42,7 @@ __all__ = [
     "TinyImageNet",
     "UnlearningData",
     "Views",
+    "WithMetadata",
     "fingerprint",
     "make_splits",
     "read_manifest",

@@ -52,6 +52,8 @@ def _chosen(request: Mapping[str, Any]) -> str:
     return {
         "fraction": f"drawn at random (seed {request.get('seed')})",
         "count": f"drawn at random (seed {request.get('seed')})",
+        "per_class": f"drawn at random from each class (seed {request.get('seed')})",
+        "where": f"all with {request.get('where')}",
         "classes": f"all of class {', '.join(map(str, request.get('classes') or []))}",
         "ids": "named one by one",
         "file": f"named in the file {request.get('file')}",

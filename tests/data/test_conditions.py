@@ -1,0 +1,164 @@
+"""Conditions on metadata, against Python's own comparisons."""
+
+import operator
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unlearning_pl.data import ForgetRequest, ImageSet, make_splits
+from unlearning_pl.data.conditions import Comparison, columns, conditions, meets
+from unlearning_pl.errors import InputError
+
+QUICK = settings(max_examples=60, derandomize=True, deadline=None, database=None)
+SIGNS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+WORDS = st.text(st.characters(exclude_characters="\"'", exclude_categories=["Cs"]), max_size=6)
+
+
+def met(text: str, known: dict[str, list[Any]]) -> list[bool]:
+    every = [meets(comparison, known) for comparison in conditions(text)]
+    return [all(row) for row in zip(*every, strict=True)]
+
+
+@QUICK
+@given(
+    column=st.lists(st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False), min_size=1),
+    sign=st.sampled_from(sorted(SIGNS)),
+    data=st.data(),
+)
+def test_numbers_are_compared_as_numbers(column: list[float], sign: str, data: st.DataObject) -> None:
+    value = data.draw(st.sampled_from(column) | st.integers(-3, 3))
+    expected = [SIGNS[sign](entry, value) for entry in column]
+    assert met(f"n {sign} {value!r}", {"n": column}) == expected
+    assert met(f"n{sign}'{value!r}'", {"n": column}) == expected
+    assert met(f"n in [{value!r}]", {"n": column}) == [entry == value for entry in column]
+
+
+@QUICK
+@given(column=st.lists(WORDS, min_size=1), sign=st.sampled_from(sorted(SIGNS)), data=st.data())
+def test_text_is_compared_as_text_whatever_it_holds(column: list[str], sign: str, data: st.DataObject) -> None:
+    value, other = data.draw(st.sampled_from(column)), data.draw(WORDS)
+    known = {"a b": [*column, "and", 7]}  # not all of them numbers, so text
+    texts = [*column, "and", "7"]
+    assert met(f"'a b' {sign} \"{value}\"", known) == [SIGNS[sign](entry, value) for entry in texts]
+    assert met(f"'a b' in ['{value}','{other}']", known) == [entry in (value, other) for entry in texts]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("owner == 17", [0, 3]),
+        ("owner==17 and camera != front", [0]),
+        ("  camera in [left,'right door']  and owner >= 17 ", [0, 1]),
+        ("camera == front", [2]),
+        ("camera == 'front'", [2]),
+        ("owner != 17", [1]),  # whose owner nobody knows may be 17 all the same
+        ("share < .5e0", [0]),
+        ("share > -1", [0, 1]),
+        ("day", None),
+        ("seen == true", [0, 2]),
+        ("seen == 0", [1, 3]),
+        ("day >= 2020-01-01", [1, 2, 3]),
+        ("owner in [3, 99]", [1]),
+    ],
+)
+def test_what_conditions_mean(text: str, expected: list[int] | None) -> None:
+    known = {
+        "owner": [np.int64(17), 99, None, 17.0],
+        "camera": ["left", "right door", "front", None],
+        "share": [0.25, np.float32(0.5), float("nan"), None],
+        "seen": [True, False, True, False],
+        "day": ["2019-12-31", "2020-01-01", "2020-01-02", "2021"],
+    }
+    if expected is None:
+        with pytest.raises(InputError, match="which ends too early"):
+            met(text, known)
+    else:
+        assert [row for row, holds in enumerate(met(text, known)) if holds] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("", "ends too early"),
+        ("   ", "ends too early"),
+        ("owner", "ends too early"),
+        ("owner ==", "ends too early"),
+        ("owner = 17", "'= 17'"),
+        ("owner == 17 camera == left", "'camera == left'"),
+        ("owner == 17 and", "ends too early"),
+        ("owner == 17 or owner == 18", "'or owner == 18'"),
+        ("owner == 'a", '"\'a"'),
+        ("owner in 17", "'17'"),
+        ("owner in []", "']'"),
+        ("owner in [17", "ends too early"),
+        ("owner in [17,]", "']'"),
+        ("owner in [17 18]", "'18 ]'"),
+        ("== 17", "'== 17'"),
+        ("not owner == 17", "'owner == 17'"),
+        ("(owner == 17)", "'(owner == 17)'"),
+        ("owner == __import__('os')", "\"('os')\""),
+    ],
+)
+def test_what_does_not_parse_is_refused_where_it_is_asked(text: str, rest: str) -> None:
+    with pytest.raises(InputError, match=re.escape(rest)) as caught:
+        ForgetRequest(where=text)
+    assert "Expected comparisons joined by and in forget.where" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ownr == 17", "got 'ownr'. Did you mean owner? There are owner, camera, id, class."),
+        ("xyz == 17", "got 'xyz'. There are owner, camera, id, class."),
+        (
+            "owner == me",
+            "Expected a number to compare with owner in forget.where, got 'me'. Its values look like 0, 1, 2",
+        ),
+        ("owner == nan", "got 'nan'"),
+        ("owner == 1_0", "got '1_0'"),
+        ("owner == 99", "got where='owner == 99', which means none."),
+        ("owner >= 0", "got where='owner >= 0', which means all."),
+    ],
+)
+def test_conditions_that_cannot_be_met_get_one_line(text: str, message: str, train: ImageSet, test: ImageSet) -> None:
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        make_splits(owned(train), test, ForgetRequest(where=text))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def owned(train: ImageSet) -> ImageSet:
+    owners, cameras = [row % 5 for row in range(40)], ["left" if row % 2 else "right" for row in range(40)]
+    return replace(train, metadata={"owner": owners, "camera": cameras})
+
+
+def test_a_request_is_of_the_images_that_are_trained_on(train: ImageSet, test: ImageSet) -> None:
+    request = ForgetRequest(where="owner == 3 and camera == left and class in [cat, ship]")
+    splits = make_splits(owned(train), test, request, 0.25)
+    kept = splits.train.tolist()
+    assert splits.forget.tolist() == [row for row in kept if row % 5 == 3 and row % 2 == 1]
+    assert len(splits.forget) > 0
+
+
+def test_classes_are_numbers_where_all_their_names_are(train: ImageSet) -> None:
+    assert columns(train)["class"][:4] == ["airplane", "cat", "dog", "ship"]
+    numbered = columns(replace(train, class_names=["0", "2", "10", "9"]))
+    assert meets(Comparison("class", ">", ("9",)), numbered)[:4] == [False, False, True, False]
+    unlabelled = replace(train, class_names=[], targets=train.targets * 0)
+    assert [*columns(unlabelled)] == ["id"]
+
+
+def test_a_column_of_missing_values_meets_nothing() -> None:
+    assert met("owner != 3", {"owner": [None, float("nan")]}) == [False, False]

@@ -1,0 +1,69 @@
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from unlearning_pl.data import Digits, ForgetRequest, UnlearningData, WithMetadata
+from unlearning_pl.errors import InputError
+
+
+def digits() -> Digits:
+    return Digits(train_size=20, image_size=8)
+
+
+@pytest.fixture
+def ids() -> list[str]:
+    return digits().load()[0].ids
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet"])
+def test_a_table_joins_by_id_in_any_order(ending: str, ids: list[str], tmp_path: Path) -> None:
+    shuffled = [*ids[::-1], "99999"]  # one row more than there are images
+    owners, notes = [int(name) % 3 for name in shuffled], [f"of {name}, kept" for name in shuffled]
+    path = tmp_path / f"owners{ending}"
+    if ending == ".parquet":
+        table = {"owner": owners, "id": [int(name) for name in shuffled], "note": notes}
+        pq.write_table(pa.table(table), path)
+    else:
+        mark = "\t" if ending == ".tsv" else ","
+        rows = [f'{o}{mark}{i}{mark}"{n}"' for o, i, n in zip(owners, shuffled, notes, strict=True)]
+        path.write_text("\n".join([mark.join(("owner", "id", "note")), *rows]), encoding="utf-8-sig")
+    train, test = WithMetadata(digits(), str(path)).load()
+    assert train.metadata["owner"] == [int(name) % 3 for name in ids]
+    assert train.metadata["note"] == [f"of {name}, kept" for name in ids]
+    assert not test.metadata
+    assert torch.equal(train.images, digits().load()[0].images)
+    data = UnlearningData(WithMetadata(digits(), str(path)), forget=ForgetRequest(where="owner == 1"))
+    assert [data.ids[row] for row in data.positions("forget").tolist()] == [i for i in ids if int(i) % 3 == 1]
+
+
+def test_ids_in_a_text_file_stay_text(tmp_path: Path, ids: list[str]) -> None:
+    rows = "\n".join(f"{name},1" for name in ids)
+    (tmp_path / "a.csv").write_text(f"id,owner\n0{rows}")  # the first is 0360, which is none of ours
+    with pytest.raises(InputError, match=f"got none of {ids[0]} "):
+        WithMetadata(digits(), str(tmp_path / "a.csv")).load()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", None, "Expected a table of metadata, got "),
+        ("a.xls", "", "Expected .csv, .tsv or .parquet as file, got "),
+        ("a.csv", "", "Expected a table of metadata, got "),
+        ("a.parquet", "id\n1\n", "Expected a table of metadata, got "),
+        ("a.csv", "id,owner\n1\n", "Expected a table of metadata, got "),
+        ("a.csv", "name,owner\n1,2\n", "Expected a column id and no name twice"),
+        ("a.csv", "id,owner,owner\n1,2,3\n", "Expected a column id and no name twice"),
+        ("a.csv", "id,owner\n1,2\n1,3\n", "Expected each id once"),
+        ("a.csv", "id,owner\n360,2\n", "got none of 1773, 1482, 600 (19 missing). Add them"),
+    ],
+)
+def test_a_table_that_does_not_serve_gets_one_line(name: str, text: str | None, message: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        WithMetadata(digits(), str(tmp_path / name)).load()
+    assert len(str(caught.value).splitlines()) == 1

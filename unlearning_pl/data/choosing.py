@@ -1,0 +1,187 @@
+"""Which training images a request means."""
+
+import difflib
+import hashlib
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unlearning_pl.data.conditions import columns, conditions, meets
+from unlearning_pl.data.id_files import read_ids
+from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.requests import ForgetRequest
+from unlearning_pl.errors import InputError, require
+
+
+def choose(
+    request: ForgetRequest,
+    train: ImageSet,
+    candidates: Tensor,
+    test_ids: Collection[str] = (),
+    forgotten_ids: Collection[str] = (),
+) -> Tensor:
+    """The training images that a request means.
+
+    Args:
+        request: What to forget.
+        train: The training images.
+        candidates: Rows of ``train`` that are trained on, ``(n,)`` int64, sorted; the others are held out or forgotten.
+        test_ids: Ids of the test images, for a better message where one of them is asked for.
+        forgotten_ids: Ids of the images forgotten before, likewise.
+
+    Returns:
+        Rows of ``train``, sorted, ``(k,)`` int64 with ``k < n``; empty where the request is.
+
+    Raises:
+        InputError: If the request names what is not there, or means no image or all of them.
+
+    Example:
+        >>> images = torch.zeros(3, 3, 1, 1, dtype=torch.uint8)
+        >>> train = ImageSet(images, torch.tensor([0, 1, 0]), ["a", "b", "c"], ["cat", "dog"])
+        >>> choose(ForgetRequest(classes=["cat"]), train, torch.arange(3)).tolist()
+        [0, 2]
+    """
+    asked = {name: value for name, value in request.given().items() if name != "seed"}
+    if not asked:
+        return candidates[:0]
+    ((field, value),) = asked.items()
+    if field in ("ids", "file"):
+        ids = value if field == "ids" else read_ids(value, set(train.ids))
+        rows = rows_of(ids, f"forget.{field}", train, candidates, test_ids, forgotten_ids)
+    else:
+        rows = _described(field, value, request.seed, train, candidates)
+    n, meant = len(candidates), "none" if len(rows) == 0 else "all"
+    state = "still retained" if forgotten_ids else "trained on"
+    require(
+        0 < len(rows) < n,
+        f"Expected a request for 1 to {n - 1} of the {n} images {state}, got {field}={_short(value)}, "
+        f"which means {meant}. Ask for some, and leave some to retain.",
+    )
+    return rows.sort().values
+
+
+def draw(n: int, seed: int | tuple[int, ...]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """A random order of ``n`` rows that depends on nothing but the arguments, not on process or platform.
+
+    Example:
+        >>> draw(5, seed=0).tolist()
+        [2, 4, 3, 0, 1]
+    """
+    return np.random.Generator(np.random.PCG64(seed)).permutation(np.arange(n, dtype=np.int64))
+
+
+def _described(field: str, value: Any, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
+    """The candidates that a number, a class or a condition means."""
+    if field in ("fraction", "count"):
+        count = value if field == "count" else max(1, round(value * len(candidates)))
+        return candidates[torch.from_numpy(draw(len(candidates), seed)[:count])]
+    if field == "classes":
+        numbers = [_class_number(name, field, train.class_names) for name in value]
+        return candidates[torch.isin(train.targets[candidates], torch.tensor(numbers, dtype=torch.int64))]
+    if field == "where":
+        known = columns(train)
+        met = [torch.tensor(meets(comparison, known)) for comparison in conditions(value)]
+        return candidates[torch.stack(met).all(dim=0)[candidates]]
+    drawn = [
+        _from_class(number, count, seed, train, candidates)
+        for number, count in _counts(value, train, candidates).items()
+    ]
+    return torch.cat([candidates[:0], *drawn])
+
+
+def _counts(asked: int | dict[str, int], train: ImageSet, candidates: Tensor) -> dict[int, int]:
+    """How many images to draw, by the number of the class."""
+    if isinstance(asked, int):
+        return dict.fromkeys(torch.bincount(train.targets[candidates]).nonzero().flatten().tolist(), asked)
+    numbers = [_class_number(name, "per_class", train.class_names) for name in asked]
+    require(
+        len(set(numbers)) == len(numbers),
+        f"Expected each class once in forget.per_class, got {', '.join(asked)}. Keep its name or its number.",
+    )
+    return dict(zip(numbers, asked.values(), strict=True))
+
+
+def _from_class(number: int, count: int, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
+    rows = candidates[train.targets[candidates] == number]
+    name = train.class_names[number] if train.class_names else ""
+    require(
+        count <= len(rows),
+        f"Expected forget.per_class up to {len(rows)} for the class {name!r}, which has no more images to choose from, "
+        f"got {count}. Ask for fewer, or name the classes that have enough.",
+    )
+    # A stream of the name's own: neither other classes nor the number that this one has among them change the draw.
+    stream = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return rows[torch.from_numpy(draw(len(rows), (seed, stream))[:count])]
+
+
+def _class_number(name: str, field: str, names: list[str]) -> int:
+    if name in names:
+        return names.index(name)
+    if name.isdecimal() and int(name) < len(names):
+        return int(name)
+    require(
+        bool(names),
+        f"Expected images with classes for forget.{field}, got images without. Ask in another way.",
+    )
+    close = difflib.get_close_matches(name, names, n=3) or names[:10]
+    more = " ..." if close == names[:10] and len(names) > 10 else ""
+    raise InputError(
+        f"Expected names of classes in forget.{field}, got {name!r}. "
+        f"Choose from: {', '.join(close)}{more}; or a number from 0 to {len(names) - 1}."
+    )
+
+
+def rows_of(
+    ids: Iterable[str],
+    field: str,
+    train: ImageSet,
+    candidates: Tensor,
+    test_ids: Collection[str] = (),
+    forgotten_ids: Collection[str] = (),
+) -> Tensor:
+    """The rows of training images by their ids, in that order, ``(k,)`` int64.
+
+    Args:
+        ids: Ids.
+        field: Where they were given, for messages.
+        train: The training images.
+        candidates: Rows that may be chosen.
+        test_ids: Ids of the test images.
+        forgotten_ids: Ids of the images forgotten before.
+
+    Raises:
+        InputError: If one is given twice, or is none of the candidates'.
+
+    Example:
+        >>> train = ImageSet(torch.zeros(2, 3, 1, 1, dtype=torch.uint8), torch.tensor([0, 0]), ["a", "b"], ["all"])
+        >>> rows_of(["b"], "nearest", train, torch.arange(2)).tolist()
+        [1]
+    """
+    position = {name: row for row, name in enumerate(train.ids)}
+    trained_on = set(candidates.tolist())
+    seen: set[str] = set()
+    for name in ids:
+        if name in seen:
+            problem = "twice. List each id once."
+        elif name in test_ids:
+            problem = "which is a test image and never trained on. Leave it out."
+        elif name not in position:
+            close = difflib.get_close_matches(name, train.ids[:5000], n=1) or train.ids[:1]
+            problem = f"which is not in the training data. Ids there look like {close[0]!r}."
+        elif name in forgotten_ids:
+            problem = "which has been forgotten before. Leave it out."
+        elif position[name] not in trained_on:
+            problem = "which is held out for validation and never trained on. Leave it out."
+        else:
+            seen.add(name)
+            continue
+        raise InputError(f"Expected ids of training images in {field}, got {name!r}, {problem}")
+    return torch.tensor([position[name] for name in ids], dtype=torch.int64)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,68 @@
+"""Files of ids: a request as a list that something else made."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from unlearning_pl.errors import InputError, require
+
+
+def read_ids(file: str | Path, known: Collection[str] = (), field: str = "forget.file") -> list[str]:
+    """The ids in a .txt, .csv or .json file.
+
+    Args:
+        file: Its path; the ending says the format, see :class:`~unlearning_pl.data.requests.ForgetRequest`.
+        known: Ids that exist: a .csv without a column ``id`` that starts with one of them has no header.
+        field: Where the file was given, for messages.
+
+    Raises:
+        InputError: If the file is missing, is not what its ending says, or has another ending.
+
+    Example:
+        >>> read_ids("a.xls")
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected .txt, .csv or .json at forget.file, got 'a.xls'. Convert it.
+    """
+    path = Path(file).expanduser()
+    parsers: dict[str, Callable[[str], list[str]]] = {
+        ".txt": lambda text: [line.strip() for line in text.splitlines() if line.strip()],
+        ".csv": lambda text: _from_csv(text, known),
+        ".json": _from_json,
+    }
+    require(
+        path.suffix.lower() in parsers,
+        f"Expected .txt, .csv or .json at {field}, got {str(file)!r}. Convert it.",
+    )
+    try:
+        return parsers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(
+            f"Expected a file of ids at {field}, got {str(file)!r}, not readable ({error.strerror}). "
+            "Correct the path, relative to the working directory."
+        ) from error
+    except (ValueError, TypeError, KeyError, RecursionError, csv.Error) as error:
+        raise InputError(
+            f"Expected ids in {field}, got {str(file)!r}, which does not parse ({error}). "
+            'Give a JSON list of ids or an object with one under "forget", or write one id a line in a .txt.'
+        ) from error
+
+
+def _from_csv(text: str, known: Collection[str]) -> list[str]:
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(map(str.strip, row))]
+    if not rows:
+        return []
+    column = rows[0].index("id") if "id" in rows[0] else 0
+    # A first cell that looks like no id is a header; one that might be a mistyped id is left for the look-up to refuse.
+    has_header = "id" in rows[0] or (rows[0][0] not in known and rows[0][0].replace("_", "").isalpha())
+    return [row[column] for row in rows[has_header:] if column < len(row)]
+
+
+def _from_json(text: str) -> list[str]:
+    value = json.loads(text)
+    ids = value["forget"] if isinstance(value, dict) else value
+    if not isinstance(ids, list) or not all(type(name) in (str, int) for name in ids):
+        raise TypeError("no list of strings")
+    return [str(name) for name in ids]

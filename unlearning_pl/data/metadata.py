@@ -1,0 +1,78 @@
+"""What is known of each image, from a table beside the images."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import csv
+
+from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.sources import Source
+from unlearning_pl.errors import InputError, require
+
+
+class WithMetadata(Source):
+    """Any source, and a table of what else is known of its training images, for requests such as ``owner == 17``.
+
+    The table has a column ``id`` and a row for each training image; its other columns join the image's metadata. Rows
+    of other images are left out, so that one table serves any ``train_size``.
+
+    Args:
+        source: Where the images come from.
+        file: The table: .csv, .tsv or .parquet. Columns of a text file that hold numbers alone are numbers.
+
+    Raises:
+        InputError: If the file is no such table, names an id twice or lacks a training image.
+
+    Example:
+        >>> from unlearning_pl.data.sources import Digits
+        >>> WithMetadata(Digits(), "owners.csv").image_size
+        16
+    """
+
+    def __init__(self, source: Source, file: str) -> None:
+        self.source, self.file = source, file
+        self.mean, self.std, self.image_size = source.mean, source.std, source.image_size
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        """The images of the source, those for training with the columns of the table."""
+        train, test = self.source.load()
+        table = _read(Path(self.file).expanduser())
+        row_of = {name: row for row, name in enumerate(map(str, table.pop("id")))}
+        missing = [name for name in train.ids if name not in row_of]
+        require(
+            not missing,
+            f"Expected a row of every training image in {self.file}, got none of {', '.join(missing[:3])} "
+            f"({len(missing)} missing). Add them, or correct the column id.",
+        )
+        rows = [row_of[name] for name in train.ids]
+        joined = {name: [column[row] for row in rows] for name, column in table.items()}
+        return replace(train, metadata={**train.metadata, **joined}), test
+
+
+def _read(path: Path) -> dict[str, list[Any]]:
+    kinds = {".csv": ",", ".tsv": "\t", ".parquet": ""}
+    kind = path.suffix.lower()
+    require(kind in kinds, f"Expected .csv, .tsv or .parquet as file, got {str(path)!r}. Convert it.")
+    try:
+        table = pq.read_table(path) if kind == ".parquet" else _text(path, kinds[kind])
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"Expected a table of metadata, got {str(path)!r} ({reason}). Correct the file.") from error
+    names: list[str] = table.column_names
+    require(
+        "id" in names and len(set(names)) == len(names),
+        f"Expected a column id and no name twice in {path}, got {', '.join(names)}. Name the columns in the first row.",
+    )
+    ids = table["id"].to_pylist()
+    doubled = len(ids) - len(set(ids))
+    require(not doubled, f"Expected each id once in {path}, got {doubled} repeated. Keep one row of each image.")
+    return {name: table[name].to_pylist() for name in names}
+
+
+def _text(path: Path, delimiter: str) -> pa.Table:
+    # Ids stay text: 007 is not 7.
+    types = csv.ConvertOptions(column_types={"id": pa.string()})
+    return csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=types)

@@ -1,0 +1,76 @@
+"""The training images as vectors, and what a model's training loss is on each.
+
+Letters: B rows of a batch, N training images, D dimensions.
+"""
+
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import LightningModule, seed_everything
+from torch import Tensor
+from typing_extensions import override
+
+from unlearning_pl.audits.collect import own_losses
+from unlearning_pl.audits.fusing import fused
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.functional.neighbours import thumbnails
+from unlearning_pl.learners import Learner
+from unlearning_pl.relearning import QUIET
+from unlearning_pl.sample import Sample
+from unlearning_pl.trainer import UnlearningTrainer
+
+
+class Looks(NamedTuple):
+    """What is seen of the training images, in the order of their rows.
+
+    Attributes:
+        rows: Rows of the training images, ``(N,)`` int64, sorted.
+        vectors: A model's features of the clean images, or :func:`~unlearning_pl.functional.neighbours.thumbnails`,
+            ``(N, D)``.
+        losses: The model's training loss of each, ``(N,)``; none where no model looks.
+    """
+
+    rows: Tensor
+    vectors: Tensor
+    losses: Tensor
+
+    def at(self, rows: Tensor) -> "Looks":
+        """Those of some rows, all of them among these."""
+        found = torch.searchsorted(self.rows, rows)
+        return Looks(rows, self.vectors[found], self.losses[found] if len(self.losses) else self.losses)
+
+
+class _Looking(LightningModule):
+    def __init__(self, learner: Learner | None) -> None:
+        super().__init__()
+        self.learner = learner
+
+    @override
+    def predict_step(self, batch: Sample, batch_idx: int) -> tuple[Tensor, ...]:
+        if self.learner is None:
+            return batch.index.cpu(), thumbnails(batch.views[0]).cpu(), torch.empty(0)
+        vectors, losses = self.learner.features(batch.views[0]), own_losses(self.learner, batch)
+        return batch.index.cpu(), vectors.float().cpu(), losses.float().cpu()
+
+
+def look(data: UnlearningData, learner: Learner | None = None) -> Looks:
+    """Look at all images that are trained on.
+
+    A learner's loss is of the clean image where it needs one view, else of augmented views, which follow from a seed of
+    0 and the image's batch; a contrastive one also depends on the other images of that batch. It repeats exactly.
+
+    Args:
+        data: The data, with their split.
+        learner: The model; without one the images' pixels speak for themselves.
+    """
+    seed_everything(0, verbose=False)
+    views = 0 if learner is None or learner.num_views == 1 else learner.num_views
+    data.look_at(("train",), views)
+    trainer = UnlearningTrainer(devices=1, **QUIET)
+    try:
+        with nullcontext() if learner is None else fused(learner):
+            batches: Any = trainer.predict(_Looking(learner), datamodule=data)
+    finally:
+        data.look_at(None, 0)
+    return Looks(*(torch.cat(column) for column in zip(*batches, strict=True)))
