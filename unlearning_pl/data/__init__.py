@@ -7,12 +7,13 @@ from unlearning_pl.data.parquet import Parquet
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.sources import CIFAR10, CIFAR100, Digits, Source
 from unlearning_pl.data.splits import Splits, Step, fingerprint, make_splits, with_request
-from unlearning_pl.data.views import ContrastiveViews, JitterViews, SupervisedViews, Views
+from unlearning_pl.data.views import ContrastiveViews, CropViews, JitterViews, SupervisedViews, Views
 
 __all__ = [
     "CIFAR10",
     "CIFAR100",
     "ContrastiveViews",
+    "CropViews",
     "Digits",
     "ForgetRequest",
     "ImageSet",
