@@ -310,11 +310,13 @@ def test_models_of_another_request_are_not_compared(
 def test_the_overview_names_every_command(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(words) == 0
     shown = capsys.readouterr().out
-    assert all(f"\n  {name} " in shown for name in ("demo", "fit", "unlearn", "audit", "owner", "serve", "benchmark"))
+    assert all(
+        f"\n  {name} " in shown for name in ("demo", "fit", "unlearn", "audit", "owner", "serve", "benchmark", "views")
+    )
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "benchmark", "fit", "unlearn", "audit", "owner", "serve", "validate", "test", "predict"]
+    "name", ["demo", "benchmark", "fit", "unlearn", "audit", "owner", "serve", "views", "validate", "test", "predict"]
 )
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:

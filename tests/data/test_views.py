@@ -20,7 +20,7 @@ ALL = [
     ContrastiveViews(jitter=1.5, blur=True),
     SupervisedViews(),
     CropViews(),
-    CropViews(min_scale=0.9, flip_p=0.0),
+    CropViews(min_scale=0.5, flip_p=0.0),
 ]
 
 
