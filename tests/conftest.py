@@ -25,6 +25,20 @@ torch.set_num_threads(1)  # the models are tiny
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what one process runs where several do, ``-n 2 --dist loadgroup``: what shares costly fixtures.
+
+    That is a file. Of the contract, the longest, it is the tests of one learner, or of one launch of two processes.
+    """
+    for item in items:
+        group = item.path.stem
+        if isinstance(item, pytest.Function) and group == "test_contract":
+            named = item.callspec.params if hasattr(item, "callspec") else {}
+            launched = item.get_closest_marker("ddp") is not None
+            group = f"{group}-{item.originalname if launched else named.get('name', 'SimCLR')}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(autouse=True)
 def _seed() -> Iterator[None]:
     before = dict(os.environ)

@@ -311,12 +311,14 @@ def test_the_overview_names_every_command(words: str, capsys: pytest.CaptureFixt
     assert command(words) == 0
     shown = capsys.readouterr().out
     assert all(
-        f"\n  {name} " in shown for name in ("demo", "fit", "unlearn", "audit", "owner", "serve", "benchmark", "split")
+        f"\n  {name} " in shown
+        for name in ("demo", "fit", "unlearn", "audit", "owner", "serve", "benchmark", "split", "views")
     )
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "benchmark", "fit", "unlearn", "audit", "owner", "serve", "split", "validate", "test", "predict"]
+    "name",
+    ["demo", "benchmark", "fit", "unlearn", "audit", "owner", "serve", "split", "views", "validate", "test", "predict"],
 )
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:

@@ -60,6 +60,14 @@ def test_the_commands_on_requests_run_in_order(tmp_path: Path, capsys: pytest.Ca
     assert "forget (hardest 20, original runs/original)" in capsys.readouterr().out
 
 
+def test_the_commands_of_the_page_on_views_run_in_order() -> None:
+    lines = commands((ROOT / "docs/views.md").read_text())
+    assert [line.split()[0] for line in lines] == ["fit", "views", "views", "views"]
+    short = "--trainer.max_epochs 1 --trainer.accelerator cpu --trainer.enable_progress_bar false"
+    for line in lines:
+        assert main(shlex.split(f"{line} {short}" if line.startswith("fit") else line)) == 0
+
+
 @pytest.mark.parametrize("page", ["shadow.md", "owner.md"])
 def test_the_commands_of_a_page_parse(page: str, tmp_path: Path) -> None:
     parsers = {"shadow": shadow_parser, "owner": owner_parser, "serve": serve_parser}

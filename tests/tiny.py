@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.optim import SGD
 
-from unlearning_pl.data import Digits, ForgetRequest, TemplateCaptions, UnlearningData
+from unlearning_pl.data import Digits, ForgetRequest, ImageSet, TemplateCaptions, UnlearningData
 from unlearning_pl.data.text import tokenize
 from unlearning_pl.learners import BYOL, CLIP, Classifier, Learner, MoCo, SimCLR
 from unlearning_pl.methods import (
@@ -31,6 +31,15 @@ from unlearning_pl.methods import (
 )
 from unlearning_pl.sample import Sample
 from unlearning_pl.trainer import UnlearningTrainer
+
+
+class FewDigits(Digits):
+    """Digits with the first 100 of their 797 test images, for tests that look at many models."""
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        train, test = super().load()
+        return train, test.take(list(range(100)))
+
 
 LEARNERS: dict[str, partial[Learner]] = {
     "SimCLR": partial(SimCLR, "resnet9_slim", temperature=0.2),

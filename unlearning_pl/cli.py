@@ -25,6 +25,7 @@ from unlearning_pl.reporting import audit_runs
 from unlearning_pl.shadow.commands import shadow_attack
 from unlearning_pl.splitting.commands import split
 from unlearning_pl.training_cli import UnlearningCLI, mistake_behind, training
+from unlearning_pl.view_sheet import draw_views
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -41,6 +42,7 @@ usage: unlearning-pl COMMAND [options]
   serve     answer images with a model's vectors over HTTP
   benchmark plans of methods over several seeds, as one table with means and standard deviations
   shadow    train shadow models and attack a model and its original with them: LiRA, U-LiRA, RMIA, KLOM
+  views     draw a sheet of views of a data set's images, to look at what a model is shown
   validate  loss (and accuracy) of a run on its validation images
   test      loss (and accuracy) of a run on its test images
   predict   features of every image by a run, as predictions.npz
@@ -122,6 +124,8 @@ def run(args: list[str]) -> None:
         shadow_attack(rest)
     elif command == "split":
         split(rest)
+    elif command == "views":
+        draw_views(rest)
     else:
         training(args)
 
@@ -129,7 +133,17 @@ def run(args: list[str]) -> None:
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failed job, 2 for a mistake in the input."""
     args = sys.argv[1:] if args is None else args
-    commands = ["demo", "audit", "owner", "serve", "benchmark", "shadow", "split", *UnlearningCLI.subcommands()]
+    commands = [
+        "demo",
+        "audit",
+        "owner",
+        "serve",
+        "benchmark",
+        "shadow",
+        "split",
+        "views",
+        *UnlearningCLI.subcommands(),
+    ]
     if not args or args[0] in ("-h", "--help"):
         sys.stdout.write(OVERVIEW)
         return 0

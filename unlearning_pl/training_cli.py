@@ -66,19 +66,20 @@ class UnlearningCLI(LightningCLI):
     @override
     def subcommands() -> dict[str, set[str]]:
         unused = {"model", "datamodule", "train_dataloaders", "val_dataloaders", "dataloaders", "return_predictions"}
-        commands = ("fit", "unlearn", "validate", "test", "predict")
-        return {command: unused | {"weights_only"} for command in commands}
+        return {command: unused | {"weights_only"} for command in USAGE}
+
+    @override
+    def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
+        # The parser of the command asked for alone: those of the others take longer to make than it to parse.
+        self.subcommands = lambda: {name: UnlearningCLI.subcommands()[name] for name in kwargs}  # type: ignore[method-assign]
+        super()._add_subcommands(parser, **kwargs)
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument(
-            "--run", type=str | None, default=None, help="The run folder; named by what is done if absent."
-        )
+        parser.add_argument("--run", type=str | None, default=None, help="Run folder; named by what is done if absent.")
         parser.add_argument("--overwrite", action="store_true", help="Replace the run that the folder holds.")
         parser.add_argument("--optimizer", type=OptimizerCallable, default=SGD, help="The optimiser of the parameters.")
-        parser.add_argument(
-            "--schedule", type=Schedule, default="cosine", help="Course of the learning rate over the whole run."
-        )
+        parser.add_argument("--schedule", type=Schedule, default="cosine", help="Course of the learning rate.")
         parser.link_arguments("overwrite", "trainer.overwrite")
 
     @override
@@ -153,8 +154,7 @@ class UnlearningCLI(LightningCLI):
         except InputError:
             raise
         except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-            mistake = mistake_behind(error)
-            raise mistake or InputError(
+            raise mistake_behind(error) or InputError(
                 f"Expected settings that fit this machine and one another, got: {error}. Correct the option."
             ) from error
 
@@ -200,7 +200,7 @@ def training(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> Unlea
         UnlearningTrainer,
         {"num_sanity_val_steps": 0, "enable_model_summary": False},
         seed_everything_default=0,
-        parser_kwargs={**program, **strict, **dict.fromkeys(UnlearningCLI.subcommands(), strict)},
+        parser_kwargs={**program, **strict, args[0]: strict},
         subclass_mode_model=True,
         args=args,
         auto_configure_optimizers=False,

@@ -6,12 +6,22 @@ import kornia
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.stats import ks_2samp
 from torch import Tensor, nn
+from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms.functional import resized_crop
 
-from unlearning_pl.data import ContrastiveViews, JitterViews, SupervisedViews, views
+from unlearning_pl.data import ContrastiveViews, CropViews, JitterViews, SupervisedViews, colours, crops, draws
 from unlearning_pl.errors import InputError
 
-ALL = [JitterViews(), ContrastiveViews(), ContrastiveViews(jitter=1.5, blur=True), SupervisedViews()]
+ALL = [
+    JitterViews(),
+    ContrastiveViews(),
+    ContrastiveViews(jitter=1.5, blur=True),
+    SupervisedViews(),
+    CropViews(),
+    CropViews(min_scale=0.5, flip_p=0.0),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +38,7 @@ def same(rows: int, height: int = 16, width: int = 16) -> Tensor:
 def fixed(monkeypatch: pytest.MonkeyPatch, *values: float) -> None:
     """Let the parameters be ``values``, in the order in which they are drawn."""
     drawn = iter(values)
-    monkeypatch.setattr(views, "_uniform", lambda images, low, high: torch.full((len(images),), next(drawn)))
+    monkeypatch.setattr(draws, "uniform", lambda images, low, high: torch.full((len(images),), next(drawn)))
 
 
 @pytest.mark.parametrize("module", ALL)
@@ -80,6 +90,7 @@ def test_views_are_made_on_the_gpu(module: nn.Module) -> None:
         JitterViews(0, 0, 0, 0),
         ContrastiveViews(min_scale=1, jitter_p=0, grayscale_p=0, flip_p=0),
         SupervisedViews(padding=0, flip_p=0),
+        CropViews(min_scale=1, ratio=1, flip_p=0),
     ],
 )
 def test_no_strength_is_no_change(module: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +159,7 @@ def test_recolouring_is_that_of_kornia_one_change_after_the_other(monkeypatch: p
     expected = jitter.apply_transform(images, parameters, {})
     monkeypatch.setattr(torch, "randperm", lambda _: torch.tensor([2, 0, 3, 1]))
     fixed(monkeypatch, 1.3, 0.8, 0.2, 0.7)
-    torch.testing.assert_close(ContrastiveViews()._recolour(images), expected)
+    torch.testing.assert_close(colours.recoloured(images, 0.4), expected)
 
 
 def test_hue_turns_as_in_hsv() -> None:
@@ -157,7 +168,7 @@ def test_hue_turns_as_in_hsv() -> None:
     images[16:20] = 0.5
     angle = torch.linspace(-math.pi, math.pi, 64)
     expected = kornia.enhance.adjust_hue(images, angle)
-    torch.testing.assert_close(views._turn_hue(images, angle), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(colours.turned_hue(images, angle), expected, atol=1e-5, rtol=0)
 
 
 def test_grayscale_weighs_the_channels_by_their_luminance() -> None:
@@ -175,7 +186,7 @@ def test_grayscale_weighs_the_channels_by_their_luminance() -> None:
 def test_half_of_the_images_are_blurred_each_by_its_own_sigma() -> None:
     point = torch.zeros(1000, 3, 32, 32)
     point[..., 16, 16] = 1
-    made = views._blur(point)
+    made = colours.blurred(point)
     torch.testing.assert_close(made.sum(dim=(2, 3)), torch.ones(1000, 3))
     peaks = made[:, 0, 16, 16]
     beside = made[:, 0, 16, 17]
@@ -199,6 +210,52 @@ def test_supervised_views_are_windows_of_the_padded_image() -> None:
     assert (equal.sum(dim=0) > 5).all()  # 20 of each are expected
 
 
+@pytest.mark.parametrize("scale", [0.08, 0.9])
+@pytest.mark.parametrize("size", [(1000, 1000), (600, 1200), (300, 1500)])
+def test_boxes_are_those_of_torchvision(scale: float, size: tuple[int, int]) -> None:
+    height, width = size
+    theirs = torch.tensor(
+        [RandomResizedCrop.get_params(torch.empty(1, *size), [scale, 1.0], [3 / 4, 4 / 3])[2:] for _ in range(2000)]
+    ) / torch.tensor([height, width])
+    drawn = crops.fitting_box(torch.empty(2000, 1, 1, 1).expand(-1, -1, *size), scale, 4 / 3)
+    ours = torch.stack(drawn[::-1], dim=1)  # torchvision's order is height, width
+    for side in (0, 1):  # theirs are whole pixels
+        assert ks_2samp((ours[:, side] * size[side]).round(), (theirs[:, side] * size[side]).round()).pvalue > 1e-3
+    assert ks_2samp(ours.prod(dim=1), theirs.prod(dim=1)).statistic < 0.06
+    assert ours.max() <= 1
+    whole = [float((boxes == 1).all(dim=1).float().mean()) for boxes in (ours, theirs)]
+    assert abs(whole[0] - whole[1]) < 0.05
+
+
+def test_a_box_is_enlarged_as_torchvision_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand(2, 3, 16, 24)
+    monkeypatch.setattr(crops, "fitting_box", lambda *_: (torch.full((2,), 0.5), torch.full((2,), 0.25)))
+    # The box is 12 wide and 4 high; x from -1 to 1 is its place from left to right.
+    for place, (top, left), coin in [
+        ((-1.0, -1.0), (0, 0), 0.9),
+        ((1.0, 0.0), (6, 12), 0.9),
+        ((0.0, 1.0), (12, 6), 0.1),
+    ]:
+        fixed(monkeypatch, *place, coin)
+        made = CropViews()(images)
+        expected = resized_crop(images, top, left, 4, 12, [16, 24])
+        expected = expected.flip(-1) if coin < 0.5 else expected
+        # torchvision knows nothing of the pixels beside the box; ours are read there within half a pixel of its border
+        torch.testing.assert_close(made[..., 2:-2, 1:-1], expected[..., 2:-2, 1:-1], atol=1e-5, rtol=0)
+
+
+def test_crops_without_a_flip_are_never_mirrored() -> None:
+    ramp = torch.linspace(0, 1, 32).expand(200, 3, 32, 32)
+    assert (CropViews(min_scale=0.9, flip_p=0.0)(ramp).diff(dim=-1) >= 0).all()
+    mirrored = (CropViews()(ramp).diff(dim=-1) <= 1e-6).all(dim=(1, 2, 3)).float().mean()
+    assert abs(float(mirrored) - 0.5) < 0.15
+
+
+def test_a_policy_says_what_it_does() -> None:
+    assert repr(CropViews(0.9, flip_p=0.0)) == "CropViews(min_scale=0.9, ratio=1.33333, flip_p=0)"
+    assert repr(SupervisedViews()) == "SupervisedViews(padding=4, flip_p=0.5)"
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
@@ -213,6 +270,9 @@ def test_supervised_views_are_windows_of_the_padded_image() -> None:
         (ContrastiveViews, {"flip_p": 2}, r"views.flip_p"),
         (SupervisedViews, {"padding": -1}, r"views.padding >= 0"),
         (SupervisedViews, {"flip_p": -0.5}, r"views.flip_p"),
+        (CropViews, {"min_scale": 1.1}, r"views.min_scale from 0.001 to 1, got 1.1\."),
+        (CropViews, {"ratio": 0.75}, r"views.ratio >= 1, got 0.75\."),
+        (CropViews, {"flip_p": -0.5}, r"views.flip_p"),
     ],
 )
 def test_strengths_out_of_range_are_refused(kind: type[nn.Module], arguments: dict[str, float], message: str) -> None:

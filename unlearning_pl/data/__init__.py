@@ -15,7 +15,7 @@ from unlearning_pl.data.shards import Shards
 from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, Step, fingerprint, make_splits, with_request
 from unlearning_pl.data.template_captions import TemplateCaptions
-from unlearning_pl.data.views import ContrastiveViews, JitterViews, SupervisedViews, Views
+from unlearning_pl.data.views import ContrastiveViews, CropViews, JitterViews, SupervisedViews, Views
 
 __all__ = [
     "CIFAR10",
@@ -23,6 +23,7 @@ __all__ = [
     "STL10",
     "SVHN",
     "ContrastiveViews",
+    "CropViews",
     "Digits",
     "FashionMNIST",
     "Folder",

@@ -1,0 +1,86 @@
+"""Where each row of a batch is read from: affine maps of the whole batch at once, and boxes drawn at random.
+
+Letters: B rows, H height, W width.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unlearning_pl.data import draws
+
+_DRAWS = 10
+"""How often torchvision draws a box anew that does not fit into the image."""
+
+
+def read(images: Tensor, theta: list[list[Tensor]], padding: str, mode: str = "bilinear") -> Tensor:
+    """Read ``images`` at affinely mapped positions.
+
+    Args:
+        images: ``(B, C, H, W)``.
+        theta: Two rows of three ``(B,)``; coordinates run from -1 to 1 along both axes.
+        padding: What lies outside of an image: ``zeros`` or ``border``.
+        mode: ``bilinear`` or ``nearest``.
+
+    Example:
+        >>> one, none = torch.ones(1), torch.zeros(1)
+        >>> read(torch.tensor([[[[1.0, 2.0]]]]), [[-one, none, none], [none, one, none]], padding="zeros")
+        tensor([[[[2., 1.]]]])
+    """
+    matrix = torch.stack([torch.stack(row, dim=-1) for row in theta], dim=-2)
+    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode=mode, padding_mode=padding, align_corners=False)
+
+
+def read_box(images: Tensor, width: Tensor, height: Tensor, flip_p: float) -> Tensor:
+    """Enlarge a box of each image to the size of the image, from a random place, some mirrored.
+
+    Args:
+        images: ``(B, C, H, W)``.
+        width: Of the box, as a share of the image's, ``(B,)`` in (0, 1].
+        height: Likewise.
+        flip_p: Probability of a mirrored box.
+
+    Example:
+        >>> whole = torch.ones(2)
+        >>> read_box(torch.tensor([[[[1.0, 2.0]]]]).repeat(2, 1, 1, 1), whole, whole, flip_p=1.0).flatten()
+        tensor([2., 1., 2., 1.])
+    """
+    x = (1 - width) * draws.uniform(images, -1, 1)
+    y = (1 - height) * draws.uniform(images, -1, 1)
+    none = torch.zeros_like(width)
+    theta = [[width * draws.mirror(images, flip_p), none, x], [none, height, y]]
+    return read(images, theta, padding="border")
+
+
+def fitting_box(images: Tensor, min_scale: float, ratio: float) -> tuple[Tensor, Tensor]:
+    """Width and height of a random box in each image, as shares of the image's: two ``(B,)`` in (0, 1].
+
+    Area and the logarithm of the aspect ratio are uniform; a box that does not fit is drawn again, ten times at most,
+    and the largest box of an allowed ratio takes its place then. All ten are drawn at once: nothing waits for the host.
+
+    Args:
+        images: ``(B, C, H, W)``.
+        min_scale: Smallest area, as a share of the image's, in (0, 1].
+        ratio: Largest ratio of the longer to the shorter side, at least 1.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> width, height = fitting_box(torch.zeros(1000, 3, 8, 8), 0.9, 4 / 3)
+        >>> bool((width * height >= 0.9 - 1e-6).all()), float(width.max()) <= 1
+        (True, True)
+    """
+    tall = images.shape[-2] / images.shape[-1]
+    drawn = torch.rand(2, _DRAWS, len(images), device=images.device, dtype=images.dtype)
+    area = min_scale + (1 - min_scale) * drawn[0]
+    aspect = ((2 * drawn[1] - 1) * math.log(ratio)).exp() * tall
+    width, height = (area * aspect).sqrt(), (area / aspect).sqrt()
+    fits = (width <= 1) & (height <= 1)
+    first = fits.to(torch.uint8).argmax(dim=0, keepdim=True)
+    found = fits.any(dim=0)
+    return (
+        torch.where(found, width.gather(0, first)[0], min(1.0, ratio * tall)),
+        torch.where(found, height.gather(0, first)[0], min(1.0, ratio / tall)),
+    )

@@ -1,0 +1,38 @@
+"""One random number, coin or mirror for each row of a batch, on the batch's device.
+
+The global generator of that device draws them, so that nothing waits for the host and a seed of torch repeats them.
+"""
+
+import torch
+from torch import Tensor
+
+
+def uniform(images: Tensor, low: float, high: float) -> Tensor:
+    """One number a row in ``[low, high)``, ``(B,)``, of the type of ``images``.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> bool((uniform(torch.zeros(100, 3, 4, 4), 2, 3) - 2.5).abs().max() <= 0.5)
+        True
+    """
+    return torch.rand(len(images), device=images.device, dtype=images.dtype) * (high - low) + low
+
+
+def happens(images: Tensor, probability: float) -> Tensor:
+    """One coin a row, ``(B, 1, 1, 1)`` bool.
+
+    Example:
+        >>> happens(torch.zeros(2, 3, 4, 4), 1.0).flatten()
+        tensor([True, True])
+    """
+    return (uniform(images, 0, 1) < probability)[:, None, None, None]
+
+
+def mirror(images: Tensor, probability: float) -> Tensor:
+    """-1 for the rows to mirror, 1 for the others, ``(B,)``.
+
+    Example:
+        >>> mirror(torch.zeros(2, 3, 4, 4), 1.0)
+        tensor([-1., -1.])
+    """
+    return 1 - 2 * happens(images, probability).flatten().to(images.dtype)

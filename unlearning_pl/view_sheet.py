@@ -1,0 +1,135 @@
+"""The command ``views``: a sheet of what a model is shown, for a person to look at."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser
+from lightning.pytorch import seed_everything
+from rich.console import Console
+from torch import Tensor
+
+from unlearning_pl import runs
+from unlearning_pl.data import Source, UnlearningData
+from unlearning_pl.errors import InputError, nearest, require
+from unlearning_pl.files import write_bytes
+from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
+from unlearning_pl.report.folder import writable
+from unlearning_pl.report.sheet import Row, sheet
+
+
+def views_parser() -> ArgumentParser:
+    """Options of the command ``views``."""
+    parser = plain_parser(
+        "views",
+        "Draw a sheet of views as PNG: a row an image, clean at first, with its id, its class and its captions.",
+    )
+    add_data(parser)
+    parser.add_argument("--run", type=str | None, default=None, help="Run folder whose data are drawn; --config adds.")
+    parser.add_argument("--images", type=int, default=8, help="Training images: the first of each class in turn.")
+    parser.add_argument("--ids", type=str, nargs="+", default=[], help="Ids of the images to draw, in place of those.")
+    parser.add_argument("--views", type=int, default=6, help="Views of each image.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the views.")
+    parser.add_argument("--output", type=str, default="views.png", help="The file to write.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace the file that is there.")
+    return parser
+
+
+def draw_views(args: list[str]) -> None:
+    """Run the command ``views``."""
+    parser = views_parser()
+    options = parsed(parser, args)
+    if options.run is not None:  # its configuration comes before what was said besides
+        runs.read_config(options.run)
+        options = parsed(parser, ["--config", str(Path(options.run) / runs.CONFIG), *args])
+    require(options.views >= 1, f"Expected views >= 1, got {options.views}. Draw a few.")
+    path = _new(options.output, options.overwrite)
+    data = data_of(options)
+    positions = _named(data, options.ids) if options.ids else _first(data, options.images)
+    seed_everything(options.seed, verbose=False)
+    rows = sheet_rows(data, positions, options.views)
+    columns = ["image", *(f"view {number}" for number in range(1, options.views + 1))]
+    write_bytes(path, sheet(rows, columns, [f"{told(data.source)}, seed {options.seed}", repr(data.views)]))
+    Console().print(f"Views: {path}", soft_wrap=True, markup=False, highlight=False)
+
+
+def sheet_rows(data: UnlearningData, positions: list[int], views: int) -> list[Row]:
+    """Images at ``positions`` of the pool with views of each, drawn from torch's generator, and what is known of them.
+
+    Example:
+        >>> row = sheet_rows(UnlearningData(), [2], views=3)[0]
+        >>> row.names, tuple(row.looks.shape)
+        (('1482', 'class 6'), (4, 3, 16, 16))
+    """
+    train, test = data.load()
+    images = data.pool.look_up(torch.tensor(positions))[0]
+    made = data.views(images.repeat(views, 1, 1, 1)).unflatten(0, (views, len(images)))
+    rows = []
+    for number, position in enumerate(positions):
+        part, row = (train, position) if position < len(train) else (test, position - len(train))
+        names = [f"class {part.class_names[int(part.targets[row])]}"] if part.class_names else []
+        looks = torch.cat([images[number, None], made[:, number]])
+        rows.append(Row((part.ids[row], *names), looks, part.captions[row] if part.captions else ()))
+    return rows
+
+
+def in_turn(targets: Tensor, count: int) -> list[int]:
+    """The first image of each class, then the second of each, until there are ``count``.
+
+    Args:
+        targets: Class of each image, ``(N,)`` int64.
+        count: How many, at most N.
+
+    Example:
+        >>> in_turn(torch.tensor([1, 1, 0, 1, 0]), 4)
+        [2, 0, 4, 1]
+    """
+    order = targets.argsort(stable=True)
+    sizes = targets.bincount()
+    place = torch.arange(len(order)) - (sizes.cumsum(0) - sizes)[targets[order]]  # of an image in its class
+    rows: list[int] = order[place.argsort(stable=True)[:count]].tolist()
+    return rows
+
+
+def told(source: Source) -> str:
+    """A source and the arguments that it was given, as text.
+
+    Example:
+        >>> told(UnlearningData().source)
+        'Digits(train_size=1000, image_size=16)'
+    """
+
+    def text(value: Any) -> str:
+        return told(value) if isinstance(value, Source) else repr(value)
+
+    given = {name: value for name, value in vars(source).items() if value is not None and name[0] != "_"}
+    return f"{type(source).__name__}({', '.join(f'{name}={text(value)}' for name, value in given.items())})"
+
+
+def _first(data: UnlearningData, count: int) -> list[int]:
+    train = data.load()[0]
+    require(
+        1 <= count <= len(train),
+        f"Expected images from 1 to {len(train)}, the training images, got {count}. Draw a few.",
+    )
+    return in_turn(train.targets, count)
+
+
+def _named(data: UnlearningData, ids: list[str]) -> list[int]:
+    places = {name: position for position, name in enumerate(data.ids)}
+    for name in ids:
+        if name not in places:
+            alike = nearest(name, places, f"The first ones are {', '.join(data.ids[:3])}.")
+            raise InputError(f"Expected ids of images of the data, got {name!r}. {alike}")
+    return [places[name] for name in ids]
+
+
+def _new(output: str, overwrite: bool) -> Path:
+    path = Path(output).expanduser()
+    require(path.suffix.lower() == ".png", f"Expected a name that ends in .png, got {output}. Give another --output.")
+    require(
+        not path.is_dir() and (overwrite or not path.exists()),
+        f"Expected a new file, got {output}, which exists. Give another --output, or --overwrite.",
+    )
+    writable(path.parent)
+    return path
