@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -105,27 +106,34 @@ def benchmark_parser() -> ArgumentParser:
     return parser
 
 
+def _demo(args: list[str]) -> None:
+    options = parsed(demo_parser(), args)
+    demo(run, options.seed, options.run)
+
+
+def _benchmark(args: list[str]) -> None:
+    options = parsed(benchmark_parser(), args)
+    benchmark(run, options.plan, options.seeds, options.output)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "demo": _demo,
+    "audit": audit,
+    "owner": owner,
+    "serve": serve,
+    "benchmark": _benchmark,
+    "shadow": shadow_attack,
+    "split": split,
+    "views": draw_views,
+}
+"""Those that are not LightningCLI's."""
+
+
 def run(args: list[str]) -> None:
     """Run one command; errors are exceptions."""
     command, *rest = args
-    if command == "audit":
-        audit(rest)
-    elif command == "demo":
-        options = parsed(demo_parser(), rest)
-        demo(run, options.seed, options.run)
-    elif command == "owner":
-        owner(rest)
-    elif command == "serve":
-        serve(rest)
-    elif command == "benchmark":
-        options = parsed(benchmark_parser(), rest)
-        benchmark(run, options.plan, options.seeds, options.output)
-    elif command == "shadow":
-        shadow_attack(rest)
-    elif command == "split":
-        split(rest)
-    elif command == "views":
-        draw_views(rest)
+    if command in COMMANDS:
+        COMMANDS[command](rest)
     else:
         training(args)
 
@@ -133,17 +141,7 @@ def run(args: list[str]) -> None:
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failed job, 2 for a mistake in the input."""
     args = sys.argv[1:] if args is None else args
-    commands = [
-        "demo",
-        "audit",
-        "owner",
-        "serve",
-        "benchmark",
-        "shadow",
-        "split",
-        "views",
-        *UnlearningCLI.subcommands(),
-    ]
+    commands = [*COMMANDS, *UnlearningCLI.subcommands()]
     if not args or args[0] in ("-h", "--help"):
         sys.stdout.write(OVERVIEW)
         return 0
