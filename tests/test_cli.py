@@ -11,8 +11,11 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from unlearning_pl import __version__, methods, reporting
-from unlearning_pl.cli import main
+from unlearning_pl.cli import COMMANDS, main
 from unlearning_pl.suggestions import choices, listing
+from unlearning_pl.training_cli import UnlearningCLI
+
+NAMES = [*COMMANDS, *UnlearningCLI.subcommands()]
 
 TINY = (
     "--data.source Digits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16 "
@@ -310,16 +313,10 @@ def test_models_of_another_request_are_not_compared(
 def test_the_overview_names_every_command(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(words) == 0
     shown = capsys.readouterr().out
-    assert all(
-        f"\n  {name} " in shown
-        for name in ("demo", "fit", "unlearn", "audit", "owner", "serve", "benchmark", "split", "views")
-    )
+    assert all(f"\n  {name} " in shown for name in NAMES)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["demo", "benchmark", "fit", "unlearn", "audit", "owner", "serve", "split", "views", "validate", "test", "predict"],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         command(f"{name} --help")
