@@ -1,7 +1,7 @@
 # Every target sets up what it needs. PYTHON chooses the interpreter that makes the virtual environment.
-# PROCESSES run the tests side by side.
+# PROCESSES run the tests side by side, with a thread each.
 PYTHON ?= python3
-PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
+PROCESSES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -12,7 +12,7 @@ demo: $(READY)
 	$(BIN)/unlearning-pl demo
 
 test: $(READY)
-	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 format: $(READY)
 	$(BIN)/ruff format .
