@@ -6,12 +6,13 @@ from tiny import make_learner
 
 from unlearning_pl import runs
 from unlearning_pl.errors import InputError
+from unlearning_pl.weights import load_weights, read_checkpoint
 
 
 def test_weights_of_another_family_are_told(tmp_path: Path) -> None:
     torch.save({"state_dict": make_learner("BYOL").state_dict()}, tmp_path / "byol.ckpt")
     with pytest.raises(InputError, match=r"weights of a SimCLR.*another architecture"):
-        runs.load_weights(make_learner("SimCLR"), tmp_path / "byol.ckpt")
+        load_weights(make_learner("SimCLR"), tmp_path / "byol.ckpt")
 
 
 def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
@@ -21,14 +22,14 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
 
     torch.save({"state_dict": {}, "evil": Evil()}, tmp_path / "evil.ckpt")
     with pytest.raises(InputError, match="torch cannot load"):
-        runs.read_checkpoint(tmp_path / "evil.ckpt")
+        read_checkpoint(tmp_path / "evil.ckpt")
     assert not (tmp_path / "owned").exists()
 
 
 def test_a_checkpoint_without_weights_is_told(tmp_path: Path) -> None:
     torch.save({"weights": 1}, tmp_path / "a.ckpt")
     with pytest.raises(InputError, match="without one"):
-        runs.read_checkpoint(tmp_path / "a.ckpt")
+        read_checkpoint(tmp_path / "a.ckpt")
 
 
 def test_a_configuration_that_is_none_is_told(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_weights_that_are_not_finite_are_told(tmp_path: Path) -> None:
     state = learner.state_dict() | {"backbone.0.weight": torch.full_like(learner.backbone[0].weight, torch.nan)}
     torch.save({"state_dict": state}, tmp_path / "a.ckpt")
     with pytest.raises(InputError, match=r"finite weights, got NaN or infinity in backbone\.0\.weight"):
-        runs.load_weights(learner, tmp_path / "a.ckpt")
+        load_weights(learner, tmp_path / "a.ckpt")
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"seconds": "x"}', '{"seconds": 1, "command": 3}'])

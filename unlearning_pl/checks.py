@@ -10,6 +10,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
+from unlearning_pl.weights import check_weights, read_checkpoint, weights_path
 
 
 def check_methods(method: Unlearner, plugins: Sequence[PlugIn]) -> None:
@@ -89,9 +90,9 @@ def resumable(trainer: Trainer, run: Path | None, ckpt_path: str | Path, model: 
         InputError: If it is another run's, or the run's settings are no longer the same.
     """
     require(ckpt_path != "last" or run is not None, "Expected --run with ckpt_path = last, got none. Add it.")
-    path = runs.weights_path(run if run is not None and ckpt_path == "last" else ckpt_path)
-    checkpoint = runs.read_checkpoint(path)
-    runs.check_weights(model, checkpoint["state_dict"], path)
+    path = weights_path(run if run is not None and ckpt_path == "last" else ckpt_path)
+    checkpoint = read_checkpoint(path)
+    check_weights(model, checkpoint["state_dict"], path)
     planned = checkpoint.get("planned", {})
     constant = planned.get("schedule") in (None, "constant") and model.schedule == "constant"
     require(

@@ -10,6 +10,7 @@ from typing_extensions import override
 from unlearning_pl import runs
 from unlearning_pl.errors import InputError
 from unlearning_pl.training_cli import UnlearningCLI, training
+from unlearning_pl.weights import digest, read_checkpoint, weights_path
 
 RESUMING = ["--ckpt_path", "last"]
 """Words behind a command with which its run goes on; the run that it ends with is that of the command alone."""
@@ -80,8 +81,8 @@ def finished(words: Sequence[str], run: Path) -> bool:
         False
     """
     try:
-        record, _ = runs.read_record(run), runs.weights_path(run)
-        began = runs.digest(record["original"]) if "original" in record else None
+        record, _ = runs.read_record(run), weights_path(run)
+        began = digest(record["original"]) if "original" in record else None
     except InputError:  # absent or damaged
         return False
     made_by = record["command"][: -len(RESUMING)] if record["command"][-2:] == RESUMING else record["command"]
@@ -106,7 +107,7 @@ def interrupted(words: Sequence[str], run: Path) -> bool:
     if (run / runs.RECORD).exists():
         return False
     try:
-        runs.read_checkpoint(run)
+        read_checkpoint(run)
     except InputError:  # it never came so far, or is damaged
         return False
     return _means_the_same(words, run)

@@ -22,6 +22,7 @@ from unlearning_pl.relearning import QUIET, relearning_epochs
 from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.report.folder import writable
 from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.weights import digest
 
 _REFERENCES = {"original": "all", "retrained": "retain"}
 """What the runs given as references are trained on."""
@@ -150,14 +151,14 @@ def check_run(name: str, run: str, model: str, original: str | None) -> None:
     _check_reference(name, run, model)
     ancestors = () if name in _REFERENCES else runs.lineage(run)
     require(
-        original is None or not ancestors or runs.digest(original) in ancestors,
+        original is None or not ancestors or digest(original) in ancestors,
         f"Expected the original that {run} began as, got {original}. Give {runs.read_record(run).get('original')}.",
     )
 
 
 def _check_reference(name: str, run: str, model: str) -> None:
     """Refuse as original what the model did not begin as, and as retrained what was not trained from scratch."""
-    if name not in _REFERENCES or (name == "original" and runs.digest(run) in runs.lineage(model)):
+    if name not in _REFERENCES or (name == "original" and digest(run) in runs.lineage(model)):
         return
     trained_on, wanted = runs.read_config(run)["data"].get("train_on"), _REFERENCES[name]
     command = "unlearn" if runs.lineage(run) else "fit"

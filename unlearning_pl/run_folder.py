@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_json
-from unlearning_pl.runs import CONFIG, MANIFEST, RECORD, WEIGHTS, environment
+from unlearning_pl.runs import CONFIG, MANIFEST, RECORD, environment
+from unlearning_pl.weights import WEIGHTS
 
 
 @contextmanager

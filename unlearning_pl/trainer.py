@@ -23,6 +23,7 @@ from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.run_folder import KeepLast, last_checkpoint, opened, write_record
 from unlearning_pl.sample import Split
 from unlearning_pl.stopwatch import Stopwatch
+from unlearning_pl.weights import digest, load_weights, weights_path
 
 
 class UnlearningTrainer(Trainer):
@@ -106,7 +107,7 @@ class UnlearningTrainer(Trainer):
         check_fit(self, self.compile, model, datamodule)
         checkpoint = None if ckpt_path is None else resumable(self, self.run_folder, ckpt_path, model, datamodule)
         if weights is not None and checkpoint is None:
-            runs.load_weights(model, weights)
+            load_weights(model, weights)
         if len(datamodule.positions("validation")) == 0:
             self.limit_val_batches = 0
         if self.channels_last:
@@ -146,7 +147,7 @@ class UnlearningTrainer(Trainer):
             forget: What is to be forgotten; the data module's or the original's own request when not given.
             ckpt_path: Checkpoint of this run to resume from, or ``last``.
         """
-        weights = runs.weights_path(original)
+        weights = weights_path(original)
         require(
             self.run_folder is None or self.run_folder.resolve() not in weights.resolve().parents,
             f"Expected another run folder than the original's, got {self.run_folder}. Choose another --run.",
@@ -155,9 +156,9 @@ class UnlearningTrainer(Trainer):
             plugins, method = [method, *plugins], None
         method = method or FineTune()
         check_methods(method, plugins)
-        runs.load_weights(model, original)
+        load_weights(model, original)
         runs.split_for(original, datamodule, forget)
-        began = runs.digest(original)
+        began = digest(original)
         ancestors = [*runs.lineage(original), began]
         self._provenance = {"original": str(original), "original_sha256": began, "lineage": ancestors}
         installed: list[Callback] = [method, *plugins]

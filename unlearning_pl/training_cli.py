@@ -25,6 +25,7 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.learners.base import Schedule
 from unlearning_pl.suggestions import HelpFormatter, listing, meant
 from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.weights import load_weights, read_checkpoint, weights_path
 
 SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.06, "momentum": 0.9, "weight_decay": 5e-4}}
 
@@ -113,10 +114,10 @@ class UnlearningCLI(LightningCLI):
         if path is None:
             return
         folder = Path(config.trainer.run)
-        path = runs.weights_path(folder if path == "last" else path)
+        path = weights_path(folder if path == "last" else path)
         if folder.resolve() in path.resolve().parents and self.config.subcommand not in READERS:
             self._compare(runs.read_config(folder), folder)
-        trained = runs.read_checkpoint(path).get("hyper_parameters", {})
+        trained = read_checkpoint(path).get("hyper_parameters", {})
         for name, value in (config.model.get("init_args") or {}).items():
             require(
                 trained.get(name, value) == value,
@@ -165,7 +166,7 @@ class UnlearningCLI(LightningCLI):
         self.model.optimize_with(config.optimizer, config.schedule)
         if self.subcommand in READERS and config.run is not None:
             folder = Path(config.run).expanduser()
-            runs.load_weights(self.model, folder)
+            load_weights(self.model, folder)
             self.datamodule.adopt(folder / runs.MANIFEST)
 
     @override

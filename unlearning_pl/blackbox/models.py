@@ -19,6 +19,7 @@ from unlearning_pl.blackbox.base import BATCH, Encoder, Pixels
 from unlearning_pl.data import Source
 from unlearning_pl.errors import InputError, nearest, require
 from unlearning_pl.learners import Learner
+from unlearning_pl.weights import load_weights
 
 Layer = Literal["features", "embedding"]
 
@@ -37,7 +38,7 @@ def open_run(run: Path, pixels: Pixels, layer: Layer = "features", weights: Path
     """
     require(layer in get_args(Layer), f"Expected a layer, got {layer!r}. {nearest(layer, get_args(Layer))}")
     learner: Learner = runs.build(run, "model")
-    runs.load_weights(learner, weights or run)
+    load_weights(learner, weights or run)
     source: Source = runs.build(run, "source")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     learner = learner.eval().to(device)

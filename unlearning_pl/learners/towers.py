@@ -57,14 +57,14 @@ def build_towers(name: str, image_size: int | None = None) -> Towers:
     from open_clip.model import CustomTextCLIP
 
     vision = {**settings["vision_cfg"], "timm_model_pretrained": False}
-    vision["image_size"] = image_size or vision.get("image_size", 224)
+    vision["image_size"] = vision.get("image_size", 224) if image_size is None else image_size
     text, options = settings["text_cfg"], {"quick_gelu": settings.get("quick_gelu", False)}
-    try:
-        model = CustomTextCLIP(settings["embed_dim"], vision, text, **options)
-    except (ValueError, RuntimeError, AssertionError, TypeError) as error:
-        raise InputError(
-            f"Expected an image_size that {name} can take, got {image_size} ({error}). Choose a multiple of 32."
-        ) from error
+    step = 32 if isinstance(vision.get("layers"), list) else vision.get("patch_size") or 1
+    require(
+        vision["image_size"] >= step and vision["image_size"] % step == 0,
+        f"Expected an image_size that {name} can take, got {image_size}. Choose a multiple of {step}.",
+    )
+    model = CustomTextCLIP(settings["embed_dim"], vision, text, **options)
     pixels = None if name in SLIM else Pixels(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
     return Towers(model.visual, model.text, settings["embed_dim"], text.get("context_length", 77), pixels)
 

@@ -1,0 +1,132 @@
+"""Audits of image-text models: what is collected of pairs, and what is said of it."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny import make_data, make_learner, make_trainer
+
+from unlearning_pl.audits import Embeddings, compare, judge
+from unlearning_pl.audits.base import Audit
+from unlearning_pl.audits.pairs import pair_membership, pair_scores, retrieval, zero_shot
+from unlearning_pl.data import ForgetRequest, ImageSet, Source, UnlearningData
+from unlearning_pl.sample import Split
+
+SIZES: dict[Split, int] = {"retain": 40, "forget": 15, "test": 30}
+
+
+class Captioned(Source):
+    """Noise with one to three captions each, and no classes."""
+
+    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        generator = torch.Generator().manual_seed(0)
+
+        def part(name: str, n: int) -> ImageSet:
+            images = torch.randint(256, (n, 3, 8, 8), generator=generator, dtype=torch.uint8)
+            captions = [
+                tuple(f"{name} {row} {word}" for word in ("red", "big", "old")[: 1 + row % 3]) for row in range(n)
+            ]
+            return ImageSet(images, torch.zeros(n).long(), [f"{name}/{row}" for row in range(n)], [], captions)
+
+        return part("train", 24), part("test", 12)
+
+
+def pairs(noise: float, known: tuple[Split, ...] = ("retain", "forget")) -> dict[Split, Embeddings]:
+    """Embeddings in which captions of known splits are nearer to their images than others."""
+    made, start = {}, 0
+    for split, n in SIZES.items():
+        features = torch.randn(n, 8)
+        captions = features[:, None] + (noise if split in known else 4.0) * torch.randn(n, 2, 8)
+        index, views = torch.arange(start, start + n), torch.rand(n, 3)
+        target = torch.full((n,), -1)
+        made[split] = Embeddings(index, target, features, views, features, captions[:, 0], captions=captions)
+        start += n
+    return made
+
+
+def test_what_a_model_says_of_captions_and_classes_is_collected() -> None:
+    learner, data = make_learner("CLIP"), make_data()
+    found = make_trainer(logger=False).embed({"a": learner}, data, views=2, splits=("forget",))["a"]["forget"]
+    learner.eval()
+    images = data.pool.normalise(data.pool.look_up(found.index)[0])
+    tokens = data.pool.text(24).all(found.index)
+    with torch.no_grad():
+        anchor = learner.embed(images)
+        captions = torch.stack([learner.embed_text(tokens[:, caption]) for caption in range(2)], dim=1)
+        prompts = [learner.embed_text(texts) for texts in data.prompts(24)]
+        losses = learner.losses((anchor, captions[:, 0]), None)
+    torch.testing.assert_close(found.anchor, anchor, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.positive, captions[:, 0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.captions, captions, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.losses, losses, atol=1e-5, rtol=1e-4)  # 8 images are one batch
+    classes = torch.stack([F.normalize(texts, dim=1).mean(0) for texts in prompts])
+    expected = F.cosine_similarity(anchor[:, None], classes[None], dim=2)
+    torch.testing.assert_close(found.zero_shot, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_images_without_classes_are_audited_by_their_captions_alone() -> None:
+    data = UnlearningData(Captioned(), forget=ForgetRequest(count=6), batch_size=8)
+    embeddings = make_trainer(logger=False).embed({"a": make_learner("CLIP")}, data, views=2)["a"]
+    there = embeddings["test"].captions.isfinite().all(2)
+    assert there.sum(1).tolist() == [1, 2, 3] * 4
+    found = judge("a", embeddings).metrics
+    assert {
+        "test_recall",
+        "forget_recall",
+        "retain_recall",
+        "pair_mi",
+        "forget_alignment",
+        "forget_loss",
+    } <= found.keys()
+    assert not {"test_accuracy", "test_knn", "classifier_mi", "test_zero_shot"} & found.keys()
+    assert all(value == value for value in found.values())
+
+
+def test_known_pairs_are_found_and_told_apart() -> None:
+    knows, forgot = pairs(0.3), pairs(0.3, known=("retain",))
+    assert retrieval(knows)["forget_recall"] > 90 > 60 > retrieval(forgot)["forget_recall"]
+    assert retrieval(knows)["test_recall"] < 60
+    both = [pair_membership(one)[0] for one in (knows, forgot)]
+    assert both[0]["pair_membership_auc"] > 0.95 > 0.7 > both[1]["pair_membership_auc"] > 0.3
+    assert both[0]["pair_mi"] < 10 < 80 < both[1]["pair_mi"]
+    assert both[0]["pair_membership_auc_retain"] > 0.95
+    intervals = pair_membership(forgot)[1]
+    low, high = intervals["pair_membership_auc"]
+    assert low < both[1]["pair_membership_auc"] < high
+
+
+def test_the_score_of_a_pair_is_the_mean_over_its_captions() -> None:
+    look = pairs(1.0)["test"]
+    look.captions[3, 1] = torch.nan
+    scores = pair_scores({"test": look})["test"]
+    for row, count in ((0, 2), (3, 1)):
+        each = [F.cosine_similarity(look.features[row], look.captions[row, one], dim=0) for one in range(count)]
+        assert float(scores[row]) == pytest.approx(float(sum(each)) / count, abs=1e-6)
+
+
+def test_captions_that_images_share_tell_no_pair_apart() -> None:
+    made = pairs(0.3)
+    made["test"].captions[:] = made["test"].captions[:1]
+    assert retrieval(made) == {}
+
+
+def test_zero_shot_is_the_share_of_images_nearest_to_their_class(
+    make: Callable[..., dict[Split, Embeddings]],
+) -> None:
+    look = make()["test"]
+    scores = F.one_hot(look.target, int(look.target.max()) + 1).float()
+    wrong = torch.arange(len(scores)) % 4 == 0
+    scores[wrong] = scores[wrong].roll(1, dims=1)
+    found = Embeddings(**{**vars(look), "zero_shot": scores})
+    assert zero_shot({"test": found})["test_zero_shot"] == pytest.approx(100 * float((~wrong).double().mean()))
+
+
+def test_the_gap_of_pairs_is_over_recall_and_membership() -> None:
+    keys = ("pair_mi", "retain_recall", "test_recall", "forget_recall")
+    ours = Audit("ft", dict.fromkeys(keys, 10.0) | {"pair_mi": 30.0}, {}, torch.zeros(0, 0))
+    reference = Audit("retrained", dict.fromkeys(keys, 14.0), {}, torch.zeros(0, 0))
+    found = compare([reference, ours], retrained="retrained")[1]
+    assert found.metrics["average_gap"] == pytest.approx((16 + 3 * 4) / 4)

@@ -1,0 +1,111 @@
+"""CLIP's towers by name, and weights from elsewhere."""
+
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from open_clip.model import CLIP as Published  # noqa: N811
+from open_clip.model import CustomTextCLIP
+from safetensors.torch import save_file
+from tiny import make_data, make_learner, make_trainer
+
+from unlearning_pl.errors import InputError
+from unlearning_pl.learners import CLIP
+from unlearning_pl.learners.towers import build_towers, published, tower_settings
+from unlearning_pl.sample import Pixels
+from unlearning_pl.weights import load_weights
+
+
+@pytest.mark.parametrize(("name", "size"), [("RN-slim", 64), ("RN-slim", 32), ("ViT-slim", 32), ("ViT-slim", 8)])
+def test_slim_towers_give_embeddings_of_one_width(name: str, size: int) -> None:
+    learner = CLIP(name, image_size=size).eval()
+    with torch.no_grad():
+        images = learner.embed(torch.randn(2, 3, size, size))
+        texts = learner.embed_text(torch.ones(2, learner.context_length).long())
+    assert images.shape == texts.shape == (2, learner.feature_dim)
+
+
+def test_a_model_of_open_clip_is_built_by_name_and_normalises_as_it_was_trained() -> None:
+    learner = CLIP("RN50", image_size=32)
+    assert learner.context_length == 77
+    assert learner.pixels == Pixels(open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    assert CLIP("RN-slim").pixels is None
+
+
+@pytest.mark.parametrize("one_module", [True, False])
+def test_weights_that_open_clip_saved_give_its_own_answers(one_module: bool, tmp_path: Path) -> None:
+    settings = tower_settings("ViT-slim")
+    kind = Published if one_module else CustomTextCLIP
+    theirs = kind(settings["embed_dim"], settings["vision_cfg"], settings["text_cfg"]).eval()
+    save_file({name: value.contiguous() for name, value in theirs.state_dict().items()}, tmp_path / "w.safetensors")
+    ours = CLIP("ViT-slim").eval()
+    load_weights(ours, tmp_path / "w.safetensors")
+    images, tokens = torch.randn(2, 3, 32, 32), open_clip.SimpleTokenizer(context_length=24)(["a cat", "two dogs"])
+    with torch.no_grad():
+        torch.testing.assert_close(ours.embed(images), theirs.encode_image(images))
+        torch.testing.assert_close(ours.embed_text(tokens), theirs.encode_text(tokens))
+        torch.testing.assert_close(1 / ours.temperature, theirs.logit_scale.exp())
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pt"])
+def test_fit_begins_with_the_weights_given_and_unlearn_with_the_file_as_original(ending: str, tmp_path: Path) -> None:
+    given, path = make_learner("CLIP"), tmp_path / f"w.{ending}"
+    state = {name: value + 0.01 for name, value in given.state_dict().items()}
+    if ending == "pt":
+        torch.save(state, path)
+    else:
+        save_file(state, path)
+    for verb in ("fit", "unlearn"):
+        learner = make_learner("CLIP")
+        learner.optimize_with(lambda parameters: torch.optim.SGD(parameters, lr=0.0))
+        trainer = make_trainer(tmp_path / verb, max_epochs=1)
+        if verb == "fit":
+            trainer.fit(learner, datamodule=make_data(), weights=str(path))
+        else:
+            trainer.unlearn(learner, make_data(), str(path))
+        for name, value in learner.named_parameters():
+            torch.testing.assert_close(value.detach(), state[name], msg=name)
+
+
+def test_a_scale_out_of_range_is_brought_back_when_loaded_weights_are_trained(tmp_path: Path) -> None:
+    state = make_learner("CLIP").state_dict() | {"logit_scale": torch.tensor(7.0)}
+    torch.save(state, tmp_path / "w.pt")
+    learner = make_learner("CLIP")
+    make_trainer(max_epochs=1).fit(learner, datamodule=make_data(), weights=str(tmp_path / "w.pt"))
+    assert float(learner.temperature.detach()) >= 0.01 - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"model": "RN-slimm"}, "got 'RN-slimm'. Did you mean RN-slim"),
+        ({"model": "nothing like it"}, "one of open_clip's models, got 'nothing like it'. Correct it"),
+        ({"model": "roberta-ViT-B-32"}, "CLIP's own tokens"),
+        ({"model": "coca_ViT-B-32"}, "two towers"),
+        ({"model": "RN-slim", "image_size": 5}, "image_size that RN-slim can take, got 5"),
+        ({"temperature": 0.0}, "temperature from 0.01 to 1, got 0.0"),
+    ],
+)
+def test_wrong_settings_are_told(options: dict[str, object], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        CLIP(**options)
+
+
+def test_without_open_clip_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unlearning_pl.learners.towers.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"Run pip install 'unlearning-pl\[clip\]'"):
+        build_towers("RN-slim")
+
+
+def test_published_weights_that_cannot_be_fetched_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> str:
+        raise OSError("no network")
+
+    monkeypatch.setattr("open_clip.pretrained.download_pretrained", fails)
+    with pytest.raises(InputError, match=r"published weights 'openai' of RN50, which cannot be fetched \(no network\)"):
+        published("RN50", "openai")
+    monkeypatch.setattr("open_clip.pretrained.download_pretrained", lambda *_: "there.pt")
+    assert published("RN50", "openai") == "there.pt"
+    assert published("RN50", "runs/original") is None
+    assert published("RN-slim", "openai") is None

@@ -1,0 +1,99 @@
+"""Weights of a model: in a run folder, a checkpoint, a file from elsewhere, or published under a name."""
+
+import hashlib
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlearning_pl.errors import InputError, require
+from unlearning_pl.learners import Learner
+
+WEIGHTS = "checkpoints/last.ckpt"
+"""Where a run folder has them."""
+
+
+def weights_path(run: str | Path) -> Path:
+    """The checkpoint of a run folder, or the checkpoint file itself.
+
+    Raises:
+        InputError: If it does not exist.
+    """
+    path = Path(run)
+    path = path / WEIGHTS if path.is_dir() else path
+    require(path.is_file(), f"Expected a checkpoint at {path}, got no such file. Give a finished run or a .ckpt file.")
+    return path
+
+
+def digest(run: str | Path) -> str:
+    """SHA-256 of a run's weights file, or of a checkpoint file."""
+    return hashlib.sha256(weights_path(run).read_bytes()).hexdigest()
+
+
+def read_checkpoint(run: str | Path) -> dict[str, Any]:
+    """Load a checkpoint of plain tensors, never code.
+
+    Raises:
+        InputError: If the file does not exist or is no checkpoint.
+    """
+    path = weights_path(run)
+    require(
+        path.suffix != ".safetensors" or find_spec("safetensors") is not None,
+        f"Expected the package safetensors to read {path}, got none. Run pip install 'unlearning-pl[clip]'.",
+    )
+    try:
+        checkpoint = _tensors(path)
+    except Exception as error:  # torch raises a different one for each way of being no checkpoint
+        raise InputError(f"Expected a checkpoint, got {path}, which torch cannot load. Give another file.") from error
+    if isinstance(checkpoint, dict) and checkpoint and all(isinstance(value, Tensor) for value in checkpoint.values()):
+        checkpoint = {"state_dict": checkpoint}  # weights and nothing else
+    require(
+        isinstance(checkpoint, dict) and isinstance(checkpoint.get("state_dict"), dict),
+        f"Expected a checkpoint with a state_dict, got {path} without one. Give a file that Lightning wrote.",
+    )
+    return dict(checkpoint)
+
+
+def _tensors(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file  # comes with open_clip and timm
+
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def load_weights(learner: Learner, run: str | Path) -> None:
+    """Load weights into a learner.
+
+    Args:
+        learner: What they are for.
+        run: A run folder, a checkpoint or a safetensors file, or a name under which weights are published.
+
+    Raises:
+        InputError: If they belong to another architecture, or are not finite.
+    """
+    path = weights_path(learner.published(str(run)) or run)
+    state = learner.weights(read_checkpoint(path)["state_dict"])
+    check_weights(learner, state, path)
+    learner.load_state_dict(state)
+
+
+def check_weights(learner: Learner, state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Compare names and shapes of weights with a learner's, and load nothing.
+
+    Raises:
+        InputError: If they belong to another architecture, or are not finite.
+    """
+    wanted = {name: tuple(value.shape) for name, value in learner.state_dict().items()}
+    found = {name: tuple(getattr(value, "shape", ())) for name, value in state.items()}
+    other = next((name for name in {**wanted, **found} if wanted.get(name) != found.get(name)), None)
+    require(
+        other is None,
+        f"Expected weights of a {type(learner).__name__} with the configured backbone, got {path} of another "
+        f"architecture ({other} differs). Give the model settings that it was trained with.",
+    )
+    broken = next((name for name, value in state.items() if not torch.isfinite(value).all()), None)
+    require(broken is None, f"Expected finite weights, got NaN or infinity in {broken} of {path}. Train it again.")
