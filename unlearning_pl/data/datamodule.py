@@ -4,27 +4,20 @@ Letters: B rows of a batch, N images of the pool, C channels, H height, W width.
 """
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 from typing_extensions import override
 
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.loading import Loader, ReadPositions, Rows, Samples, index_loader
-from unlearning_pl.data.manifest import read_manifest
-from unlearning_pl.data.pool import Pool
 from unlearning_pl.data.requests import ForgetRequest
-from unlearning_pl.data.sharing import give_back
 from unlearning_pl.data.sources import Digits, Source
-from unlearning_pl.data.splits import Splits, make_splits, with_request
+from unlearning_pl.data.split_data import SplitData
 from unlearning_pl.data.streams import Positions, StreamSampler, WholeBatches, run_seed, shares
-from unlearning_pl.data.template_captions import PROMPT, sentences
-from unlearning_pl.data.text import Captions, tokenize
+from unlearning_pl.data.text import Captions
 from unlearning_pl.data.views import JitterViews, Views
 from unlearning_pl.errors import require
 from unlearning_pl.sample import Batch, Pixels, Sample, Split
@@ -33,7 +26,7 @@ Streams = Callable[[int], tuple[Split, ...]]  # epoch -> names
 Fed = Tensor | Rows | dict[Split, Tensor | Rows]  # what a step gets: positions, with their images if streamed
 
 
-class UnlearningData(LightningDataModule):
+class UnlearningData(SplitData):
     """Images split into retain, forget, validation and test, and fed as streams.
 
     All images make the pool (training images, then test images): uint8, on the device where they take at most a
@@ -62,82 +55,15 @@ class UnlearningData(LightningDataModule):
         batch_size: int = 256,
         workers: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(source or Digits(), forget, validation)
         require(batch_size >= 2, f"Expected data.batch_size >= 2, got {batch_size}. Papers use 256 or 512.")
         require(workers >= 0, f"Expected data.workers >= 0, got {workers}. Choose about as many as there are cores.")
-        self.source, self.views = source or Digits(), views or JitterViews()
-        self.forget, self.validation, self.train_on = forget, validation, train_on
+        self.views, self.train_on = views or JitterViews(), train_on
         self.batch_size, self.workers = batch_size, workers
         self.num_views: int | None = None  # the learner's own number
         self._predicted: tuple[Split, ...] | None = None
         self._predicted_views = 0
         self.streams: Streams = self._own_streams
-        self._loaded: tuple[ImageSet, ImageSet] | None = None
-        self._splits: Splits | None = None
-
-    def load(self) -> tuple[ImageSet, ImageSet]:
-        """Read the training and test images, once."""
-        if self._loaded is None:
-            self._loaded = self.source.load()
-            give_back()  # the encoded images, of which nothing is left
-            self.pool = Pool(*self._loaded, self.source)
-        return self._loaded
-
-    @property
-    def splits(self) -> Splits:
-        """Positions of every split, drawn once from the request."""
-        if self._splits is None:
-            self._splits = make_splits(*self.load(), self.forget, self.validation)
-            give_back()  # what the fingerprint took
-        return self._splits
-
-    def adopt(self, manifest: str | Path) -> None:
-        """Use the split of an earlier run.
-
-        Raises:
-            InputError: If the manifest belongs to other data.
-        """
-        self._splits = read_manifest(manifest, *self.load())
-
-    def confirm(self, manifest: str | Path) -> None:
-        """Refuse to go on with an earlier run's split that is not this one.
-
-        Raises:
-            InputError: If it belongs to other data, another request or another share held out.
-        """
-        require(
-            self.splits == read_manifest(manifest, *self.load()),
-            f"Expected the request and the validation share of {manifest} when resuming, got other ones. "
-            "Repeat them, or start a new run.",
-        )
-
-    def request(self, forget: ForgetRequest, further: bool = False) -> None:
-        """Forget something else than was said at first, or ``further`` images on top of it."""
-        self._splits = with_request(self.splits, *self.load(), forget, further)
-
-    def positions(self, split: Split) -> Tensor:
-        """Positions of a split in the pool, ``(N,)`` int64; ``forgotten`` and retain make ``train``."""
-        positions: Tensor = getattr(self.splits, split)
-        return positions
-
-    @property
-    def ids(self) -> list[str]:
-        """Id of every image of the pool."""
-        self.load()
-        return self.pool.ids
-
-    @property
-    def class_names(self) -> list[str]:
-        """Name of every class."""
-        return self.load()[0].class_names
-
-    def prompts(self, context_length: int | None) -> Tensor | None:
-        """Tokens of the descriptions of each class, ``(K, T, L)``; None where classes or the reader are missing."""
-        if context_length is None or not self.class_names:
-            return None
-        said = sentences(self.class_names, getattr(self.source, "templates", (PROMPT,)))
-        tokens = tokenize([text for texts in said for text in texts], context_length)
-        return tokens.long().view(len(said), len(said[0]), -1)
 
     def examples(self) -> Tensor:
         """Two clean training images as a learner sees them, ``(2, 3, H, W)``."""

@@ -1,0 +1,103 @@
+"""A source, split for a forget request.
+
+Letters: N images, K classes, T descriptions of a class, L tokens of a description.
+"""
+
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from unlearning_pl.data.image_set import ImageSet
+from unlearning_pl.data.manifest import read_manifest
+from unlearning_pl.data.pool import Pool
+from unlearning_pl.data.requests import ForgetRequest
+from unlearning_pl.data.sharing import give_back
+from unlearning_pl.data.sources import Source
+from unlearning_pl.data.splits import Splits, make_splits, with_request
+from unlearning_pl.data.template_captions import PROMPT, sentences
+from unlearning_pl.data.text import tokenize
+from unlearning_pl.errors import require
+from unlearning_pl.sample import Split
+
+
+class SplitData(LightningDataModule):
+    """One pool of images, read once, and the positions of each split in it.
+
+    Args:
+        source: Where the images come from.
+        forget: What is to be forgotten.
+        validation: Share of the training images that is held out, in [0, 1).
+    """
+
+    pool: Pool
+
+    def __init__(self, source: Source, forget: ForgetRequest, validation: float) -> None:
+        super().__init__()
+        self.source, self.forget, self.validation = source, forget, validation
+        self._loaded: tuple[ImageSet, ImageSet] | None = None
+        self._splits: Splits | None = None
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        """Read the training and test images, once."""
+        if self._loaded is None:
+            self._loaded = self.source.load()
+            give_back()  # the encoded images, of which nothing is left
+            self.pool = Pool(*self._loaded, self.source)
+        return self._loaded
+
+    @property
+    def splits(self) -> Splits:
+        """Positions of every split, drawn once from the request."""
+        if self._splits is None:
+            self._splits = make_splits(*self.load(), self.forget, self.validation)
+            give_back()  # what the fingerprint took
+        return self._splits
+
+    def adopt(self, manifest: str | Path) -> None:
+        """Use the split of an earlier run.
+
+        Raises:
+            InputError: If the manifest belongs to other data.
+        """
+        self._splits = read_manifest(manifest, *self.load())
+
+    def confirm(self, manifest: str | Path) -> None:
+        """Refuse to go on with an earlier run's split that is not this one.
+
+        Raises:
+            InputError: If it belongs to other data, another request or another share held out.
+        """
+        require(
+            self.splits == read_manifest(manifest, *self.load()),
+            f"Expected the request and the validation share of {manifest} when resuming, got other ones. "
+            "Repeat them, or start a new run.",
+        )
+
+    def request(self, forget: ForgetRequest, further: bool = False) -> None:
+        """Forget something else than was said at first, or ``further`` images on top of it."""
+        self._splits = with_request(self.splits, *self.load(), forget, further)
+
+    def positions(self, split: Split) -> Tensor:
+        """Positions of a split in the pool, ``(N,)`` int64; ``forgotten`` and retain make ``train``."""
+        positions: Tensor = getattr(self.splits, split)
+        return positions
+
+    @property
+    def ids(self) -> list[str]:
+        """Id of every image of the pool."""
+        self.load()
+        return self.pool.ids
+
+    @property
+    def class_names(self) -> list[str]:
+        """Name of every class."""
+        return self.load()[0].class_names
+
+    def prompts(self, context_length: int | None) -> Tensor | None:
+        """Tokens of the descriptions of each class, ``(K, T, L)``; None where classes or the reader are missing."""
+        if context_length is None or not self.class_names:
+            return None
+        said = sentences(self.class_names, getattr(self.source, "templates", (PROMPT,)))
+        tokens = tokenize([text for texts in said for text in texts], context_length)
+        return tokens.long().view(len(said), len(said[0]), -1)
