@@ -28,6 +28,7 @@ from PIL import Image
 
 from unlearning_pl.data import Folder, Parquet, Source, UnlearningData
 from unlearning_pl.data.loading import ReadPositions, index_loader
+from unlearning_pl.data.sharing import give_back
 from unlearning_pl.data.streams import StreamSampler
 
 PROCESSES, WORKERS, EPOCHS, FEW, ROWS = 4, 2, 3, 100, 256
@@ -57,9 +58,18 @@ def write_folder(root: Path, count: int) -> None:
 
 
 def proportional(process: int) -> int:
-    """Bytes of memory of a process; a page that k processes share counts 1/k."""
-    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    """Bytes of memory of a process without libraries; a page that k processes share counts 1/k.
+
+    What a library counts depends on who else on the machine has loaded it.
+    """
+    found, mapped = 0, ""
+    for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
+        words = line.split()
+        if words[0] == "Pss:" and (not mapped.startswith("/") or mapped.endswith(".pixels")):
+            found += int(words[1]) * 1024
+        elif not words[0].endswith(":"):  # a new mapping: addresses, rights, offset, device, inode and perhaps a name
+            mapped = words[5] if len(words) > 5 else ""
+    return found
 
 
 def look_around(source: Source, rows: int) -> UnlearningData:
@@ -74,6 +84,7 @@ def look_around(source: Source, rows: int) -> UnlearningData:
 def hold(folder: str, rows: int) -> None:
     """One of the processes that hold the images."""
     data = look_around(Parquet(f"{folder}/train.parquet", f"{folder}/test.parquet"), rows)
+    give_back()  # or each process shows what its allocator keeps for later, up to 20 MB either way
     print(len(data.ids), flush=True)
     sys.stdin.readline()
 
