@@ -28,6 +28,7 @@ from PIL import Image
 
 from unlearning_pl.data import Folder, Parquet, Source, UnlearningData
 from unlearning_pl.data.loading import ReadPositions, index_loader
+from unlearning_pl.data.sharing import give_back
 from unlearning_pl.data.streams import StreamSampler
 
 PROCESSES, WORKERS, EPOCHS, FEW, ROWS = 4, 2, 3, 100, 256
@@ -57,33 +58,43 @@ def write_folder(root: Path, count: int) -> None:
 
 
 def proportional(process: int) -> int:
-    """Bytes of memory of a process; a page that k processes share counts 1/k."""
-    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    """Bytes of memory of a process without libraries; a page that k processes share counts 1/k.
+
+    What a library counts depends on who else on the machine has loaded it.
+    """
+    found, mapped = 0, ""
+    for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
+        words = line.split()
+        if words[0] == "Pss:" and (not mapped.startswith("/") or mapped.endswith(".pixels")):
+            found += int(words[1]) * 1024
+        elif not words[0].endswith(":"):  # a new mapping: addresses, rights, offset, device, inode and perhaps a name
+            mapped = words[5] if len(words) > 5 else ""
+    return found
 
 
-def look_at_everything(source: Source) -> UnlearningData:
-    """What a run does before it trains, and one look at each image."""
+def look_around(source: Source, rows: int) -> UnlearningData:
+    """What a run does before it trains, and a look at ``rows`` images in batches: at all, again and again."""
     data = UnlearningData(source)
     assert len(data.splits.train)
-    for rows in torch.arange(len(data.ids)).split(ROWS):
-        data.pool.look_up(rows)
+    for start in range(0, rows, ROWS):
+        data.pool.look_up(torch.arange(start, start + ROWS) % len(data.ids))
     return data
 
 
-def hold(folder: str) -> None:
+def hold(folder: str, rows: int) -> None:
     """One of the processes that hold the images."""
-    data = look_at_everything(Parquet(f"{folder}/train.parquet", f"{folder}/test.parquet"))
+    data = look_around(Parquet(f"{folder}/train.parquet", f"{folder}/test.parquet"), rows)
+    give_back()  # or each process shows what its allocator keeps for later, up to 20 MB either way
     print(len(data.ids), flush=True)
     sys.stdin.readline()
 
 
-def held(folder: Path, count: int) -> int:
-    """Bytes of memory of all processes together."""
+def held(folder: Path, count: int, rows: int) -> int:
+    """Bytes of memory of all processes together; whatever ``count`` is, they work through as many ``rows``."""
     folder.mkdir()
     write_parquet(folder / "train.parquet", count * 9 // 10, 0)
     write_parquet(folder / "test.parquet", count // 10, 1)
-    command = [sys.executable, __file__, "--hold", str(folder)]
+    command = [sys.executable, __file__, "--hold", str(folder), "--held", str(rows)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     crew = [subprocess.Popen(command, **pipes) for _ in range(PROCESSES)]  # type: ignore[call-overload]
     for process in crew:
@@ -123,13 +134,14 @@ def main() -> None:
     parser.add_argument("--hold", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.hold:
-        hold(options.hold)
+        hold(options.hold, options.held)
         return
     above, seconds, epochs = [], [], []
     for _ in range(options.rounds):
         with TemporaryDirectory() as folder:
             os.environ["UNLEARNING_PL_CACHE"] = f"{folder}/cache"
-            above.append(held(Path(folder) / "many", options.held) - held(Path(folder) / "few", FEW))
+            many = held(Path(folder) / "many", options.held, options.held)
+            above.append(many - held(Path(folder) / "few", FEW, options.held))
             taken, found = streamed(Path(folder) / "images", options.streamed)
         seconds.append(taken)
         epochs.append(found)
