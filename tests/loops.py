@@ -5,10 +5,17 @@ import math
 import torch
 from torch import Tensor
 
-from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, SimCLR
+from unlearning_pl.learners import BYOL, CLIP, Classifier, Learner, MoCo, SimCLR
 from unlearning_pl.sample import Sample
 
 Rows = list[list[float]]
+
+
+def info_nce_both_ways(first: Rows, second: Rows, temperature: float) -> list[float]:
+    def way(ones: Rows, others: Rows, i: int) -> float:
+        return -math.log(softmax([cosine(ones[i], other) / temperature for other in others])[i])
+
+    return [(way(first, second, i) + way(second, first, i)) / 2 for i in range(len(first))]
 
 
 @torch.no_grad()
@@ -54,6 +61,9 @@ def losses(learner: Learner, sample: Sample) -> list[float]:
         if isinstance(learner, Classifier):
             scores = rows(learner.class_scores(sample.views[0]))
             return [-math.log(softmax(s)[y]) for s, y in zip(scores, sample.target.tolist(), strict=True)]
+        if isinstance(learner, CLIP):
+            images, texts = rows(learner.embed(sample.views[0])), rows(learner.embed_text(sample.text))
+            return info_nce_both_ways(images, texts, float(learner.temperature))
         first, second = (rows(learner.embed(view)) for view in sample.views[:2])
         if isinstance(learner, SimCLR):
             return nt_xent(first, second, learner.temperature)

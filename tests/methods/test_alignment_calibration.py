@@ -4,6 +4,7 @@ from typing import Literal
 import loops
 import pytest
 import torch
+from tiny import make_learner, make_rows
 from torch import Tensor
 
 from unlearning_pl.errors import InputError
@@ -153,3 +154,32 @@ def test_an_image_drawn_twice_is_not_its_own_partner(learner: Learner, batch: Ba
 def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(wrong))} >= 0, got {next(iter(wrong.values()))}"):
         AlignmentCalibration(**wrong)
+
+
+@pytest.mark.parametrize("partner", ["batch", "dataset"])
+def test_an_image_lends_its_caption_to_another_forget_image(partner: Literal["batch", "dataset"]) -> None:
+    learner = make_learner("CLIP").double().eval()
+    learner.log = lambda *_, **__: None
+    pool = make_rows(40)
+    pool = pool._replace(views=tuple(view.double() for view in pool.views))
+    drawn: list[Tensor] = []
+    data = SimpleNamespace(
+        positions=lambda split: torch.arange(10) if split == "forget" else torch.arange(10, 40),
+        look_up=lambda index: drawn.append(index) or pool.take(index)._replace(index=index),
+    )
+    batch: Batch = {"retain": pool.take(torch.arange(10, 15)), "forget": pool.take(torch.tensor([7, 2, 5]))}
+    method = AlignmentCalibration(0.6, 4.0, partner)
+    method.prepare(learner, data)
+    torch.manual_seed(3)
+    loss = method.objective(learner, batch)
+
+    torch.manual_seed(3)
+    other = batch["forget"].index[derangement(3)] if partner == "batch" else drawn[0]
+    assert (other != batch["forget"].index).all()
+    lent = batch["forget"]._replace(text=pool.text[other])
+    whole, _ = joint({"retain": batch["retain"], "forget": lent})
+    losses = loops.losses(learner, whole)
+    calibrated = (sum(losses[:5]) + 0.6 * sum(losses[5:])) / (5 + 0.6 * 3)
+    images, texts = learner.outputs(batch["forget"])
+    aligned = loops.mean([loops.cosine(a, b) for a, b in zip(loops.rows(images), loops.rows(texts), strict=True)])
+    assert loss.item() == pytest.approx(calibrated + 4.0 * 10 / 40 * aligned, abs=1e-6)

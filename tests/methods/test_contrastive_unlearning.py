@@ -43,7 +43,7 @@ def test_equals_the_formula_in_plain_loops_with_labels(learner: Learner, batch: 
     assert loss.item() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL"], indirect=True)
+@pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "CLIP"], indirect=True)
 def test_equals_the_formula_in_plain_loops_without_labels(learner: Learner, batch: Batch) -> None:
     retain, forget = batch["retain"], batch["forget"]
     kept, gone, twins = (loops.rows(learner.embed(v)) for v in (retain.views[0], *forget.views))
@@ -51,7 +51,9 @@ def test_equals_the_formula_in_plain_loops_without_labels(learner: Learner, batc
     expected = loops.mean(loops.losses(learner, retain)) + 0.3 * contrast
     for target in (forget.target, (forget.target + 1) % 10):  # labels are not looked at
         relabelled = {"retain": retain, "forget": forget._replace(target=target)}
-        loss = ContrastiveUnlearning(0.3, 0.5).objective(learner, relabelled)
+        method = ContrastiveUnlearning(0.3, 0.5)
+        method.prepare(learner, make_data())
+        loss = method.objective(learner, relabelled)
         assert loss.item() == pytest.approx(expected, abs=1e-6)
 
 
