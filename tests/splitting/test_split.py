@@ -15,7 +15,11 @@ from unlearning_pl import runs
 from unlearning_pl.cli import main
 from unlearning_pl.data import Digits, ImageSet
 from unlearning_pl.data.choosing import draw
+from unlearning_pl.data.text import tokenize
+from unlearning_pl.errors import InputError
+from unlearning_pl.sample import Sample
 from unlearning_pl.splitting.choices import ordered
+from unlearning_pl.splitting.looking import even_batches, look
 
 DATA = "--data.source Digits --data.source.train_size 60 --data.validation 0.1 --data.batch_size 20"
 QUIET = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs"
@@ -159,6 +163,56 @@ def test_an_encoder_s_choice_repeats_exactly(made: Path, capsys: pytest.CaptureF
     assert split(f"--original {made}/simclr --hardest 8 --threshold 0.9", capsys) == first
     easy, _ = split(f"--original {made}/simclr --easiest 8", capsys)
     assert not {*easy["forget"]} & {*first[0]["forget"]}
+
+
+@pytest.mark.parametrize("images", [30, 54, 55, 97, 1000])
+@pytest.mark.parametrize("most", [1, 2, 20, 24])
+def test_no_batch_is_much_smaller_than_the_others(images: int, most: int) -> None:
+    size = even_batches(images, most)
+    assert most / 2 <= size <= most
+    last = images % size or size
+    assert last / size == max((images % one or one) / one for one in range((most + 1) // 2, most + 1))
+
+
+def test_easy_images_of_an_encoder_are_not_those_of_a_small_batch(made: Path) -> None:
+    data = runs.open_data(made / "simclr")
+    looks = look(data, runs.open_learner(made / "simclr"))
+    assert data.batch_size == 20
+    # 54 images: were the last 14 a batch of their own, their losses would be lower by log(28 / 40)
+    batches = [part.mean().item() for part in looks.losses.split(18)]
+    assert max(batches) - min(batches) < 0.2
+
+
+def test_a_model_without_numbers_is_refused(made: Path) -> None:
+    learner = runs.open_learner(made / "simclr")
+    with torch.no_grad():
+        next(learner.parameters()).fill_(float("nan"))
+    with pytest.raises(InputError, match="got NaN or infinity"):
+        look(runs.open_data(made / "simclr"), learner)
+
+
+def test_a_model_of_pairs_judges_them_with_their_captions(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = f"--model CLIP --model.model ViT-slim --model.image_size 8 --data.batch_size 27 {QUIET} 1"
+    captions = "--data.source TemplateCaptions --data.source.source Digits --data.source.source.train_size 60"
+    small = f"{captions} --data.source.source.image_size 8 --data.validation 0.1"
+    assert command(f"fit {clip} {small} --run clip") == 0
+    written, _ = split("--original clip --hardest 5", capsys)
+    learner, data = runs.open_learner("clip").eval(), runs.open_data("clip")
+    train = data.load()[0]
+    images = (train.images.float() / 255 - torch.tensor(Digits.mean)[:, None, None]) / Digits.std[0]
+    assert train.captions is not None
+    text = tokenize([said[0] for said in train.captions], learner.context_length or 0)
+    loss = []
+    with torch.no_grad():
+        for rows in torch.tensor(kept()).split(27):
+            image, words = learner.outputs(Sample((images[rows],), train.targets[rows], rows, text[rows]))
+            logits = F.normalize(image) @ F.normalize(words).T / learner.temperature
+            own = torch.arange(27)
+            loss.append(
+                (F.cross_entropy(logits, own, reduction="none") + F.cross_entropy(logits.T, own, reduction="none")) / 2
+            )
+    hardest = torch.cat(loss).argsort(descending=True)[:5].tolist()
+    assert {train.ids[kept()[row]] for row in hardest} == set(written["forget"])
 
 
 def test_equal_images_are_taken_by_id() -> None:
