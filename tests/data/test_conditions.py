@@ -51,8 +51,8 @@ def test_text_is_compared_as_text_whatever_it_holds(column: list[str], sign: str
     value, other = data.draw(st.sampled_from(column)), data.draw(WORDS)
     known = {"a b": [*column, "and", 7]}  # not all of them numbers, so text
     texts = [*column, "and", "7"]
-    assert met(f"'a b' {sign} \"{value}\"", known) == [SIGNS[sign](entry, value) for entry in texts]
-    assert met(f"'a b' in ['{value}','{other}']", known) == [entry in (value, other) for entry in texts]
+    assert met(f"'a b' {sign} \"{value}\"", known) == [entry != "" and SIGNS[sign](entry, value) for entry in texts]
+    assert met(f"'a b' in ['{value}','{other}']", known) == [entry != "" and entry in (value, other) for entry in texts]
 
 
 @pytest.mark.parametrize(
@@ -162,3 +162,4 @@ def test_classes_are_numbers_where_all_their_names_are(train: ImageSet) -> None:
 
 def test_a_column_of_missing_values_meets_nothing() -> None:
     assert met("owner != 3", {"owner": [None, float("nan")]}) == [False, False]
+    assert met("owner != 3", {"owner": ["", 4]}) == [False, True]  # a cell without anything in it
