@@ -91,6 +91,11 @@ def test_counts_and_classes_are_those_of_the_data(capsys: pytest.CaptureFixture[
         assert found[str(name)] == [str(asked), str(count), f"{100 * asked / count:.1f}"]
 
 
+def test_a_request_by_class_is_told_by_class(capsys: pytest.CaptureFixture[str]) -> None:
+    found = cells(split(f"{DATA} --data.forget.per_class.3 2 --data.forget.per_class.1 1", capsys)[1])
+    assert found["forget (per_class 3 2, 1 1, seed 0)"] == ["3"]
+
+
 def test_near_duplicates_are_correlations_of_pixels(capsys: pytest.CaptureFixture[str]) -> None:
     written, printed = split(f"{DATA} --data.forget.count 12 --threshold 0.85 --show 3", capsys)
     train, forget = digits(), written["forget"]
@@ -267,6 +272,8 @@ def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureF
         (f"{DATA} --forget.count 3 --include_duplicates", "Expected --output FILE.json with --include_duplicates"),
         (f"{DATA} --forget.count 3 --output a.txt", "Expected a .json file as --output, got a.txt."),
         (f"{DATA} --forget.count 3 --output old.json", "got old.json, which exists. Add --overwrite"),
+        (f"{DATA} --forget.count 3 --output folder.json --overwrite", "got folder.json, which is a folder."),
+        (f"{DATA} --forget.count 3 --output old.json/a.json", "Expected a place to write, got old.json (File exists)."),
         (f"{DATA} --forget.count 54", "which means all."),
         (
             f"{DATA} --forget.count 3 --earlier nowhere",
@@ -278,6 +285,7 @@ def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureF
 )
 def test_a_mistake_gets_one_line(words: str, message: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("old.json").write_text("[]")
+    Path("folder.json").mkdir()
     held = digits().ids[int(draw(60, (0, 1))[0])]
     test = Digits(train_size=60).load()[1].ids[0]
     words = words.replace("RUN", f"{made}/original").replace("TEST", test).replace("HELD", held)
