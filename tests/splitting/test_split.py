@@ -13,13 +13,13 @@ from torch import Tensor
 
 from unlearning_pl import runs
 from unlearning_pl.cli import main
-from unlearning_pl.data import Digits, ImageSet
+from unlearning_pl.data import Digits, ImageSet, UnlearningData
 from unlearning_pl.data.choosing import draw
 from unlearning_pl.data.text import tokenize
 from unlearning_pl.errors import InputError
 from unlearning_pl.sample import Sample
-from unlearning_pl.splitting.choices import ordered
-from unlearning_pl.splitting.looking import even_batches, look
+from unlearning_pl.splitting.choices import Choice, chosen, ordered
+from unlearning_pl.splitting.looking import Looks, even_batches, look
 
 DATA = "--data.source Digits --data.source.train_size 60 --data.validation 0.1 --data.batch_size 20"
 QUIET = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs"
@@ -159,6 +159,14 @@ def test_the_nearest_are_an_image_and_its_neighbours(made: Path, capsys: pytest.
     order = sorted(kept(), key=lambda other: -cosine[other])
     assert order[0] == row
     assert {train.ids[other] for other in order[:6]} == set(written["forget"])
+
+
+def test_an_image_is_nearer_to_itself_than_its_copies() -> None:
+    data = UnlearningData(Digits(train_size=60))
+    rows = torch.arange(60)
+    looks = Looks(rows, torch.ones(60, 4), torch.zeros(60))
+    last = max(data.ids[:60])  # equal ones are taken by id
+    assert chosen(Choice(nearest=last, count=2), looks, data, rows) == [last, min(data.ids[:60])]
 
 
 def test_an_encoder_s_choice_repeats_exactly(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
