@@ -149,6 +149,14 @@ def test_colour_changes_keep_to_their_strength() -> None:
     assert abs(float(((levels - 0.5).abs() < 1e-5).float().mean()) - 0.2) < 0.03
 
 
+def test_the_hue_moves_by_a_quarter_of_the_strength() -> None:
+    red = torch.tensor([0.5, 0.3, 0.3]).view(1, 3, 1, 1).expand(2000, -1, 4, 4)  # nothing is cut at this strength
+    hue = kornia.color.rgb_to_hsv(colours.recoloured(red, 0.2))[:, 0, 0, 0]
+    turn = (hue + math.pi).remainder(math.tau) / math.tau - 0.5  # all other changes keep it
+    assert -0.0501 < turn.min() < -0.049
+    assert 0.049 < turn.max() < 0.0501
+
+
 def test_recolouring_is_that_of_kornia_one_change_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     images = torch.rand(3, 3, 8, 8)
     jitter = kornia.augmentation.ColorJitter(0.5, 0.5, 0.5, 0.1, p=1.0, order=[2, 0, 3, 1])
