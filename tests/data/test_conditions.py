@@ -160,6 +160,11 @@ def test_classes_are_numbers_where_all_their_names_are(train: ImageSet) -> None:
     assert [*columns(unlabelled)] == ["id"]
 
 
+def test_a_message_shows_different_values() -> None:
+    with pytest.raises(InputError, match=r"look like 6, 2\.5\."):
+        met("n == x", {"n": [6, 6, None, 6, 2.5]})
+
+
 def test_a_column_of_missing_values_meets_nothing() -> None:
     assert met("owner != 3", {"owner": [None, float("nan")]}) == [False, False]
     assert met("owner != 3", {"owner": ["", 4]}) == [False, True]  # a cell without anything in it

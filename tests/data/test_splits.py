@@ -340,6 +340,9 @@ def test_the_fingerprint_is_of_everything_that_matters(part: int, train: ImageSe
         sets[part] = replace(sets[part], **change)
         seen.add(fingerprint(*sets))
     assert len(seen) == 5
+    for said in ([("a",)] * len(train), [("a",)] * (len(train) - 1) + [("a", "b")]):
+        seen.add(fingerprint(replace(train, captions=said), test))
+    assert len(seen) == 7
     strided = replace(train, images=train.images.to(memory_format=torch.channels_last))
     assert fingerprint(strided, test) == fingerprint(train, test)
 

@@ -20,6 +20,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.sample import Sample
 from unlearning_pl.splitting.choices import Choice, chosen, ordered
 from unlearning_pl.splitting.looking import Looks, even_batches, look
+from unlearning_pl.splitting.preview import read_earlier
 
 DATA = "--data.source Digits --data.source.train_size 60 --data.validation 0.1 --data.batch_size 20"
 QUIET = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs"
@@ -242,6 +243,21 @@ def test_overlap_with_earlier_requests(made: Path, capsys: pytest.CaptureFixture
     assert len(written["forget"]) == 7
     assert cells(printed)["asked.txt"] == ["4", "3"]
     assert re.search(r"\s6\s+4\s*\n", printed)  # the name of the run takes several lines
+
+
+def test_a_run_that_forgot_in_steps_is_told_step_by_step() -> None:
+    Path("two").mkdir()
+    steps = [{"request": {}, "forget": ["1", "2"]}, {"request": {}, "forget": ["3"]}]
+    Path("two/split.json").write_text(json.dumps({"forget": ["1", "2", "3"], "steps": steps}))
+    assert read_earlier(["two"], []) == {"two, step 1": ["1", "2"], "two, step 2": ["3"]}
+
+
+def test_thresholds_are_of_what_is_compared(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    by = "near_duplicates_by"
+    found = split(f"{DATA} --data.forget.count 2", capsys)[0][by]
+    assert (found["vectors"], found["threshold"]) == ("pixels", 0.97)
+    found = split(f"--original {made}/simclr --forget.count 2", capsys)[0][by]
+    assert (found["vectors"], found["threshold"]) == (f"{made}/simclr", 0.98)
 
 
 def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureFixture[str]) -> None:

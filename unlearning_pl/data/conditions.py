@@ -165,6 +165,6 @@ def _number(text: str, comparison: Comparison, present: Sequence[Any]) -> int | 
     if _NUMBER.fullmatch(text) is None:
         raise InputError(
             f"Expected a number to compare with {comparison.column} in forget.where, got {text!r}. "
-            f"Its values look like {', '.join(map(str, present[:3])) or 'nothing at all'}."
+            f"Its values look like {', '.join(map(str, [*dict.fromkeys(present)][:3])) or 'nothing at all'}."
         )
     return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
