@@ -17,7 +17,7 @@ from unlearning_pl.data import Digits, ImageSet, UnlearningData
 from unlearning_pl.data.choosing import draw
 from unlearning_pl.data.text import tokenize
 from unlearning_pl.errors import InputError
-from unlearning_pl.sample import Sample
+from unlearning_pl.sample import Pixels, Sample
 from unlearning_pl.splitting.choices import Choice, chosen, ordered
 from unlearning_pl.splitting.looking import Looks, even_batches, look
 from unlearning_pl.splitting.preview import read_earlier
@@ -195,6 +195,16 @@ def test_easy_images_of_an_encoder_are_not_those_of_a_small_batch(made: Path) ->
     # 54 images: were the last 14 a batch of their own, their losses would be lower by log(28 / 40)
     batches = [part.mean().item() for part in looks.losses.split(18)]
     assert max(batches) - min(batches) < 0.2
+
+
+def test_images_are_normalised_as_the_model_wants_them(made: Path) -> None:
+    data, learner = runs.open_data(made / "simclr"), runs.open_learner(made / "simclr").eval()
+    learner.pixels = Pixels((0.2, 0.3, 0.4), (0.5, 0.6, 0.7))
+    images = data.load()[0].images[kept()].float() / 255
+    mean, std = (torch.tensor(values)[:, None, None] for values in learner.pixels)
+    with torch.no_grad():
+        expected = learner.features((images - mean) / std)
+    torch.testing.assert_close(look(data, learner).vectors, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_a_model_without_numbers_is_refused(made: Path) -> None:
