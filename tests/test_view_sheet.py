@@ -126,6 +126,8 @@ def test_a_run_shows_its_own_data(drawn: list[tuple[list[Row], list[str], list[s
     [
         ("--images 0", "Expected images from 1 to 1000, the training images, got 0."),
         ("--images 1001", "Expected images from 1 to 1000"),
+        ("--seed -1", "Expected seed from 0 to 4294967295, got -1."),
+        ("--seed 4294967296", "Expected seed from 0 to 4294967295, got 4294967296."),
         ("--views 0", "Expected views >= 1, got 0."),
         ("--ids 1773 1797", "Expected ids of images of the data, got '1797'. Did you mean"),
         ("--output views.jpg", "Expected a name that ends in .png, got views.jpg."),

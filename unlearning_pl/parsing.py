@@ -19,7 +19,7 @@ from unlearning_pl.suggestions import meant
 
 _OF_TRAINING = (
     *("model", "trainer", "method", "plugins", "optimizer", "schedule", "seed_everything"),
-    *("run", "overwrite", "original", "forget", "ckpt_path"),
+    *("run", "overwrite", "original", "forget", "ckpt_path", "weights"),
 )
 """Keys of a training run's configuration that say nothing of its data."""
 

@@ -43,6 +43,7 @@ def draw_views(args: list[str]) -> None:
         runs.read_config(options.run)
         options = parsed(parser, ["--config", str(Path(options.run) / runs.CONFIG), *args])
     require(options.views >= 1, f"Expected views >= 1, got {options.views}. Draw a few.")
+    require(0 <= options.seed < 2**32, f"Expected seed from 0 to {2**32 - 1}, got {options.seed}. Give another --seed.")
     path = _new(options.output, options.overwrite)
     data = data_of(options)
     positions = _named(data, options.ids) if options.ids else _first(data, options.images)

@@ -51,8 +51,8 @@ def test_text_is_compared_as_text_whatever_it_holds(column: list[str], sign: str
     value, other = data.draw(st.sampled_from(column)), data.draw(WORDS)
     known = {"a b": [*column, "and", 7]}  # not all of them numbers, so text
     texts = [*column, "and", "7"]
-    assert met(f"'a b' {sign} \"{value}\"", known) == [SIGNS[sign](entry, value) for entry in texts]
-    assert met(f"'a b' in ['{value}','{other}']", known) == [entry in (value, other) for entry in texts]
+    assert met(f"'a b' {sign} \"{value}\"", known) == [entry != "" and SIGNS[sign](entry, value) for entry in texts]
+    assert met(f"'a b' in ['{value}','{other}']", known) == [entry != "" and entry in (value, other) for entry in texts]
 
 
 @pytest.mark.parametrize(
@@ -160,5 +160,11 @@ def test_classes_are_numbers_where_all_their_names_are(train: ImageSet) -> None:
     assert [*columns(unlabelled)] == ["id"]
 
 
+def test_a_message_shows_different_values() -> None:
+    with pytest.raises(InputError, match=r"look like 6, 2\.5\."):
+        met("n == x", {"n": [6, 6, None, 6, 2.5]})
+
+
 def test_a_column_of_missing_values_meets_nothing() -> None:
     assert met("owner != 3", {"owner": [None, float("nan")]}) == [False, False]
+    assert met("owner != 3", {"owner": ["", 4]}) == [False, True]  # a cell without anything in it

@@ -1,4 +1,6 @@
+import datetime
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,6 +42,25 @@ def test_a_table_joins_by_id_in_any_order(ending: str, ids: list[str], tmp_path:
     assert [data.ids[row] for row in data.positions("forget").tolist()] == [i for i in ids if int(i) % 3 == 1]
 
 
+def test_what_a_condition_asks_of_a_table(tmp_path: Path, ids: list[str]) -> None:
+    prices = [Decimal(9 + number) + Decimal("0.10") for number in range(20)]
+    days = [datetime.datetime(2020, 1, 1 + number, 12) for number in range(20)]
+    cameras = ["front", "", "left", None] * 5
+    table = {"id": ids, "price": prices, "day": days, "camera": cameras, "box": [[1, 2]] * 20}
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    lines = [f"{n};{p};{d};{c or ''}" for n, p, d, c in zip(ids, prices, days, cameras, strict=True)]
+    (tmp_path / "a.csv").write_text("\n".join(["id;price;day;camera", *lines]))
+    for name in ("a.parquet", "a.csv"):
+        for where, expected in {
+            "price > 10": range(1, 20),
+            "price == 10.1": [1],
+            "day < '2020-01-04 13:00:00'": range(4),
+            "camera != front": range(2, 20, 4),
+        }.items():
+            data = UnlearningData(WithMetadata(digits(), str(tmp_path / name)), forget=ForgetRequest(where=where))
+            assert data.positions("forget").tolist() == [*expected], where
+
+
 def test_ids_in_a_text_file_stay_text(tmp_path: Path, ids: list[str]) -> None:
     rows = "\n".join(f"{name},1" for name in ids)
     (tmp_path / "a.csv").write_text(f"id,owner\n0{rows}")  # the first is 0360, which is none of ours
@@ -50,13 +71,13 @@ def test_ids_in_a_text_file_stay_text(tmp_path: Path, ids: list[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", None, "Expected a table of metadata, got "),
+        ("a.csv", None, "Expected a table, got "),
         ("a.xls", "", "Expected .csv, .tsv or .parquet as file, got "),
-        ("a.csv", "", "Expected a table of metadata, got "),
-        ("a.parquet", "id\n1\n", "Expected a table of metadata, got "),
-        ("a.csv", "id,owner\n1\n", "Expected a table of metadata, got "),
+        ("a.csv", "", "Expected the names of the columns in the first line"),
+        ("a.parquet", "id\n1\n", "Expected a table, got "),
+        ("a.csv", "id,owner\n1\n", "Expected a table, got "),
         ("a.csv", "name,owner\n1,2\n", "Expected a column id and no name twice"),
-        ("a.csv", "id,owner,owner\n1,2,3\n", "Expected a column id and no name twice"),
+        ("a.csv", "id,owner,owner\n1,2,3\n", "Expected the names of the columns in the first line"),
         ("a.csv", "id,owner\n1,2\n1,3\n", "Expected each id once"),
         ("a.csv", "id,owner\n360,2\n", "got none of 1773, 1482, 600 (19 missing). Add them"),
     ],

@@ -116,6 +116,13 @@ def test_as_many_of_every_class_as_asked(train: ImageSet, test: ImageSet, valida
     assert torch.bincount(train.targets[named.forget]).tolist() == [0, 0, 2, 4]
 
 
+@pytest.mark.parametrize("asked", [{"per_class": 3}, {"per_class": {"0": 3}}, {"classes": "0"}])
+def test_images_without_classes_are_not_asked_by_class(asked: dict[str, Any], train: ImageSet, test: ImageSet) -> None:
+    unlabelled = replace(train, class_names=[], targets=train.targets * 0)
+    with pytest.raises(InputError, match=f"Expected images with classes for forget.{next(iter(asked))}, got images w"):
+        make_splits(unlabelled, test, ForgetRequest(**asked))
+
+
 def test_what_is_drawn_from_a_class_depends_on_no_other(train: ImageSet, test: ImageSet) -> None:
     alone = make_splits(train, test, ForgetRequest(per_class={"dog": 4}, seed=3)).forget
     beside = make_splits(train, test, ForgetRequest(per_class={"cat": 2, "dog": 4}, seed=3)).forget
@@ -304,6 +311,8 @@ def test_numbers_in_a_json_list_are_ids(train: ImageSet, test: ImageSet, tmp_pat
         ("a.txt", b"\xff\xfe", "does not parse"),
         ("a.txt", "", "which means none"),
         ("a.csv", "", "which means none"),
+        ("a.csv", "name,id\nx,train/3\ny\n", "does not parse \\(no id in the row 'y'\\)"),
+        ("a.csv", "name,id\nx,train/3\ny,\n", "in forget.file, got '', which is not in"),
         ("a.txt", "train/1\ntrain/1", "in forget.file, got 'train/1', twice"),
         ("a.txt", "train/100", "in forget.file, got 'train/100', which is not in"),
     ],
@@ -331,6 +340,9 @@ def test_the_fingerprint_is_of_everything_that_matters(part: int, train: ImageSe
         sets[part] = replace(sets[part], **change)
         seen.add(fingerprint(*sets))
     assert len(seen) == 5
+    for said in ([("a",)] * len(train), [("a",)] * (len(train) - 1) + [("a", "b")]):
+        seen.add(fingerprint(replace(train, captions=said), test))
+    assert len(seen) == 7
     strided = replace(train, images=train.images.to(memory_format=torch.channels_last))
     assert fingerprint(strided, test) == fingerprint(train, test)
 

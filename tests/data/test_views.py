@@ -114,6 +114,31 @@ def test_jitter_turns_scales_and_moves_as_kornia_does(size: tuple[int, int], mon
     torch.testing.assert_close(jitter(images), moved, atol=1e-4, rtol=0)
 
 
+def test_jitter_keeps_to_its_strengths() -> None:
+    # a spot right of the middle: where its weight lies tells the move and the turn, how much there is tells the scale
+    spot = torch.zeros(2000, 3, 64, 64)
+    spot[..., 30:34, 42:46] = 1
+    x = torch.arange(64) - 31.5
+
+    def places(views: JitterViews) -> tuple[Tensor, Tensor, Tensor]:
+        made = views(spot)[:, 0]
+        weight = made.sum(dim=(1, 2))
+        return weight / 16, (made.sum(1) * x).sum(1) / weight, (made.sum(2) * x).sum(1) / weight
+
+    area, _, _ = places(JitterViews(0, 0, 0.25, 0))
+    _, across, down = places(JitterViews(0, 0.125, 0, 0))
+    _, cosine, sine = places(JitterViews(40, 0, 0, 0))
+    for values, (low, high) in [
+        (area.sqrt(), (0.75, 1.25)),
+        (across - 12, (-8, 8)),
+        (down, (-8, 8)),
+        (torch.atan2(sine, cosine).rad2deg(), (-40, 40)),
+    ]:
+        tolerance = 0.02 * (high - low)
+        assert abs(values.min() - low) < tolerance
+        assert abs(values.max() - high) < tolerance
+
+
 def test_noise_has_its_standard_deviation() -> None:
     made = JitterViews(0, 0, 0, noise=0.1)(torch.full((64, 3, 16, 16), 0.5))
     assert abs(float(made.std()) - 0.1) < 0.002
@@ -147,6 +172,14 @@ def test_colour_changes_keep_to_their_strength() -> None:
     assert 0.299 < levels.min() < 0.31
     assert 0.69 < levels.max() < 0.701
     assert abs(float(((levels - 0.5).abs() < 1e-5).float().mean()) - 0.2) < 0.03
+
+
+def test_the_hue_moves_by_a_quarter_of_the_strength() -> None:
+    red = torch.tensor([0.5, 0.3, 0.3]).view(1, 3, 1, 1).expand(2000, -1, 4, 4)  # nothing is cut at this strength
+    hue = kornia.color.rgb_to_hsv(colours.recoloured(red, 0.2))[:, 0, 0, 0]
+    turn = (hue + math.pi).remainder(math.tau) / math.tau - 0.5  # all other changes keep it
+    assert -0.0501 < turn.min() < -0.049
+    assert 0.049 < turn.max() < 0.0501
 
 
 def test_recolouring_is_that_of_kornia_one_change_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:

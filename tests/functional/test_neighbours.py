@@ -59,6 +59,14 @@ def test_vectors_of_a_model() -> None:
     assert torch.equal(scaled.first, found.first)
 
 
+def test_copies_are_found_at_a_threshold_of_one() -> None:
+    vectors = torch.randn(500, 48)
+    found = near_duplicates(vectors, vectors.clone(), 1.0)
+    assert found.first.sort().values.tolist() == list(range(500))
+    assert torch.equal(found.first, found.second)
+    assert near_duplicates(vectors, vectors + 0.01 * torch.randn(500, 48), 1.0).total == 0
+
+
 def test_cosines_are_never_held_together(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, whole = [], neighbours._most_similar
     monkeypatch.setattr(neighbours, "_most_similar", lambda r, s, m: sizes.append(len(s)) or whole(r, s, m))

@@ -78,6 +78,14 @@ def test_text_of_every_kind_is_drawn_without_a_warning() -> None:
     assert page.shape[1] <= 480 + 300  # long names and captions are cut
 
 
+def test_of_a_long_name_the_end_is_shown() -> None:
+    def named(name: str) -> bytes:
+        return sheet([Row((name,), torch.zeros(1, 3, 8, 8))], ["image"], ["t"])
+
+    assert named("a" + "x" * 100) == named("b" + "x" * 100)
+    assert named("x" * 100 + "a") != named("x" * 100 + "b")
+
+
 def test_the_same_sheet_is_the_same_file() -> None:
     drawn = rows()
     assert sheet(drawn, ["image", "view 1", "view 2"], ["t"]) == sheet(drawn, ["image", "view 1", "view 2"], ["t"])

@@ -13,9 +13,14 @@ from torch import Tensor
 
 from unlearning_pl import runs
 from unlearning_pl.cli import main
-from unlearning_pl.data import Digits, ImageSet
+from unlearning_pl.data import Digits, ImageSet, UnlearningData
 from unlearning_pl.data.choosing import draw
-from unlearning_pl.splitting.choices import ordered
+from unlearning_pl.data.text import tokenize
+from unlearning_pl.errors import InputError
+from unlearning_pl.sample import Pixels, Sample
+from unlearning_pl.splitting.choices import Choice, chosen, ordered
+from unlearning_pl.splitting.looking import Looks, even_batches, look
+from unlearning_pl.splitting.preview import read_earlier
 
 DATA = "--data.source Digits --data.source.train_size 60 --data.validation 0.1 --data.batch_size 20"
 QUIET = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs"
@@ -87,6 +92,11 @@ def test_counts_and_classes_are_those_of_the_data(capsys: pytest.CaptureFixture[
         assert found[str(name)] == [str(asked), str(count), f"{100 * asked / count:.1f}"]
 
 
+def test_a_request_by_class_is_told_by_class(capsys: pytest.CaptureFixture[str]) -> None:
+    found = cells(split(f"{DATA} --data.forget.per_class.3 2 --data.forget.per_class.1 1", capsys)[1])
+    assert found["forget (per_class 3 2, 1 1, seed 0)"] == ["3"]
+
+
 def test_near_duplicates_are_correlations_of_pixels(capsys: pytest.CaptureFixture[str]) -> None:
     written, printed = split(f"{DATA} --data.forget.count 12 --threshold 0.85 --show 3", capsys)
     train, forget = digits(), written["forget"]
@@ -152,6 +162,14 @@ def test_the_nearest_are_an_image_and_its_neighbours(made: Path, capsys: pytest.
     assert {train.ids[other] for other in order[:6]} == set(written["forget"])
 
 
+def test_an_image_is_nearer_to_itself_than_its_copies() -> None:
+    data = UnlearningData(Digits(train_size=60))
+    rows = torch.arange(60)
+    looks = Looks(rows, torch.ones(60, 4), torch.zeros(60))
+    last = max(data.ids[:60])  # equal ones are taken by id
+    assert chosen(Choice(nearest=last, count=2), looks, data, rows) == [last, min(data.ids[:60])]
+
+
 def test_an_encoder_s_choice_repeats_exactly(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, again = (split(f"--original {made}/simclr --hardest 8 --threshold 0.9", capsys) for _ in range(2))
     assert first == again
@@ -159,6 +177,66 @@ def test_an_encoder_s_choice_repeats_exactly(made: Path, capsys: pytest.CaptureF
     assert split(f"--original {made}/simclr --hardest 8 --threshold 0.9", capsys) == first
     easy, _ = split(f"--original {made}/simclr --easiest 8", capsys)
     assert not {*easy["forget"]} & {*first[0]["forget"]}
+
+
+@pytest.mark.parametrize("images", [30, 54, 55, 97, 1000])
+@pytest.mark.parametrize("most", [1, 2, 20, 24])
+def test_no_batch_is_much_smaller_than_the_others(images: int, most: int) -> None:
+    size = even_batches(images, most)
+    assert most / 2 <= size <= most
+    last = images % size or size
+    assert last / size == max((images % one or one) / one for one in range((most + 1) // 2, most + 1))
+
+
+def test_easy_images_of_an_encoder_are_not_those_of_a_small_batch(made: Path) -> None:
+    data = runs.open_data(made / "simclr")
+    looks = look(data, runs.open_learner(made / "simclr"))
+    assert data.batch_size == 20
+    # 54 images: were the last 14 a batch of their own, their losses would be lower by log(28 / 40)
+    batches = [part.mean().item() for part in looks.losses.split(18)]
+    assert max(batches) - min(batches) < 0.2
+
+
+def test_images_are_normalised_as_the_model_wants_them(made: Path) -> None:
+    data, learner = runs.open_data(made / "simclr"), runs.open_learner(made / "simclr").eval()
+    learner.pixels = Pixels((0.2, 0.3, 0.4), (0.5, 0.6, 0.7))
+    images = data.load()[0].images[kept()].float() / 255
+    mean, std = (torch.tensor(values)[:, None, None] for values in learner.pixels)
+    with torch.no_grad():
+        expected = learner.features((images - mean) / std)
+    torch.testing.assert_close(look(data, learner).vectors, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_model_without_numbers_is_refused(made: Path) -> None:
+    learner = runs.open_learner(made / "simclr")
+    with torch.no_grad():
+        next(learner.parameters()).fill_(float("nan"))
+    with pytest.raises(InputError, match="got NaN or infinity"):
+        look(runs.open_data(made / "simclr"), learner)
+
+
+def test_a_model_of_pairs_judges_them_with_their_captions(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = f"--model CLIP --model.model ViT-slim --model.image_size 8 --data.batch_size 27 {QUIET} 1"
+    captions = "--data.source TemplateCaptions --data.source.source Digits --data.source.source.train_size 60"
+    small = f"{captions} --data.source.source.image_size 8 --data.validation 0.1"
+    assert command(f"fit {clip} {small} --run clip") == 0
+    written, _ = split("--original clip --hardest 5", capsys)
+    learner, data = runs.open_learner("clip").eval(), runs.open_data("clip")
+    train = data.load()[0]
+    images = (train.images.float() / 255 - torch.tensor(Digits.mean)[:, None, None]) / Digits.std[0]
+    assert train.captions is not None
+    text = tokenize([said[0] for said in train.captions], learner.context_length or 0)
+    loss = []
+    with torch.no_grad():
+        for rows in torch.tensor(kept()).split(27):
+            image, words = learner.outputs(Sample((images[rows],), train.targets[rows], rows, text[rows]))
+            logits = F.normalize(image) @ F.normalize(words).T / learner.temperature
+            own = torch.arange(27)
+            loss.append(
+                (F.cross_entropy(logits, own, reduction="none") + F.cross_entropy(logits.T, own, reduction="none")) / 2
+            )
+    hardest = torch.cat(loss).argsort(descending=True)[:5].tolist()
+    assert {train.ids[kept()[row]] for row in hardest} == set(written["forget"])
 
 
 def test_equal_images_are_taken_by_id() -> None:
@@ -175,6 +253,21 @@ def test_overlap_with_earlier_requests(made: Path, capsys: pytest.CaptureFixture
     assert len(written["forget"]) == 7
     assert cells(printed)["asked.txt"] == ["4", "3"]
     assert re.search(r"\s6\s+4\s*\n", printed)  # the name of the run takes several lines
+
+
+def test_a_run_that_forgot_in_steps_is_told_step_by_step() -> None:
+    Path("two").mkdir()
+    steps = [{"request": {}, "forget": ["1", "2"]}, {"request": {}, "forget": ["3"]}]
+    Path("two/split.json").write_text(json.dumps({"forget": ["1", "2", "3"], "steps": steps}))
+    assert read_earlier(["two"], []) == {"two, step 1": ["1", "2"], "two, step 2": ["3"]}
+
+
+def test_thresholds_are_of_what_is_compared(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    by = "near_duplicates_by"
+    found = split(f"{DATA} --data.forget.count 2", capsys)[0][by]
+    assert (found["vectors"], found["threshold"]) == ("pixels", 0.97)
+    found = split(f"--original {made}/simclr --forget.count 2", capsys)[0][by]
+    assert (found["vectors"], found["threshold"]) == (f"{made}/simclr", 0.98)
 
 
 def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,6 +306,8 @@ def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureF
         (f"{DATA} --forget.count 3 --include_duplicates", "Expected --output FILE.json with --include_duplicates"),
         (f"{DATA} --forget.count 3 --output a.txt", "Expected a .json file as --output, got a.txt."),
         (f"{DATA} --forget.count 3 --output old.json", "got old.json, which exists. Add --overwrite"),
+        (f"{DATA} --forget.count 3 --output folder.json --overwrite", "got folder.json, which is a folder."),
+        (f"{DATA} --forget.count 3 --output old.json/a.json", "Expected a place to write, got old.json (File exists)."),
         (f"{DATA} --forget.count 54", "which means all."),
         (
             f"{DATA} --forget.count 3 --earlier nowhere",
@@ -224,6 +319,7 @@ def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureF
 )
 def test_a_mistake_gets_one_line(words: str, message: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("old.json").write_text("[]")
+    Path("folder.json").mkdir()
     held = digits().ids[int(draw(60, (0, 1))[0])]
     test = Digits(train_size=60).load()[1].ids[0]
     words = words.replace("RUN", f"{made}/original").replace("TEST", test).replace("HELD", held)

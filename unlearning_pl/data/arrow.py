@@ -136,7 +136,7 @@ def texts(column: Sequence[str | list[str | None] | None], names: Sequence[str])
 
 
 def plain(column: Any) -> list[Any]:
-    """Values of a column of metadata: numbers, booleans or text; dates are text, what is missing is None.
+    """Values of a column of metadata: numbers, booleans or text; dates are text, decimals floats, what is missing None.
 
     Example:
         >>> import datetime
@@ -145,6 +145,8 @@ def plain(column: Any) -> list[Any]:
     """
     if pa.types.is_temporal(column.type):
         column = column.cast(pa.string())
+    elif pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
     values: list[Any] = column.to_pylist()
     return values
 
@@ -188,5 +190,6 @@ def is_plain(kind: Any) -> bool:
     """
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_temporal, is_text)
+    types = pa.types
+    tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_temporal, is_text)
     return any(test(kind) for test in tests)

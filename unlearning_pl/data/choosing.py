@@ -78,6 +78,10 @@ def _described(field: str, value: Any, seed: int, train: ImageSet, candidates: T
     if field in ("fraction", "count"):
         count = value if field == "count" else max(1, round(value * len(candidates)))
         return candidates[torch.from_numpy(draw(len(candidates), seed)[:count])]
+    require(
+        field == "where" or bool(train.class_names),
+        f"Expected images with classes for forget.{field}, got images without. Ask in another way.",
+    )
     if field == "classes":
         numbers = [_class_number(name, field, train.class_names) for name in value]
         return candidates[torch.isin(train.targets[candidates], torch.tensor(numbers, dtype=torch.int64))]
@@ -106,7 +110,7 @@ def _counts(asked: int | dict[str, int], train: ImageSet, candidates: Tensor) ->
 
 def _from_class(number: int, count: int, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
     rows = candidates[train.targets[candidates] == number]
-    name = train.class_names[number] if train.class_names else ""
+    name = train.class_names[number]
     require(
         count <= len(rows),
         f"Expected forget.per_class up to {len(rows)} for the class {name!r}, which has no more images to choose from, "
@@ -122,10 +126,6 @@ def _class_number(name: str, field: str, names: list[str]) -> int:
         return names.index(name)
     if name.isdecimal() and int(name) < len(names):
         return int(name)
-    require(
-        bool(names),
-        f"Expected images with classes for forget.{field}, got images without. Ask in another way.",
-    )
     close = difflib.get_close_matches(name, names, n=3) or names[:10]
     more = " ..." if close == names[:10] and len(names) > 10 else ""
     raise InputError(

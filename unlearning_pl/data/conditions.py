@@ -126,7 +126,7 @@ def columns(images: ImageSet) -> dict[str, Sequence[Any]]:
 
 
 def meets(comparison: Comparison, known: Mapping[str, Sequence[Any]]) -> list[bool]:
-    """Whether each image meets a comparison; where its value is missing (None, NaN) it meets none.
+    """Whether each image meets a comparison; where its value is missing (None, NaN, empty text) it meets none.
 
     Numbers are compared as numbers where all values of the column are, otherwise text with text.
 
@@ -146,7 +146,7 @@ def meets(comparison: Comparison, known: Mapping[str, Sequence[Any]]) -> list[bo
         near = nearest(comparison.column, known, listed)
         more = "" if near == listed else f" {listed}"
         raise InputError(f"Expected a column in forget.where, got {comparison.column!r}. {near}{more}")
-    column = [None if value is None or value != value else value for value in known[comparison.column]]
+    column = [None if value is None or value != value or value == "" else value for value in known[comparison.column]]
     present = [value for value in column if value is not None]
     if all(isinstance(value, Real) for value in present):
         values: list[Any] = [_number(value, comparison, present) for value in comparison.values]
@@ -165,6 +165,6 @@ def _number(text: str, comparison: Comparison, present: Sequence[Any]) -> int | 
     if _NUMBER.fullmatch(text) is None:
         raise InputError(
             f"Expected a number to compare with {comparison.column} in forget.where, got {text!r}. "
-            f"Its values look like {', '.join(map(str, present[:3])) or 'nothing at all'}."
+            f"Its values look like {', '.join(map(str, [*dict.fromkeys(present)][:3])) or 'nothing at all'}."
         )
     return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)

@@ -57,7 +57,10 @@ def _from_csv(text: str, known: Collection[str]) -> list[str]:
     column = rows[0].index("id") if "id" in rows[0] else 0
     # A first cell that looks like no id is a header; one that might be a mistyped id is left for the look-up to refuse.
     has_header = "id" in rows[0] or (rows[0][0] not in known and rows[0][0].replace("_", "").isalpha())
-    return [row[column] for row in rows[has_header:] if column < len(row)]
+    short = next((row for row in rows if len(row) <= column), None)
+    if short is not None:
+        raise ValueError(f"no id in the row {','.join(short)!r}")
+    return [row[column] for row in rows[has_header:]]
 
 
 def _from_json(text: str) -> list[str]:

@@ -41,7 +41,7 @@ def read_table(path: str | Path, texts: tuple[str, ...] = ()) -> Any:
         Path(path).is_file(), f"Expected a table, got {path}, which is no file. Give a .csv, .tsv, .txt or .parquet."
     )
     try:
-        table = pq.read_table(path) if Path(path).suffix == ".parquet" else _text(Path(path), texts)
+        table = pq.read_table(path) if Path(path).suffix.lower() == ".parquet" else _text(Path(path), texts)
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"Expected a table, got {path}, which cannot be read ({str(error).splitlines()[0].rstrip('.')}). "

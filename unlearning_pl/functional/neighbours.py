@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _SIDE = 16
+_ROUNDING = 1e-6
+"""By how much float32 may miss the cosine of a copy, which is 1."""
 
 
 class Pairs(NamedTuple):
@@ -38,6 +40,7 @@ def near_duplicates(first: Tensor, second: Tensor, threshold: float, most: int =
     .. math:: \{ (i, j) : \cos(x_i, y_j) \ge t \}
 
     The N x M cosines are looked at in blocks and never held together. Among equal ones the earlier rows come first.
+    Copies are found at a threshold of 1 too: what float32 rounds away is forgiven.
 
     Args:
         first: Vectors, ``(N, D)``; one of zeros is like no other.
@@ -62,7 +65,7 @@ def near_duplicates(first: Tensor, second: Tensor, threshold: float, most: int =
     for row in range(0, len(x), chunk):
         for column in range(0, len(y), chunk):
             cosines = (x[row : row + chunk] @ y[column : column + chunk].T).clamp(-1, 1)
-            close = cosines >= threshold
+            close = cosines >= threshold - _ROUNDING
             total += int(close.sum())
             of_first[row : row + chunk] |= close.any(dim=1)
             of_second[column : column + chunk] |= close.any(dim=0)

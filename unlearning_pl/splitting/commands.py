@@ -14,6 +14,7 @@ from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.files import write_json
 from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
+from unlearning_pl.report.folder import writable
 from unlearning_pl.splitting.choices import Choice, check_choice, chosen
 from unlearning_pl.splitting.looking import Looks, look
 from unlearning_pl.splitting.preview import Preview, preview, read_earlier
@@ -103,10 +104,12 @@ def _check_output(options: Namespace) -> None:
     if options.output is not None:
         path = Path(options.output).expanduser()
         require(path.suffix == ".json", f"Expected a .json file as --output, got {path}. Name it so.")
+        require(not path.is_dir(), f"Expected a file as --output, got {path}, which is a folder. Give another name.")
         require(
             options.overwrite or not path.exists(),
             f"Expected a new file as --output, got {path}, which exists. Add --overwrite to replace it.",
         )
+        writable(path.parent)
 
 
 def _from_run(options: Namespace, choice: Choice) -> Preview:

@@ -14,10 +14,11 @@ from typing_extensions import override
 from unlearning_pl.audits.collect import own_losses
 from unlearning_pl.audits.fusing import fused
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.errors import require
 from unlearning_pl.functional.neighbours import thumbnails
 from unlearning_pl.learners import Learner
 from unlearning_pl.relearning import QUIET
-from unlearning_pl.sample import Sample
+from unlearning_pl.sample import Pixels, Sample
 from unlearning_pl.trainer import UnlearningTrainer
 
 
@@ -45,6 +46,9 @@ class _Looking(LightningModule):
     def __init__(self, learner: Learner | None) -> None:
         super().__init__()
         self.learner = learner
+        # what the data module asks the module that it feeds
+        self.context_length: int | None = getattr(learner, "context_length", None)
+        self.pixels: Pixels | None = getattr(learner, "pixels", None)
 
     @override
     def predict_step(self, batch: Sample, batch_idx: int) -> tuple[Tensor, ...]:
@@ -58,14 +62,19 @@ def look(data: UnlearningData, learner: Learner | None = None) -> Looks:
     """Look at all images that are trained on.
 
     A learner's loss is of the clean image where it needs one view, else of augmented views, which follow from a seed of
-    0 and the image's batch; a contrastive one also depends on the other images of that batch. It repeats exactly.
+    0 and the image's batch; a contrastive one also depends on the other images of that batch, and on how many they
+    are: batches are of one size, see :func:`even_batches`. It repeats exactly.
 
     Args:
         data: The data, with their split.
         learner: The model; without one the images' pixels speak for themselves.
+
+    Raises:
+        InputError: If the model says what is not finite.
     """
     seed_everything(0, verbose=False)
     views = 0 if learner is None or learner.num_views == 1 else learner.num_views
+    given, data.batch_size = data.batch_size, even_batches(len(data.positions("train")), data.batch_size)
     data.look_at(("train",), views)
     trainer = UnlearningTrainer(devices=1, **QUIET)
     try:
@@ -73,4 +82,24 @@ def look(data: UnlearningData, learner: Learner | None = None) -> Looks:
             batches: Any = trainer.predict(_Looking(learner), datamodule=data)
     finally:
         data.look_at(None, 0)
-    return Looks(*(torch.cat(column) for column in zip(*batches, strict=True)))
+        data.batch_size = given
+    looks = Looks(*(torch.cat(column) for column in zip(*batches, strict=True)))
+    require(
+        bool(looks.vectors.isfinite().all()) and not bool(looks.losses.isnan().any()),
+        "Expected a model whose features and losses are numbers, got NaN or infinity. Give another --original.",
+    )
+    return looks
+
+
+def even_batches(images: int, most: int) -> int:
+    """Images a batch, from half of ``most`` up to it, so that the last one is as full as can be.
+
+    A last batch of few would have few negatives, and the lowest contrastive losses for that alone.
+
+    Example:
+        >>> even_batches(54, 24)  # three batches of 18, in place of 24, 24 and 6
+        18
+    """
+    if images <= most:
+        return most
+    return min(range(most, (most - 1) // 2, -1), key=lambda size: -images % size / size)

@@ -126,14 +126,15 @@ def read_earlier(names: Sequence[str], known: Collection[str]) -> dict[str, list
     """
     found: dict[str, list[str]] = {}
     for name in names:
+        place = Path(name).expanduser()
         require(
-            Path(name).exists(),
+            place.exists(),
             f"Expected a run folder or a file of ids at --earlier, got {name!r}, which is not there. Correct the path.",
         )
-        if not Path(name).is_dir():
+        if not place.is_dir():
             found[name] = read_ids(name, known, "--earlier")
             continue
-        split = runs.read_split(name)
+        split = runs.read_split(place)
         steps = split.get("steps") or [split]
         for number, step in enumerate(steps, 1):
             title = f"{name}, step {number}" if len(steps) > 1 else name

@@ -94,5 +94,7 @@ def _pairs(found: Preview, show: int) -> list[tuple[str, str, str]]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        value = [f"{name} {number}" for name, number in value.items()]
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= 50 else f"{text[:47]}..."
