@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from unlearning_pl.data.encoded import Encoded, in_threads
-from unlearning_pl.data.pixels import CorruptImageError, Reference, contents, decode, look_into, stamp
+from unlearning_pl.data.pixels import CorruptImageError, Reference, UnreadError, contents, decode, look_into, stamp
 from unlearning_pl.data.sharing import shared
 from unlearning_pl.errors import InputError, require
 
@@ -89,8 +89,10 @@ def _held(
     corrupt: Corrupt,
     model: tuple[int, Shape],
 ) -> tuple[Tensor, list[int]]:
+    unread: list[int] = []  # which may be there for the next process, so that it must look for itself
+
     def make() -> tuple[npt.NDArray[np.uint8], list[tuple[int, str]]]:
-        pixels, faults, shapes = _decode_all(encoded, image_size, model[1])
+        pixels, faults, shapes = _decode_all(encoded, image_size, model[1], unread)
         kept = _kept(faults, names, corrupt, warn=False)
         other = min(shapes, default=None)
         require(
@@ -105,7 +107,7 @@ def _held(
         return pixels[: len(kept)], sorted(faults.items())
 
     size = len(encoded) * int(np.prod(model[1]))
-    images, told = shared(_made_from(encoded, image_size, corrupt), size, make)
+    images, told = shared(_made_from(encoded, image_size, corrupt), size, make, lambda: not unread)
     return images, _kept({int(row): str(reason) for row, reason in told}, names, corrupt)
 
 
@@ -121,9 +123,9 @@ def _first_shape(encoded: Sequence[Reference | bytes]) -> tuple[int, Shape]:
 
 
 def _decode_all(
-    encoded: Sequence[Reference | bytes], image_size: int | None, shape: Shape
+    encoded: Sequence[Reference | bytes], image_size: int | None, shape: Shape, unread: list[int]
 ) -> tuple[npt.NDArray[np.uint8], dict[int, str], dict[int, tuple[int, ...]]]:
-    """Pixels; the reasons of those that are corrupt; the shapes of those that have another."""
+    """Pixels; the reasons of those that are corrupt; the shapes of those that have another. It fills ``unread``."""
     pixels = np.empty((len(encoded), *shape), dtype=np.uint8)
     faults: dict[int, str] = {}
     shapes: dict[int, tuple[int, ...]] = {}
@@ -133,6 +135,7 @@ def _decode_all(
             image = decode(contents(encoded[row]), image_size)
         except CorruptImageError as error:
             faults[row] = str(error)
+            unread.extend([row] if isinstance(error, UnreadError) else [])
             return
         if image.shape == shape:
             pixels[row] = image
@@ -181,7 +184,7 @@ def _kept(faults: Mapping[int, str], names: Sequence[str], corrupt: Corrupt, war
 def _made_from(encoded: Sequence[Reference | bytes], image_size: int | None, corrupt: Corrupt) -> Iterator[Any]:
     """All that decides about the pixels: another Pillow may come with another decoder."""
     yield from (PIL.__version__, image_size, corrupt)
-    stamps: dict[str, tuple[int, int]] = {}
+    stamps: dict[str, tuple[int, int, int]] = {}
     for image in encoded:
         if isinstance(image, Reference):
             if image.path not in stamps:
