@@ -4,13 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import csv
-
+from unlearning_pl.data.arrow import is_plain, plain
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.sources import Source
-from unlearning_pl.errors import InputError, require
+from unlearning_pl.data.tables import read_table
+from unlearning_pl.errors import require
 
 
 class WithMetadata(Source):
@@ -35,6 +33,7 @@ class WithMetadata(Source):
     def __init__(self, source: Source, file: str) -> None:
         self.source, self.file = source, file
         self.mean, self.std, self.image_size = source.mean, source.std, source.image_size
+        self.templates = source.templates
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The images of the source, those for training with the columns of the table."""
@@ -53,14 +52,9 @@ class WithMetadata(Source):
 
 
 def _read(path: Path) -> dict[str, list[Any]]:
-    kinds = {".csv": ",", ".tsv": "\t", ".parquet": ""}
-    kind = path.suffix.lower()
-    require(kind in kinds, f"Expected .csv, .tsv or .parquet as file, got {str(path)!r}. Convert it.")
-    try:
-        table = pq.read_table(path) if kind == ".parquet" else _text(path, kinds[kind])
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise InputError(f"Expected a table of metadata, got {str(path)!r} ({reason}). Correct the file.") from error
+    kinds = (".csv", ".tsv", ".parquet")
+    require(path.suffix.lower() in kinds, f"Expected .csv, .tsv or .parquet as file, got {str(path)!r}. Convert it.")
+    table = read_table(path, ("id",))  # ids stay text: 007 is not 7
     names: list[str] = table.column_names
     require(
         "id" in names and len(set(names)) == len(names),
@@ -69,10 +63,4 @@ def _read(path: Path) -> dict[str, list[Any]]:
     ids = table["id"].to_pylist()
     doubled = len(ids) - len(set(ids))
     require(not doubled, f"Expected each id once in {path}, got {doubled} repeated. Keep one row of each image.")
-    return {name: table[name].to_pylist() for name in names}
-
-
-def _text(path: Path, delimiter: str) -> pa.Table:
-    # Ids stay text: 007 is not 7.
-    types = csv.ConvertOptions(column_types={"id": pa.string()})
-    return csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=types)
+    return {name: plain(table[name]) for name in names if name == "id" or is_plain(table[name].type)}

@@ -9,11 +9,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 from unlearning_pl.data.decoding import Corrupt, Hold, Reference
 from unlearning_pl.data.finding import find
-from unlearning_pl.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.pixels import endings
 from unlearning_pl.data.records import Records, image_sets
-from unlearning_pl.data.sources import Source
+from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
 
 _SAID = ("cls", "txt", "json")  # what is read besides images
