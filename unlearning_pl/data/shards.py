@@ -147,16 +147,12 @@ def _collect(shard: Path, file: BinaryIO, items: dict[str, _Item]) -> None:
 
 def _members(shard: Path, file: BinaryIO) -> list[_Member]:
     """Every file of a shard, by its headers alone."""
-    members = []
+    members: list[_Member] = []
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             while (member := archive.next()) is not None:
                 vars(archive)["members"] = []  # it would keep them all
-                folder, slash, name = member.name.rpartition("/")
-                key, _, kind = name.partition(".")
-                if member.isreg() and key:
-                    place = (folder + slash + key).removeprefix("./")
-                    members.append(_Member(place, kind.lower(), shard, member.offset_data, member.size))
+                members += _member(shard, member)
             file.seek(archive.offset)
             # A damaged header ends tarfile's walk as silently as the true end does.
             whole = file.read(len(_BLOCK)) == _BLOCK
@@ -169,6 +165,20 @@ def _members(shard: Path, file: BinaryIO) -> list[_Member]:
         f"Expected a whole tar file, got {shard}, which breaks off after {len(members)} files. Write or copy it again.",
     )
     return members
+
+
+def _member(shard: Path, member: tarfile.TarInfo) -> list[_Member]:
+    """A file of a shard; nothing of a folder or a hidden file."""
+    require(
+        not (member.issym() or member.islnk()),
+        f"Expected files in {shard}, got {member.name}, which is a link to one. "
+        "Write it again with tar --dereference --hard-dereference.",
+    )
+    folder, slash, name = member.name.rpartition("/")
+    key, _, kind = name.partition(".")
+    if not (member.isreg() and key):
+        return []
+    return [_Member((folder + slash + key).removeprefix("./"), kind.lower(), shard, member.offset_data, member.size)]
 
 
 def _note(item: _Item, member: _Member, file: BinaryIO) -> None:
@@ -196,8 +206,8 @@ def _note_object(item: _Item, member: _Member, said: Any) -> None:
     one = said.pop("caption", None)
     captions = [*(captions if isinstance(captions, list) else [captions]), *([] if one is None else [one])]
     require(
-        all(isinstance(text, str) for text in captions),
-        f"Expected captions that are texts in {named}, got {captions}. Correct the file.",
+        all(isinstance(text, str) and text.strip() for text in captions),
+        f"Expected captions that are texts and not empty in {named}, got {captions}. Correct the file.",
     )
     item.captions = (*item.captions, *captions)
     item.metadata = {name: value for name, value in said.items() if isinstance(value, (str, int, float, bool))}
