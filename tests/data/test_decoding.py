@@ -188,12 +188,19 @@ def test_a_quarter_of_the_memory_is_held(memory: int, streamed: bool, monkeypatc
     assert isinstance(images, Encoded) == streamed
 
 
-def test_the_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["", "memory"])
+@pytest.mark.parametrize("limited", ["", "job", "job/step"])
+def test_the_memory_of_a_container_or_job_counts(
+    kind: str, limited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = decoding._memory()
     assert 2**28 < whole < 2**50
-    (tmp_path / "limit").write_text("12345\n")
-    (tmp_path / "none").write_text("max\n")
-    monkeypatch.setattr(decoding, "_LIMITS", (str(tmp_path / "none"), str(tmp_path / "limit"), str(tmp_path / "no")))
+    own = write(tmp_path / "own", f"5:cpu,cpuacct:/other\n3:{kind}:/job/step\n".encode())
+    monkeypatch.setattr(decoding, "_OWN_GROUP", str(own))
+    monkeypatch.setattr(decoding, "_LIMITS", {kind: f"{tmp_path}/{{}}/limit"})
+    for group in ("", "job", "job/step", "other"):
+        text = "12345\n" if group == limited else "9\n" if group == "other" else "max\n"
+        write(tmp_path / group / "limit", text.encode())
     assert decoding._memory() == 12345
 
 

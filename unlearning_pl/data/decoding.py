@@ -26,7 +26,8 @@ Hold = Literal["auto", "memory", "stream"]
 Shape = tuple[int, int, int]
 
 _NAMED = 5  # images that a message names
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
+_OWN_GROUP = "/proc/self/cgroup"  # of a container, or of a job on a cluster
+_LIMITS = {"": "/sys/fs/cgroup/{}/memory.max", "memory": "/sys/fs/cgroup/memory/{}/memory.limit_in_bytes"}
 
 
 def load_images(
@@ -195,14 +196,23 @@ def _made_from(encoded: Sequence[Reference | bytes], image_size: int | None, cor
 
 
 def _memory() -> int:
-    """Bytes of memory that the machine has, or the container in it."""
+    """Bytes of memory that the machine has, or the container or the job in it."""
     if not hasattr(os, "sysconf"):
         return 16 * 2**30  # Windows does not say; images of 4 GiB are few
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for place in map(Path, _LIMITS):
+    for place in _limits():
         text = place.read_text().strip() if place.is_file() else ""
         limits += [int(text)] if text.isdecimal() else []
     return min(limits)
+
+
+def _limits() -> Iterator[Path]:
+    """Files with limits of the process's own group, and of all groups that it is in."""
+    own = Path(_OWN_GROUP)
+    lines = own.read_text().splitlines() if own.is_file() else []
+    for _, kind, group in [("0", "", "/"), ("0", "memory", "/"), *(line.split(":", 2) for line in lines)]:
+        if kind in _LIMITS:
+            yield from (Path(_LIMITS[kind].format(str(one).strip("/"))) for one in (Path(group), *Path(group).parents))
 
 
 def _size(shape: Sequence[int]) -> str:

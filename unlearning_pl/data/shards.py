@@ -176,9 +176,8 @@ def _member(shard: Path, member: tarfile.TarInfo) -> list[_Member]:
     )
     folder, slash, name = member.name.rpartition("/")
     key, _, kind = name.partition(".")
-    if not (member.isreg() and key):
-        return []
-    return [_Member((folder + slash + key).removeprefix("./"), kind.lower(), shard, member.offset_data, member.size)]
+    file = _Member((folder + slash + key).removeprefix("./"), kind.lower(), shard, member.offset_data, member.size)
+    return [file] if member.isreg() and key else []
 
 
 def _note(item: _Item, member: _Member, file: BinaryIO) -> None:
