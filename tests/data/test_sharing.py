@@ -203,6 +203,23 @@ def test_a_copy_that_keeps_size_and_time_is_noticed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(changed[1].numpy(), pixels(seed=7).transpose(2, 0, 1))
 
 
+def test_other_places_in_a_file_are_other_images(tmp_path: Path) -> None:
+    data = [encoded(pixels(seed=row), "bmp") for row in range(3)]
+    shard = str(write(tmp_path / "a.tar", b"".join(data)))
+    size = len(data[0])
+    for rows in ([0, 1], [1, 0], [2, 1]):
+        found, _ = load_images([Reference(shard, row * size, size) for row in rows], ["a", "b"], 8)
+        for image, row in zip(found, rows, strict=True):
+            np.testing.assert_array_equal(image.numpy(), pixels(seed=row).transpose(2, 0, 1))
+
+
+def test_another_release_of_pillow_decodes_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for release in ("1.0", "2.0", "1.0"):
+        monkeypatch.setattr("PIL.__version__", release)
+        load_images([encoded(pixels())], ["a"], 8)
+    assert len(list(cache.glob("*.pixels"))) == 2
+
+
 @pytest.mark.filterwarnings("ignore:1 of 2 images are corrupt")
 @pytest.mark.parametrize("fault", [OSError(24, "Too many open files"), MemoryError()], ids=repr)
 def test_an_image_that_could_not_be_read_once_is_looked_at_again(
