@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from image_files import GOOD, bomb, encoded, pixels, truncated, write
 from PIL import Image
 
 from unlearning_pl.data import decoding
+from unlearning_pl.data import encoded as encoded_images
 from unlearning_pl.data.decoding import Reference, decode, load_images
 from unlearning_pl.data.encoded import Encoded, Texts
 from unlearning_pl.data.pixels import CorruptImageError, contents
@@ -232,6 +234,15 @@ def test_a_million_places_stay_small() -> None:
 def test_texts_come_back(texts: list[str]) -> None:
     joined = Texts(texts)
     assert [joined[row] for row in range(len(joined))] == texts
+
+
+def test_a_worker_decodes_in_its_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoded_images, "cores", lambda: 4)
+    for worker, own in ((None, False), (object(), True)):
+        monkeypatch.setattr(encoded_images, "get_worker_info", lambda worker=worker: worker)
+        threads: set[int] = set()
+        encoded_images.in_threads(lambda _, threads=threads: threads.add(threading.get_ident()), 100)
+        assert (threads == {threading.get_ident()}) is own
 
 
 def test_a_file_without_rights_is_corrupt(tmp_path: Path) -> None:
