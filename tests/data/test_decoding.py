@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from image_files import GOOD, bomb, encoded, pixels, truncated, write
 from PIL import Image
 
 from unlearning_pl.data import decoding
+from unlearning_pl.data import encoded as encoded_images
 from unlearning_pl.data.decoding import Reference, decode, load_images
 from unlearning_pl.data.encoded import Encoded, Texts
 from unlearning_pl.data.pixels import CorruptImageError, contents
@@ -188,12 +190,19 @@ def test_a_quarter_of_the_memory_is_held(memory: int, streamed: bool, monkeypatc
     assert isinstance(images, Encoded) == streamed
 
 
-def test_the_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["", "memory"])
+@pytest.mark.parametrize("limited", ["", "job", "job/step"])
+def test_the_memory_of_a_container_or_job_counts(
+    kind: str, limited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = decoding._memory()
     assert 2**28 < whole < 2**50
-    (tmp_path / "limit").write_text("12345\n")
-    (tmp_path / "none").write_text("max\n")
-    monkeypatch.setattr(decoding, "_LIMITS", (str(tmp_path / "none"), str(tmp_path / "limit"), str(tmp_path / "no")))
+    own = write(tmp_path / "own", f"5:cpu,cpuacct:/other\n3:{kind}:/job/step\n".encode())
+    monkeypatch.setattr(decoding, "_OWN_GROUP", str(own))
+    monkeypatch.setattr(decoding, "_LIMITS", {kind: f"{tmp_path}/{{}}/limit"})
+    for group in ("", "job", "job/step", "other"):
+        text = "12345\n" if group == limited else "9\n" if group == "other" else "max\n"
+        write(tmp_path / group / "limit", text.encode())
     assert decoding._memory() == 12345
 
 
@@ -225,6 +234,15 @@ def test_a_million_places_stay_small() -> None:
 def test_texts_come_back(texts: list[str]) -> None:
     joined = Texts(texts)
     assert [joined[row] for row in range(len(joined))] == texts
+
+
+def test_a_worker_decodes_in_its_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoded_images, "cores", lambda: 4)
+    for worker, own in ((None, False), (object(), True)):
+        monkeypatch.setattr(encoded_images, "get_worker_info", lambda worker=worker: worker)
+        threads: set[int] = set()
+        encoded_images.in_threads(lambda _, threads=threads: threads.add(threading.get_ident()), 100)
+        assert (threads == {threading.get_ident()}) is own
 
 
 def test_a_file_without_rights_is_corrupt(tmp_path: Path) -> None:

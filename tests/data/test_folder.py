@@ -8,7 +8,7 @@ import torch
 from image_files import by_class, encoded, pixels, truncated, write
 from torchvision.datasets import ImageFolder
 
-from unlearning_pl.data import Folder, fingerprint
+from unlearning_pl.data import Folder, ForgetRequest, fingerprint, make_splits
 from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.errors import InputError
 
@@ -72,6 +72,17 @@ def test_a_table_gives_metadata(tmp_path: Path, folders: tuple[str, str]) -> Non
     table.write_bytes(b"file_name\n\xff\n")
     with pytest.raises(InputError, match="cannot be read"):
         Folder(*folders).load()
+
+
+def test_a_number_that_is_missing_leaves_the_others_numbers(tmp_path: Path, folders: tuple[str, str]) -> None:
+    files = sorted(path.relative_to(folders[0]).as_posix() for path in Path(folders[0]).rglob("*.*"))
+    owners = ["17", "", "3", "9", "17", "4"]
+    rows = "".join(f"{file},{owner},2024-05-01\n" for file, owner in zip(files, owners, strict=True))
+    (tmp_path / "train" / "metadata.csv").write_text(f"file_name,owner,taken\n{rows}")
+    train, test = Folder(*folders).load()
+    assert train.metadata == {"owner": [17, None, 3, 9, 17, 4], "taken": ["2024-05-01"] * 6}
+    below = make_splits(train, test, ForgetRequest(where="owner < 10")).forget
+    assert below.tolist() == [2, 3, 5]
 
 
 def test_skipped_images_take_their_metadata_along(tmp_path: Path, folders: tuple[str, str]) -> None:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from unlearning_pl.data import Digits, ForgetRequest, UnlearningData, WithMetadata
+from unlearning_pl.data import Digits, ForgetRequest, TemplateCaptions, UnlearningData, WithMetadata
 from unlearning_pl.errors import InputError
 
 
@@ -61,6 +61,17 @@ def test_what_a_condition_asks_of_a_table(tmp_path: Path, ids: list[str]) -> Non
             assert data.positions("forget").tolist() == [*expected], where
 
 
+def test_dates_are_text_and_a_table_changes_nothing_else(tmp_path: Path, ids: list[str]) -> None:
+    rows = "".join(f"{name};2024-05-{1 + row:02}\n" for row, name in enumerate(ids))
+    (tmp_path / "a.csv").write_text(f"id;taken\n{rows}")
+    inner = TemplateCaptions(digits(), ["the digit {}."])
+    source = WithMetadata(inner, str(tmp_path / "a.csv"))
+    assert source.load()[0].metadata["taken"][:2] == ["2024-05-01", "2024-05-02"]
+    data, plain = UnlearningData(source), UnlearningData(inner)
+    assert torch.equal(data.prompts(8), plain.prompts(8))
+    assert not torch.equal(data.prompts(8), UnlearningData(digits()).prompts(8))
+
+
 def test_ids_in_a_text_file_stay_text(tmp_path: Path, ids: list[str]) -> None:
     rows = "\n".join(f"{name},1" for name in ids)
     (tmp_path / "a.csv").write_text(f"id,owner\n0{rows}")  # the first is 0360, which is none of ours
@@ -73,11 +84,11 @@ def test_ids_in_a_text_file_stay_text(tmp_path: Path, ids: list[str]) -> None:
     [
         ("a.csv", None, "Expected a table, got "),
         ("a.xls", "", "Expected .csv, .tsv or .parquet as file, got "),
-        ("a.csv", "", "Expected the names of the columns in the first line"),
+        ("a.csv", "", "Expected the names of the columns in the first line of "),
         ("a.parquet", "id\n1\n", "Expected a table, got "),
         ("a.csv", "id,owner\n1\n", "Expected a table, got "),
         ("a.csv", "name,owner\n1,2\n", "Expected a column id and no name twice"),
-        ("a.csv", "id,owner,owner\n1,2,3\n", "Expected the names of the columns in the first line"),
+        ("a.csv", "id,owner,owner\n1,2,3\n", "Expected the names of the columns in the first line of "),
         ("a.csv", "id,owner\n1,2\n1,3\n", "Expected each id once"),
         ("a.csv", "id,owner\n360,2\n", "got none of 1773, 1482, 600 (19 missing). Add them"),
     ],

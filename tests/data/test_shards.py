@@ -148,6 +148,10 @@ WRONG: dict[str, tuple[list[list[Entry]], str]] = {
     "bad JSON": ([[{**sample("a", 0, cls=0), "json": b"{"}]], r"Expected UTF-8 text in a\.json"),
     "list in JSON": ([[sample("a", 0, cls=0, json=[1])]], r"Expected an object in a\.json of .*, got list"),
     "numbers as captions": ([[sample("a", 0, cls=0, json={"caption": 3})]], "Expected captions that are texts"),
+    "empty caption": (
+        [[sample("a", 0, cls=0, json={"captions": ["x", " "]})]],
+        r"not empty in a\.json .*got \['x', ' '\]",
+    ),
     "not UTF-8": ([[{**sample("a", 0, cls=0), "txt": b"\xff"}]], r"Expected UTF-8 text in a\.txt"),
     "truncated": ([[{"__key__": "a", "jpg": truncated(), "cls": 0}, sample("b", 1, cls=1)]], r"tar a \(.*truncated"),
     "caption missing": ([[sample("a", 0, cls=0, txt="x"), sample("b", 0, cls=1)]], "got none of train/b"),
@@ -175,6 +179,17 @@ def test_an_absent_image_may_be_skipped(tmp_path: Path, test_shard: str) -> None
 def test_a_shard_for_both_parts_is_refused(test_shard: str) -> None:
     with pytest.raises(InputError, match="Expected test images that are not trained on"):
         Shards(test_shard, test_shard).load()
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_a_link_is_told_and_not_left_out(kind: bytes, tmp_path: Path, test_shard: str) -> None:
+    place = shard(tmp_path / "a.tar", sample("a", 0, cls=0))
+    with tarfile.open(place, "a") as archive:
+        link = tarfile.TarInfo("b.jpg")
+        link.type, link.linkname = kind, "a.jpg"
+        archive.addfile(link)
+    with pytest.raises(InputError, match=r"a\.tar, got b\.jpg, which is a link to one\. Write it again with tar --de"):
+        Shards(str(place), test_shard).load()
 
 
 def test_long_names_and_folders_in_a_tar(tmp_path: Path, test_shard: str) -> None:

@@ -1,3 +1,5 @@
+import io
+import json
 import multiprocessing
 import os
 from pathlib import Path
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from image_files import encoded, pixels, truncated, write
+from PIL import Image
 
 from unlearning_pl.data import sharing
 from unlearning_pl.data.decoding import Reference, load_images
@@ -120,6 +123,31 @@ def test_what_cannot_be_written_is_held_by_each(what: str, cache: Path, monkeypa
     assert not cache.is_dir() or not [file for file in cache.iterdir() if file.suffix != ".lock"]
 
 
+@pytest.mark.parametrize("when", ["before it is opened", "before it is mapped"])
+def test_a_file_that_is_deleted_at_once_is_held_by_each(
+    when: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def delete(*_: Any, **__: Any) -> None:
+        for file in cache.glob("*.pixels"):
+            file.unlink()
+
+    module, name = (os, "replace") if when == "before it is opened" else (json, "loads")
+    real = getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *given: (real(*given), delete())[0])
+    make = Maker()
+    assert shared(["a"], 6, make)[0].unique().tolist() == [7]
+    assert make.calls == 1
+
+
+def test_what_does_not_last_is_made_for_each(cache: Path) -> None:
+    make = Maker()
+    for _ in range(2):
+        assert shared(["a"], 6, make, lambda: make.calls > 2)[0].unique().tolist() == [7]
+    shared(["a"], 6, make, lambda: True)
+    shared(["a"], 6, make)
+    assert make.calls == 3
+
+
 def test_images_are_private_to_their_owner(cache: Path) -> None:
     shared(["a"], 6, Maker())
     (file,) = cache.glob("*.pixels")
@@ -162,6 +190,55 @@ def test_decoded_images_are_mapped_until_a_file_changes(tmp_path: Path, cache: P
     assert torch.equal(changed[[0, 2]], first[[0, 2]])
     np.testing.assert_array_equal(changed[1].numpy(), pixels(seed=7).transpose(2, 0, 1))
     assert len({len(load_images(references, names, size)[0][0, 0]) for size in (4, 8)}) == 2
+
+
+def test_a_copy_that_keeps_size_and_time_is_noticed(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{row}.bmp", encoded(pixels(seed=row), "bmp")) for row in range(2)]
+    load_images([Reference(str(file)) for file in files], ["a", "b"], 8)
+    before = files[1].stat()
+    files[1].write_bytes(encoded(pixels(seed=7), "bmp"))
+    os.utime(files[1], ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert files[1].stat().st_size == before.st_size
+    changed, _ = load_images([Reference(str(file)) for file in files], ["a", "b"], 8)
+    np.testing.assert_array_equal(changed[1].numpy(), pixels(seed=7).transpose(2, 0, 1))
+
+
+def test_other_places_in_a_file_are_other_images(tmp_path: Path) -> None:
+    data = [encoded(pixels(seed=row), "bmp") for row in range(3)]
+    shard = str(write(tmp_path / "a.tar", b"".join(data)))
+    size = len(data[0])
+    for rows in ([0, 1], [1, 0], [2, 1]):
+        found, _ = load_images([Reference(shard, row * size, size) for row in rows], ["a", "b"], 8)
+        for image, row in zip(found, rows, strict=True):
+            np.testing.assert_array_equal(image.numpy(), pixels(seed=row).transpose(2, 0, 1))
+
+
+def test_another_release_of_pillow_decodes_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for release in ("1.0", "2.0", "1.0"):
+        monkeypatch.setattr("PIL.__version__", release)
+        load_images([encoded(pixels())], ["a"], 8)
+    assert len(list(cache.glob("*.pixels"))) == 2
+
+
+@pytest.mark.filterwarnings("ignore:1 of 2 images are corrupt")
+@pytest.mark.parametrize("fault", [OSError(24, "Too many open files"), MemoryError()], ids=repr)
+def test_an_image_that_could_not_be_read_once_is_looked_at_again(
+    fault: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [write(tmp_path / f"{row}.png", encoded(pixels(seed=row))) for row in range(2)]
+    references = [Reference(str(file)) for file in files]
+    opened = open if isinstance(fault, OSError) else Image.open
+
+    def fail_on_second(what: Any, *more: Any, **options: Any) -> Any:
+        second = what == str(files[1]) or (isinstance(what, io.BytesIO) and what.getvalue() == files[1].read_bytes())
+        if second:
+            raise fault
+        return opened(what, *more, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.open" if opened is open else "PIL.Image.open", fail_on_second)
+        assert load_images(references, ["a", "b"], 8, "skip")[1] == [0]
+    assert load_images(references, ["a", "b"], 8, "skip")[1] == [0, 1]
 
 
 def test_what_was_left_out_is_told_each_time(tmp_path: Path) -> None:

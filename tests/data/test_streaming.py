@@ -3,6 +3,7 @@
 import multiprocessing
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -171,11 +172,21 @@ def test_a_pool_reads_both_sets_without_a_copy(held: tuple[bool, bool]) -> None:
     parts = [tensor if hold else stream for hold, tensor, stream in zip(held, tensors, streams, strict=True)]
     joined = Joined(*parts)
     everything = torch.cat(tensors)
-    for index in ([5, 0, 3, 4], [1, 1], [5], [0, 1, 2, 3, 4, 5]):
+    for index in ([5, 3, 0, 4], [1, 1], [5], [0, 1, 2, 3, 4, 5]):
         assert torch.equal(joined.read(torch.tensor(index)), everything[index])
     assert joined.streamed is not all(held)
     if held == (True, True):
         assert joined.train is parts[0]
+
+
+def test_a_copy_on_a_device_has_both_sets_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, test = (torch.full((count, 3, 2, 2), count, dtype=torch.uint8) for count in (4, 2))
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *shape, device, **more: empty(*shape, **more))
+    device: Any = SimpleNamespace(type="mps")  # memory of a device, without one
+    found = Joined(train, test).near(device)
+    assert found is not None
+    assert torch.equal(found, torch.cat([train, test]))
 
 
 def test_images_of_two_sizes_make_no_pool() -> None:

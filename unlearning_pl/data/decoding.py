@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from unlearning_pl.data.encoded import Encoded, in_threads
-from unlearning_pl.data.pixels import CorruptImageError, Reference, contents, decode, look_into, stamp
+from unlearning_pl.data.pixels import CorruptImageError, Reference, UnreadError, contents, decode, look_into, stamp
 from unlearning_pl.data.sharing import shared
 from unlearning_pl.errors import InputError, require
 
@@ -26,7 +26,8 @@ Hold = Literal["auto", "memory", "stream"]
 Shape = tuple[int, int, int]
 
 _NAMED = 5  # images that a message names
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
+_OWN_GROUP = "/proc/self/cgroup"  # of a container, or of a job on a cluster
+_LIMITS = {"": "/sys/fs/cgroup/{}/memory.max", "memory": "/sys/fs/cgroup/memory/{}/memory.limit_in_bytes"}
 
 
 def load_images(
@@ -89,8 +90,10 @@ def _held(
     corrupt: Corrupt,
     model: tuple[int, Shape],
 ) -> tuple[Tensor, list[int]]:
+    unread: list[int] = []  # which may be there for the next process, so that it must look for itself
+
     def make() -> tuple[npt.NDArray[np.uint8], list[tuple[int, str]]]:
-        pixels, faults, shapes = _decode_all(encoded, image_size, model[1])
+        pixels, faults, shapes = _decode_all(encoded, image_size, model[1], unread)
         kept = _kept(faults, names, corrupt, warn=False)
         other = min(shapes, default=None)
         require(
@@ -105,7 +108,7 @@ def _held(
         return pixels[: len(kept)], sorted(faults.items())
 
     size = len(encoded) * int(np.prod(model[1]))
-    images, told = shared(_made_from(encoded, image_size, corrupt), size, make)
+    images, told = shared(_made_from(encoded, image_size, corrupt), size, make, lambda: not unread)
     return images, _kept({int(row): str(reason) for row, reason in told}, names, corrupt)
 
 
@@ -121,9 +124,9 @@ def _first_shape(encoded: Sequence[Reference | bytes]) -> tuple[int, Shape]:
 
 
 def _decode_all(
-    encoded: Sequence[Reference | bytes], image_size: int | None, shape: Shape
+    encoded: Sequence[Reference | bytes], image_size: int | None, shape: Shape, unread: list[int]
 ) -> tuple[npt.NDArray[np.uint8], dict[int, str], dict[int, tuple[int, ...]]]:
-    """Pixels; the reasons of those that are corrupt; the shapes of those that have another."""
+    """Pixels; the reasons of those that are corrupt; the shapes of those that have another. It fills ``unread``."""
     pixels = np.empty((len(encoded), *shape), dtype=np.uint8)
     faults: dict[int, str] = {}
     shapes: dict[int, tuple[int, ...]] = {}
@@ -133,6 +136,7 @@ def _decode_all(
             image = decode(contents(encoded[row]), image_size)
         except CorruptImageError as error:
             faults[row] = str(error)
+            unread.extend([row] if isinstance(error, UnreadError) else [])
             return
         if image.shape == shape:
             pixels[row] = image
@@ -181,7 +185,7 @@ def _kept(faults: Mapping[int, str], names: Sequence[str], corrupt: Corrupt, war
 def _made_from(encoded: Sequence[Reference | bytes], image_size: int | None, corrupt: Corrupt) -> Iterator[Any]:
     """All that decides about the pixels: another Pillow may come with another decoder."""
     yield from (PIL.__version__, image_size, corrupt)
-    stamps: dict[str, tuple[int, int]] = {}
+    stamps: dict[str, tuple[int, int, int]] = {}
     for image in encoded:
         if isinstance(image, Reference):
             if image.path not in stamps:
@@ -192,14 +196,23 @@ def _made_from(encoded: Sequence[Reference | bytes], image_size: int | None, cor
 
 
 def _memory() -> int:
-    """Bytes of memory that the machine has, or the container in it."""
+    """Bytes of memory that the machine has, or the container or the job in it."""
     if not hasattr(os, "sysconf"):
         return 16 * 2**30  # Windows does not say; images of 4 GiB are few
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for place in map(Path, _LIMITS):
+    for place in _limits():
         text = place.read_text().strip() if place.is_file() else ""
         limits += [int(text)] if text.isdecimal() else []
     return min(limits)
+
+
+def _limits() -> Iterator[Path]:
+    """Files with limits of the process's own group, and of all groups that it is in."""
+    own = Path(_OWN_GROUP)
+    lines = own.read_text().splitlines() if own.is_file() else []
+    for _, kind, group in [("0", "", "/"), ("0", "memory", "/"), *(line.split(":", 2) for line in lines)]:
+        if kind in _LIMITS:
+            yield from (Path(_LIMITS[kind].format(str(one).strip("/"))) for one in (Path(group), *Path(group).parents))
 
 
 def _size(shape: Sequence[int]) -> str:

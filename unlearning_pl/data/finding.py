@@ -7,7 +7,9 @@ from unlearning_pl.errors import require
 
 
 def find(field: str, where: str, pattern: str) -> list[Path]:
-    """A file, or all files of ``pattern`` below a folder, or those of a glob; sorted.
+    """A file, or all files of ``pattern`` below a folder, or those of a glob; sorted, the same on every platform.
+
+    Hidden files and folders do not count, unless a path names one.
 
     Args:
         field: The option that named them, for the message.
@@ -25,14 +27,18 @@ def find(field: str, where: str, pattern: str) -> list[Path]:
     """
     path = Path(where).expanduser()
     if path.is_dir():
-        files = sorted(path.rglob(pattern))
+        files = [file for file in path.rglob(pattern) if not _hidden(file.relative_to(path))]
     elif path.is_file():
         files = [path]
     else:
-        files = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+        files = [Path(name) for name in glob.glob(str(path), recursive=True)]
     require(
         bool(files),
         f"Expected {pattern} files at {field}={where!r}, got none. "
         f"Give a file, a folder with {pattern} in it, or a glob, relative to the working directory.",
     )
-    return files
+    return sorted(files, key=lambda file: file.parts)  # paths of Windows are compared without their capitals
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,22 +1,21 @@
 """Images in one folder per class."""
 
-import csv
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from unlearning_pl.data.arrow import is_plain, plain
 from unlearning_pl.data.decoding import Corrupt, Hold, Reference
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.pixels import endings
 from unlearning_pl.data.records import Records, image_sets
-from unlearning_pl.data.sources import Source
+from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
+from unlearning_pl.data.tables import read_table
 from unlearning_pl.errors import InputError, require
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-_METADATA = "metadata.csv"
+_METADATA, _FILE = "metadata.csv", "file_name"
 _NAMED = 5  # what a message names
 
 
@@ -36,7 +35,8 @@ class Folder(Source):
     numbered in the order of their sorted names. Files count whose ending is one of an image format that Pillow
     reads; hidden ones do not. The id of an image is "train/" or "test/" and its path there, such as
     "train/cat/a.jpg". A ``metadata.csv`` beside the class folders, with a column ``file_name`` of these paths and
-    a row for each image, gives columns of metadata. Channel statistics are ImageNet's.
+    a row for each image, gives columns of metadata: numbers, where all that is not missing is numbers. Channel
+    statistics are ImageNet's.
 
     Args:
         train: Folder of the training images.
@@ -149,45 +149,23 @@ def _metadata(table: Path, files: Sequence[str]) -> dict[str, list[Any]]:
     """Columns of ``metadata.csv`` in the order of ``files``; none where there is no such table."""
     if not table.is_file():
         return {}
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as opened:
-            rows = list(csv.DictReader(opened, strict=True))
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(
-            f"Expected a table in {table}, got one that cannot be read ({error}). Save it again."
-        ) from error
-    columns = [*rows[0]] if rows else []
+    found = read_table(table, (_FILE,))
+    columns = found.column_names
     require(
-        "file_name" in columns,
-        f"Expected a column file_name in {table}, got {', '.join(map(str, columns)) or 'no row'}. "
-        "Name the images there, such as cat/a.jpg.",
+        _FILE in columns,
+        f"Expected a column {_FILE} in {table}, got {', '.join(columns)}. Name the images there, such as cat/a.jpg.",
     )
-    by_file = {str(row["file_name"]).replace("\\", "/"): row for row in rows}
-    odd = sorted({*by_file} ^ {*files})
-    twice = len(rows) - len(by_file)
+    named = [str(name).replace("\\", "/") for name in found[_FILE].to_pylist()]
+    row_of = {name: row for row, name in enumerate(named)}
+    odd = sorted({*row_of} ^ {*files})
+    twice = len(named) - len(row_of)
     require(
         not odd and not twice,
         f"Expected one row for each image in {table}, got {len(odd)} rows without image or images without row, and "
         f"{twice} repeated: {_some(odd)}. Correct the table.",
     )
-    values = {name: [by_file[file][name] for file in files] for name in columns if name and name != "file_name"}
-    return {name: numbers(column) for name, column in values.items()}
-
-
-def numbers(column: Sequence[str | None]) -> list[Any]:
-    """A column of texts as integers, else as numbers, where each of its values is one; else as it is.
-
-    Example:
-        >>> numbers(["17", "3"]), numbers(["1.5", "2"]), numbers(["17", "x"])
-        ([17, 3], [1.5, 2.0], ['17', 'x'])
-    """
-    kinds: tuple[Callable[[Any], Any], ...] = (int, float)
-    for kind in kinds:
-        try:
-            return [kind(value) for value in column]
-        except (TypeError, ValueError):
-            continue
-    return list(column)
+    known = {name: plain(found[name]) for name in columns if name and name != _FILE and is_plain(found[name].type)}
+    return {name: [values[row_of[file]] for file in files] for name, values in known.items()}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -63,7 +63,8 @@ def read_manifest(path: str | Path, train: ImageSet, test: ImageSet) -> Splits:
     require(
         manifest["fingerprint"] == found,
         f"Expected the data that {path} was written for, fingerprint {str(manifest['fingerprint'])[:12]}, "
-        f"got other data, fingerprint {found[:12]}. Use the source, sizes and image size of that run.",
+        f"got other data, fingerprint {found[:12]}. Use the source, sizes and image size of that run, and hold "
+        "images as it did: a machine with less memory streams what another holds.",
     )
     forgotten, validation = (_rows(path, manifest[part], train.ids) for part in ("forget", "validation"))
     pool = torch.arange(len(train) + len(test))

@@ -34,6 +34,7 @@ class WithMetadata(Source):
     def __init__(self, source: Source, file: str) -> None:
         self.source, self.file = source, file
         self.mean, self.std, self.image_size = source.mean, source.std, source.image_size
+        self.templates = source.templates
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The images of the source, those for training with the columns of the table."""
@@ -63,4 +64,4 @@ def _read(path: Path) -> dict[str, list[Any]]:
     ids = table["id"].to_pylist()
     doubled = len(ids) - len(set(ids))
     require(not doubled, f"Expected each id once in {path}, got {doubled} repeated. Keep one row of each image.")
-    return {name: plain(table[name]) for name in names if is_plain(table[name].type)}
+    return {name: plain(table[name]) for name in names if name == "id" or is_plain(table[name].type)}

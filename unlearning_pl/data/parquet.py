@@ -3,7 +3,6 @@
 Letters: N rows.
 """
 
-import glob
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from unlearning_pl.data.arrow import Roles, records, roles
 from unlearning_pl.data.decoding import Corrupt
+from unlearning_pl.data.finding import find
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.records import Records, image_sets
 from unlearning_pl.data.sources import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
@@ -48,7 +48,7 @@ class Parquet(Source):
         >>> Parquet(train="no/train-*.parquet", test="no/test.parquet").load()  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        unlearning_pl.errors.InputError: Expected parquet files at train='no/train-*.parquet', got none. ...
+        unlearning_pl.errors.InputError: Expected *.parquet files at train='no/train-*.parquet', got none. ...
     """
 
     mean = CIFAR10_MEAN
@@ -73,7 +73,9 @@ class Parquet(Source):
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The first training and test images; both are of one size and share their class names."""
-        train_files, test_files = _find("train", self.train), _find("test", self.test)
+        train_files, test_files = (
+            find(part, where, "*.parquet") for part, where in (("train", self.train), ("test", self.test))
+        )
         shared = {str(file.resolve()) for file in train_files} & {str(file.resolve()) for file in test_files}
         require(
             not shared,
@@ -88,22 +90,6 @@ class Parquet(Source):
             "Take train and test from one data set.",
         )
         return image_sets(train, test, names, self.image_size, self.corrupt)
-
-
-def _find(field: str, where: str) -> list[Path]:
-    path = Path(where).expanduser()
-    if path.is_dir():
-        files = sorted(path.rglob("*.parquet"))
-    elif path.is_file():
-        files = [path]
-    else:
-        files = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
-    require(
-        bool(files),
-        f"Expected parquet files at {field}={where!r}, got none. "
-        "Give a file, a folder with *.parquet in it, or a glob, relative to the working directory.",
-    )
-    return files
 
 
 def _records(part: str, files: list[Path], size: int | None) -> Records:

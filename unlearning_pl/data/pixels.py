@@ -33,11 +33,16 @@ class CorruptImageError(ValueError):
     """The bytes of an image are absent or cannot be decoded; the message is the reason."""
 
 
+class UnreadError(CorruptImageError):
+    """The file of an image cannot be read for now: for want of rights, of memory, or of a disk that answers."""
+
+
 def contents(image: Reference | bytes, most: int | None = None) -> bytes:
     """The encoded bytes of an image, or the first ``most`` of them.
 
     Raises:
-        CorruptImageError: If the file cannot be read, or ends before the image does.
+        CorruptImageError: If the file is absent, or ends before the image does.
+        UnreadError: If it cannot be read.
 
     Example:
         >>> contents(b"as they are", most=2)
@@ -50,8 +55,10 @@ def contents(image: Reference | bytes, most: int | None = None) -> bytes:
         with open(image.path, "rb") as file:
             file.seek(image.offset)
             data = file.read(wanted)
+    except FileNotFoundError as error:
+        raise CorruptImageError(str(error.strerror)) from error
     except OSError as error:
-        raise CorruptImageError(error.strerror or type(error).__name__) from error
+        raise UnreadError(error.strerror or type(error).__name__) from error
     if most is None and len(data) < wanted:
         raise CorruptImageError(f"the file ends after {len(data)} of {wanted} bytes")
     return data
@@ -71,6 +78,7 @@ def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
 
     Raises:
         CorruptImageError: If the image cannot be decoded to its last row.
+        UnreadError: If there is no memory for it.
 
     Example:
         >>> file = io.BytesIO()
@@ -81,6 +89,8 @@ def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data)) as opened:
             image = _rgb(ImageOps.exif_transpose(opened))
+    except MemoryError as error:
+        raise UnreadError("no memory to decode it") from error
     except Exception as error:  # Pillow's formats raise OSError, SyntaxError, struct.error and more
         raise CorruptImageError(_reason(data, error)) from error
     if image_size is not None:
@@ -129,18 +139,20 @@ def _reason(data: bytes, error: Exception) -> str:
     return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
-def stamp(path: str) -> tuple[int, int]:
-    """Size of a file in bytes and its time of change in nanoseconds; -1 twice where it cannot be told.
+def stamp(path: str) -> tuple[int, int, int]:
+    """Size of a file in bytes, and when its content and its entry changed, in nanoseconds; all -1 without a file.
+
+    The first of the times goes along with a copy (``cp -p``, ``rsync -t``), the second is the machine's own.
 
     Example:
         >>> stamp("no/such/file")
-        (-1, -1)
+        (-1, -1, -1)
     """
     try:
         told = os.stat(path)
     except OSError:
-        return -1, -1
-    return told.st_size, told.st_mtime_ns
+        return -1, -1, -1
+    return told.st_size, told.st_mtime_ns, told.st_ctime_ns
 
 
 @cache

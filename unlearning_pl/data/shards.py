@@ -9,11 +9,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 from unlearning_pl.data.decoding import Corrupt, Hold, Reference
 from unlearning_pl.data.finding import find
-from unlearning_pl.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.pixels import endings
 from unlearning_pl.data.records import Records, image_sets
-from unlearning_pl.data.sources import Source
+from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
 
 _SAID = ("cls", "txt", "json")  # what is read besides images
@@ -148,16 +147,12 @@ def _collect(shard: Path, file: BinaryIO, items: dict[str, _Item]) -> None:
 
 def _members(shard: Path, file: BinaryIO) -> list[_Member]:
     """Every file of a shard, by its headers alone."""
-    members = []
+    members: list[_Member] = []
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             while (member := archive.next()) is not None:
                 vars(archive)["members"] = []  # it would keep them all
-                folder, slash, name = member.name.rpartition("/")
-                key, _, kind = name.partition(".")
-                if member.isreg() and key:
-                    place = (folder + slash + key).removeprefix("./")
-                    members.append(_Member(place, kind.lower(), shard, member.offset_data, member.size))
+                members += _member(shard, member)
             file.seek(archive.offset)
             # A damaged header ends tarfile's walk as silently as the true end does.
             whole = file.read(len(_BLOCK)) == _BLOCK
@@ -170,6 +165,19 @@ def _members(shard: Path, file: BinaryIO) -> list[_Member]:
         f"Expected a whole tar file, got {shard}, which breaks off after {len(members)} files. Write or copy it again.",
     )
     return members
+
+
+def _member(shard: Path, member: tarfile.TarInfo) -> list[_Member]:
+    """A file of a shard; nothing of a folder or a hidden file."""
+    require(
+        not (member.issym() or member.islnk()),
+        f"Expected files in {shard}, got {member.name}, which is a link to one. "
+        "Write it again with tar --dereference --hard-dereference.",
+    )
+    folder, slash, name = member.name.rpartition("/")
+    key, _, kind = name.partition(".")
+    file = _Member((folder + slash + key).removeprefix("./"), kind.lower(), shard, member.offset_data, member.size)
+    return [file] if member.isreg() and key else []
 
 
 def _note(item: _Item, member: _Member, file: BinaryIO) -> None:
@@ -197,8 +205,8 @@ def _note_object(item: _Item, member: _Member, said: Any) -> None:
     one = said.pop("caption", None)
     captions = [*(captions if isinstance(captions, list) else [captions]), *([] if one is None else [one])]
     require(
-        all(isinstance(text, str) for text in captions),
-        f"Expected captions that are texts in {named}, got {captions}. Correct the file.",
+        all(isinstance(text, str) and text.strip() for text in captions),
+        f"Expected captions that are texts and not empty in {named}, got {captions}. Correct the file.",
     )
     item.captions = (*item.captions, *captions)
     item.metadata = {name: value for name, value in said.items() if isinstance(value, (str, int, float, bool))}

@@ -36,13 +36,16 @@ _LAYOUT = 1
 Made = tuple[npt.NDArray[np.uint8], Any]
 
 
-def shared(made_from: Iterable[Any], size: int, make: Callable[[], Made]) -> tuple[Tensor, Any]:
+def shared(
+    made_from: Iterable[Any], size: int, make: Callable[[], Made], lasts: Callable[[], bool] = lambda: True
+) -> tuple[Tensor, Any]:
     """Pixels that are made once a machine, and mapped by everybody else.
 
     Args:
         made_from: All that decides about them: bytes, and whatever has a ``repr`` of its value.
         size: How many bytes of pixels there will be, about; few are made anew in every process.
         make: Makes them, and notes on them that JSON can hold.
+        lasts: Tells, once they are made, whether they are for others too, and not for this process alone.
 
     Returns:
         The pixels, uint8, and the notes. Writing into shared pixels changes them for this process alone.
@@ -61,16 +64,17 @@ def shared(made_from: Iterable[Any], size: int, make: Callable[[], Made]) -> tup
             found = _mapped(file)
             if found is None:
                 made = make()
-                _write(file, *made)
-                found = _mapped(file)
-            assert found is not None
-            return found
+                if lasts():
+                    _write(file, *made)
+                    found = _mapped(file)
+            if found is not None:
+                return found
     except OSError as error:
         rank_zero_warn(
             f"Images cannot be shared between processes in {folder()} ({error.strerror}): each holds its own. "
             "Set UNLEARNING_PL_CACHE to a folder with space that can be written."
         )
-    return _private(made or make())
+    return _private(made or make())  # also where somebody deleted the file at once
 
 
 def give_back() -> None:
@@ -153,5 +157,8 @@ def _mapped(file: Path) -> tuple[Tensor, Any] | None:
     size = int(np.prod(shape))
     if size == 0 or size + length + 8 != end:
         return None
-    # Not shared=True, which wants to write: a private mapping shares every page that nobody writes to.
-    return torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8).view(shape), notes
+    try:
+        # Not shared=True, which wants to write: a private mapping shares every page that nobody writes to.
+        return torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8).view(shape), notes
+    except RuntimeError:  # deleted since it was read
+        return None

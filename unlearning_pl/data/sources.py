@@ -4,6 +4,7 @@ Letters: N images, H height, W width.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,9 @@ CIFAR10_STD = (0.2470, 0.2435, 0.2616)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+PROMPT = "a photo of a {}."
+"""What CLIP's authors say of a class (arXiv 2103.00020, section 3.1.4)."""
+
 
 class Source(ABC):
     """Where training and test images come from; a new data set is a subclass with one method.
@@ -28,11 +32,13 @@ class Source(ABC):
         mean: Mean of each channel of the training images in ``[0, 1]``, by which batches are normalised.
         std: Standard deviation of each channel, likewise.
         image_size: Height and width of all images where it is known before they are loaded, else None.
+        templates: Sentences in which zero-shot classification names a class, ``{}`` in the place of the name.
     """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     image_size: int | None = None
+    templates: Sequence[str] = (PROMPT,)
 
     @abstractmethod
     def load(self) -> tuple[ImageSet, ImageSet]:

@@ -15,7 +15,7 @@ from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.sharing import give_back
 from unlearning_pl.data.sources import Source
 from unlearning_pl.data.splits import Splits, make_splits, with_request
-from unlearning_pl.data.template_captions import PROMPT, sentences
+from unlearning_pl.data.template_captions import sentences
 from unlearning_pl.data.text import tokenize
 from unlearning_pl.errors import require
 from unlearning_pl.sample import Split
@@ -98,6 +98,6 @@ class SplitData(LightningDataModule):
         """Tokens of the descriptions of each class, ``(K, T, L)``; None where classes or the reader are missing."""
         if context_length is None or not self.class_names:
             return None
-        said = sentences(self.class_names, getattr(self.source, "templates", (PROMPT,)))
+        said = sentences(self.class_names, self.source.templates)
         tokens = tokenize([text for texts in said for text in texts], context_length)
         return tokens.long().view(len(said), len(said[0]), -1)

@@ -4,11 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from unlearning_pl.data.image_set import ImageSet
-from unlearning_pl.data.sources import Source
+from unlearning_pl.data.sources import PROMPT, Source
 from unlearning_pl.errors import require
-
-PROMPT = "a photo of a {}."
-"""What CLIP's authors say of a class (arXiv 2103.00020, section 3.1.4)."""
 
 
 class TemplateCaptions(Source):
