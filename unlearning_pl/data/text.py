@@ -62,7 +62,8 @@ class Captions:
     def draw(self, index: Tensor) -> Tensor:
         """A random caption of each image of ``index`` ``(B,)``: ``(B, L)`` int64."""
         self._move(index.device)
-        share = torch.rand(len(index), device=index.device, dtype=torch.float64)
+        exact = torch.float32 if index.device.type == "mps" else torch.float64  # Apple's devices have no wider one
+        share = torch.rand(len(index), device=index.device, dtype=exact)
         return self._tokens[self._start[index] + (share * self._count[index]).long()].long()
 
     def first(self, index: Tensor) -> Tensor:

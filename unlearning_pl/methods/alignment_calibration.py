@@ -27,10 +27,10 @@ class AlignmentCalibration(Unlearner):
     equal in distribution and cheaper: the partner is another forget sample of the batch and v^2 is v^1, so that one
     pass over the batch is all; any other choice takes a second pass (whose keys MoCo's queue takes in as well). A
     request of one image has no partner, and only the retain terms and the second term remain (our reading). The
-    cosine is that of the learner's own pair: MoCo's query with its key, BYOL's prediction with its target. A
-    classifier has a label in the place of the second view: the partner lends its label, and the probability of the
-    true label is pushed down (our reading). A request of less than two rows a batch still has two (see ``shares``),
-    and weighs more than in proportion.
+    cosine is that of the learner's own pair: MoCo's query with its key, BYOL's prediction with its target, CLIP's
+    image with its caption, and there the partner lends its caption. A classifier has a label in the place of the
+    second view: the partner lends its label, and the probability of the true label is pushed down (our reading). A
+    request of less than two rows a batch still has two (see ``shares``), and weighs more than in proportion.
 
     Args:
         alpha: Weight of the forget samples' calibrated loss, at least 0.
