@@ -60,3 +60,14 @@ def test_the_page_tells_its_command_failures_and_circumstances() -> None:
     assert "0.520 ± 0.057" in text
     assert "Hardware: 2 CPU cores. Versions: torch 2.13.0." in text
     assert "nearest neighbours" not in text
+
+
+def test_a_page_of_pairs_tells_the_gap_of_pairs() -> None:
+    def pairs(found: float, gap: float) -> dict[str, float]:
+        return {"pair_mi": 50.0, "retain_recall": 30.0, "test_recall": 6.0, "forget_recall": found, "average_gap": gap}
+
+    seed = {"original": pairs(32, 6.0), "retrained": pairs(8, 0.0), "fine_tune": pairs(24, 4.0), "far": pairs(28, 5.0)}
+    text = page("Pairs", "x", ["fine_tune", "far"], [Outcome(0, seed, {}, [])])
+    assert "over RR, TR, UR and PMIA, in points" in text
+    assert "Its parts: UR 20.0, " in text
+    assert "| RR % | TR % | UR % | PMIA % |" in text.replace("  ", " ")

@@ -1,6 +1,6 @@
 """From embeddings to an audit, and from audits to a comparison. Pure: no model, no Lightning."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from torch import Tensor
@@ -24,8 +24,18 @@ from unlearning_pl.errors import InputError, require
 
 GAP = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
 """Metrics of the average gap: MUC's set (arXiv 2406.03603), all in percent."""
-PAIR_GAP = ("pair_mi", "retain_recall", "test_recall", "forget_recall")
+PAIR_GAP = ("retain_recall", "test_recall", "forget_recall", "pair_mi")
 """Those of an image-text model whose pairs can be told apart: the same questions asked of pairs (our choice)."""
+
+
+def gap_metrics(known: Collection[str]) -> tuple[str, ...]:
+    """The metrics of the average gap, of those that are known: :data:`PAIR_GAP`, else :data:`GAP`, else none.
+
+    Example:
+        >>> gap_metrics([*GAP, "seconds"]) == GAP, gap_metrics([*GAP, *PAIR_GAP]) == PAIR_GAP, gap_metrics([])
+        (True, True, ())
+    """
+    return next((keys for keys in (PAIR_GAP, GAP) if all(key in known for key in keys)), ())
 
 
 def judge(name: str, embeddings: BySplit, seconds: float | None = None, steps: Sequence[Tensor] = ()) -> Audit:
@@ -177,9 +187,9 @@ def _relative(audit: Audit, original: Audit | None, retrained: Audit | None) -> 
         relative["forgetting_score"] = original.metrics["forget_alignment"] - metrics["forget_alignment"]
     if retrained is None:
         return relative
-    for keys in (GAP, PAIR_GAP):
-        if all(key in metrics and key in retrained.metrics for key in keys):
-            relative["average_gap"] = sum(abs(metrics[key] - retrained.metrics[key]) for key in keys) / len(keys)
+    keys = gap_metrics(metrics.keys() & retrained.metrics.keys())
+    if keys:
+        relative["average_gap"] = sum(abs(metrics[key] - retrained.metrics[key]) for key in keys) / len(keys)
     known = metrics.get("seconds", 0) > 0 and "seconds" in retrained.metrics
     if known and audit is not original:
         relative["speed_up"] = retrained.metrics["seconds"] / metrics["seconds"]

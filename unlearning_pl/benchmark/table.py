@@ -4,16 +4,16 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from unlearning_pl.audits.judge import GAP
+from unlearning_pl.audits.judge import GAP, gap_metrics
 from unlearning_pl.benchmark.commands import REFERENCES
-from unlearning_pl.report.terms import BY_KEY, COLUMNS, TERMS
+from unlearning_pl.report.terms import BY_KEY, TERMS, columns
 
 BASELINE = "fine_tune"
 """Name of the row that a method should be nearer to the retrained model than."""
 
 _LEGEND = (
-    "Gap: mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, in points. Good is what is near the "
-    "retrained model. -: not defined."
+    "Gap: mean distance to the retrained model over {}, in points. Good is what is near the retrained model. "
+    "-: not defined."
 )
 
 
@@ -53,7 +53,7 @@ def figures(methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
         methods: Names of the methods.
         outcomes: One a seed.
     """
-    parts = [_table(COLUMNS, _ordered(methods, outcomes), outcomes)]
+    parts = [_table(columns(_known(outcomes)), _ordered(methods, outcomes), outcomes)]
     parts += ["\n".join(lines) for lines in (_worse(methods, outcomes), _failed(outcomes)) if lines]
     return "\n\n".join(parts) + "\n"
 
@@ -67,15 +67,18 @@ def page(title: str, command: str, methods: Sequence[str], outcomes: Sequence[Ou
         methods: Names of the methods.
         outcomes: One a seed.
     """
-    main = {key for _, key in COLUMNS}
-    rest = [(term.title, term.key) for term in TERMS if term.key not in main and _defined(term.key, outcomes)]
+    known = _known(outcomes)
+    main = {key for _, key in columns(known)}
+    rest = [(term.title, term.key) for term in TERMS if term.key in known - main]
+    *letters, last = (BY_KEY[key].letters for key in gap_metrics(known) or GAP)
+    legend = _LEGEND.format(f"{', '.join(letters)} and {last}")
     units = [(f"{title}{BY_KEY[key].unit}", key) for title, key in rest]
     records = [record for outcome in outcomes for record in outcome.records]
     seeds = ", ".join(str(outcome.seed) for outcome in outcomes)
     parts = [
         f"# {title}",
         f"    {command}",
-        f"{'Mean ± standard deviation over the seeds' if len(outcomes) > 1 else 'Seed'} {seeds}. {_LEGEND}",
+        f"{'Mean ± standard deviation over the seeds' if len(outcomes) > 1 else 'Seed'} {seeds}. {legend}",
         figures(methods, outcomes).rstrip(),
         _table(units, _ordered(methods, outcomes), outcomes) if units else "",
         _made_on(records),
@@ -94,16 +97,16 @@ def _values(model: str, key: str, outcomes: Sequence[Outcome]) -> list[float]:
     return [value for value in found if value is not None]
 
 
-def _defined(key: str, outcomes: Sequence[Outcome]) -> bool:
-    return any(key in metrics for outcome in outcomes for metrics in outcome.metrics.values())
+def _known(outcomes: Sequence[Outcome]) -> set[str]:
+    return {key for outcome in outcomes for metrics in outcome.metrics.values() for key in metrics}
 
 
-def _table(columns: Sequence[tuple[str, str]], models: Sequence[str], outcomes: Sequence[Outcome]) -> str:
-    rows = [["Model", *(title for title, _ in columns)]]
+def _table(shown: Sequence[tuple[str, str]], models: Sequence[str], outcomes: Sequence[Outcome]) -> str:
+    rows = [["Model", *(title for title, _ in shown)]]
     for model in models:
         seeds = sum(model in outcome.metrics for outcome in outcomes)
         name = model if seeds == len(outcomes) else f"{model} ({seeds} of {len(outcomes)} seeds)"
-        rows.append([name, *(cell(_values(model, key, outcomes), BY_KEY[key].digits) for _, key in columns)])
+        rows.append([name, *(cell(_values(model, key, outcomes), BY_KEY[key].digits) for _, key in shown)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
     rule = "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])])
@@ -128,7 +131,7 @@ def _parts(name: str, outcomes: Sequence[Outcome]) -> str:
     """The distances that make up an average gap, the largest first."""
     distances = {
         BY_KEY[key].letters: statistics.mean(abs(o.metrics[name][key] - o.metrics["retrained"][key]) for o in outcomes)
-        for key in GAP
+        for key in gap_metrics(_known(outcomes))
     }
     ordered = sorted(distances.items(), key=lambda entry: -entry[1])
     return "Its parts: " + ", ".join(f"{letters} {value:.1f}" for letters, value in ordered) + " points."

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from unlearning_pl.audits.base import Audit
 from unlearning_pl.audits.steps import SHARED
-from unlearning_pl.report.terms import BY_KEY, COLUMNS, PAIR_COLUMNS, Term
+from unlearning_pl.report.terms import BY_KEY, COLUMNS, OF_PAIRS, Term, columns
 
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
@@ -39,17 +39,15 @@ def table(audits: Sequence[Audit]) -> Table:
         >>> "0.690" in capture.get()
         True
     """
-    pairs = any("retain_recall" in audit.metrics for audit in audits)
-    columns = PAIR_COLUMNS if pairs else COLUMNS
-    shown = Table(
-        title="Audit", caption=_PAIRS if pairs else _CAPTION, caption_justify="left", caption_style="dim", **_NARROW
-    )
+    known = {key for audit in audits for key in audit.metrics}
+    caption, chosen = _PAIRS if OF_PAIRS in known else _CAPTION, columns(known)
+    shown = Table(title="Audit", caption=caption, caption_justify="left", caption_style="dim", **_NARROW)
     shown.add_column("Model", overflow="fold", min_width=12)
-    for title, _ in columns:
+    for title, _ in chosen:
         shown.add_column(title, justify="right", no_wrap=True)
     for audit in audits:
         # Text, because a name in brackets is not markup
-        shown.add_row(Text(audit.name), *(_cell(audit.metrics.get(key), BY_KEY[key]) for _, key in columns))
+        shown.add_row(Text(audit.name), *(_cell(audit.metrics.get(key), BY_KEY[key]) for _, key in chosen))
     return shown
 
 
@@ -63,14 +61,14 @@ def step_table(audits: Sequence[Audit]) -> Table:
         >>> step_table([Audit("original", {}, {}, None, ({"count": 8}, {"count": 4}))]).row_count
         2
     """
-    columns = [(title, BY_KEY[key]) for title, key in COLUMNS if key in SHARED]
+    shared = [(title, BY_KEY[key]) for title, key in COLUMNS if key in SHARED]
     shown = Table(title="Each step's own share", **_NARROW)
     shown.add_column("Model", overflow="fold", min_width=12)
-    for title in ("Step", "Images", *(title for title, _ in columns)):
+    for title in ("Step", "Images", *(title for title, _ in shared)):
         shown.add_column(title, justify="right", no_wrap=True)
     for audit in audits:
         for number, step in enumerate(audit.steps, 1):
-            cells = (_cell(step.get(term.key), term) for _, term in columns)
+            cells = (_cell(step.get(term.key), term) for _, term in shared)
             shown.add_row(Text(audit.name), str(number), f"{step['count']:.0f}", *cells)
     return shown
 

@@ -1,5 +1,6 @@
 """The words, letters and units of each metric, as tables and reports print them."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 
@@ -215,6 +216,20 @@ PAIR_COLUMNS = (
     *_OF_ALL,
 )
 """The same of models of image-text pairs."""
+
+OF_PAIRS = "retain_recall"
+"""What is known of models of image-text pairs alone."""
+
+
+def columns(known: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Heading and key of the metrics of such a table, for what is known of its models.
+
+    Example:
+        >>> [columns(known)[0] for known in (["seconds"], ["retain_recall", "seconds"])]
+        [('RA %', 'retain_accuracy'), ('RR %', 'retain_recall')]
+    """
+    return PAIR_COLUMNS if OF_PAIRS in known else COLUMNS
+
 
 MAIN = frozenset(key for _, key in (*COLUMNS, *PAIR_COLUMNS)) | {
     "encoder_mi_bagged",
