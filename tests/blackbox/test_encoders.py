@@ -14,6 +14,8 @@ from unlearning_pl import runs
 from unlearning_pl.blackbox import Encoder, Pixels, models, open_encoder
 from unlearning_pl.data import Digits, Parquet
 from unlearning_pl.errors import InputError
+from unlearning_pl.learners import SimCLR
+from unlearning_pl.sample import Pixels as Normalised
 
 OWN = Pixels(Digits.mean, Digits.std, image_size=8)
 # torch asks for another kind of export, and these files are what people have
@@ -45,6 +47,18 @@ def test_every_kind_gives_the_features_of_the_learner(kind: str, made: Path, tmp
     torch.testing.assert_close(vectors, expected(made / "after", noise), rtol=1e-5, atol=1e-5)
     encoder.batch = 2
     torch.testing.assert_close(encoder(noise), vectors, rtol=1e-5, atol=1e-5)
+
+
+def test_images_are_normalised_as_the_model_wants_them(
+    made: Path, noise: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Normalised((0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
+    learner = runs.open_learner(made / "after").eval()
+    monkeypatch.setattr(SimCLR, "pixels", own)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in own)
+    with torch.no_grad():
+        wanted = learner.features((noise.permute(0, 3, 1, 2) / 255 - mean) / std)
+    torch.testing.assert_close(open_encoder(str(made / "after"))(noise), wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_the_layer_of_a_run_can_be_chosen(made: Path, noise: Tensor) -> None:

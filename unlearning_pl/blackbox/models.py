@@ -44,7 +44,7 @@ def open_run(run: Path, pixels: Pixels, layer: Layer = "features", weights: Path
     learner = learner.eval().to(device)
     look = learner.features if layer == "features" else learner.embed
     name = str(weights or run)
-    own = Pixels(source.mean, source.std)
+    own = Pixels(*(learner.pixels or (source.mean, source.std)))
     return Encoder(name, _quiet(own, look, device), pixels.size(source.image_size, name), BATCH).probe()
 
 
