@@ -11,7 +11,8 @@ from unlearning_pl.audits import Embeddings, compare, judge
 from unlearning_pl.audits.base import Audit
 from unlearning_pl.audits.pairs import pair_membership, pair_scores, retrieval, zero_shot
 from unlearning_pl.data import ForgetRequest, ImageSet, Source, UnlearningData
-from unlearning_pl.sample import Split
+from unlearning_pl.errors import InputError
+from unlearning_pl.sample import Pixels, Split
 
 SIZES: dict[Split, int] = {"retain": 40, "forget": 15, "test": 30}
 
@@ -83,6 +84,29 @@ def test_images_without_classes_are_audited_by_their_captions_alone() -> None:
     } <= found.keys()
     assert not {"test_accuracy", "test_knn", "classifier_mi", "test_zero_shot"} & found.keys()
     assert all(value == value for value in found.values())
+
+
+def test_learners_with_and_without_text_are_audited_together_as_alone() -> None:
+    data, learners = make_data(), {name: make_learner(name) for name in ("CLIP", "SimCLR")}
+    trainer = make_trainer(logger=False)
+    both = trainer.embed(learners, data, views=2, splits=("forget",))
+    for name, learner in learners.items():
+        alone = trainer.embed({name: learner}, data, views=2, splits=("forget",))[name]["forget"]
+        for column, value in vars(both[name]["forget"]).items():
+            expected = getattr(alone, column)
+            assert (value is None and expected is None) or torch.equal(value, expected), (name, column)
+    assert both["CLIP"]["forget"].zero_shot is not None
+    assert both["SimCLR"]["forget"].zero_shot is None
+
+
+def test_learners_that_want_images_or_captions_otherwise_are_refused_together() -> None:
+    plain, other, longer = (make_learner("CLIP") for _ in range(3))
+    other.pixels, longer.context_length = Pixels((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)), 77
+    trainer, data = make_trainer(logger=False), make_data()
+    with pytest.raises(InputError, match="models with one normalisation of images, got None and Pixels"):
+        trainer.embed({"a": plain, "b": other}, data, views=2)
+    with pytest.raises(InputError, match="models with one length of captions in tokens, got 24 and 77"):
+        trainer.embed({"a": plain, "b": longer}, data, views=2)
 
 
 def test_known_pairs_are_found_and_told_apart() -> None:

@@ -44,8 +44,9 @@ class Embedder(LightningModule):
     def __init__(self, learners: Sequence[Learner]) -> None:
         super().__init__()
         self.learners, self._given = nn.ModuleList(learners), tuple(learners)
-        self.context_length: int | None = _shared(learners, "context_length")
-        self.pixels: Pixels | None = _shared(learners, "pixels")
+        lengths = [learner.context_length for learner in learners if learner.context_length is not None]
+        self.context_length: int | None = _shared(lengths, "length of captions in tokens")
+        self.pixels: Pixels | None = _shared([learner.pixels for learner in learners], "normalisation of images")
         self._classes = list[Tensor | None]([None] * len(learners))
         # A split of one batch leaves the other processes without any.
         self.allow_zero_length_dataloader_with_multiple_devices = True
@@ -59,7 +60,10 @@ class Embedder(LightningModule):
     def on_predict_start(self) -> None:
         if self.prompts is not None:
             prompts = self.prompts.to(self.device)
-            self._classes = [class_embeddings(learner, prompts) for learner in self._given]
+            self._classes = [
+                None if learner.context_length is None else class_embeddings(learner, prompts)
+                for learner in self._given
+            ]
 
 
 def look_at(learner: Learner, batch: Sample, classes: Tensor | None = None) -> Looks:
@@ -112,18 +116,16 @@ def class_embeddings(learner: Learner, prompts: Tensor) -> Tensor:
     return torch.stack([F.normalize(texts, dim=1).mean(0) for texts in said])
 
 
-def _shared(learners: Sequence[Learner], name: str) -> Any:
-    """What the learners that ask for it have in common, None where none does.
+def _shared(wanted: Sequence[Any], what: str) -> Any:
+    """What all learners want, as they are shown the same pictures; None where nothing is wanted.
 
     Raises:
-        InputError: If they ask for different things.
+        InputError: If they want different things.
     """
-    wanted = [value for value in (getattr(learner, name) for learner in learners) if value is not None]
-    require(
-        all(value == wanted[0] for value in wanted),
-        f"Expected models with one {name}, got {' and '.join(map(str, wanted))}. Audit them apart.",
-    )
-    return wanted[0] if wanted else None
+    first = wanted[0] if wanted else None
+    other = next((value for value in wanted if value != first), first)
+    require(other == first, f"Expected models with one {what}, got {first} and {other}. Audit them apart.")
+    return first
 
 
 def own_losses(learner: Learner, batch: Sample) -> Tensor:
