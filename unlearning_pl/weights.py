@@ -75,7 +75,7 @@ def load_weights(learner: Learner, run: str | Path) -> None:
     Raises:
         InputError: If they belong to another architecture, or are not finite.
     """
-    path = weights_path(learner.published(str(run)) or run)
+    path = weights_path(run if Path(run).exists() else learner.published(str(run)) or run)
     state = learner.weights(read_checkpoint(path)["state_dict"])
     check_weights(learner, state, path)
     learner.load_state_dict(state)

@@ -103,9 +103,42 @@ def test_published_weights_that_cannot_be_fetched_are_told(monkeypatch: pytest.M
         raise OSError("no network")
 
     monkeypatch.setattr("open_clip.pretrained.download_pretrained", fails)
-    with pytest.raises(InputError, match=r"published weights 'openai' of RN50, which cannot be fetched \(no network\)"):
-        published("RN50", "openai")
+    with pytest.raises(InputError, match=r"'openai' of RN50-quickgelu, which cannot be fetched \(no network\)"):
+        published("RN50-quickgelu", "openai")
     monkeypatch.setattr("open_clip.pretrained.download_pretrained", lambda *_: "there.pt")
-    assert published("RN50", "openai") == "there.pt"
+    assert published("RN50-quickgelu", "openai") == "there.pt"
     assert published("RN50", "runs/original") is None
     assert published("RN-slim", "openai") is None
+
+
+@pytest.mark.parametrize(
+    ("model", "tag", "told"),
+    [
+        ("ViT-B-32", "openai", "QuickGELU, which the weights 'openai' were .* Choose ViT-B-32-quickgelu"),
+        ("ViT-L-14", "laion2b_s32b_b82k", r"normalised as OpenAI's were, .* for a mean of \(0.5, 0.5, 0.5\)"),
+    ],
+)
+def test_published_weights_of_a_model_that_computes_otherwise_are_refused(
+    model: str, tag: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetched(*_: object) -> str:
+        raise AssertionError("refused before anything is fetched")
+
+    monkeypatch.setattr("open_clip.pretrained.download_pretrained", fetched)
+    with pytest.raises(InputError, match=told):
+        published(model, tag)
+
+
+def test_what_lies_here_is_taken_before_what_is_published_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, learner = make_learner("CLIP"), make_learner("CLIP")
+    (tmp_path / "openai/checkpoints").mkdir(parents=True)
+    torch.save(given.state_dict(), tmp_path / "openai/checkpoints/last.ckpt")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(type(learner), "published", lambda *_: "fetched.pt")
+    load_weights(learner, "openai")
+    assert torch.equal(learner.logit_scale, given.logit_scale)
+    assert torch.equal(next(learner.parameters()), next(given.parameters()))
+    with pytest.raises(InputError, match=r"fetched\.pt"):
+        load_weights(learner, "laion")

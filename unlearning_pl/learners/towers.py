@@ -134,7 +134,7 @@ def published(model: str, tag: str) -> str | None:
         Its path; None where there is no such tag.
 
     Raises:
-        InputError: If it cannot be fetched.
+        InputError: If it cannot be fetched, or belongs to a model that computes otherwise.
 
     Example:
         >>> published("RN-slim", "openai")
@@ -144,6 +144,7 @@ def published(model: str, tag: str) -> str | None:
     known = pretrained.get_pretrained_cfg(model, tag) if model not in SLIM else None
     if not known:
         return None
+    _check_published(model, tag, known)
     try:
         return str(pretrained.download_pretrained(known))
     except Exception as error:  # a network fails in many ways
@@ -152,3 +153,25 @@ def published(model: str, tag: str) -> str | None:
             f"Expected the published weights {tag!r} of {model}, which cannot be fetched ({reason}). "
             "Give a file of them, or try where there is a network."
         ) from error
+
+
+def _check_published(model: str, tag: str, known: Mapping[str, Any]) -> None:
+    """Refuse weights that load without a word into a model that answers otherwise than the one they were trained in.
+
+    Raises:
+        InputError: If activations or the normalisation of images differ.
+    """
+    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+    require(
+        not known.get("quick_gelu") or tower_settings(model).get("quick_gelu", False),
+        f"Expected a model with QuickGELU, which the weights {tag!r} were trained with, got {model}. "
+        f"Choose {model}-quickgelu.",
+    )
+    usual = Pixels(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
+    pixels = Pixels(known.get("mean") or usual.mean, known.get("std") or usual.std)
+    require(
+        pixels == usual,
+        f"Expected weights for images normalised as OpenAI's were, got {tag!r} of {model} for a mean of {pixels.mean}. "
+        "Choose others.",
+    )
