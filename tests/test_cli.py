@@ -257,7 +257,14 @@ def test_a_failed_job_puts_the_run_back_that_it_was_to_replace(
 
 
 @pytest.mark.parametrize(
-    "change", ["--seed_everything 7", "--model.temperature 0.9", "--optimizer.lr 0.5", "--data.validation 0.2"]
+    "change",
+    [
+        "--seed_everything 7",
+        "--model.temperature 0.9",
+        "--optimizer.lr 0.5",
+        "--data.validation 0.2",
+        "--weights runs/nothing",
+    ],
 )
 def test_a_resumed_run_keeps_its_settings(change: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (made / "original/config.yaml").read_bytes()

@@ -45,7 +45,8 @@ DESCRIPTION = {
 }
 EPOCHS = {"fit": 100, "unlearn": 10}
 READERS = ("validate", "test", "predict")  # commands that read a finished run
-RESUMED = ("seed_everything", "model", "data", "original", "forget", "method", "plugins", "optimizer", "schedule")
+RESUMED = ("seed_everything", "model", "data", "weights", "original", "forget", "method", "plugins", "optimizer",
+           "schedule")  # fmt: skip
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -126,8 +127,7 @@ class UnlearningCLI(LightningCLI):
 
     def _compare(self, before: dict[str, Any], folder: Path) -> None:
         command = str(self.config.subcommand)
-        dump = self._parser(command).dump(self.config[command], skip_none=False)
-        now = yaml.safe_load(dump)
+        now = yaml.safe_load(self._parser(command).dump(self.config[command], skip_none=False))
         for key in RESUMED:
             require(
                 now.get(key) == before.get(key),
@@ -171,8 +171,9 @@ class UnlearningCLI(LightningCLI):
 
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        kwargs = super()._prepare_subcommand_kwargs(subcommand)
-        return kwargs if subcommand == "unlearn" else kwargs | {"weights_only": True}
+        return super()._prepare_subcommand_kwargs(subcommand) | (
+            {} if subcommand == "unlearn" else {"weights_only": True}
+        )
 
     def predict(self, **kwargs: Any) -> None:
         """Embed every image and keep ids and features."""
