@@ -171,9 +171,8 @@ class UnlearningCLI(LightningCLI):
 
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        return super()._prepare_subcommand_kwargs(subcommand) | (
-            {} if subcommand == "unlearn" else {"weights_only": True}
-        )
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        return kwargs if subcommand == "unlearn" else kwargs | {"weights_only": True}
 
     def predict(self, **kwargs: Any) -> None:
         """Embed every image and keep ids and features."""
@@ -192,7 +191,6 @@ class UnlearningCLI(LightningCLI):
 
 def training(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:
     """Run a command that trains or reads a run; errors are exceptions."""
-    program = {"prog": "unlearning-pl", "formatter_class": HelpFormatter}
     strict = {"exit_on_error": False, "allow_abbrev": False}
     return cli(
         Learner,
@@ -202,7 +200,7 @@ def training(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> Unlea
         UnlearningTrainer,
         {"num_sanity_val_steps": 0, "enable_model_summary": False},
         seed_everything_default=0,
-        parser_kwargs={**program, **strict, args[0]: strict},
+        parser_kwargs={"prog": "unlearning-pl", "formatter_class": HelpFormatter, **strict, args[0]: strict},
         subclass_mode_model=True,
         args=args,
         auto_configure_optimizers=False,
