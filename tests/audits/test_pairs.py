@@ -1,6 +1,7 @@
 """Audits of image-text models: what is collected of pairs, and what is said of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -43,7 +44,8 @@ def pairs(noise: float, known: tuple[Split, ...] = ("retain", "forget")) -> dict
         captions = features[:, None] + (noise if split in known else 4.0) * torch.randn(n, 2, 8)
         index, views = torch.arange(start, start + n), torch.rand(n, 3)
         target = torch.full((n,), -1)
-        made[split] = Embeddings(index, target, features, views, features, captions[:, 0], captions=captions)
+        positive, text = captions[:, 0], index[:, None].expand(n, 4)
+        made[split] = Embeddings(index, target, features, views, features, positive, captions=captions, text=text)
         start += n
     return made
 
@@ -63,6 +65,7 @@ def test_what_a_model_says_of_captions_and_classes_is_collected() -> None:
     torch.testing.assert_close(found.positive, captions[:, 0], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.captions, captions, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.losses, losses, atol=1e-5, rtol=1e-4)  # 8 images are one batch
+    assert torch.equal(found.text, tokens[:, 0])
     classes = torch.stack([F.normalize(texts, dim=1).mean(0) for texts in prompts])
     expected = F.cosine_similarity(anchor[:, None], classes[None], dim=2)
     torch.testing.assert_close(found.zero_shot, expected, atol=1e-5, rtol=1e-4)
@@ -133,8 +136,17 @@ def test_the_score_of_a_pair_is_the_mean_over_its_captions() -> None:
 
 def test_captions_that_images_share_tell_no_pair_apart() -> None:
     made = pairs(0.3)
-    made["test"].captions[:] = made["test"].captions[:1]
+    test = made["test"]
+    made["test"] = replace(test, text=test.text // 4)
     assert retrieval(made) == {}
+
+
+def test_a_model_that_says_the_same_of_all_captions_finds_no_pair_and_is_not_passed_over() -> None:
+    made = pairs(0.3)
+    for look in made.values():
+        look.captions[:] = 1.0
+    assert retrieval(made)["test_text_to_image_1"] < 10
+    assert retrieval(made)["forget_image_to_text_10"] == 0
 
 
 def test_zero_shot_is_the_share_of_images_nearest_to_their_class(

@@ -33,6 +33,7 @@ class Embeddings:
         losses: Training loss of each image, ``(N,)``; None where it is not known.
         captions: Embeddings of the captions of each image, ``(N, C, E)``, NaN where there are fewer than C; None for a
             model that reads no text.
+        text: Tokens of the first caption of each image, ``(N, L)``; None likewise.
         zero_shot: Similarity of each image to the descriptions of the classes, ``(N, K)``; None likewise, or where the
             classes have no names.
     """
@@ -46,6 +47,7 @@ class Embeddings:
     logits: Tensor | None = None
     losses: Tensor | None = None
     captions: Tensor | None = None
+    text: Tensor | None = None
     zero_shot: Tensor | None = None
 
     def take(self, rows: Tensor) -> "Embeddings":

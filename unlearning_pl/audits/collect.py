@@ -91,7 +91,7 @@ def look_at(learner: Learner, batch: Sample, classes: Tensor | None = None) -> L
     if batch.text is not None and learner.context_length is not None:
         anchor = learner.project(features).float()
         captions = _captions(learner, batch.text)
-        looks |= {"anchor": anchor, "positive": captions[:, 0], "captions": captions}
+        looks |= {"anchor": anchor, "positive": captions[:, 0], "captions": captions, "text": batch.text[:, 0]}
         looks["zero_shot"] = None if classes is None else similarities(anchor, classes)
     return {name: None if look is None else look.cpu() for name, look in looks.items()}
 

@@ -65,7 +65,7 @@ def retrieval(splits: BySplit) -> dict[str, float]:
     """
     splits = filled(splits)
     test = splits.get("test")
-    if test is None or test.captions is None or 2 * len(torch.unique(test.captions[:, 0], dim=0)) <= len(test.captions):
+    if test is None or test.text is None or 2 * len(torch.unique(test.text, dim=0)) <= len(test.text):
         return {}
     metrics: dict[str, float] = {}
     for split, look in splits.items():
