@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from rich.console import Console
 from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.audits import Embeddings, compare, judge
@@ -13,6 +14,7 @@ from unlearning_pl.audits.base import Audit
 from unlearning_pl.audits.pairs import pair_membership, pair_scores, retrieval, zero_shot
 from unlearning_pl.data import ForgetRequest, ImageSet, Source, UnlearningData
 from unlearning_pl.errors import InputError
+from unlearning_pl.report import step_table
 from unlearning_pl.sample import Pixels, Split
 
 SIZES: dict[Split, int] = {"retain": 40, "forget": 15, "test": 30}
@@ -166,3 +168,19 @@ def test_the_gap_of_pairs_is_over_recall_and_membership() -> None:
     reference = Audit("retrained", dict.fromkeys(keys, 14.0), {}, torch.zeros(0, 0))
     found = compare([reference, ours], retrained="retrained")[1]
     assert found.metrics["average_gap"] == pytest.approx((16 + 3 * 4) / 4)
+
+
+def test_each_step_of_pairs_is_judged_as_if_it_were_the_forget_set() -> None:
+    made = pairs(1.5)
+    steps = [made["forget"].index[:4], made["forget"].index[4:]]
+    audit = judge("a", made, steps=steps)
+    for step, share in zip(steps, audit.steps, strict=True):
+        rows = torch.isin(made["forget"].index, step)
+        alone = judge("a", {**made, "forget": made["forget"].take(rows)}).metrics
+        for key in ("forget_recall", "pair_mi", "pair_membership_auc", "forget_alignment"):
+            assert share[key] == pytest.approx(alone[key])
+    with (console := Console(width=100)).capture() as capture:
+        console.print(step_table([audit]))
+    shown = capture.get()
+    assert all(title in shown for title in ("UR %", "PMIA %"))
+    assert "UA %" not in shown

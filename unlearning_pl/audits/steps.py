@@ -7,11 +7,20 @@ from torch import Tensor, isin
 from unlearning_pl.audits.alignment import forget_alignment
 from unlearning_pl.audits.base import BySplit
 from unlearning_pl.audits.membership import Scores, membership
+from unlearning_pl.audits.pairs import pair_membership, retrieval
 from unlearning_pl.audits.probes import accuracies
 from unlearning_pl.sample import Split
 
-SHARED = ("forget_accuracy", "encoder_mi", "membership_auc", "forget_alignment")
-"""Metrics that are given for each step's own share as well."""
+SHARED = (
+    "forget_accuracy",
+    "encoder_mi",
+    "membership_auc",
+    "forget_recall",
+    "pair_mi",
+    "pair_membership_auc",
+    "forget_alignment",
+)
+"""Metrics that are given for each step's own share as well, where they are defined."""
 
 
 def each_share(
@@ -39,10 +48,13 @@ def each_share(
     shares = []
     for step in steps:
         rows = isin(splits["forget"].index, step)
+        own: BySplit = {**splits, "forget": splits["forget"].take(rows)}
         found = {
             **accuracies({"forget": hits["forget"][rows]} if "forget" in hits else {}),
             **membership({**scores, "forget": scores["forget"][rows]}),
-            **forget_alignment({"forget": splits["forget"].take(rows)}),
+            **pair_membership(own)[0],
+            **retrieval({split: look for split, look in own.items() if split != "retain"}),
+            **forget_alignment(own),
         }
         shares.append({"count": int(rows.sum()), **{key: found[key] for key in SHARED if key in found}})
     return tuple(shares)

@@ -76,7 +76,8 @@ def step_groups(audits: Sequence[Audit]) -> list[Group]:
     for step in range(min(len(audit.steps) for audit in audits)):
         alone = [replace(audit, metrics=audit.steps[step], intervals={}) for audit in audits]
         count = int(audits[0].steps[step]["count"])
-        rows = [_row(BY_KEY[key], alone, named(alone, RETRAINED)) for key in SHARED]
+        known = [key for key in SHARED if any(key in audit.metrics for audit in alone)]
+        rows = [_row(BY_KEY[key], alone, named(alone, RETRAINED)) for key in known]
         found.append(Group(f"Step {step + 1}, {count} {'image' if count == 1 else 'images'}", rows))
     return found
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from unlearning_pl.audits.base import Audit
 from unlearning_pl.audits.steps import SHARED
-from unlearning_pl.report.terms import BY_KEY, COLUMNS, OF_PAIRS, Term, columns
+from unlearning_pl.report.terms import BY_KEY, COLUMNS, OF_PAIRS, PAIR_COLUMNS, Term, columns
 
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
@@ -61,7 +61,9 @@ def step_table(audits: Sequence[Audit]) -> Table:
         >>> step_table([Audit("original", {}, {}, None, ({"count": 8}, {"count": 4}))]).row_count
         2
     """
-    shared = [(title, BY_KEY[key]) for title, key in COLUMNS if key in SHARED]
+    known = {key for audit in audits for step in audit.steps for key in step}
+    chosen = PAIR_COLUMNS if "forget_recall" in known else COLUMNS
+    shared = [(title, BY_KEY[key]) for title, key in chosen if key in SHARED]
     shown = Table(title="Each step's own share", **_NARROW)
     shown.add_column("Model", overflow="fold", min_width=12)
     for title in ("Step", "Images", *(title for title, _ in shared)):
