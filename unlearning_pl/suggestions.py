@@ -32,8 +32,8 @@ def choices(option: str) -> dict[str, type]:
         option: ``model``, ``data.source``, ``data.views``, ``augmentation``, ``method``, ``plugins`` or ``optimizer``.
 
     Example:
-        >>> sorted(choices("data.source"))
-        ['CIFAR10', 'CIFAR100', 'Digits', 'Parquet', 'WithMetadata']
+        >>> sorted(choices("model"))
+        ['BYOL', 'CLIP', 'Classifier', 'MoCo', 'SimCLR']
     """
     module, base = _KINDS[option]
     classes = {name: value for name, value in vars(module).items() if isinstance(value, type)}

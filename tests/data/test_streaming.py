@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from unlearning_pl.cli import main
 from unlearning_pl.data import Folder, ForgetRequest, ImageSet, Source, UnlearningData
 from unlearning_pl.data.encoded import Encoded
-from unlearning_pl.data.loading import Loader, ReadPositions, Rows, index_loader
+from unlearning_pl.data.loading import Loader, ReadPositions, Rows, _as_it_is, index_loader
 from unlearning_pl.data.pool import Joined, Pool
 from unlearning_pl.errors import InputError
 from unlearning_pl.methods import AlignmentCalibration
@@ -128,15 +128,11 @@ def test_workers_may_be_spawned() -> None:
     joined = Joined(streamed_images(), torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 8, 8))
     dataset = ReadPositions(torch.tensor([7, 0, 6, 4]), joined.read)
     context = multiprocessing.get_context("spawn")
-    loader = Loader(dataset, batch_size=2, collate_fn=_same, num_workers=1, multiprocessing_context=context)
+    loader = Loader(dataset, batch_size=2, collate_fn=_as_it_is, num_workers=1, multiprocessing_context=context)
     rows = list(loader)
     assert [batch.index.tolist() for batch in rows] == [[7, 0], [6, 4]]
     for batch in rows:
         assert torch.equal(batch.images, joined.read(batch.index))
-
-
-def _same(batch: Any) -> Any:
-    return batch
 
 
 def test_a_worker_hands_its_mistake_over() -> None:

@@ -88,8 +88,8 @@ def test_a_closed_terminal_that_is_ignored_stays_ignored(tmp_path: Path) -> None
 )
 def test_a_signal_stops_all_processes(number: signal.Signals, error: type[BaseException], tmp_path: Path) -> None:
     script = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
-    if number == signal.SIGINT:  # tests that are started in the background of a shell are deaf to it
-        signal.signal(number, signal.default_int_handler)
+    # Tests that are started in the background of a shell, or by nohup, are deaf to some.
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     before = signal.getsignal(number)
     logs = [tmp_path / name for name in "ab"]
 
