@@ -118,6 +118,8 @@ def test_known_pairs_are_found_and_told_apart() -> None:
     knows, forgot = pairs(0.3), pairs(0.3, known=("retain",))
     assert retrieval(knows)["forget_recall"] > 90 > 60 > retrieval(forgot)["forget_recall"]
     assert retrieval(knows)["test_recall"] < 60
+    scores = judge("a", knows).scores
+    assert all(torch.equal(scores[split], pair_scores(knows)[split]) for split in SIZES)
     both = [pair_membership(one)[0] for one in (knows, forgot)]
     assert both[0]["pair_membership_auc"] > 0.95 > 0.7 > both[1]["pair_membership_auc"] > 0.3
     assert both[0]["pair_mi"] < 10 < 80 < both[1]["pair_mi"]

@@ -108,3 +108,23 @@ def test_utility_compares_and_admits_being_slower() -> None:
     )
     assert utility(retrained, retrained) == "Test accuracy 90.0 %. It took 30.0 s."
     assert utility(model("ac")) == ""
+
+
+def test_a_model_of_pairs_is_judged_by_its_pairs() -> None:
+    def model(name: str, auc: float, alignment: float) -> Audit:
+        metrics = {"membership_auc": 0.5, "pair_membership_auc": auc, "forget_alignment": alignment, "test_recall": 7.0}
+        scores = {"forget": torch.zeros(500), "test": torch.zeros(500)}
+        return Audit(
+            name, metrics, scores, torch.zeros(0, 0), intervals={"pair_membership_auc": (auc - 0.02, auc + 0.02)}
+        )
+
+    original, retrained, ours = model("original", 0.8, 0.6), model("retrained", 0.5, 0.4), model("ac", 0.7, 0.5)
+    assert label(ours, retrained) == "still remembers"
+    assert label(original, retrained) == "remembers"
+    assert "embeddings of images and captions" in privacy(ours, retrained)
+    assert "AUC 0.70 (0.50 = cannot tell; retrained reference 0.50; 95 % interval 0.68 to 0.72)" in privacy(
+        ours, retrained
+    )
+    assert recognition(ours, original).startswith("A forgotten image and its caption are alike by 0.50")
+    assert utility(ours, retrained) == "Test recall 7.0 % (+0.0 points against the retrained model)."
+    assert verdict(retrained, None) == "The interval holds 0.50: these images do not show a difference."

@@ -73,7 +73,8 @@ class Audit:
         name: "original", "retrained" or the run's name.
         metrics: Value by key, see :data:`unlearning_pl.report.terms.TERMS`; a quantity that is not defined
             (no test images, say) is absent.
-        scores: Membership score of each image of a split, ``(N,)``, in the order of its embeddings.
+        scores: Membership score of each image of a split, ``(N,)``, in the order of its embeddings: similarity of its
+            views, or of image and captions where the model reads text.
         alignment: Alignment matrix, ``(M, M)``, of the first forget images, at most 200; ``(0, 0)`` without
             any.
         steps: Of a model that was made to forget in several runs, each step's own share: ``count``, its images, and

@@ -10,7 +10,7 @@ from unlearning_pl.audits.base import Audit, BySplit, filled, require_finite
 from unlearning_pl.audits.confidence import confidence_attacks, population_attack, true_class
 from unlearning_pl.audits.map import embedding_map
 from unlearning_pl.audits.membership import learned_attacks, membership, membership_intervals, membership_scores
-from unlearning_pl.audits.pairs import pair_membership, retrieval, zero_shot
+from unlearning_pl.audits.pairs import pair_membership, pair_scores, retrieval, zero_shot
 from unlearning_pl.audits.probes import (
     accuracies,
     class_accuracies,
@@ -125,7 +125,7 @@ def _audited(name: str, witness: Witness, found: Mapping[str, float], steps: Seq
     return Audit(
         name,
         metrics,
-        scores,
+        pair_scores(splits) or scores,
         shown_alignment(splits),
         each_share(splits, scores, hits, steps),
         intervals={**membership_intervals(scores), **learned_intervals, **population_intervals, **pair_intervals},

@@ -15,6 +15,7 @@ from unlearning_pl.report.curves import roc, roc_figure
 from unlearning_pl.report.figures import svg
 from unlearning_pl.report.histograms import Values, highest_share, histogram, value_range
 from unlearning_pl.report.maps import embedding_map, heat_map
+from unlearning_pl.report.terms import attack
 
 _MAPPED = 100  # images in a heat map: with eight models the page stays below 3 MB
 _TOGETHER = 4  # so many models share one panel of curves
@@ -80,7 +81,8 @@ def curves(audits: Sequence[Audit]) -> list[Card]:
     """
     known = [audit for audit in audits if {"forget", "test"} <= audit.scores.keys()]
     found = {audit.name: roc(audit.scores["forget"], audit.scores["test"]) for audit in known}
-    auc = {audit.name: audit.metrics["membership_auc"] for audit in known if "membership_auc" in audit.metrics}
+    keys = {audit.name: attack(audit.metrics) for audit in known}
+    auc = {audit.name: audit.metrics[keys[audit.name]] for audit in known if keys[audit.name] in audit.metrics}
     if len(found) <= _TOGETHER:
         title = "All models" if len(found) > 1 else ""
         return [Card([*found][-1], [_curve([*found], found, auc)], title)] if found else []

@@ -231,6 +231,16 @@ def columns(known: Collection[str]) -> tuple[tuple[str, str], ...]:
     return PAIR_COLUMNS if OF_PAIRS in known else COLUMNS
 
 
+def attack(known: Collection[str]) -> str:
+    """Key of the AUC by which a model is judged: of pairs where it knows pairs, else of views.
+
+    Example:
+        >>> attack(["membership_auc"]), attack(["membership_auc", "pair_membership_auc"])
+        ('membership_auc', 'pair_membership_auc')
+    """
+    return "pair_membership_auc" if "pair_membership_auc" in known else "membership_auc"
+
+
 MAIN = frozenset(key for _, key in (*COLUMNS, *PAIR_COLUMNS)) | {
     "encoder_mi_bagged",
     "population_auc",

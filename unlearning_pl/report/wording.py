@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unlearning_pl.audits.base import ORIGINAL, Audit
+from unlearning_pl.report.terms import attack
 
 
 def chance(forget: int, test: int) -> float:
@@ -67,19 +68,20 @@ def privacy(audit: Audit, retrained: Audit | None = None) -> str:
         >>> print(privacy(Audit("ac", {"membership_auc": 0.52}, {}, None)))  # doctest: +ELLIPSIS
         An attacker who sees only embeddings separates ... images with AUC 0.52 (0.50 = cannot tell).
     """
-    auc = audit.metrics.get("membership_auc")
+    key = attack(audit.metrics)
+    auc = audit.metrics.get(key)
     if auc is None:
         return (
             "How well an attacker separates forgotten from unseen images is not defined: "
             "there are no images of one of the two kinds."
         )
-    reference = None if retrained is None else retrained.metrics.get("membership_auc")
+    reference = None if retrained is None else retrained.metrics.get(key)
     known = "" if reference is None or audit is retrained else f"; retrained reference {reference:.2f}"
-    ends = audit.intervals.get("membership_auc")
+    ends = audit.intervals.get(key)
     interval = "" if ends is None else f"; 95 % interval {ends[0]:.2f} to {ends[1]:.2f}"
     return (
-        f"An attacker who sees only embeddings separates forgotten from unseen images with AUC {auc:.2f} "
-        f"(0.50 = cannot tell{known}{interval})."
+        f"An attacker who sees only embeddings{_of_pairs(audit)} separates forgotten from unseen images "
+        f"with AUC {auc:.2f} (0.50 = cannot tell{known}{interval})."
     )
 
 
@@ -112,7 +114,7 @@ def verdict(audit: Audit, retrained: Audit | None) -> str:
     """
     side = None if retrained is None or audit is retrained else _side(audit, retrained)
     if side is None:
-        return "" if "membership_auc" not in audit.metrics else _alone(audit, audit is retrained)
+        return "" if attack(audit.metrics) not in audit.metrics else _alone(audit, audit is retrained)
     margin = _margin(audit)
     familiar = "forgotten images look {} familiar than to the retrained model, by more than chance ({:.2f})"
     if side > 0:
@@ -124,7 +126,7 @@ def verdict(audit: Audit, retrained: Audit | None) -> str:
 
 def _side(audit: Audit, retrained: Audit) -> int | None:
     """1 where more is remembered than by the retrained model, -1 where less, 0 within chance."""
-    auc, reference = (model.metrics.get("membership_auc") for model in (audit, retrained))
+    auc, reference = (model.metrics.get(attack(audit.metrics)) for model in (audit, retrained))
     if auc is None or reference is None:
         return None
     margin = _margin(audit)
@@ -137,7 +139,8 @@ def _margin(audit: Audit) -> float:
 
 def _alone(audit: Audit, never_saw_them: bool) -> str:
     """What the AUC says without another model to compare with."""
-    ends, auc = audit.intervals.get("membership_auc"), audit.metrics["membership_auc"]
+    key = attack(audit.metrics)
+    ends, auc = audit.intervals.get(key), audit.metrics[key]
     if ends is None or (abs(auc - 0.5) <= _margin(audit) and not ends[0] <= 0.5 <= ends[1]):
         return f"By chance alone it lies within 0.50 ± {_margin(audit):.2f} for this many images."
     if ends[0] <= 0.5 <= ends[1]:
@@ -165,7 +168,12 @@ def recognition(audit: Audit, original: Audit | None, retrained: Audit | None = 
     reference = None if retrained is None else retrained.metrics.get("forget_alignment")
     known = "" if reference is None or audit is retrained else f", to the retrained model by {reference:.2f}"
     before = original.metrics["forget_alignment"]
-    return f"Two views of a forgotten image are alike by {value:.2f}; to the original by {before:.2f}{known}."
+    both = "A forgotten image and its caption" if _of_pairs(audit) else "Two views of a forgotten image"
+    return f"{both} are alike by {value:.2f}; to the original by {before:.2f}{known}."
+
+
+def _of_pairs(audit: Audit) -> str:
+    return " of images and captions" if attack(audit.metrics).startswith("pair") else ""
 
 
 def utility(audit: Audit, retrained: Audit | None = None) -> str:
@@ -176,11 +184,13 @@ def utility(audit: Audit, retrained: Audit | None = None) -> str:
         'Test accuracy 91.2 %. It took 2.0 s, 15.0 times faster than retraining.'
     """
     sentences = []
-    accuracy, seconds = (audit.metrics.get(key) for key in ("test_accuracy", "seconds"))
-    if accuracy is not None:
-        reference = None if retrained is None else retrained.metrics.get("test_accuracy")
-        against = "" if reference is None else f" ({accuracy - reference:+.1f} points against the retrained model)"
-        sentences.append(f"Test accuracy {accuracy:.1f} %{'' if audit is retrained else against}.")
+    key = "test_recall" if "test_recall" in audit.metrics else "test_accuracy"
+    quality, seconds = audit.metrics.get(key), audit.metrics.get("seconds")
+    if quality is not None:
+        reference = None if retrained is None else retrained.metrics.get(key)
+        against = "" if reference is None else f" ({quality - reference:+.1f} points against the retrained model)"
+        name = key.replace("_", " ").capitalize()
+        sentences.append(f"{name} {quality:.1f} %{'' if audit is retrained else against}.")
     if seconds is not None:
         speed = audit.metrics.get("speed_up")
         times = "" if speed is None else f", {_times(speed)} than retraining"
