@@ -14,6 +14,8 @@ from unlearning_pl.audits.base import Embeddings
 from unlearning_pl.report.terms import BY_KEY, TERMS
 from unlearning_pl.sample import Split
 
+PAIRS = "pair_membership_auc"
+
 CLASS_NAMES = ["cat & dog", "<i>odd</i>", "automobile", "9"]
 CONTEXT: dict[str, Any] = {
     "title": "Digits",
@@ -57,8 +59,8 @@ def audited(memories: Mapping[str, float], sizes: tuple[int, int, int] = (60, 24
 def _filled(audit: Audit, embeddings: Mapping[Split, Embeddings], memory: float) -> Audit:
     probabilities = {split: _true_class(look) for split, look in embeddings.items()}
     losses = {split: -found.log() for split, found in probabilities.items()}
-    later = ("average_gap", "forgetting_score", "speed_up")
-    rest = {term.key: 50 + 9 * memory for term in TERMS if term.key not in audit.metrics and term.key not in later}
+    later = ("average_gap", "forgetting_score", "speed_up")  # and no AUC of pairs: these are models of images
+    rest = {term.key: 50 + 9 * memory for term in TERMS if term.key not in {*audit.metrics, *later, PAIRS}}
     rest = {key: value if BY_KEY[key].unit == " %" else value / 100 for key, value in rest.items()}
     metrics = audit.metrics | rest | {"relearning_epochs": 3.0}
     keys = ("membership_auc", "population_auc", "encoder_mi")

@@ -13,7 +13,7 @@ from audited import CONTEXT, audited
 from unlearning_pl.audits import Audit, compare, judge
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import write_report
-from unlearning_pl.report.terms import TERMS, attack
+from unlearning_pl.report.terms import TERMS
 
 
 class Balanced(HTMLParser):
@@ -68,7 +68,7 @@ def test_page_says_what_was_asked_and_found(page: str, audits: list[Audit]) -> N
         assert said in text
     assert "all of class cat &amp; dog, &lt;i&gt;odd&lt;/i&gt;" in text
     assert "ac : AlignmentCalibration (alpha: 1.0; optimizer: SGD; lr: 0.1; epochs: 3)" in text
-    assert f"AUC {audits[2].metrics[attack(audits[2].metrics)]:.2f} (0.50 = cannot tell; retrained reference" in text
+    assert f"AUC {audits[2].metrics['membership_auc']:.2f} (0.50 = cannot tell; retrained reference" in text
     low, high = audits[2].intervals["membership_auc"]
     assert f"95 % interval {low:.2f} to {high:.2f}" in text
     assert f"{audits[2].metrics['encoder_mi']:.1f} %" in text
