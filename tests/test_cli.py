@@ -1,5 +1,6 @@
 """The commands, in process, on tiny digits: what works, and what a mistake gets."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -440,3 +441,15 @@ def test_print_config_prints_a_configuration_that_runs(tmp_path: Path, capsys: p
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("--version") == 0
     assert capsys.readouterr().out.strip() == __version__
+
+
+def test_what_began_as_the_original_is_no_retrained_model(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = f"--weights {made}/original --data.train_on retain --data.forget.count 8"
+    assert command(f"fit {SIMCLR} --run {tmp_path}/warm {begun}") == 0
+    original = made / "original/checkpoints/last.ckpt"
+    record = json.loads((tmp_path / "warm/run.json").read_text())
+    assert record["weights_sha256"] == hashlib.sha256(original.read_bytes()).hexdigest()
+    refused = error(capsys, command(f"audit --model {made}/ac --retrained {tmp_path}/warm --views 2 --relearning 0"))
+    assert "which began with the weights of a run that did. Train it without --weights." in refused

@@ -167,6 +167,12 @@ def _check_reference(name: str, run: str, model: str) -> None:
         f"Expected a run of fit with data.train_on = {wanted} as --{name}, got {run}, a run of {command} with "
         f"{trained_on}. Give another run.",
     )
+    begun = runs.read_record(run).get("weights_sha256")
+    require(
+        begun is None or begun not in runs.lineage(model),
+        f"Expected a run that never saw what {model} forgot as --{name}, got {run}, which began with the weights of a "
+        "run that did. Train it without --weights.",
+    )
 
 
 def _context(named: dict[str, str], data: UnlearningData, command: Sequence[str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.run_folder import KeepLast, last_checkpoint, opened, write_record
 from unlearning_pl.sample import Split
 from unlearning_pl.stopwatch import Stopwatch
-from unlearning_pl.weights import digest, load_weights, weights_path
+from unlearning_pl.weights import digest, find_weights, load_weights, weights_path
 
 
 class UnlearningTrainer(Trainer):
@@ -106,8 +106,10 @@ class UnlearningTrainer(Trainer):
             )
         check_fit(self, self.compile, model, datamodule)
         checkpoint = None if ckpt_path is None else resumable(self, self.run_folder, ckpt_path, model, datamodule)
-        if weights is not None and checkpoint is None:
-            load_weights(model, weights)
+        if weights is not None:
+            self._provenance = {"weights": weights, "weights_sha256": digest(find_weights(model, weights))}
+            if checkpoint is None:
+                load_weights(model, weights)
         if len(datamodule.positions("validation")) == 0:
             self.limit_val_batches = 0
         if self.channels_last:

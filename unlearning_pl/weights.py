@@ -65,6 +65,15 @@ def _tensors(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
+def find_weights(learner: Learner, run: str | Path) -> Path:
+    """The file of what :func:`load_weights` takes.
+
+    Raises:
+        InputError: If it does not exist.
+    """
+    return weights_path(run if Path(run).exists() else learner.published(str(run)) or run)
+
+
 def load_weights(learner: Learner, run: str | Path) -> None:
     """Load weights into a learner.
 
@@ -75,7 +84,7 @@ def load_weights(learner: Learner, run: str | Path) -> None:
     Raises:
         InputError: If they belong to another architecture, or are not finite.
     """
-    path = weights_path(run if Path(run).exists() else learner.published(str(run)) or run)
+    path = find_weights(learner, run)
     state = learner.weights(read_checkpoint(path)["state_dict"])
     check_weights(learner, state, path)
     learner.load_state_dict(state)
