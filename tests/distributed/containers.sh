@@ -45,7 +45,7 @@ check_files() {
     say "linters and schemas"
     python3 -m venv "$scratch/tools"
     # shellcheck disable=SC2086  # several words
-    "$tools/pip" install --quiet $PINNED
+    "$tools/pip" install --quiet --quiet $PINNED
     "$tools/hadolint" docker/Dockerfile && echo "hadolint: docker/Dockerfile is clean"
     for profile in cpu gpu; do
         "$tools/docker-compose" --file docker/compose.yaml --profile "$profile" config --quiet
