@@ -66,7 +66,9 @@ def test_bases_are_pinned_and_of_the_python_that_was_tested() -> None:
     assert re.match(rf"{re.escape(tested)}\.\d+-slim-\w+$", base)
     installs = re.findall(r"pip install [^&]*", DOCKERFILE)
     assert installs
-    assert all("--constraint constraints.txt" in install or install.split()[2:] == ["--no-deps", "."] for install in installs)
+    assert all(
+        "--constraint constraints.txt" in install or install.split()[2:] == ["--no-deps", "."] for install in installs
+    )
 
 
 def test_nobody_is_root_and_what_is_written_is_mounted() -> None:
@@ -115,7 +117,10 @@ def test_manifests_name_what_there_is() -> None:
     listed = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
     assert sorted([*listed["resources"], "kustomization.yaml"]) == sorted(file.name for file in KUBERNETES.iterdir())
     claims = {
-        volume["persistentVolumeClaim"]["claimName"] for pod in PODS for volume in pod["volumes"] if "persistentVolumeClaim" in volume
+        volume["persistentVolumeClaim"]["claimName"]
+        for pod in PODS
+        for volume in pod["volumes"]
+        if "persistentVolumeClaim" in volume
     }
     assert {("PersistentVolumeClaim", name) for name in claims} <= MANIFESTS.keys()
     assert (JOB["runtimeRef"]["kind"], JOB["runtimeRef"]["name"]) in MANIFESTS

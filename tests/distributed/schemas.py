@@ -39,7 +39,9 @@ def _differences(given: Any, read: Any, place: str = "") -> list[str]:
         return [name for key in given for name in _differences(given[key], read.get(key), f"{place}.{key}")]
     if isinstance(given, list) and isinstance(read, list) and len(given) == len(read):
         return [
-            name for row, pair in enumerate(zip(given, read, strict=True)) for name in _differences(*pair, f"{place}[{row}]")
+            name
+            for row, pair in enumerate(zip(given, read, strict=True))
+            for name in _differences(*pair, f"{place}[{row}]")
         ]
     return [] if given == read else [f"{place} = {given!r}"]
 
