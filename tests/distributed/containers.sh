@@ -31,7 +31,7 @@ builder() { buildah --root "$scratch/storage" --runroot "$scratch/run" --storage
 
 install_packages() {
     local missing=()
-    for package in buildah debootstrap python3-venv; do
+    for package in buildah debootstrap iproute2 python3-venv; do
         dpkg --status "$package" >/dev/null 2>&1 || missing+=("$package")
     done
     if [ ${#missing[@]} -eq 0 ]; then return; fi
@@ -60,6 +60,7 @@ make_base() {
     say "a base image from $MIRROR"
     debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates \
         bookworm "$scratch/bookworm" "$MIRROR" >"$scratch/debootstrap.log" 2>&1 || { tail "$scratch/debootstrap.log"; return 1; }
+    echo "127.0.0.1 localhost" >"$scratch/bookworm/etc/hosts" # which an engine would mount
     rm -rf "$scratch"/bookworm/var/cache/apt/archives/*.deb "$scratch"/bookworm/var/lib/apt/lists/*
     local base
     base=$(builder from scratch)
@@ -97,11 +98,13 @@ build_image() {
 
 configured() { builder inspect --type container --format "$1" "$container"; }
 
-# A container of the image: the command is process 1, the root is read-only, user and environment are the image's.
+# A container of the image: the command is process 1, the root is read-only, there is no network but its own loopback, and
+# user and environment are the image's. Words with "=" in front of the command are added to the environment.
 contained() {
     # shellcheck disable=SC2016  # expanded inside
-    unshare --mount --pid --fork --kill-child bash -euc '
+    unshare --mount --net --pid --fork bash -euc '
         root=$1 runs=$2 user=$3; shift 3
+        ip link set lo up
         mount --bind "$root" "$root"
         mount -o remount,bind,ro "$root"
         mount --bind "$runs" "$root/runs"
@@ -117,7 +120,10 @@ check_demo() {
     mkdir "$scratch/runs" && chown "$user" "$scratch/runs"
     contained id
     if contained touch /workspace/written 2>/dev/null; then echo "the root can be written"; return 1; fi
-    contained unlearning-pl demo >"$scratch/demo.log" 2>&1 || { tail -n 30 "$scratch/demo.log"; return 1; }
+    # In the background, so that a signal to this script is heard meanwhile. On a machine with other work threads wait for
+    # one another; OMP_NUM_THREADS=1 in front of the script helps then.
+    contained ${OMP_NUM_THREADS:+OMP_NUM_THREADS="$OMP_NUM_THREADS"} unlearning-pl demo >"$scratch/demo.log" 2>&1 &
+    wait $! || { tail -n 30 "$scratch/demo.log"; return 1; }
     tail -n 20 "$scratch/demo.log"
     test -s "$scratch/runs/demo/audit/report.html"
     echo "exit 0; $(stat --format '%s bytes of user %u in %n' "$scratch/runs/demo/audit/report.html" | sed "s|$scratch||")"
@@ -133,7 +139,7 @@ first_process() {
 
 # The image's own health check, run in the container of job $1.
 healthy() {
-    nsenter --target "$(first_process "$1")" --mount --pid chroot --userspec="$user" "$root" \
+    nsenter --target "$(first_process "$1")" --mount --net --pid chroot --userspec="$user" "$root" \
         env --ignore-environment "${environment[@]}" "${health[@]}"
 }
 
