@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test format lint type check docs clean
+.PHONY: demo test format lint type check docs containers clean
 
 demo: $(READY)
 	$(BIN)/unlearning-pl demo
@@ -33,6 +33,10 @@ check: lint test
 docs: $(READY)
 	$(BIN)/pytest --doctest-modules unlearning_pl -q
 	$(BIN)/pytest tests/test_docs.py -q
+
+# As root on Debian, without a container engine; some minutes.
+containers:
+	tests/distributed/containers.sh
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
