@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test format lint type check docs clean
+.PHONY: demo test format lint type check docs nodes slurm clean
 
 demo: $(READY)
 	$(BIN)/unlearning-pl demo
@@ -33,6 +33,13 @@ check: lint test
 docs: $(READY)
 	$(BIN)/pytest --doctest-modules unlearning_pl -q
 	$(BIN)/pytest tests/test_docs.py -q
+
+# Two nodes on this machine: network namespaces and torchrun (needs root), SLURM and the scripts of docker/slurm.
+nodes: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m distributed.two_nodes
+
+slurm: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m distributed.slurm
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
