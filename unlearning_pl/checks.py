@@ -10,7 +10,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
-from unlearning_pl.weights import check_weights, read_checkpoint, weights_path
+from unlearning_pl.weights import check_weights, read_checkpoint
 
 
 def check_methods(method: Unlearner, plugins: Sequence[PlugIn]) -> None:
@@ -76,21 +76,19 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
         data.rows(tuple(dict.fromkeys((*fed, *needed))), trainer.world_size)
 
 
-def resumable(trainer: Trainer, run: Path | None, ckpt_path: str | Path, model: Learner, data: UnlearningData) -> Path:
-    """The checkpoint to resume from, which belongs to this run.
+def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner, data: UnlearningData) -> None:
+    """Refuse to resume from what is no checkpoint of this run.
 
     Args:
         trainer: Its settings.
         run: The run folder.
-        ckpt_path: A checkpoint, or ``last`` for the run folder's own.
+        path: The checkpoint.
         model: The learner.
         data: The data, split.
 
     Raises:
         InputError: If it is another run's, or the run's settings are no longer the same.
     """
-    require(ckpt_path != "last" or run is not None, "Expected --run with ckpt_path = last, got none. Add it.")
-    path = weights_path(run if run is not None and ckpt_path == "last" else ckpt_path)
     checkpoint = read_checkpoint(path)
     check_weights(model, checkpoint["state_dict"], path)
     planned = checkpoint.get("planned", {})
@@ -106,4 +104,3 @@ def resumable(trainer: Trainer, run: Path | None, ckpt_path: str | Path, model: 
     )
     if run is not None:
         data.confirm(run / runs.MANIFEST)
-    return path

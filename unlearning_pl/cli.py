@@ -1,6 +1,7 @@
 """The commands. They parse, call and report; the work is done elsewhere."""
 
 import logging
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -19,7 +20,14 @@ from unlearning_pl import __version__
 from unlearning_pl.benchmark import benchmark
 from unlearning_pl.blackbox.commands import owner, serve
 from unlearning_pl.demo import demo
-from unlearning_pl.errors import DivergedError, UnfinishedError, nearest, require
+from unlearning_pl.errors import (
+    DivergedError,
+    PreemptedError,
+    StorageError,
+    UnfinishedError,
+    nearest,
+    require,
+)
 from unlearning_pl.parsing import parsed, plain_parser
 from unlearning_pl.report import step_table, table
 from unlearning_pl.reporting import audit_runs
@@ -167,11 +175,14 @@ def main(args: list[str] | None = None) -> int:
 def _verdict(error: BaseException) -> tuple[int | None, str]:
     """Exit code and line for an error; no code for one that nobody foresaw, whose traceback is wanted."""
     resume = "A run with a checkpoint goes on with --ckpt_path last; benchmark and shadow go on with the same command."
+    if isinstance(error, PreemptedError):
+        name, outcome = signal.Signals(error.signal).name, f" ({error})" if str(error) else ""
+        return 128 + error.signal, f"Stopped by {name}{outcome}. {resume}"
     if isinstance(error, SIGTERMException):
         return 143, f"Stopped by SIGTERM. {resume}"
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
         return 130, f"Stopped. {resume}"
-    if isinstance(error, (DivergedError, UnfinishedError)):
+    if isinstance(error, (DivergedError, UnfinishedError, StorageError)):
         return 1, str(error)
     if isinstance(error, MisconfigurationException):
         return 2, str(error)

@@ -106,7 +106,12 @@ class StreamSampler(DistributedSampler[int]):
         rows: Rows of a step over all processes, a multiple of ``processes``.
         rank: This process.
         processes: Their number.
+
+    Attributes:
+        begun: An epoch and the number of its steps that an earlier start of the run has taken.
     """
+
+    begun: tuple[int, int] = (0, 0)
 
     def __init__(
         self, dataset: Positions, name: Split, steps: int, rows: int, rank: int = 0, processes: int = 1
@@ -121,7 +126,8 @@ class StreamSampler(DistributedSampler[int]):
         whole = size - size % self.rows or size
         rounds = [torch.randperm(size, generator=generator)[:whole] for _ in range(math.ceil(needed / whole))]
         drawn = torch.cat(rounds)[:needed].view(self.steps, -1, self.num_replicas)[..., self.rank]
-        return iter(drawn.flatten().tolist())
+        epoch, taken = self.begun
+        return iter(drawn[taken if epoch == self.epoch else 0 :].flatten().tolist())
 
     @override
     def __len__(self) -> int:

@@ -3,8 +3,9 @@
 Letters: N rows of one process, W processes, D width of a row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -98,3 +99,57 @@ def own_rows(n: int, device: torch.device) -> Tensor:
         tensor([0, 1, 2])
     """
     return torch.arange(rank() * n, (rank() + 1) * n, device=device)
+
+
+def largest(value: int) -> Callable[[], int]:
+    """Begin to find the largest ``value`` of all processes; what is returned waits for it.
+
+    It goes over :func:`aside`, so it can be begun in one step and asked for in the next.
+
+    Example:
+        >>> largest(3)()
+        3
+    """
+    if world_size() == 1:
+        return lambda: value
+    found = torch.tensor(value)
+    sent = distributed.all_reduce(found, op=distributed.ReduceOp.MAX, group=aside(), async_op=True)
+
+    def wait() -> int:
+        sent.wait()
+        return int(found)
+
+    return wait
+
+
+def collected(values: list[int]) -> list[int]:
+    """Numbers of all processes, in the order of ranks, over :func:`aside`.
+
+    Example:
+        >>> collected([3, 4])
+        [3, 4]
+    """
+    if world_size() == 1:
+        return values
+    lists: list[list[int]] = [[] for _ in range(world_size())]
+    distributed.all_gather_object(lists, values, group=aside())
+    return [value for each in lists for value in each]
+
+
+_aside: tuple[Any, Any] = (None, None)
+
+
+def aside(timeout: timedelta | None = None) -> Any:
+    """A group of all processes for what they say to one another beside the training, over the CPU.
+
+    It never waits for a device, and cannot come between the collectives of a step, whose order on each process is
+    Lightning's.
+
+    Args:
+        timeout: How long a process waits for the others, said when the group is made; torch's default if not given.
+    """
+    global _aside
+    if _aside[0] is not distributed.group.WORLD:
+        world = distributed.group.WORLD
+        _aside = world, distributed.new_group(backend="gloo", timeout=timeout)
+    return _aside[1]
