@@ -20,7 +20,7 @@ from pathlib import Path
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge", "libmunge2", "libhwloc15",
             "liblua5.1-0")  # fmt: skip
 NODES = ("one", "two")
-# A requeued job waits until its credential is out of date, two minutes if nothing is said.
+# A requeued job waits until its credential is out of date, two minutes if nothing is said, five seconds at least.
 CONFIGURATION = """
 ClusterName=two_nodes_on_one_machine
 SlurmctldHost={host}(127.0.0.1)
@@ -29,7 +29,7 @@ SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=4
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 PluginDir={plugins}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool_%n

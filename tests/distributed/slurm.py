@@ -123,7 +123,7 @@ CHECKS: tuple[Callable[[Place], str], ...] = (single_node, several_nodes, requeu
 
 def main() -> int:
     """Bring the cluster up, try everything, say what came of it; returns the exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cluster goes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped by SIGTERM."))  # so that the cluster goes
     good = True
     os.environ.update(ENVIRONMENT, UNLEARNING_PL=COMMAND)
     with tempfile.TemporaryDirectory() as folder, two_nodes(ROOT / ".cache/slurm") as cluster:

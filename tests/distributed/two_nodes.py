@@ -26,7 +26,7 @@ def main() -> int:
     if os.getuid() != 0:
         sys.stderr.write("Expected root, who may make network namespaces. Run it with sudo.\n")
         return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the namespaces go
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped by SIGTERM."))  # so that the namespaces go
     good = True
     with tempfile.TemporaryDirectory() as place, namespaces() as nodes:
         folder = Path(place)
