@@ -213,6 +213,8 @@ class Learner(LightningModule, ABC):
 
     @override
     def on_train_epoch_end(self) -> None:
+        # The progress bar has summed the epoch's metrics on rank 0, and waits there for the other processes to do so too.
+        _ = self.trainer.callback_metrics
         self.check_numbers()
 
     def check_numbers(self) -> None:
