@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +50,7 @@ SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,bf_interval=1
 ReturnToService=2
 KillWait=5
+MessageTimeout=60
 NodeName=one NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=8
 NodeName=two NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=8
 PartitionName=all Nodes=one,two Default=YES MaxTime=INFINITE State=UP
@@ -68,7 +70,7 @@ class Cluster:
 
     def run(self, *words: str) -> str:
         """Run one of SLURM's commands and return what it prints."""
-        done = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}"
         return done.stdout
 
@@ -107,15 +109,18 @@ def two_nodes(packages: Path) -> Iterator[Cluster]:
         packages: Folder where unpacked packages are kept for the next time.
     """
     root = unpacked(packages)
-    with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as place:
+    with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as place, ExitStack() as stack:
         folder = Path(place)
         folder.chmod(0o755)  # munge wants a socket that everybody reaches
         environment = {**os.environ, **_variables(root, folder)}
         _configure(root, folder)
+        cluster = Cluster(environment, folder / "logs")
         try:
-            cluster = Cluster(environment, folder / "logs")
-            _start_daemons(cluster, root, folder)
+            _start_daemons(stack, cluster, root, folder)
             yield cluster
+        except AssertionError:
+            sys.stderr.write((folder / "daemons.log").read_text()[-3000:])
+            raise
         finally:
             _end(environment["SLURM_CONF"])
 
@@ -171,7 +176,7 @@ def _free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _start_daemons(cluster: Cluster, root: Path, folder: Path) -> None:
+def _start_daemons(stack: ExitStack, cluster: Cluster, root: Path, folder: Path) -> None:
     programs = root / "usr/sbin"
     files = {"key-file": "key", "socket": "socket", "log-file": "log", "pid-file": "pid", "seed-file": "seed"}
     munge = [f"--{option}={folder}/munge.{name}" for option, name in files.items()]
@@ -182,12 +187,16 @@ def _start_daemons(cluster: Cluster, root: Path, folder: Path) -> None:
     ]
     for words in daemons:
         with (folder / "daemons.log").open("a") as log:
-            subprocess.Popen(words, env=cluster.environment, stdout=log, stderr=log)
-        until((folder / "munge.socket").exists, f"munged, see {folder}/daemons.log")
+            stack.callback(subprocess.Popen(words, env=cluster.environment, stdout=log, stderr=log).wait)
+        until((folder / "munge.socket").exists, "munged")
+    until(lambda: _idle(cluster) == len(NODES), "idle nodes", 60)
+
+
+def _idle(cluster: Cluster) -> int:
     try:
-        until(lambda: cluster.run("sinfo", "--noheader", "--format=%t %D").strip() == "idle 2", "two idle nodes")
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{(folder / 'daemons.log').read_text()[-3000:]}") from error
+        return cluster.run("sinfo", "--noheader", "--Node", "--states=idle").count("idle")
+    except AssertionError:  # the controller has not begun to listen
+        return 0
 
 
 def processes(**variables: str) -> list[int]:

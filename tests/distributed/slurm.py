@@ -80,7 +80,7 @@ def requeue(place: Place) -> str:
     job = place.submit("requeued", *TWO)
     checkpoint = place.under_way("requeued")
     place.cluster.run("scancel", "--signal=USR1", job)
-    until(lambda: place.cluster.shown(job)["Restarts"] != "0", "the restart")
+    until(lambda: place.cluster.shown(job)["Restarts"] != "0", "the restart", 60)
     step = steps(checkpoint)
     assert step < steps(place.folder / "expected/checkpoints/last.ckpt"), "it was over before the signal"
     shown = place.ended(job)
