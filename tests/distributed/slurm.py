@@ -79,7 +79,7 @@ def several_nodes(place: Place) -> str:
 def requeue(place: Place) -> str:
     job = place.submit("requeued", *TWO)
     checkpoint = place.under_way("requeued")
-    place.cluster.run("scancel", "--signal=USR1", job)
+    place.cluster.run("scancel", "--batch", "--signal=USR1", job)  # as SLURM does before the time limit
     until(lambda: place.cluster.shown(job)["Restarts"] != "0", "the restart", 60)
     step = steps(checkpoint)
     assert step < steps(place.folder / "expected/checkpoints/last.ckpt"), "it was over before the signal"
