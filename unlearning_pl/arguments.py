@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lightning.fabric.plugins import CheckpointIO
+from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -40,7 +40,9 @@ def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: 
         arguments["plugins"] = (
             plugins if any(isinstance(p, CheckpointIO) for p in plugins) else [*plugins, WholeFiles()]
         )
-    unsaid = (None, "auto", 1)  # 1 is what Lightning takes for nodes that nobody named
+    if any(isinstance(plugin, ClusterEnvironment) for plugin in _listed(given.get("plugins"))):
+        return arguments  # whatever launched this process is not to be asked
+    unsaid = (None, "auto", 1)  # 1 is what Lightning and our commands take where nobody says
     return arguments | {name: count for name, count in launched().items() if given.get(name) in unsaid}
 
 

@@ -2,9 +2,13 @@
 
 import os
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.strategies import Strategy
 
 
 def launched() -> dict[str, int]:
@@ -36,6 +40,26 @@ def requeue() -> str:
     if asked.returncode:
         return f"SLURM refused to requeue job {job}: {' '.join(asked.stderr.split())}"
     return f"SLURM job {job} is requeued"
+
+
+@contextmanager
+def together(strategy: Strategy, seconds: float = 10.0) -> Iterator[None]:
+    """Let an error here also end the processes that Lightning has started here, which may wait for this one in vain.
+
+    Args:
+        strategy: Its launcher knows them.
+        seconds: Time that they have to end by themselves.
+    """
+    try:
+        yield
+    except BaseException:
+        deadline = time.monotonic() + seconds
+        for process in getattr(strategy.launcher, "procs", []):
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+        raise
 
 
 def _by_slurm() -> bool:

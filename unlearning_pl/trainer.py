@@ -19,6 +19,7 @@ from unlearning_pl.checkpoints import resume_point
 from unlearning_pl.checks import check_fit, check_methods, check_resume
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.launchers import together
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.run_folder import opened, write_record
@@ -118,7 +119,7 @@ class UnlearningTrainer(Trainer):
         with opened(self.run_folder, self.overwrite or ckpt_path == "auto", checkpoint, self._writes) as fresh:
             if self._writes and fresh:
                 write_manifest(self._folder / runs.MANIFEST, datamodule.splits, datamodule.ids)
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), together(self.strategy):
                 # A resumed run goes on at the very step: see StreamSampler.begun.
                 warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
                 super().fit(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=weights_only)

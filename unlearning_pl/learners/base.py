@@ -213,7 +213,7 @@ class Learner(LightningModule, ABC):
 
     @override
     def on_train_epoch_end(self) -> None:
-        # The progress bar has summed the epoch's metrics on rank 0, and waits there for the other processes to do so too.
+        # Rank 0 sums the epoch's metrics for its progress bar, and waits for the other processes to do so as well.
         _ = self.trainer.callback_metrics
         self.check_numbers()
 
