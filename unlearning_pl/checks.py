@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from unlearning_pl import runs
 from unlearning_pl.data import UnlearningData
@@ -11,6 +11,20 @@ from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
 from unlearning_pl.weights import check_weights, read_checkpoint
+
+
+def parties(model: LightningModule, data: LightningDataModule | None) -> tuple[Learner, UnlearningData]:
+    """What is trained on what, if they are of our kind.
+
+    Raises:
+        TypeError: If they are not, which is a mistake in a program and not in a command.
+    """
+    if not isinstance(model, Learner) or not isinstance(data, UnlearningData):
+        raise TypeError(
+            f"Expected a Learner and datamodule=UnlearningData(...), got {type(model).__name__} and "
+            f"{type(data).__name__}. Wrap the model, and pass the data as a data module."
+        )
+    return model, data
 
 
 def check_methods(method: Unlearner, plugins: Sequence[PlugIn]) -> None:

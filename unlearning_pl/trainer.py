@@ -16,7 +16,7 @@ from unlearning_pl.arguments import trainer_arguments
 from unlearning_pl.audits import Audit, Embeddings, judge
 from unlearning_pl.audits.collect import AUDITED, collect
 from unlearning_pl.checkpoints import resume_point
-from unlearning_pl.checks import check_fit, check_methods, check_resume
+from unlearning_pl.checks import check_fit, check_methods, check_resume, parties
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.launchers import together
@@ -98,33 +98,29 @@ class UnlearningTrainer(Trainer):
             weights: What to begin with in place of random weights: a run folder, a checkpoint or safetensors file, or,
                 for CLIP, a tag of open_clip such as ``openai``.
         """
-        if not isinstance(model, Learner) or not isinstance(datamodule, UnlearningData):
-            raise TypeError(
-                f"Expected a Learner and datamodule=UnlearningData(...), got {type(model).__name__} and "
-                f"{type(datamodule).__name__}. Wrap the model, and pass the data as a data module."
-            )
-        check_fit(self, self.compile, model, datamodule)
+        model, data = parties(model, datamodule)
+        check_fit(self, self.compile, model, data)
         if ckpt_path == "auto" and self.run_folder is not None and (self.run_folder / runs.RECORD).exists():
             rank_zero_info(f"The run {self.run_folder} is finished; it stays as it is.")
             return
         checkpoint = resume_point(self.run_folder, ckpt_path)
         if checkpoint is not None:
-            check_resume(self, self.run_folder, checkpoint, model, datamodule)
+            check_resume(self, self.run_folder, checkpoint, model, data)
         if weights is not None:
             self._provenance = {"weights": weights, "weights_sha256": digest(find_weights(model, weights))}
             if checkpoint is None:
                 load_weights(model, weights)
-        self._make_ready(model, datamodule)
+        self._make_ready(model, data)
         # auto: what was killed before its first checkpoint left nothing to lose
         with opened(self.run_folder, self.overwrite or ckpt_path == "auto", checkpoint, self._writes) as fresh:
             if self._writes and fresh:
-                write_manifest(self._folder / runs.MANIFEST, datamodule.splits, datamodule.ids)
+                write_manifest(self._folder / runs.MANIFEST, data.splits, data.ids)
             with warnings.catch_warnings(), together(self.strategy):
                 # A resumed run goes on at the very step: see StreamSampler.begun.
                 warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
-                super().fit(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=weights_only)
+                super().fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=weights_only)
             if self._writes:
-                self._record({"train_on": datamodule.train_on})
+                self._record({"train_on": data.train_on})
 
     def unlearn(
         self,

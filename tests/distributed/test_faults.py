@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,8 @@ def job(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         until(tmp_path / "run/checkpoints/last.ckpt", job)
         yield job
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(job.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def test_a_killed_process_ends_the_job_with_a_line(job: subprocess.Popen[str]) -> None:
