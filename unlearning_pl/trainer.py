@@ -19,6 +19,7 @@ from unlearning_pl.checks import check_fit, check_methods, resumable
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
+from unlearning_pl.learners.batch_norm import SharedStatistics
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.run_folder import KeepLast, last_checkpoint, opened, write_record
 from unlearning_pl.sample import Split
@@ -74,6 +75,8 @@ class UnlearningTrainer(Trainer):
             if not any(isinstance(callback, ModelCheckpoint) for callback in kwargs["callbacks"]):
                 kwargs["callbacks"].append(last_checkpoint(self.run_folder))
             kwargs["callbacks"].append(KeepLast(self.run_folder))
+        if kwargs.get("sync_batchnorm"):
+            kwargs["plugins"] = [*_listed(kwargs.get("plugins")), SharedStatistics()]
         super().__init__(*args, **kwargs)
 
     @override
