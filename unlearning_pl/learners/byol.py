@@ -33,6 +33,7 @@ class BYOL(ContrastiveLearner):
     """
 
     temperature = 1.0
+    shards = False  # a momentum encoder's shards are not those of the online one
 
     def __init__(
         self, backbone: str = "resnet18", momentum: float = 0.996, hidden_dim: int = 4096, projection_dim: int = 256

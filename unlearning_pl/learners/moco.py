@@ -41,6 +41,8 @@ class MoCo(ContrastiveLearner):
         InputError: If a number is out of its range or the backbone does not exist.
     """
 
+    shards = False  # a momentum encoder's shards are not those of the online one
+
     def __init__(
         self,
         backbone: str = "resnet18",
