@@ -117,7 +117,7 @@ def _check_sharded(trainer: Trainer, compiled: bool, parts: Sequence[Learner | U
         require(
             getattr(part, "shards", True),
             f"Expected a model and methods whose weights can be spread over processes, got {type(part).__name__}. "
-            "Choose trainer.strategy ddp; docs/cluster.md says what goes with fsdp.",
+            "Choose trainer.strategy ddp; docs/strategies.md says what goes with fsdp.",
         )
     require(not compiled, "Expected trainer.compile = false with fsdp, got true. Leave it out.")
     clips = trainer.gradient_clip_val and trainer.gradient_clip_algorithm != "value"
