@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import FSDPStrategy
 from typing_extensions import override
 
 from unlearning_pl import runs
@@ -37,7 +38,8 @@ class UnlearningTrainer(Trainer):
     Args:
         run: The run folder; without one nothing is kept.
         overwrite: Replace the run that the folder holds.
-        channels_last: Keep convolutions in the memory format that is faster on most devices.
+        channels_last: Keep convolutions in the memory format that is faster on most devices; never with fsdp, which
+            brings the optimiser's state of such weights back in another order.
         compile: Compile the encoder with torch.compile; the gradient penalty cannot be used then.
         kwargs: Lightning's own arguments.
     """
@@ -115,7 +117,7 @@ class UnlearningTrainer(Trainer):
                 load_weights(model, weights)
         if len(datamodule.positions("validation")) == 0:
             self.limit_val_batches = 0
-        if self.channels_last:
+        if self.channels_last and not isinstance(self.strategy, FSDPStrategy):
             model.to(memory_format=torch.channels_last)
         if self.compile:
             model.backbone.compile()
