@@ -6,13 +6,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test format lint type check docs containers nodes slurm kills clean
+.PHONY: demo test exactness format lint type check docs containers nodes slurm kills clean
 
 demo: $(READY)
 	$(BIN)/unlearning-pl demo
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+
+# Minutes: two processes against one for every method and learner, and FSDP against DDP.
+exactness: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/same_steps.py
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/distributed/sharded.py
 
 format: $(READY)
 	$(BIN)/ruff format .

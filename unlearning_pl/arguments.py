@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from unlearning_pl.checkpoints import KeepLast, WholeFiles
 from unlearning_pl.errors import InputError
 from unlearning_pl.launchers import launched
+from unlearning_pl.learners.batch_norm import SharedStatistics
 
 
 def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: dict[str, Any]) -> dict[str, Any]:
@@ -34,13 +35,14 @@ def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: 
         arguments["callbacks"].append(LearningRateMonitor("epoch"))
     keep = run is not None and given.get("enable_checkpointing") in (None, True)
     arguments["enable_checkpointing"] = keep
+    plugins = arguments["plugins"] = _listed(given.get("plugins"))
     if run is not None and keep:
-        plugins = _listed(given.get("plugins"))
         arguments["callbacks"].append(KeepLast(run, minutes))
-        arguments["plugins"] = (
-            plugins if any(isinstance(p, CheckpointIO) for p in plugins) else [*plugins, WholeFiles()]
-        )
-    if any(isinstance(plugin, ClusterEnvironment) for plugin in _listed(given.get("plugins"))):
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(WholeFiles())
+    if given.get("sync_batchnorm"):
+        plugins.append(SharedStatistics())
+    if any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
         return arguments  # whatever launched this process is not to be asked
     unsaid = (None, "auto", 1)  # 1 is what Lightning and our commands take where nobody says
     return arguments | {name: count for name, count in launched().items() if given.get(name) in unsaid}

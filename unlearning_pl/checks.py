@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.strategies import FSDPStrategy
 
 from unlearning_pl import runs
 from unlearning_pl.data import UnlearningData
@@ -70,9 +71,11 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
         trainer.precision in ("32-true", "bf16-mixed", "16-mixed"),
         f"Expected trainer.precision 32-true, bf16-mixed or 16-mixed, got {trainer.precision}. Choose one of them.",
     )
+    methods = [callback for callback in trainer.callbacks if isinstance(callback, Unlearner)]  # type: ignore[attr-defined]
+    if isinstance(trainer.strategy, FSDPStrategy):
+        _check_sharded(trainer, compiled, (model, *methods))
     data.setup("fit")
     model.check(data.examples(), len(data.class_names))
-    methods = [callback for callback in trainer.callbacks if isinstance(callback, Unlearner)]  # type: ignore[attr-defined]
     for method in methods:
         least = (trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps)
         require(
@@ -118,3 +121,23 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
     )
     if run is not None:
         data.confirm(run / runs.MANIFEST)
+
+
+def _check_sharded(trainer: Trainer, compiled: bool, parts: Sequence[Learner | Unlearner]) -> None:
+    for part in parts:
+        require(
+            getattr(part, "shards", True),
+            f"Expected a model and methods whose weights can be spread over processes, got {type(part).__name__}. "
+            "Choose trainer.strategy ddp; docs/strategies.md says what goes with fsdp.",
+        )
+    require(not compiled, "Expected trainer.compile = false with fsdp, got true. Leave it out.")
+    clips = trainer.gradient_clip_val and trainer.gradient_clip_algorithm != "value"
+    require(
+        not clips,
+        f"Expected no trainer.gradient_clip_val with fsdp, whose processes know a part of the norm, got "
+        f"{trainer.gradient_clip_val}. Leave it out, or set trainer.gradient_clip_algorithm to value.",
+    )
+    kind = trainer.strategy._state_dict_type  # type: ignore[attr-defined]
+    require(
+        kind == "full", f"Expected state_dict_type full, one file that every command reads, got {kind}. Leave it out."
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.strategies import FSDPStrategy
 from lightning.pytorch.utilities import rank_zero_info
 from typing_extensions import override
 
@@ -39,7 +40,8 @@ class UnlearningTrainer(Trainer):
     Args:
         run: The run folder; without one nothing is kept.
         overwrite: Replace the run that the folder holds.
-        channels_last: Keep convolutions in the memory format that is faster on most devices.
+        channels_last: Keep convolutions in the memory format that is faster on most devices; never with fsdp, which
+            brings the optimiser's state of such weights back in another order.
         compile: Compile the encoder with torch.compile; the gradient penalty cannot be used then.
         checkpoint_minutes: Time between checkpoints in the middle of an epoch, besides the one after each; 0 keeps one
             after every step.
@@ -233,7 +235,7 @@ class UnlearningTrainer(Trainer):
     def _make_ready(self, model: Learner, data: UnlearningData) -> None:
         if len(data.positions("validation")) == 0:
             self.limit_val_batches = 0
-        if self.channels_last:
+        if self.channels_last and not isinstance(self.strategy, FSDPStrategy):
             model.to(memory_format=torch.channels_last)
         if self.compile:
             model.backbone.compile()

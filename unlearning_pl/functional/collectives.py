@@ -72,8 +72,20 @@ def gather(rows: Tensor) -> Tensor:
         return rows
     n = rows.shape[-2]
     before, after = rank() * n, (world_size() - 1 - rank()) * n
-    gathered: Tensor = _Sum.apply(pad(rows, (0, 0, before, after)))  # type: ignore[no-untyped-call]
-    return gathered
+    return total(pad(rows, (0, 0, before, after)))
+
+
+def total(x: Tensor) -> Tensor:
+    """Sum a tensor of one shape over processes; the gradient of a gradient is right too.
+
+    Example:
+        >>> total(torch.ones(2))
+        tensor([1., 1.])
+    """
+    if world_size() == 1:
+        return x
+    summed: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
+    return summed
 
 
 class _Sum(torch.autograd.Function):
@@ -81,14 +93,14 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        distributed.all_reduce(total)
-        return total
+        summed = x.clone()
+        distributed.all_reduce(summed)
+        return summed
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total: Tensor = _Sum.apply(gradients[0])  # type: ignore[no-untyped-call]
-        return total
+        summed: Tensor = _Sum.apply(gradients[0])  # type: ignore[no-untyped-call]
+        return summed
 
 
 def own_rows(n: int, device: torch.device) -> Tensor:

@@ -190,6 +190,8 @@ class Learner(LightningModule, ABC):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "state_dict" not in checkpoint:  # FSDP has loaded it already
+            return
         wanted = self.state_dict()
         scaffold = checkpoint.get("scaffold", {}).items()
         checkpoint["state_dict"] |= {name: value for name, value in scaffold if name in wanted}
