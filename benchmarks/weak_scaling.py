@@ -1,6 +1,6 @@
 """Images a second of training by one process and by several, each with the same number of rows (weak scaling).
 
-python benchmarks/weak_scaling.py --rounds 5 --images ../shared/data/cifar10
+python benchmarks/weak_scaling.py --rounds 3 --images ../shared/data/cifar10
 python benchmarks/weak_scaling.py --rounds 5 --accelerator gpu --backbone resnet18 --rows 256 --precision bf16-mixed
 
 Every job is the user's own way: UnlearningTrainer, on several processes by its strategy ddp, here with a thread a
@@ -177,6 +177,7 @@ def main() -> None:
         for _ in range(options.rounds):
             for (what, way), rates in found.items():
                 rates.append(rate(what, way, folder))
+                print(f"{what}, {way}: {rates[-1]:.0f} images/s", file=sys.stderr)
     facts = runs.environment()
     print(
         f"{options.learner} with {options.backbone}, {options.precision}, {options.rows} rows a process, {WARM} + ",
