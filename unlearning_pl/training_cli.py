@@ -182,7 +182,7 @@ class UnlearningCLI(LightningCLI):
         )
         batches: Any = self.trainer.predict(**kwargs)
         index, features = (torch.cat(column) for column in zip(*batches, strict=True))
-        ids = np.array(self.datamodule.ids)[index.numpy()]
+        ids = np.array([*self.datamodule.ids])[index.numpy()]
         buffer = io.BytesIO()
         np.savez(buffer, ids=ids, features=features.float().numpy())
         path = write_bytes(Path(self.config[self.subcommand].trainer.run) / "predictions.npz", buffer.getvalue())
