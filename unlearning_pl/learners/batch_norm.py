@@ -22,8 +22,8 @@ class SharedBatchNorm(_BatchNorm):
 
     Example:
         >>> layer = SharedBatchNorm(2)
-        >>> layer(torch.tensor([[1.0, 5.0], [3.0, 5.0]])).round(decimals=3).tolist()
-        [[-1.0, 0.0], [1.0, 0.0]]
+        >>> layer(torch.tensor([[1.0, 2.0], [3.0, 6.0]])).detach().round().int().tolist()
+        [[-1, -1], [1, 1]]
     """
 
     @override
