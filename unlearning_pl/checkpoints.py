@@ -61,7 +61,9 @@ class KeepLast(Checkpoint):
             self._save(trainer)
         if self._wanted != SAVE:
             again = self._wanted == getattr(signal, "SIGUSR1", None) and trainer.is_global_zero
-            raise PreemptedError(self._wanted, requeue() if again else "")
+            outcome = requeue() if again else ""
+            largest(NOTHING)()  # a process that leaves earlier could have SLURM end the one that asks
+            raise PreemptedError(self._wanted, outcome)
         self._wanted = NOTHING
 
     @override
@@ -116,7 +118,7 @@ class WholeFiles(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:  # torch has words of its own for a disk that is full
             raise StorageError(
                 f"Expected to write {path}, got: {_reason(error)}. The checkpoint before it is kept; make room and go "
-                "on with --ckpt_path last."
+                "on with --ckpt_path auto."
             ) from error
 
 

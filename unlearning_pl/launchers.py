@@ -1,6 +1,7 @@
 """What the program that started the processes says of them: torchrun, SLURM, or nobody."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ def requeue() -> str:
         return "no SLURM job to requeue"
     if "SLURM_ARRAY_JOB_ID" in os.environ:
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    if shutil.which("scontrol") is None:
+        return f"no scontrol here to requeue SLURM job {job} with"
     asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
     if asked.returncode:
         return f"SLURM refused to requeue job {job}: {' '.join(asked.stderr.split())}"

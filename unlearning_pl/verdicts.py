@@ -14,7 +14,7 @@ from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, Un
 from unlearning_pl.launchers import launched
 from unlearning_pl.training_cli import mistake_behind
 
-RESUME = "A run with a checkpoint goes on with --ckpt_path last; benchmark and shadow go on with the same command."
+RESUME = "A run with a checkpoint goes on with --ckpt_path auto; benchmark and shadow go on with the same command."
 TOGETHER = (DivergedError, PreemptedError)
 """What all processes of a job agree to end by."""
 

@@ -1,6 +1,7 @@
 """Plans on tiny digits: what is kept, what is made again, what fails, and what a mistake gets."""
 
 import json
+import os
 import shutil
 import statistics
 from collections.abc import Sequence
@@ -87,6 +88,23 @@ def test_what_is_finished_is_kept(place: Path) -> None:
     assert made() == ["fine_tune", "audit"]
     (place / "seed0/audit/report.json").unlink()
     assert made() == ["audit"]
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_an_interrupted_run_goes_on_unless_its_original_was_made_again(place: Path, newer: bool) -> None:
+    (place / "seed0/fine_tune/run.json").unlink()
+    checkpoint = (place / "seed0/fine_tune/checkpoints/last.ckpt").stat().st_mtime
+    when = checkpoint + 1 if newer else checkpoint - 1
+    os.utime(place / "seed0/original/run.json", (when, when))
+    asked: list[list[str]] = []
+
+    def noting(words: list[str]) -> None:
+        asked.append(words)
+        run(words)
+
+    benchmark(noting, ["tiny.yaml"], [0], "runs")
+    assert (asked[0][-2:] == ["--ckpt_path", "last"]) is not newer
+    assert made() == []
 
 
 @pytest.mark.usefixtures("place")
