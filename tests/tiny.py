@@ -31,6 +31,7 @@ from unlearning_pl.methods import (
 )
 from unlearning_pl.sample import Sample
 from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.weights import load_weights
 
 
 class FewDigits(Digits):
@@ -89,6 +90,17 @@ def make_trainer(run: Path | None = None, **options: Any) -> UnlearningTrainer:
     options = {"accelerator": "cpu", "devices": 1, "max_epochs": 2, "num_sanity_val_steps": 0, **options}
     quiet = {"enable_progress_bar": False, "enable_model_summary": False}
     return UnlearningTrainer(run=None if run is None else str(run), **quiet, **options)
+
+
+def evaluated(name: str, run: str, **options: Any) -> dict[str, float]:
+    """Means over a few validation images, in one batch, and over many test images, the last batch small."""
+    learner, data = make_learner(name), make_data(batch_size=36)
+    load_weights(learner, run)
+    trainer = make_trainer(logger=False, **options)
+    found: dict[str, float] = {}
+    for verb in (trainer.validate, trainer.test):
+        found |= verb(learner, datamodule=data, verbose=False)[0]
+    return found
 
 
 def make_rows(n: int, start: int = 0, size: int = 8) -> Sample:

@@ -23,7 +23,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_bytes, write_text
 from unlearning_pl.learners import Learner
-from unlearning_pl.learners.base import Schedule
+from unlearning_pl.learners.schedules import Schedule
 from unlearning_pl.suggestions import HelpFormatter, listing, meant
 from unlearning_pl.trainer import UnlearningTrainer
 from unlearning_pl.weights import load_weights, read_checkpoint

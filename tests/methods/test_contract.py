@@ -16,7 +16,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from same_steps import FEW, error, start_of, take_steps
-from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
+from tiny import LEARNERS, METHODS, PLUGINS, evaluated, make_data, make_learner, make_method, make_trainer
 
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError, PreemptedError
@@ -257,6 +257,17 @@ def test_a_process_without_partners_weighs_as_its_rows_do_in_one(half_batches: d
 def test_shuffled_keys_come_home_with_other_batch_statistics(half_batches: dict[str, float]) -> None:
     assert half_batches["shuffled True"] < 1e-12  # norm layers in evaluation mode: only the order could matter
     assert half_batches["shuffled False"] > 1e-3
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize("name", LEARNERS)
+def test_two_processes_evaluate_like_one(
+    name: str, originals: dict[str, Path], two_processes: dict[str, list[dict[str, Any]]]
+) -> None:
+    one = evaluated(name, str(originals[name]))
+    assert {"validation/loss", "test/loss"} <= one.keys()
+    for other in two_processes[f"evaluated {name}"]:
+        assert other == pytest.approx(one, rel=1e-6)
 
 
 @pytest.mark.ddp

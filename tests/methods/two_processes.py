@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, seed_everything
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from same_steps import FEW, by_two
-from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
+from tiny import LEARNERS, METHODS, PLUGINS, evaluated, make_data, make_learner, make_method, make_trainer
 
 
 class Fed(Callback):
@@ -46,6 +46,8 @@ def main(folder: Path, originals: dict[str, str]) -> None:
             trainer = make_trainer(max_epochs=1, devices=2, strategy="ddp", logger=False, callbacks=[fed])
             trainer.unlearn(learner, make_data(), originals[name], **make_method(method))
             found[f"{method} {name}"] = {"weights": digest(learner), "rows": fed.rows}
+    for name, run in originals.items():
+        found[f"evaluated {name}"] = evaluated(name, run, devices=2, strategy="ddp")
     (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))
     by_two(folder, FEW)
     torch.distributed.destroy_process_group()

@@ -148,19 +148,18 @@ class UnlearningData(SplitData):
             len(held_out) > 0 or not validate,
             "Expected held-out images to validate on, got none. Train with --data.validation 0.1, or use test.",
         )
-        return [self._in_order(held_out)] if len(held_out) else []
+        # As many batches on each process: while a model trains, DDP's forward is a collective in evaluation too.
+        return [self._dealt_out(held_out, even=True)] if len(held_out) else []
 
     @override
     def test_dataloader(self) -> Loader:
-        return self._in_order(self.positions("test"))
+        return self._dealt_out(self.positions("test"), even=True)
 
     @override
     def predict_dataloader(self) -> Loader | list[Loader]:
         if self._predicted is None:
             return self._in_order(torch.arange(len(self.ids)))
-        assert self.trainer is not None
-        processes, rank = self.trainer.world_size, self.trainer.global_rank
-        return [self._in_order(self.positions(split), processes, rank) for split in self._predicted]
+        return [self._dealt_out(self.positions(split)) for split in self._predicted]
 
     def samples(self, splits: tuple[Split, ...], device: torch.device) -> dict[Split, Iterable[Sample]]:
         """Each split from first to last, as samples on the device; every process sees all of it."""
@@ -173,9 +172,16 @@ class UnlearningData(SplitData):
         """
         self._predicted, self._predicted_views = splits, views
 
-    def _in_order(self, positions: Tensor, processes: int = 1, rank: int = 0) -> Loader:
+    def _dealt_out(self, positions: Tensor, even: bool = False) -> Loader:
+        assert self.trainer is not None
+        if self.trainer.world_size == 1:
+            return self._in_order(positions)
         rows, dataset = min(self.batch_size, len(positions)), self._dataset(positions)
-        return self._loader(dataset, rows, WholeBatches(dataset, rows, rank, processes) if processes > 1 else None)
+        sampler = WholeBatches(dataset, rows, self.trainer.global_rank, self.trainer.world_size, even)
+        return self._loader(dataset, rows, sampler)
+
+    def _in_order(self, positions: Tensor) -> Loader:
+        return self._loader(self._dataset(positions), min(self.batch_size, len(positions)), None)
 
     def _dataset(self, positions: Tensor) -> Positions:
         self.load()

@@ -151,20 +151,23 @@ class WholeBatches(DistributedSampler[int]):
         rows: Rows of a batch.
         rank: This process.
         processes: Their number.
+        even: Give a process that would have a batch less than the others the first one again.
 
     Example:
         >>> [list(WholeBatches(Positions(torch.arange(5)), 2, rank, processes=2)) for rank in (0, 1)]
         [[0, 1, 4], [2, 3]]
     """
 
-    def __init__(self, dataset: Positions, rows: int, rank: int = 0, processes: int = 1) -> None:
+    def __init__(self, dataset: Positions, rows: int, rank: int = 0, processes: int = 1, even: bool = False) -> None:
         super().__init__(dataset, num_replicas=processes, rank=rank)
-        self.rows = rows
+        self.rows, self.even = rows, even
 
     @override
     def __iter__(self) -> Iterator[int]:
         rows = list(range(len(self.dataset)))  # type: ignore[arg-type]
-        starts = range(self.rank * self.rows, len(rows), self.num_replicas * self.rows)
+        starts = [*range(self.rank * self.rows, len(rows), self.num_replicas * self.rows)]
+        if self.even and len(starts) < math.ceil(len(rows) / self.rows / self.num_replicas):
+            starts.append(0)
         return chain.from_iterable(rows[start : start + self.rows] for start in starts)
 
     @override

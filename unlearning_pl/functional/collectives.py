@@ -6,12 +6,14 @@ Letters: N rows of one process, W processes, D width of a row.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightly.utils import dist
 from torch import Tensor, distributed
 from torch.nn.functional import pad
+
+T = TypeVar("T")
 
 _apart = False
 
@@ -134,18 +136,18 @@ def largest(value: int) -> Callable[[], int]:
     return wait
 
 
-def collected(values: list[int]) -> list[int]:
-    """Numbers of all processes, in the order of ranks, over :func:`aside`.
+def everyone(value: T) -> list[T]:
+    """What each process says, in the order of ranks, over :func:`aside`.
 
     Example:
-        >>> collected([3, 4])
-        [3, 4]
+        >>> everyone("here")
+        ['here']
     """
     if world_size() == 1:
-        return values
-    lists: list[list[int]] = [[] for _ in range(world_size())]
-    distributed.all_gather_object(lists, values, group=aside())
-    return [value for each in lists for value in each]
+        return [value]
+    said = [value] * world_size()
+    distributed.all_gather_object(said, value, group=aside())
+    return said
 
 
 _aside: tuple[Any, Any] = (None, None)

@@ -5,42 +5,31 @@ Letters: B rows of a batch, D width of the features, E of the embeddings that th
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 from typing_extensions import override
 
-from unlearning_pl.errors import DivergedError, InputError
-from unlearning_pl.functional.collectives import collected, largest
+from unlearning_pl.errors import InputError
+from unlearning_pl.functional.collectives import apart
+from unlearning_pl.learners.held_out import Means
+from unlearning_pl.learners.schedules import Schedule, scheduler
+from unlearning_pl.learners.soundness import Soundness
+from unlearning_pl.learners.terms import log_term
 from unlearning_pl.sample import Batch, Pixels, Sample, joint
 
 Objective = Callable[["Learner", Batch], Tensor]
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
-Schedule = Literal["constant", "cosine", "one_cycle"]
 
 
 def plain(learner: "Learner", batch: Batch) -> Tensor:
     """The mean loss over all rows fed: pretraining, retraining and fine-tuning alike."""
     sample, _ = joint(batch)
     return learner.losses(learner.outputs(sample), sample).mean()
-
-
-def log_term(module: LightningModule, name: str, value: Tensor, rows: int, prog_bar: bool = False) -> None:
-    """Log the epoch's mean of a term of the loss as ``train/<name>``; ``rows`` is how many it was averaged over."""
-    module.log(
-        f"train/{name}",
-        value.detach(),
-        on_step=False,
-        on_epoch=True,
-        prog_bar=prog_bar,
-        batch_size=rows,
-        sync_dist=True,
-    )
 
 
 class Learner(LightningModule, ABC):
@@ -63,7 +52,6 @@ class Learner(LightningModule, ABC):
     num_views: ClassVar[int] = 2
     knows_classes: ClassVar[bool] = False
     context_length: int | None = None
-    _suspects: Tensor | None  # rows of the first batch of the epoch whose loss was not finite
     pixels: Pixels | None = None
 
     def __init__(self, backbone: nn.Module, feature_dim: int) -> None:
@@ -71,7 +59,7 @@ class Learner(LightningModule, ABC):
         self.backbone, self.feature_dim = backbone, feature_dim
         self.objective: Objective = plain
         self.scaffold = nn.ModuleDict()  # what a method needs while it trains, and takes away again
-        self._finite, self._suspects = torch.tensor(True), None
+        self._soundness, self._held_out = Soundness(), Means()
         self.optimize_with(lambda parameters: SGD(parameters, lr=0.06, momentum=0.9, weight_decay=5e-4), "cosine")
 
     def features(self, x: Tensor) -> Tensor:
@@ -173,8 +161,8 @@ class Learner(LightningModule, ABC):
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
-        scheduler = _scheduler(optimizer, self.schedule, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "lr"}}
+        course = scheduler(optimizer, self.schedule, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": course, "interval": "step", "name": "lr"}}
 
     def plan(self, trainer: Trainer) -> dict[str, str | int | None]:
         """What the course of the learning rate depends on."""
@@ -202,16 +190,13 @@ class Learner(LightningModule, ABC):
             self.check_numbers()  # not at every step, which would make the device wait
         loss = self.objective(self, batch)
         index = torch.cat([sample.index for sample in batch.values()])
-        finite = torch.isfinite(loss.detach())
-        before = index if self._suspects is None else self._suspects
-        self._suspects = torch.where(self._finite & ~finite, index, before)
-        self._finite = self._finite & finite
+        self._soundness.note(loss, index)
         log_term(self, "loss", loss, len(index), prog_bar=True)
         return loss
 
     @override
     def on_train_epoch_start(self) -> None:
-        self._finite, self._suspects = torch.tensor(True, device=self.device), None
+        self._soundness = Soundness()
 
     @override
     def on_train_epoch_end(self) -> None:
@@ -223,38 +208,35 @@ class Learner(LightningModule, ABC):
         """Stop the run, on all processes alike, if a loss of this epoch or a weight is not finite on any.
 
         Raises:
-            DivergedError: It names the images of the batch whose loss was the first that was not finite.
+            DivergedError: It names the images of the first batch whose loss was not finite.
         """
-        sound = torch.stack([torch.isfinite(p.detach()).all() for p in self.parameters()]).all()
-        finite, sound = torch.stack([self._finite.to(sound.device), sound]).tolist()
-        if not largest(not (finite and sound))():
-            return
-        suspects = collected([] if finite or self._suspects is None else self._suspects.tolist())
-        raise DivergedError(
-            f"Expected a finite loss and finite weights, got NaN or infinity in epoch {self.current_epoch}"
-            f"{self._named(suspects)}. Lower the learning rate or the method's coefficients, or look at the images; an "
-            "earlier checkpoint stays."
-        )
-
-    def _named(self, suspects: list[int]) -> str:
         data = getattr(self.trainer, "datamodule", None)
-        if not suspects or data is None:
-            return ""
-        return f", first in the batch of {', '.join(str(data.ids[row]) for row in sorted(set(suspects)))}"
+        self._soundness.check(self.parameters(), str(self.current_epoch), [] if data is None else data.ids)
 
     @override
     def validation_step(self, batch: Sample, batch_idx: int) -> None:
-        self.evaluate(batch, "validation")
+        self.evaluate(batch)
 
     @override
     def test_step(self, batch: Sample, batch_idx: int) -> None:
-        self.evaluate(batch, "test")
+        self.evaluate(batch)
 
-    def evaluate(self, sample: Sample, split: str) -> None:
-        """Log what :meth:`metrics` says of a batch of held-out samples."""
-        metrics = self.metrics(self.outputs(sample), sample)
-        named = {f"{split}/{name}": value for name, value in metrics.items()}
-        self.log_dict(named, batch_size=len(sample.index), prog_bar=True, sync_dist=True)
+    def evaluate(self, sample: Sample) -> None:
+        """Take in what :meth:`metrics` says of a batch of held-out samples."""
+        with apart():  # whole batches are dealt out to the processes: each is what one process would have seen
+            self._held_out.add(self.metrics(self.outputs(sample), sample), sample.index)
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        self._log_held_out("validation")
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        self._log_held_out("test")
+
+    def _log_held_out(self, split: str) -> None:
+        named = {f"{split}/{name}": value for name, value in self._held_out.take().items()}
+        self.log_dict(named, prog_bar=True, sync_dist=True)
 
     def metrics(self, outputs: Any, sample: Sample) -> dict[str, Tensor]:
         """Batch means by name, for validation and test."""
@@ -263,11 +245,3 @@ class Learner(LightningModule, ABC):
     @override
     def predict_step(self, batch: Sample, batch_idx: int) -> tuple[Tensor, Tensor]:
         return batch.index, self.features(batch.views[0])
-
-
-def _scheduler(optimizer: Optimizer, schedule: Schedule, steps: int) -> LRScheduler:
-    if schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=steps)
-    if schedule == "one_cycle":
-        return OneCycleLR(optimizer, max_lr=[group["lr"] for group in optimizer.param_groups], total_steps=steps)
-    return LambdaLR(optimizer, lambda _: 1.0)

@@ -1,0 +1,45 @@
+"""Means over held-out samples, whichever process saw them.
+
+Letters: B rows of a batch.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from unlearning_pl.functional.collectives import everyone
+
+
+class Means:
+    """Means of batch means, weighted by rows, over the batches of all processes; one seen twice counts once.
+
+    Example:
+        >>> import torch
+        >>> means = Means()
+        >>> means.add({"loss": torch.tensor(1.0)}, torch.tensor([4, 5, 6]))
+        >>> means.add({"loss": torch.tensor(5.0)}, torch.tensor([7]))
+        >>> means.take()
+        {'loss': 2.0}
+        >>> means.take()
+        {}
+    """
+
+    def __init__(self) -> None:
+        self._batches: list[tuple[Tensor, dict[str, Tensor]]] = []
+
+    def add(self, values: Mapping[str, Tensor], index: Tensor) -> None:
+        """Take in the means of a batch, scalars by name, and which samples it was, ``(B,)``."""
+        self._batches.append((index, {name: value.detach() for name, value in values.items()}))
+
+    def take(self) -> dict[str, float]:
+        """The means, by name, the same on every process; what they were made of is gone then."""
+        mine = [
+            (int(index[0]), len(index), {name: float(value) for name, value in values.items()})
+            for index, values in self._batches
+        ]
+        self._batches = []
+        seen = {first: (rows, values) for each in everyone(mine) for first, rows, values in each}
+        batches = [seen[first] for first in sorted(seen)]  # a sum depends on the order
+        total = sum(rows for rows, _ in batches)
+        names = batches[0][1] if batches else {}
+        return {name: sum(rows * values[name] for rows, values in batches) / total for name in names}

@@ -1,0 +1,24 @@
+"""Courses of the learning rate over a run."""
+
+from typing import Literal
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+
+Schedule = Literal["constant", "cosine", "one_cycle"]
+
+
+def scheduler(optimizer: Optimizer, schedule: Schedule, steps: int) -> LRScheduler:
+    """Torch's scheduler of a course over ``steps`` steps: constant, cosine down to zero, or one cycle up and down.
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> type(scheduler(optimizer, "cosine", 10)).__name__
+        'CosineAnnealingLR'
+    """
+    if schedule == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=steps)
+    if schedule == "one_cycle":
+        return OneCycleLR(optimizer, max_lr=[group["lr"] for group in optimizer.param_groups], total_steps=steps)
+    return LambdaLR(optimizer, lambda _: 1.0)
