@@ -6,13 +6,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test format lint type check docs containers clean
+.PHONY: demo test exactness format lint type check docs containers nodes slurm kills clean
 
 demo: $(READY)
 	$(BIN)/unlearning-pl demo
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+
+# Minutes: two processes against one for every method and learner, and FSDP against DDP.
+exactness: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/same_steps.py
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/distributed/sharded.py
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -37,6 +42,17 @@ docs: $(READY)
 # As root on Debian, without a container engine; some minutes.
 containers:
 	tests/distributed/containers.sh
+
+# Two nodes on this machine: network namespaces and torchrun (needs root), SLURM and the scripts of docker/slurm.
+nodes: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m distributed.two_nodes
+
+slurm: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m distributed.slurm
+
+# Runs that are killed twenty times and resumed, against unbroken ones; a minute.
+kills: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/distributed/killed.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

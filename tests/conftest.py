@@ -34,8 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = item.path.stem
         if isinstance(item, pytest.Function) and group == "test_contract":
             named = item.callspec.params if hasattr(item, "callspec") else {}
-            launched = item.get_closest_marker("ddp") is not None
-            group = f"{group}-{item.originalname if launched else named.get('name', 'SimCLR')}"
+            launch = next((name for name in ("launched", "half_batches") if name in item.fixturenames), None)
+            group = f"{group}-{launch or named.get('name', 'SimCLR')}"
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -68,13 +68,18 @@ def test_the_commands_of_the_page_on_views_run_in_order() -> None:
         assert main(shlex.split(f"{line} {short}" if line.startswith("fit") else line)) == 0
 
 
-@pytest.mark.parametrize("page", ["shadow.md", "owner.md"])
-def test_the_commands_of_a_page_parse(page: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("shadow.md", {"shadow", "fit", "unlearn"}),
+        ("owner.md", {"owner", "serve"}),
+        ("cluster.md", {"fit"}),
+    ],
+)
+def test_the_commands_of_a_page_parse(page: str, expected: set[str], tmp_path: Path) -> None:
     parsers = {"shadow": shadow_parser, "owner": owner_parser, "serve": serve_parser}
     lines = [shlex.split(line) for line in commands((ROOT / "docs" / page).read_text())]
-    assert {words[0] for words in lines} >= (
-        {"shadow", "fit", "unlearn"} if page == "shadow.md" else {"owner", "serve"}
-    )
+    assert {words[0] for words in lines} >= expected
     for command, *options in lines:
         if command in parsers:
             parsed(parsers[command](), options)

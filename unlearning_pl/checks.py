@@ -3,14 +3,29 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.strategies import FSDPStrategy
 
 from unlearning_pl import runs
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
-from unlearning_pl.weights import check_weights, read_checkpoint, weights_path
+from unlearning_pl.weights import check_weights, read_checkpoint
+
+
+def parties(model: LightningModule, data: LightningDataModule | None) -> tuple[Learner, UnlearningData]:
+    """What is trained on what, if they are of our kind.
+
+    Raises:
+        TypeError: If they are not, which is a mistake in a program and not in a command.
+    """
+    if not isinstance(model, Learner) or not isinstance(data, UnlearningData):
+        raise TypeError(
+            f"Expected a Learner and datamodule=UnlearningData(...), got {type(model).__name__} and "
+            f"{type(data).__name__}. Wrap the model, and pass the data as a data module."
+        )
+    return model, data
 
 
 def check_methods(method: Unlearner, plugins: Sequence[PlugIn]) -> None:
@@ -56,9 +71,11 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
         trainer.precision in ("32-true", "bf16-mixed", "16-mixed"),
         f"Expected trainer.precision 32-true, bf16-mixed or 16-mixed, got {trainer.precision}. Choose one of them.",
     )
+    methods = [callback for callback in trainer.callbacks if isinstance(callback, Unlearner)]  # type: ignore[attr-defined]
+    if isinstance(trainer.strategy, FSDPStrategy):
+        _check_sharded(trainer, compiled, (model, *methods))
     data.setup("fit")
     model.check(data.examples(), len(data.class_names))
-    methods = [callback for callback in trainer.callbacks if isinstance(callback, Unlearner)]  # type: ignore[attr-defined]
     for method in methods:
         least = (trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps)
         require(
@@ -76,21 +93,19 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
         data.rows(tuple(dict.fromkeys((*fed, *needed))), trainer.world_size)
 
 
-def resumable(trainer: Trainer, run: Path | None, ckpt_path: str | Path, model: Learner, data: UnlearningData) -> Path:
-    """The checkpoint to resume from, which belongs to this run.
+def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner, data: UnlearningData) -> None:
+    """Refuse to resume from what is no checkpoint of this run.
 
     Args:
         trainer: Its settings.
         run: The run folder.
-        ckpt_path: A checkpoint, or ``last`` for the run folder's own.
+        path: The checkpoint.
         model: The learner.
         data: The data, split.
 
     Raises:
         InputError: If it is another run's, or the run's settings are no longer the same.
     """
-    require(ckpt_path != "last" or run is not None, "Expected --run with ckpt_path = last, got none. Add it.")
-    path = weights_path(run if run is not None and ckpt_path == "last" else ckpt_path)
     checkpoint = read_checkpoint(path)
     check_weights(model, checkpoint["state_dict"], path)
     planned = checkpoint.get("planned", {})
@@ -106,4 +121,23 @@ def resumable(trainer: Trainer, run: Path | None, ckpt_path: str | Path, model: 
     )
     if run is not None:
         data.confirm(run / runs.MANIFEST)
-    return path
+
+
+def _check_sharded(trainer: Trainer, compiled: bool, parts: Sequence[Learner | Unlearner]) -> None:
+    for part in parts:
+        require(
+            getattr(part, "shards", True),
+            f"Expected a model and methods whose weights can be spread over processes, got {type(part).__name__}. "
+            "Choose trainer.strategy ddp; docs/strategies.md says what goes with fsdp.",
+        )
+    require(not compiled, "Expected trainer.compile = false with fsdp, got true. Leave it out.")
+    clips = trainer.gradient_clip_val and trainer.gradient_clip_algorithm != "value"
+    require(
+        not clips,
+        f"Expected no trainer.gradient_clip_val with fsdp, whose processes know a part of the norm, got "
+        f"{trainer.gradient_clip_val}. Leave it out, or set trainer.gradient_clip_algorithm to value.",
+    )
+    kind = trainer.strategy._state_dict_type  # type: ignore[attr-defined]
+    require(
+        kind == "full", f"Expected state_dict_type full, one file that every command reads, got {kind}. Leave it out."
+    )

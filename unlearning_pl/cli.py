@@ -7,25 +7,23 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentParser
 from jsonargparse._deprecated import JsonargparseDeprecationWarning
 from jsonargparse.typing import PositiveInt
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from unlearning_pl import __version__
 from unlearning_pl.benchmark import benchmark
 from unlearning_pl.blackbox.commands import owner, serve
 from unlearning_pl.demo import demo
-from unlearning_pl.errors import DivergedError, UnfinishedError, nearest, require
+from unlearning_pl.errors import nearest, require
 from unlearning_pl.parsing import parsed, plain_parser
 from unlearning_pl.report import step_table, table
 from unlearning_pl.reporting import audit_runs
 from unlearning_pl.shadow.commands import shadow_attack
 from unlearning_pl.splitting.commands import split
-from unlearning_pl.training_cli import UnlearningCLI, mistake_behind, training
+from unlearning_pl.training_cli import UnlearningCLI, training
+from unlearning_pl.verdicts import exit_code, heard, rank, verdict
 from unlearning_pl.view_sheet import draw_views
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
@@ -153,36 +151,22 @@ def main(args: list[str] | None = None) -> int:
         require(args[0] in commands, f"Expected a command, got {args[0]!r}. {nearest(args[0], sorted(commands))}")
         run(args)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
-        code, line = _verdict(error)
+        code, line = verdict(error)
         if code is None:
             raise
-        _say(line)
-        return code
+        if heard(error):
+            _say(line)
+        return exit_code(error, code)
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
     return 0
 
 
-def _verdict(error: BaseException) -> tuple[int | None, str]:
-    """Exit code and line for an error; no code for one that nobody foresaw, whose traceback is wanted."""
-    resume = "A run with a checkpoint goes on with --ckpt_path last; benchmark and shadow go on with the same command."
-    if isinstance(error, SIGTERMException):
-        return 143, f"Stopped by SIGTERM. {resume}"
-    if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
-        return 130, f"Stopped. {resume}"
-    if isinstance(error, (DivergedError, UnfinishedError)):
-        return 1, str(error)
-    if isinstance(error, MisconfigurationException):
-        return 2, str(error)
-    mistake = mistake_behind(error) if isinstance(error, (ValueError, ArgumentError)) else None
-    return (None, "") if mistake is None else (2, str(mistake))
-
-
-@rank_zero_only
 def _say(message: str) -> None:
     line = " ".join(part.strip() for part in message.splitlines() if part.strip())
-    sys.stderr.write(f"unlearning-pl: error: {line}\n")
+    who = f"rank {rank()}: " if rank() else ""
+    sys.stderr.write(f"unlearning-pl: error: {who}{line}\n")
 
 
 def _hush() -> None:

@@ -36,6 +36,23 @@ class UnfinishedError(RuntimeError):
     """Part of a job failed; the rest of it is done."""
 
 
+class StorageError(RuntimeError):
+    """What a job wrote to can no longer be written: a full disk, a folder that vanished."""
+
+
+class PreemptedError(RuntimeError):
+    """A run was asked to end, and has; a checkpoint of its last step is kept.
+
+    Args:
+        signal: What it was asked by.
+        outcome: What becomes of it, in a few words.
+    """
+
+    def __init__(self, signal: int, outcome: str) -> None:
+        super().__init__(outcome)
+        self.signal = signal
+
+
 def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """The sentence that helps with a name that is not known: the near misses, else all names.
 

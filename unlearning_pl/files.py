@@ -3,8 +3,10 @@
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def write_text(path: str | Path, text: str) -> Path:
@@ -25,18 +27,37 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
         >>> write_bytes(Path(tempfile.mkdtemp()) / "a", b"whole").read_bytes()
         b'whole'
     """
+    with replacing(path) as file:
+        file.write(content)
+    return Path(path)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of ``path`` if all goes well, and is gone if not.
+
+    It lies beside ``path``: from another file system the last step would be a copy, of which half may be left.
+
+    Example:
+        >>> target = Path(tempfile.mkdtemp()) / "a"
+        >>> with replacing(target) as file:
+        ...     _ = file.write(b"whole"), target.exists()
+        >>> target.read_bytes()
+        b'whole'
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # else a crash of the machine could leave the new name on an empty file
         os.chmod(temporary, 0o644)  # mkstemp makes it private; a run folder is shared
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return path
 
 
 def write_json(path: str | Path, value: Any) -> Path:

@@ -8,14 +8,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
-from typing_extensions import override
-
+from unlearning_pl.checkpoints import kept
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_json
 from unlearning_pl.runs import CONFIG, MANIFEST, RECORD, environment
-from unlearning_pl.weights import WEIGHTS
 
 
 @contextmanager
@@ -46,7 +42,7 @@ def opened(folder: Path | None, overwrite: bool, checkpoint: Path | None, writes
     try:
         yield True
     except BaseException:
-        if not _kept(folder):
+        if not kept(folder):
             _put_back(aside, folder, existed)
         raise
     shutil.rmtree(aside)
@@ -77,14 +73,10 @@ def _written(run: Path) -> list[Path]:
     return [*(run / name for name in names if (run / name).exists()), *run.glob("events.out.tfevents.*")]
 
 
-def _kept(run: Path) -> bool:
-    return any((run / WEIGHTS).parent.glob("*.ckpt"))
-
-
 def _set_aside(run: Path) -> Path:
     aside = run / ".replaced"
     try:
-        if aside.exists() and not _kept(run):  # a process was killed before its first checkpoint
+        if aside.exists() and not kept(run):  # a process was killed before its first checkpoint
             _put_back(aside, run, existed=True)
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
@@ -109,29 +101,6 @@ def _put_back(aside: Path, run: Path, existed: bool) -> None:
     if not existed:
         with suppress(OSError):  # something else wrote here too
             run.rmdir()
-
-
-def last_checkpoint(run: Path) -> ModelCheckpoint:
-    """A callback that keeps the state after the last whole epoch, as checkpoints/last.ckpt."""
-    path = run / WEIGHTS
-    # After the epoch's check for numbers, not at validation; a resumed run replaces the file that it started from.
-    return ModelCheckpoint(path.parent, filename=path.stem, save_on_train_epoch_end=True, enable_version_counter=False)
-
-
-class KeepLast(Callback):
-    """Keeps the state in which a run ends, which need not be the end of an epoch, as checkpoints/last.ckpt.
-
-    Args:
-        run: The run folder.
-    """
-
-    def __init__(self, run: Path) -> None:
-        self.run = run
-
-    @override
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            trainer.save_checkpoint(self.run / WEIGHTS, weights_only=False)
 
 
 def write_record(run: Path, facts: dict[str, Any]) -> None:

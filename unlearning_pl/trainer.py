@@ -8,20 +8,24 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import FSDPStrategy
+from lightning.pytorch.utilities import rank_zero_info
 from typing_extensions import override
 
 from unlearning_pl import runs
+from unlearning_pl.arguments import trainer_arguments
 from unlearning_pl.audits import Audit, Embeddings, judge
 from unlearning_pl.audits.collect import AUDITED, collect
-from unlearning_pl.checks import check_fit, check_methods, resumable
+from unlearning_pl.checkpoints import resume_point
+from unlearning_pl.checks import check_fit, check_methods, check_resume, parties
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.launchers import together
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
-from unlearning_pl.run_folder import KeepLast, last_checkpoint, opened, write_record
+from unlearning_pl.run_folder import opened, write_record
 from unlearning_pl.sample import Split
+from unlearning_pl.signals import Signals
 from unlearning_pl.stopwatch import Stopwatch
 from unlearning_pl.weights import digest, find_weights, load_weights, weights_path
 
@@ -36,8 +40,11 @@ class UnlearningTrainer(Trainer):
     Args:
         run: The run folder; without one nothing is kept.
         overwrite: Replace the run that the folder holds.
-        channels_last: Keep convolutions in the memory format that is faster on most devices.
+        channels_last: Keep convolutions in the memory format that is faster on most devices; never with fsdp, which
+            brings the optimiser's state of such weights back in another order.
         compile: Compile the encoder with torch.compile; the gradient penalty cannot be used then.
+        checkpoint_minutes: Time between checkpoints in the middle of an epoch, besides the one after each; 0 keeps one
+            after every step.
         kwargs: Lightning's own arguments.
     """
 
@@ -53,28 +60,21 @@ class UnlearningTrainer(Trainer):
         overwrite: bool = False,
         channels_last: bool = True,
         compile: bool = False,
+        checkpoint_minutes: float = 30.0,
         **kwargs: Any,
     ) -> None:
+        require(
+            checkpoint_minutes >= 0,
+            f"Expected trainer.checkpoint_minutes >= 0, got {checkpoint_minutes}. Choose some minutes.",
+        )
         self.run_folder = None if run is None else Path(run).expanduser()
         self.overwrite, self.channels_last, self.compile = overwrite, channels_last, compile
         self.stopwatch = Stopwatch()
         self.command = sys.argv  # what the record of a run says it was made by
         self._provenance: dict[str, Any] = {}
-        kwargs["callbacks"] = [self.stopwatch, *_listed(kwargs.get("callbacks"))]
-        if kwargs.get("logger") in (None, True):
-            # Lightning's own metric would be the only one of TensorBoard's HPARAMS tab; an audit writes better ones
-            kwargs["logger"] = self.run_folder is not None and TensorBoardLogger(
-                self.run_folder, name="", version="", default_hp_metric=False
-            )
-        if kwargs["logger"]:
-            kwargs["callbacks"].append(LearningRateMonitor("epoch"))
-        keep = self.run_folder is not None and kwargs.get("enable_checkpointing") in (None, True)
-        kwargs["enable_checkpointing"] = keep
-        if keep and self.run_folder is not None:
-            if not any(isinstance(callback, ModelCheckpoint) for callback in kwargs["callbacks"]):
-                kwargs["callbacks"].append(last_checkpoint(self.run_folder))
-            kwargs["callbacks"].append(KeepLast(self.run_folder))
+        kwargs = trainer_arguments(self.run_folder, self.stopwatch, checkpoint_minutes, kwargs)
         super().__init__(*args, **kwargs)
+        self._signal_connector = Signals(self)
 
     @override
     def fit(
@@ -94,38 +94,35 @@ class UnlearningTrainer(Trainer):
             train_dataloaders: Not used; the data module feeds the streams.
             val_dataloaders: Not used.
             datamodule: The data.
-            ckpt_path: Checkpoint to resume from, or ``last`` for the run folder's own.
+            ckpt_path: Checkpoint to resume from; ``last`` for the run folder's own; ``auto`` for the same if there is
+                one, while a finished run is left as it is: a command that can be repeated.
             weights_only: Load tensors only and never code.
             weights: What to begin with in place of random weights: a run folder, a checkpoint or safetensors file, or,
                 for CLIP, a tag of open_clip such as ``openai``.
         """
-        if not isinstance(model, Learner) or not isinstance(datamodule, UnlearningData):
-            raise TypeError(
-                f"Expected a Learner and datamodule=UnlearningData(...), got {type(model).__name__} and "
-                f"{type(datamodule).__name__}. Wrap the model, and pass the data as a data module."
-            )
-        check_fit(self, self.compile, model, datamodule)
-        checkpoint = None if ckpt_path is None else resumable(self, self.run_folder, ckpt_path, model, datamodule)
+        model, data = parties(model, datamodule)
+        check_fit(self, self.compile, model, data)
+        if ckpt_path == "auto" and self.run_folder is not None and (self.run_folder / runs.RECORD).exists():
+            rank_zero_info(f"The run {self.run_folder} is finished; it stays as it is.")
+            return
+        checkpoint = resume_point(self.run_folder, ckpt_path)
+        if checkpoint is not None:
+            check_resume(self, self.run_folder, checkpoint, model, data)
         if weights is not None:
             self._provenance = {"weights": weights, "weights_sha256": digest(find_weights(model, weights))}
             if checkpoint is None:
                 load_weights(model, weights)
-        if len(datamodule.positions("validation")) == 0:
-            self.limit_val_batches = 0
-        if self.channels_last:
-            model.to(memory_format=torch.channels_last)
-        if self.compile:
-            model.backbone.compile()
-        with opened(self.run_folder, self.overwrite, checkpoint, self._writes) as fresh:
+        self._make_ready(model, data)
+        # auto: what was killed before its first checkpoint left nothing to lose
+        with opened(self.run_folder, self.overwrite or ckpt_path == "auto", checkpoint, self._writes) as fresh:
             if self._writes and fresh:
-                write_manifest(self._folder / runs.MANIFEST, datamodule.splits, datamodule.ids)
-            with warnings.catch_warnings():
-                # A resumed run goes on in its own folder, which may have been moved.
-                warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
-                warnings.filterwarnings("ignore", "The dirpath has changed")
-                super().fit(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=weights_only)
+                write_manifest(self._folder / runs.MANIFEST, data.splits, data.ids)
+            with warnings.catch_warnings(), together(self.strategy):
+                # A resumed run goes on at the very step: see StreamSampler.begun.
+                warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
+                super().fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=weights_only)
             if self._writes:
-                self._record({"train_on": datamodule.train_on})
+                self._record({"train_on": data.train_on})
 
     def unlearn(
         self,
@@ -147,7 +144,7 @@ class UnlearningTrainer(Trainer):
             method: The unlearning method; fine-tuning on the retain set when not given. A plug-in joins fine-tuning.
             plugins: Terms on top of the method's loss.
             forget: What is to be forgotten; the data module's or the original's own request when not given.
-            ckpt_path: Checkpoint of this run to resume from, or ``last``.
+            ckpt_path: Checkpoint of this run to resume from, ``last`` or ``auto``, as in :meth:`fit`.
         """
         weights = weights_path(original)
         require(
@@ -222,15 +219,26 @@ class UnlearningTrainer(Trainer):
     @property
     @override
     def estimated_stepping_batches(self) -> int | float:
-        """Steps of the whole run, also where a method's streams change from epoch to epoch."""
+        """Steps of the whole run, also where a method's streams change from epoch to epoch.
+
+        Lightning would make a loader to count them, before a resumed run knows which batch it has to begin with.
+        """
         data, epochs = getattr(self, "datamodule", None), self.max_epochs or 0
-        if not self.reload_dataloaders_every_n_epochs or not isinstance(data, UnlearningData) or epochs < 1:
+        if not isinstance(data, UnlearningData) or epochs < 1:
             return super().estimated_stepping_batches
         limit = self.limit_train_batches
         batches = [data.steps(epoch, self.world_size) for epoch in range(epochs)]
         batches = [min(n, limit) if isinstance(limit, int) else int(n * limit) for n in batches]
         steps = sum(-(-n // self.accumulate_grad_batches) for n in batches)
         return steps if self.max_steps == -1 else min(steps, self.max_steps)
+
+    def _make_ready(self, model: Learner, data: UnlearningData) -> None:
+        if len(data.positions("validation")) == 0:
+            self.limit_val_batches = 0
+        if self.channels_last and not isinstance(self.strategy, FSDPStrategy):
+            model.to(memory_format=torch.channels_last)
+        if self.compile:
+            model.backbone.compile()
 
     @property
     def _folder(self) -> Path:
@@ -245,13 +253,3 @@ class UnlearningTrainer(Trainer):
     def _record(self, facts: dict[str, Any]) -> None:
         facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
         write_record(self._folder, facts | {"epochs": self.current_epoch, "steps": self.global_step} | self._provenance)
-
-
-def _listed(callbacks: Any) -> list[Callback]:
-    if callbacks is None:
-        return []
-    if isinstance(callbacks, Callback):
-        return [callbacks]
-    if isinstance(callbacks, list):
-        return list(callbacks)
-    raise InputError(f"Expected a list of callbacks, got {type(callbacks).__name__}. Pass callbacks=[...].")

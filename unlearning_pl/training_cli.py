@@ -18,6 +18,7 @@ from rich.console import Console
 from typing_extensions import override
 
 from unlearning_pl import runs
+from unlearning_pl.checkpoints import resume_point
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_bytes, write_text
@@ -25,7 +26,7 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.learners.base import Schedule
 from unlearning_pl.suggestions import HelpFormatter, listing, meant
 from unlearning_pl.trainer import UnlearningTrainer
-from unlearning_pl.weights import load_weights, read_checkpoint, weights_path
+from unlearning_pl.weights import load_weights, read_checkpoint
 
 SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.06, "momentum": 0.9, "weight_decay": 5e-4}}
 
@@ -111,11 +112,10 @@ class UnlearningCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Refuse settings that a resumed run contradicts, in place of silently keeping either of them."""
         config = self.config[self.config.subcommand]
-        path = config.get("ckpt_path")
+        folder = Path(config.trainer.run)
+        path = resume_point(folder, config.get("ckpt_path"))
         if path is None:
             return
-        folder = Path(config.trainer.run)
-        path = weights_path(folder if path == "last" else path)
         if folder.resolve() in path.resolve().parents and self.config.subcommand not in READERS:
             self._compare(runs.read_config(folder), folder)
         trained = read_checkpoint(path).get("hyper_parameters", {})
@@ -182,7 +182,7 @@ class UnlearningCLI(LightningCLI):
         )
         batches: Any = self.trainer.predict(**kwargs)
         index, features = (torch.cat(column) for column in zip(*batches, strict=True))
-        ids = np.array(self.datamodule.ids)[index.numpy()]
+        ids = np.array([*self.datamodule.ids])[index.numpy()]
         buffer = io.BytesIO()
         np.savez(buffer, ids=ids, features=features.float().numpy())
         path = write_bytes(Path(self.config[self.subcommand].trainer.run) / "predictions.npz", buffer.getvalue())

@@ -16,7 +16,7 @@ from PIL import Image
 from unlearning_pl.data import decoding
 from unlearning_pl.data import encoded as encoded_images
 from unlearning_pl.data.decoding import Reference, decode, load_images
-from unlearning_pl.data.encoded import Encoded, Texts
+from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.data.pixels import CorruptImageError, contents
 from unlearning_pl.errors import InputError
 
@@ -228,12 +228,6 @@ def test_a_million_places_stay_small() -> None:
     references = [Reference("shard.tar", row, 1) for row in range(100_000)]
     names = [f"train/{row:08}" for row in range(100_000)]
     assert len(pickle.dumps(Encoded(references, names, 8))) < 100_000 * 64
-
-
-@given(st.lists(st.text(st.characters(codec="utf-8"))))
-def test_texts_come_back(texts: list[str]) -> None:
-    joined = Texts(texts)
-    assert [joined[row] for row in range(len(joined))] == texts
 
 
 def test_a_worker_decodes_in_its_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,16 @@ def test_two_processes_are_fed_together_what_one_is() -> None:
     assert [sorted(step) for step in one] == [sorted(step) for step in two]
 
 
+@pytest.mark.parametrize("processes", [2, 3, 4])
+@pytest.mark.parametrize("size", [2, 3, 5, 7])
+def test_a_process_never_has_the_row_of_a_small_stream_twice_in_a_step(size: int, processes: int) -> None:
+    rows = 2 * processes
+    steps = fed(size, steps=50, rows=rows, processes=processes)
+    halves = [step[2 * rank : 2 * rank + 2] for step in steps for rank in range(processes)]
+    assert all(first != second for first, second in halves)
+    assert {row for step in steps for row in step} == set(range(size))
+
+
 def test_every_sample_comes_once_before_any_comes_twice() -> None:
     drawn = [row for step in fed(6, steps=5, rows=3) for row in step]
     assert sorted(drawn[:6]) == sorted(drawn[6:12]) == list(range(6))

@@ -12,7 +12,17 @@ from torch.optim import SGD
 
 from unlearning_pl.data.text import tokenize
 from unlearning_pl.errors import DivergedError, InputError
-from unlearning_pl.learners import BYOL, CLIP, Classifier, ContrastiveLearner, Learner, MoCo, SimCLR, plain
+from unlearning_pl.learners import (
+    BYOL,
+    CLIP,
+    Classifier,
+    ContrastiveLearner,
+    Learner,
+    MoCo,
+    MomentumEncoder,
+    SimCLR,
+    plain,
+)
 from unlearning_pl.learners.backbones import BUILDERS, build_backbone
 from unlearning_pl.sample import Sample
 
@@ -178,6 +188,17 @@ def test_the_momentum_encoder_is_the_average_of_the_online_one(name: str) -> Non
     online = [*learner.backbone.parameters(), *learner.projection_head.parameters()]
     for before, now, fast in zip(old, slow.parameters(), online, strict=True):
         torch.testing.assert_close(now, 0.75 * before + 0.25 * fast)
+
+
+@pytest.mark.parametrize("name", ["MoCo", "BYOL"])
+def test_the_momentum_encoder_moves_once_a_step(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """44 rows in batches of 14, 3 in an epoch, of which two make a step; each batch takes three passes."""
+    moves: list[int] = []
+    learner, trainer = make_learner(name), make_trainer(max_epochs=2, accumulate_grad_batches=2, logger=False)
+    monkeypatch.setattr(MomentumEncoder, "follow", lambda *_: moves.append(trainer.global_step))
+    learner.objective = lambda module, batch: sum(plain(module, batch) for _ in range(3))
+    trainer.fit(learner, datamodule=make_data(batch_size=14))
+    assert moves == [0, 1, 2, 3]
 
 
 def test_the_checkpoint_alone_rebuilds_the_learner(learner: Learner, tmp_path: pytest.TempPathFactory) -> None:

@@ -12,15 +12,16 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor, distributed
+from torch.nn.modules.batchnorm import _BatchNorm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny import LEARNERS, METHODS, PLUGINS, make_learner, make_method, make_rows, make_trainer
 
-from unlearning_pl.learners import Classifier, Learner, clip, contrastive
+from unlearning_pl.learners import Classifier, Learner, MoCo, clip, contrastive
 from unlearning_pl.methods import Unlearner, alignment_calibration
 from unlearning_pl.sample import Batch, Sample
 
-ROWS = {"retain": 8, "forget": 4, "validation": 4}
+ROWS = {"train": 8, "retain": 8, "forget": 4, "validation": 4}
 SIZES = SimpleNamespace(positions=lambda split: torch.arange(10 * ROWS.get(split, 0)))
 
 
@@ -28,7 +29,15 @@ def half(sample: Sample, rank: int) -> Sample:
     return sample.take(slice(rank * len(sample.index) // 2, (rank + 1) * len(sample.index) // 2))
 
 
+class Plain(Unlearner):
+    """Training as it was before anything is forgotten."""
+
+    feed = ("train",)
+
+
 def installed(name: str, learner: Learner) -> Unlearner:
+    if name == "plain":
+        return Plain()
     parts = make_method(name)
     method = parts["method"]
     for plugin in parts.get("plugins", []):
@@ -58,6 +67,28 @@ def neighbours(n: int, device: object = None) -> Tensor:
     return torch.arange(n) ^ 1
 
 
+def lone_partners(batch: Batch) -> Batch:
+    """Forget samples of which the second half is one image, drawn over and over: nobody's partner."""
+    index = batch["forget"].index.clone()
+    index[len(index) // 2 :] = int(index[-1])
+    return {**batch, "forget": batch["forget"]._replace(index=index)}
+
+
+def keys(sample: Sample, shuffle: bool, frozen: bool) -> Tensor:
+    torch.manual_seed(0)
+    learner = MoCo("resnet9_slim", shuffle=shuffle).double()
+    for module in learner.modules():
+        module.training = not (frozen and isinstance(module, _BatchNorm))
+    return learner.outputs(sample)[1]
+
+
+def furthest(one: Tensor, other: Tensor) -> float:
+    """Largest difference, on whichever process it is."""
+    difference = (one - other).abs().max()
+    distributed.all_reduce(difference, op=distributed.ReduceOp.MAX)
+    return difference.item()
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(1)
@@ -65,15 +96,19 @@ def main(folder: Path) -> None:
     Classifier.scramble = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)
     whole = {split: make_rows(n) for split, n in ROWS.items()}
     whole = {split: s._replace(views=tuple(v.double() for v in s.views)) for split, s in whole.items()}
-    pairs = [(method, name) for method in [*METHODS, *PLUGINS] for name in LEARNERS]
-    one = {pair: gradient(*pair, whole) for pair in pairs}
+    pairs = [(method, name) for method in ["plain", *METHODS, *PLUGINS] for name in LEARNERS]
+    batches = dict.fromkeys(pairs, whole) | {("AlignmentCalibration", "SimCLR", "alone"): lone_partners(whole)}
+    one = {job: gradient(*job[:2], batch) for job, batch in batches.items()}
     distributed.init_process_group("gloo")
-    errors = {}
-    for method, name in pairs:
-        two = gradient(method, name, {split: half(s, distributed.get_rank()) for split, s in whole.items()})
+    rank, errors = distributed.get_rank(), {}
+    for job, batch in batches.items():
+        two = gradient(*job[:2], {split: half(s, rank) for split, s in batch.items()})
         distributed.all_reduce(two)  # DDP averages over processes
-        errors[f"{method} {name}"] = ((two / 2 - one[method, name]).norm() / one[method, name].norm()).item()
-    if distributed.get_rank() == 0:
+        errors[" ".join(job)] = ((two / 2 - one[job]).norm() / one[job].norm()).item()
+    mine = half(whole["retain"], rank)
+    for frozen in (True, False):
+        errors[f"shuffled {frozen}"] = furthest(keys(mine, True, frozen), keys(mine, False, frozen))
+    if rank == 0:
         (folder / "errors.json").write_text(json.dumps(errors))
     distributed.destroy_process_group()
 

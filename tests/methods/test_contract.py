@@ -1,9 +1,12 @@
 """Every method on every learner: finite, seam restored, resumed runs and two processes end with the same weights."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +15,11 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from same_steps import FEW, error, start_of, take_steps
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
 from unlearning_pl.data import ForgetRequest
-from unlearning_pl.errors import InputError
+from unlearning_pl.errors import InputError, PreemptedError
 from unlearning_pl.learners import Learner, plain
 from unlearning_pl.methods import Unlearner
 from unlearning_pl.sample import Sample, Split
@@ -109,10 +113,11 @@ def test_meets_requests_of_one_image_and_of_half_the_data(
 
 
 class Stops(Callback):
-    """Ends a run after its first epoch, as a scheduler would."""
+    """Ends a run in its second epoch, after an odd number of its steps, as a scheduler would."""
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.should_stop = True
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if trainer.current_epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize(("method", "name"), PAIRS)
@@ -121,8 +126,10 @@ def test_resumes_to_the_same_weights(method: str, name: str, originals: dict[str
     whole.unlearn(unbroken, make_data(), str(originals[name]), **make_method(method))
 
     half = make_trainer(tmp_path / "run", max_epochs=3, callbacks=[Stops()])
-    half.unlearn(make_learner(name), make_data(), str(originals[name]), **make_method(method))
-    assert half.global_step < whole.global_step or whole.global_step == 0
+    trains = whole.global_step > 0
+    with pytest.raises(PreemptedError) if trains else nullcontext():
+        half.unlearn(make_learner(name), make_data(), str(originals[name]), **make_method(method))
+    assert half.global_step < whole.global_step or not trains
     torch.rand(7)  # a resumed process has drawn other numbers before
     resumed = make_learner(name)
     rest = make_trainer(tmp_path / "run", max_epochs=3)
@@ -212,13 +219,17 @@ def launch(script: str, *words: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def two_processes(
-    originals: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, list[dict[str, Any]]]:
-    """One launch trains all pairs; each process writes a digest of its weights."""
+def launched(originals: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One launch trains all pairs, and takes the steps that one process takes too."""
     folder = tmp_path_factory.mktemp("ddp")
     launch("two_processes.py", str(folder), json.dumps({name: str(run) for name, run in originals.items()}))
-    ranks = [json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_processes(launched: Path) -> dict[str, list[dict[str, Any]]]:
+    """Each process writes a digest of its weights."""
+    ranks = [json.loads((launched / f"rank{rank}.json").read_text()) for rank in (0, 1)]
     return {pair: [rank[pair] for rank in ranks] for pair in ranks[0]}
 
 
@@ -232,9 +243,20 @@ def half_batches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
 
 
 @pytest.mark.ddp
-@pytest.mark.parametrize(("method", "name"), PAIRS)
+@pytest.mark.parametrize(("method", "name"), [*(("plain", name) for name in LEARNERS), *PAIRS])
 def test_two_processes_have_the_gradient_of_one(method: str, name: str, half_batches: dict[str, float]) -> None:
     assert half_batches[f"{method} {name}"] < 1e-9
+
+
+@pytest.mark.ddp
+def test_a_process_without_partners_weighs_as_its_rows_do_in_one(half_batches: dict[str, float]) -> None:
+    assert half_batches["AlignmentCalibration SimCLR alone"] < 1e-9
+
+
+@pytest.mark.ddp
+def test_shuffled_keys_come_home_with_other_batch_statistics(half_batches: dict[str, float]) -> None:
+    assert half_batches["shuffled True"] < 1e-12  # norm layers in evaluation mode: only the order could matter
+    assert half_batches["shuffled False"] > 1e-3
 
 
 @pytest.mark.ddp
@@ -243,3 +265,15 @@ def test_two_processes_end_bit_equal(method: str, name: str, two_processes: dict
     first, second = two_processes[f"{method} {name}"]
     assert first["weights"] == second["weights"]
     assert first["rows"] != second["rows"] or method == "SSD"  # they were not simply fed the same
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize(("method", "name", "frozen"), FEW)
+def test_two_processes_take_the_steps_of_one(
+    method: str, name: str, frozen: bool, launched: Path, tmp_path: Path
+) -> None:
+    """Trainer, DDP, streams and shared batch statistics; `make exactness` does it for every pair."""
+    one = take_steps(method, name, frozen, tmp_path, 1)
+    for rank in (0, 1):
+        two = torch.load(launched / f"states{rank}.pt", weights_only=True)[str((method, name, frozen))]
+        assert error(one, two, start_of(name).state_dict()) < 1e-9

@@ -1,4 +1,7 @@
-"""Started as two processes: trains every method on every learner under DDP and writes digests of the weights."""
+"""Started as two processes: trains every method on every learner under DDP and writes digests of the weights.
+
+Then it takes the steps that one process takes too: see same_steps.
+"""
 
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
@@ -13,6 +16,7 @@ import torch
 from lightning.pytorch import Callback, seed_everything
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from same_steps import FEW, by_two
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
 
@@ -43,6 +47,7 @@ def main(folder: Path, originals: dict[str, str]) -> None:
             trainer.unlearn(learner, make_data(), originals[name], **make_method(method))
             found[f"{method} {name}"] = {"weights": digest(learner), "rows": fed.rows}
     (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))
+    by_two(folder, FEW)
     torch.distributed.destroy_process_group()
 
 

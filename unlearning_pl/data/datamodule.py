@@ -130,10 +130,13 @@ class UnlearningData(SplitData):
         assert trainer is not None
         rows = self.rows(self.streams(trainer.current_epoch), trainer.world_size)
         steps = self.steps(trainer.current_epoch, trainer.world_size)
+        loop = trainer.fit_loop
+        taken = loop.epoch_loop.batch_progress.current.completed % steps if loop.restarting else 0
         loaders = {}
         for name in rows:
             dataset = self._dataset(self.positions(name))
             sampler = StreamSampler(dataset, name, steps, rows[name], trainer.global_rank, trainer.world_size)
+            sampler.begun = trainer.current_epoch, taken
             loaders[name] = self._loader(dataset, rows[name] // trainer.world_size, sampler)
         return CombinedLoader(loaders, "min_size")
 

@@ -5,7 +5,7 @@ Letters: B rows of a batch, N images, S height and width.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 
@@ -16,30 +16,10 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from unlearning_pl.data.pixels import CorruptImageError, Reference, contents, decode, stamp
+from unlearning_pl.data.texts import Texts
 from unlearning_pl.errors import InputError
 
 _CHUNK = 64  # images that a thread takes at a time
-
-
-class Texts:
-    """Many texts in two objects, instead of one each: a million paths stay cheap, also to copy to a worker.
-
-    Example:
-        >>> texts = Texts(["a", "", "bc"])
-        >>> len(texts), texts[0], texts[2]
-        (3, 'a', 'bc')
-    """
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        parts = [os.fsencode(text) for text in texts]
-        self._joined = b"".join(parts)
-        self._ends = np.cumsum([0, *map(len, parts)], dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
-    def __getitem__(self, row: int) -> str:
-        return os.fsdecode(self._joined[self._ends[row] : self._ends[row + 1]])
 
 
 class Encoded:

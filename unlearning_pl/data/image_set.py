@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.data.encoded import Encoded
+from unlearning_pl.data.texts import Texts
 from unlearning_pl.errors import require
 
 
@@ -21,7 +22,8 @@ class ImageSet:
     Args:
         images: Pixels, ``(N, 3, H, W)`` uint8, or what decodes them.
         targets: Class of each image, ``(N,)`` int64 in ``[0, len(class_names))``.
-        ids: A name for each image that stays the same from run to run; no two are equal.
+        ids: A name for each image that stays the same from run to run; no two are equal. They are kept as
+            :class:`~unlearning_pl.data.texts.Texts`.
         class_names: Name of each class; none where nothing is labelled, and every target is 0 then.
         captions: One caption or several of each image, at least one; None where images have no text.
         metadata: What else is known of each image: columns by name, N values each; requests can ask for it.
@@ -32,18 +34,19 @@ class ImageSet:
     Example:
         >>> images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
         >>> pair = ImageSet(images, torch.tensor([0, 1]), ["a", "b"], ["x", "y"])
-        >>> len(pair), pair.take([1]).ids
-        (2, ['b'])
+        >>> len(pair), pair.take([1]).ids[0]
+        (2, 'b')
     """
 
     images: Tensor | Encoded
     targets: Tensor
-    ids: list[str]
+    ids: Sequence[str]
     class_names: list[str]
     captions: list[tuple[str, ...]] | None = None
     metadata: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", Texts(self.ids))  # a hundred bytes less of each image in every process
         columns: list[Sized] = [*self.metadata.values(), *([] if self.captions is None else [self.captions])]
         parts: list[Sized] = [self.images, self.targets, self.ids, *columns]
         lengths = [len(part) for part in parts]

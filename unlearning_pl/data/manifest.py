@@ -105,7 +105,7 @@ def _step(step: dict[str, Any]) -> tuple[ForgetRequest, list[str]]:
     return ForgetRequest(**step["request"]), [str(name) for name in step["forget"]]
 
 
-def _rows(path: str | Path, ids: list[str], known: list[str]) -> Tensor:
+def _rows(path: str | Path, ids: Sequence[str], known: Sequence[str]) -> Tensor:
     row_of = {name: row for row, name in enumerate(known)}
     unknown = [name for name in ids if name not in row_of]
     require(

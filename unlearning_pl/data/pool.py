@@ -10,6 +10,7 @@ from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.sources import Source
 from unlearning_pl.data.text import Captions
+from unlearning_pl.data.texts import Texts
 from unlearning_pl.errors import require
 from unlearning_pl.sample import Pixels
 
@@ -86,7 +87,7 @@ class Pool:
     """
 
     def __init__(self, train: ImageSet, test: ImageSet, source: Source) -> None:
-        self.ids = train.ids + test.ids
+        self.ids = Texts(train.ids) + Texts(test.ids)
         known = train.captions is not None and test.captions is not None
         self.captions = [*(train.captions or ()), *(test.captions or ())] if known else None
         self._text: Captions | None = None

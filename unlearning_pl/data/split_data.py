@@ -17,6 +17,7 @@ from unlearning_pl.data.sources import Source
 from unlearning_pl.data.splits import Splits, make_splits, with_request
 from unlearning_pl.data.template_captions import sentences
 from unlearning_pl.data.text import tokenize
+from unlearning_pl.data.texts import Texts
 from unlearning_pl.errors import require
 from unlearning_pl.sample import Split
 
@@ -84,7 +85,7 @@ class SplitData(LightningDataModule):
         return positions
 
     @property
-    def ids(self) -> list[str]:
+    def ids(self) -> Texts:
         """Id of every image of the pool."""
         self.load()
         return self.pool.ids

@@ -100,7 +100,7 @@ def fingerprint(train: ImageSet, test: ImageSet) -> str:
     """
     digest = hashlib.sha256()
     for part in (train, test):
-        header: dict[str, Any] = {"shape": list(part.images.shape), "targets": part.targets.tolist(), "ids": part.ids}
+        header: dict[str, Any] = {"shape": [*part.images.shape], "targets": part.targets.tolist(), "ids": [*part.ids]}
         if part.captions is not None:
             header["captions"] = part.captions
         digest.update(json.dumps(header).encode())

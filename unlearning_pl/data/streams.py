@@ -94,7 +94,8 @@ class Positions(Dataset[Tensor]):
 class StreamSampler(DistributedSampler[int]):
     """Permutations of a stream one after the other, as long as its steps need; a step never has the same row twice.
 
-    Rows of a permutation that fill no whole step are left out, unless the stream is smaller than a step.
+    Rows of a permutation that fill no whole step are left out. Of a stream smaller than a step, each process gets whole
+    shares of permutations, so that it has no row twice as long as there are enough for it.
     What is drawn is a function of the run's seed, the stream and the epoch. The rows of one step are dealt out to
     the processes, so that their union is what one process would have been fed. It is a ``DistributedSampler``, hence
     Lightning calls ``set_epoch`` and leaves it in place under DDP.
@@ -106,7 +107,12 @@ class StreamSampler(DistributedSampler[int]):
         rows: Rows of a step over all processes, a multiple of ``processes``.
         rank: This process.
         processes: Their number.
+
+    Attributes:
+        begun: An epoch and the number of its steps that an earlier start of the run has taken.
     """
+
+    begun: tuple[int, int] = (0, 0)
 
     def __init__(
         self, dataset: Positions, name: Split, steps: int, rows: int, rank: int = 0, processes: int = 1
@@ -118,10 +124,16 @@ class StreamSampler(DistributedSampler[int]):
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(run_seed("stream", self.name, self.epoch))
         size, needed = len(self.dataset), self.steps * self.rows  # type: ignore[arg-type]
-        whole = size - size % self.rows or size
+        own, small = self.rows // self.num_replicas, size < self.rows
+        whole = size - size % (own if small else self.rows) or size
         rounds = [torch.randperm(size, generator=generator)[:whole] for _ in range(math.ceil(needed / whole))]
-        drawn = torch.cat(rounds)[:needed].view(self.steps, -1, self.num_replicas)[..., self.rank]
-        return iter(drawn.flatten().tolist())
+        drawn = torch.cat(rounds)[:needed]
+        # Where a step has a sample twice, it is not the same process that has it twice: partners are two samples.
+        drawn = (
+            drawn.view(self.steps, -1, own)[:, self.rank] if small else drawn.view(self.steps, own, -1)[..., self.rank]
+        )
+        epoch, taken = self.begun
+        return iter(drawn[taken if epoch == self.epoch else 0 :].flatten().tolist())
 
     @override
     def __len__(self) -> int:

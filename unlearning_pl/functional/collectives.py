@@ -3,8 +3,9 @@
 Letters: N rows of one process, W processes, D width of a row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -71,8 +72,20 @@ def gather(rows: Tensor) -> Tensor:
         return rows
     n = rows.shape[-2]
     before, after = rank() * n, (world_size() - 1 - rank()) * n
-    gathered: Tensor = _Sum.apply(pad(rows, (0, 0, before, after)))  # type: ignore[no-untyped-call]
-    return gathered
+    return total(pad(rows, (0, 0, before, after)))
+
+
+def total(x: Tensor) -> Tensor:
+    """Sum a tensor of one shape over processes; the gradient of a gradient is right too.
+
+    Example:
+        >>> total(torch.ones(2))
+        tensor([1., 1.])
+    """
+    if world_size() == 1:
+        return x
+    summed: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
+    return summed
 
 
 class _Sum(torch.autograd.Function):
@@ -80,14 +93,14 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        distributed.all_reduce(total)
-        return total
+        summed = x.clone()
+        distributed.all_reduce(summed)
+        return summed
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total: Tensor = _Sum.apply(gradients[0])  # type: ignore[no-untyped-call]
-        return total
+        summed: Tensor = _Sum.apply(gradients[0])  # type: ignore[no-untyped-call]
+        return summed
 
 
 def own_rows(n: int, device: torch.device) -> Tensor:
@@ -98,3 +111,57 @@ def own_rows(n: int, device: torch.device) -> Tensor:
         tensor([0, 1, 2])
     """
     return torch.arange(rank() * n, (rank() + 1) * n, device=device)
+
+
+def largest(value: int) -> Callable[[], int]:
+    """Begin to find the largest ``value`` of all processes; what is returned waits for it.
+
+    It goes over :func:`aside`, so it can be begun in one step and asked for in the next.
+
+    Example:
+        >>> largest(3)()
+        3
+    """
+    if world_size() == 1:
+        return lambda: value
+    found = torch.tensor(value)
+    sent = distributed.all_reduce(found, op=distributed.ReduceOp.MAX, group=aside(), async_op=True)
+
+    def wait() -> int:
+        sent.wait()
+        return int(found)
+
+    return wait
+
+
+def collected(values: list[int]) -> list[int]:
+    """Numbers of all processes, in the order of ranks, over :func:`aside`.
+
+    Example:
+        >>> collected([3, 4])
+        [3, 4]
+    """
+    if world_size() == 1:
+        return values
+    lists: list[list[int]] = [[] for _ in range(world_size())]
+    distributed.all_gather_object(lists, values, group=aside())
+    return [value for each in lists for value in each]
+
+
+_aside: tuple[Any, Any] = (None, None)
+
+
+def aside(timeout: timedelta | None = None) -> Any:
+    """A group of all processes for what they say to one another beside the training, over the CPU.
+
+    It never waits for a device, and cannot come between the collectives of a step, whose order on each process is
+    Lightning's.
+
+    Args:
+        timeout: How long a process waits for the others, said when the group is made; torch's default if not given.
+    """
+    global _aside
+    if _aside[0] is not distributed.group.WORLD:
+        world = distributed.group.WORLD
+        _aside = world, distributed.new_group(backend="gloo", timeout=timeout)
+    return _aside[1]

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, O
 from typing_extensions import override
 
 from unlearning_pl.errors import DivergedError, InputError
+from unlearning_pl.functional.collectives import collected, largest
 from unlearning_pl.sample import Batch, Pixels, Sample, joint
 
 Objective = Callable[["Learner", Batch], Tensor]
@@ -62,6 +63,7 @@ class Learner(LightningModule, ABC):
     num_views: ClassVar[int] = 2
     knows_classes: ClassVar[bool] = False
     context_length: int | None = None
+    _suspects: Tensor | None  # rows of the first batch of the epoch whose loss was not finite
     pixels: Pixels | None = None
 
     def __init__(self, backbone: nn.Module, feature_dim: int) -> None:
@@ -69,7 +71,7 @@ class Learner(LightningModule, ABC):
         self.backbone, self.feature_dim = backbone, feature_dim
         self.objective: Objective = plain
         self.scaffold = nn.ModuleDict()  # what a method needs while it trains, and takes away again
-        self._finite = torch.tensor(True)
+        self._finite, self._suspects = torch.tensor(True), None
         self.optimize_with(lambda parameters: SGD(parameters, lr=0.06, momentum=0.9, weight_decay=5e-4), "cosine")
 
     def features(self, x: Tensor) -> Tensor:
@@ -188,34 +190,57 @@ class Learner(LightningModule, ABC):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "state_dict" not in checkpoint:  # FSDP has loaded it already
+            return
         wanted = self.state_dict()
         scaffold = checkpoint.get("scaffold", {}).items()
         checkpoint["state_dict"] |= {name: value for name, value in scaffold if name in wanted}
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        if batch_idx and batch_idx % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self.check_numbers()  # not at every step, which would make the device wait
         loss = self.objective(self, batch)
-        rows = sum(len(sample.index) for sample in batch.values())
-        self._finite = self._finite & torch.isfinite(loss.detach())
-        log_term(self, "loss", loss, rows, prog_bar=True)
+        index = torch.cat([sample.index for sample in batch.values()])
+        finite = torch.isfinite(loss.detach())
+        before = index if self._suspects is None else self._suspects
+        self._suspects = torch.where(self._finite & ~finite, index, before)
+        self._finite = self._finite & finite
+        log_term(self, "loss", loss, len(index), prog_bar=True)
         return loss
 
     @override
     def on_train_epoch_start(self) -> None:
-        self._finite = torch.tensor(True, device=self.device)
+        self._finite, self._suspects = torch.tensor(True, device=self.device), None
 
     @override
     def on_train_epoch_end(self) -> None:
-        # Looked at once an epoch, since a look at every step would make the device wait.
-        # A broken gradient reaches the weights of every process; the loss of this one alone must not stop it.
+        # Rank 0 sums the epoch's metrics for its progress bar, and waits for the other processes to do so as well.
+        _ = self.trainer.callback_metrics
+        self.check_numbers()
+
+    def check_numbers(self) -> None:
+        """Stop the run, on all processes alike, if a loss of this epoch or a weight is not finite on any.
+
+        Raises:
+            DivergedError: It names the images of the batch whose loss was the first that was not finite.
+        """
         sound = torch.stack([torch.isfinite(p.detach()).all() for p in self.parameters()]).all()
-        if self.trainer.world_size == 1:
-            sound = sound & self._finite
-        if not sound:
-            raise DivergedError(
-                f"Expected a finite loss and finite weights, got NaN or infinity in epoch {self.current_epoch}. "
-                "Lower the learning rate or the method's coefficients; a checkpoint of an earlier epoch stays."
-            )
+        finite, sound = torch.stack([self._finite.to(sound.device), sound]).tolist()
+        if not largest(not (finite and sound))():
+            return
+        suspects = collected([] if finite or self._suspects is None else self._suspects.tolist())
+        raise DivergedError(
+            f"Expected a finite loss and finite weights, got NaN or infinity in epoch {self.current_epoch}"
+            f"{self._named(suspects)}. Lower the learning rate or the method's coefficients, or look at the images; an "
+            "earlier checkpoint stays."
+        )
+
+    def _named(self, suspects: list[int]) -> str:
+        data = getattr(self.trainer, "datamodule", None)
+        if not suspects or data is None:
+            return ""
+        return f", first in the batch of {', '.join(str(data.ids[row]) for row in sorted(set(suspects)))}"
 
     @override
     def validation_step(self, batch: Sample, batch_idx: int) -> None:

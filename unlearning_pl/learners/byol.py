@@ -5,7 +5,6 @@ Letters: B rows of a batch, E width of the embeddings.
 
 import torch
 from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
-from lightly.models.utils import update_momentum
 from torch import Tensor
 from typing_extensions import override
 
@@ -34,6 +33,7 @@ class BYOL(ContrastiveLearner):
     """
 
     temperature = 1.0
+    shards = False  # a momentum encoder's shards are not those of the online one
 
     def __init__(
         self, backbone: str = "resnet18", momentum: float = 0.996, hidden_dim: int = 4096, projection_dim: int = 256
@@ -61,5 +61,5 @@ class BYOL(ContrastiveLearner):
 
     @override
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        update_momentum(self.backbone, self.target_encoder.backbone, self.momentum)
-        update_momentum(self.projection_head, self.target_encoder.projection_head, self.momentum)
+        if self.begins_step(batch_idx):
+            self.target_encoder.follow(self.backbone, self.projection_head, self.momentum)

@@ -47,12 +47,12 @@ class CLIP(ContrastiveLearner):
         self.save_hyperparameters()
         self.text_encoder, self.context_length, self.pixels = towers.text, towers.context_length, towers.pixels
         self.projection_head = nn.Identity()  # open_clip's towers end with theirs
-        self.logit_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.logit_scale = nn.Parameter(torch.tensor([-math.log(temperature)]))  # FSDP takes no scalars
 
     @property
     def temperature(self) -> Tensor:  # type: ignore[override]  # it is learned
         """Softmax temperature, ``()``."""
-        return torch.exp(-self.logit_scale)
+        return torch.exp(-self.logit_scale).squeeze()
 
     @override
     def embed_text(self, tokens: Tensor) -> Tensor:

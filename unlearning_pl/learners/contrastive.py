@@ -6,7 +6,7 @@ Letters: B rows of a batch, W processes, E width of the embeddings, A directions
 import copy
 
 import torch
-from lightly.models.utils import deactivate_requires_grad
+from lightly.models.utils import deactivate_requires_grad, update_momentum
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -57,6 +57,10 @@ class ContrastiveLearner(Learner):
         cosine = -negative_cosine(*outputs)
         return cosine if cosine.dim() == 1 else cosine.mean(0)
 
+    def begins_step(self, batch_idx: int) -> bool:
+        """Whether a step of the optimiser begins with this batch: gradients may be accumulated over several."""
+        return batch_idx == 0 or batch_idx % self.trainer.accumulate_grad_batches == 0
+
 
 class MomentumEncoder(nn.Module):
     """A slow copy of an encoder and its head, moved by an exponential average and never by a gradient.
@@ -71,6 +75,11 @@ class MomentumEncoder(nn.Module):
         self.backbone = copy.deepcopy(backbone)
         self.projection_head = copy.deepcopy(projection_head)
         deactivate_requires_grad(self)
+
+    def follow(self, backbone: nn.Module, projection_head: nn.Module, momentum: float) -> None:
+        """Move towards the online network, and keep ``momentum`` of its own weights; once a step."""
+        update_momentum(backbone, self.backbone, momentum)
+        update_momentum(projection_head, self.projection_head, momentum)
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:

@@ -110,14 +110,14 @@ def translated(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ['backbone.proj', 'text_encoder.token_embedding.weight']
     """
     if any(name.startswith("backbone.") for name in state):
-        return dict(state)
+        return {name: value.reshape(1) if name == "logit_scale" else value for name, value in state.items()}
     found = {}
     for name, value in state.items():
         bare = name.removeprefix("module.")
         if bare.startswith("visual."):
             found[f"backbone.{bare.removeprefix('visual.')}"] = value
         elif bare == "logit_scale":
-            found[bare] = value.reshape(())
+            found[bare] = value.reshape(1)
         elif bare.removeprefix("text.") not in ("attn_mask", "context_length", "input_resolution", "vocab_size"):
             found[f"text_encoder.{bare.removeprefix('text.')}"] = value
     return found

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
+from unlearning_pl.functional.collectives import total, world_size
 from unlearning_pl.functional.pairs import derangement
 from unlearning_pl.learners import Learner, log_term, plain
 from unlearning_pl.methods.base import Unlearner
@@ -75,7 +76,9 @@ class AlignmentCalibration(Unlearner):
             outputs = learner.outputs(pairs)
         # A partner that is the image itself, drawn twice, is none.
         alpha = self.alpha * (other != forget.index)
-        calibrated = (losses[:retained].sum() + (alpha * losses[retained:]).sum()) / (retained + alpha.sum())
+        # A process may have fewer partners than another: over their mean, the losses average to that of one process.
+        weight = total(retained + alpha.sum()) / world_size()
+        calibrated = (losses[:retained].sum() + (alpha * losses[retained:]).sum()) / weight
         alignment = learner.alignment(outputs, pairs)[retained:].mean()
         log_term(learner, "forget_alignment", alignment, len(forget.index))
         return calibrated + self.beta * self.share * alignment

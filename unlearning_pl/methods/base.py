@@ -46,6 +46,7 @@ class Unlearner(Callback):
         calls: Methods of the learner that it calls besides ``outputs`` and ``losses``.
         alternates: Whether the streams change from epoch to epoch.
         compiles: Whether the objective can run through a compiled encoder.
+        shards: Whether it can work while weights are spread over processes (FSDP).
         trains: Whether it takes steps at all; one that edits weights in ``measure`` takes none.
         keeps: Attributes that a resumed run needs, saved with the callback.
     """
@@ -55,6 +56,7 @@ class Unlearner(Callback):
     calls: ClassVar[tuple[str, ...]] = ()
     alternates: ClassVar[bool] = False
     compiles: ClassVar[bool] = True
+    shards: bool = True
     trains: ClassVar[bool] = True
     keeps: ClassVar[tuple[str, ...]] = ()
     _measured, _joined, _reloads = False, False, 0

@@ -48,6 +48,7 @@ class ContrastiveUnlearning(Unlearner):
         require(weight >= 0, f"Expected weight >= 0, got {weight}. Give lambda, the weight of the contrast.")
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. Contrastive losses use 0.07 to 0.5.")
         self.weight, self.temperature, self.stop = weight, temperature, stop
+        self.shards = not stop  # it looks at images between two epochs
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:

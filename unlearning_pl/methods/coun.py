@@ -56,6 +56,7 @@ class CoUn(PlugIn):
         )
         self.weight, self.temperature, self.directions = weight, temperature, directions
         self.projection_dim = projection_dim
+        self.shards = not projection_dim  # a resumed run gets a head back that FSDP does not know yet
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:

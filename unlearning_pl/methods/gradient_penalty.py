@@ -44,7 +44,7 @@ class GradientPenalty(Unlearner):
         InputError: If a number is out of its range.
     """
 
-    compiles = False
+    compiles, shards = False, False
     calls = ("alignment",)
     keeps = ("level",)
 

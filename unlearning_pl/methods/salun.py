@@ -38,7 +38,7 @@ class SalUn(Unlearner):
         InputError: If the share is out of its range.
     """
 
-    calls = ("scramble",)
+    calls, shards = ("scramble",), False
     keeps = ("selected",)
 
     def __init__(self, share: float = 0.5) -> None:

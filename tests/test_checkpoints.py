@@ -1,0 +1,218 @@
+"""Runs that are stopped between two steps, and checkpoints that are written whole or not at all."""
+
+import os
+import signal
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from tiny import make_data, make_learner, make_trainer
+from torch.optim import SGD
+
+from unlearning_pl.checkpoints import WholeFiles, resume_point
+from unlearning_pl.errors import DivergedError, InputError, PreemptedError, StorageError
+from unlearning_pl.learners import Learner, plain
+from unlearning_pl.trainer import UnlearningTrainer
+
+
+class Asked(Callback):
+    """A signal in the middle of a step, counted over the whole run."""
+
+    def __init__(self, step: int, number: int = signal.SIGTERM) -> None:
+        self.step, self.number = step, number
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        if trainer.global_step + 1 == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+def train(run: Path | None, name: str = "SimCLR", **options: Any) -> tuple[Learner, UnlearningTrainer]:
+    """Three epochs of five batches."""
+    ckpt_path = options.pop("ckpt_path", None)
+    seed_everything(0, verbose=False)
+    learner, trainer = make_learner(name), make_trainer(run, **{"max_epochs": 3, **options})
+    learner.optimize_with(partial(SGD, lr=0.01, momentum=0.9), "cosine")
+    trainer.fit(learner, datamodule=make_data(batch_size=8), ckpt_path=ckpt_path)
+    return learner, trainer
+
+
+def same(one: Learner, other: Learner) -> bool:
+    ours, theirs = one.state_dict(), other.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+@pytest.mark.parametrize("step", [1, 3, 5, 7])
+@pytest.mark.parametrize("name", ["MoCo", "Classifier"])
+def test_a_stopped_run_goes_on_at_the_very_step(name: str, step: int, accumulated: int, tmp_path: Path) -> None:
+    unbroken, _ = train(None, name, accumulate_grad_batches=accumulated)
+    with pytest.raises(PreemptedError):
+        train(tmp_path / "run", name, accumulate_grad_batches=accumulated, callbacks=[Asked(step)], ckpt_path="auto")
+    saved = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert saved["global_step"] == step
+    resumed, trainer = train(tmp_path / "run", name, accumulate_grad_batches=accumulated, ckpt_path="auto")
+    assert trainer.global_step == -(-5 // accumulated) * 3
+    assert same(unbroken, resumed)
+
+
+def test_a_run_asked_before_its_first_step_leaves_no_folder(tmp_path: Path) -> None:
+    class AtOnce(Callback):
+        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(PreemptedError):
+        train(tmp_path / "run", callbacks=[AtOnce()])
+    assert not (tmp_path / "run").exists()
+
+
+def test_handlers_of_signals_are_put_back(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR1)
+    with pytest.raises(PreemptedError):
+        train(tmp_path / "run", callbacks=[Asked(2)])
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR1)) == before
+
+
+def test_slurm_is_asked_to_start_the_job_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "bin/scontrol"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    for name, value in {"SLURM_JOB_ID": "43", "SLURM_ARRAY_JOB_ID": "41", "SLURM_ARRAY_TASK_ID": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PreemptedError, match="job 41_2 is requeued"):
+        train(tmp_path / "run", callbacks=[Asked(2, signal.SIGUSR1)])
+    assert (tmp_path / "asked").read_text() == "requeue 41_2\n"
+
+
+def test_checkpoints_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+    whole = WholeFiles.save_checkpoint
+    monkeypatch.setattr(
+        WholeFiles,
+        "save_checkpoint",
+        lambda self, checkpoint, *a, **k: saved.append(checkpoint["global_step"]) or whole(self, checkpoint, *a, **k),
+    )
+    train(tmp_path / "each", max_epochs=1, checkpoint_minutes=0)
+    assert saved == [1, 2, 3, 4, 5, 5]  # after the epoch, and when the run ends
+    saved.clear()
+    train(tmp_path / "later", max_epochs=1)
+    assert saved == [5, 5]
+
+
+def test_a_command_with_auto_can_be_repeated(tmp_path: Path) -> None:
+    train(tmp_path / "run", ckpt_path="auto")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    train(tmp_path / "run", ckpt_path="auto")
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+
+
+def test_auto_takes_the_place_of_a_run_that_was_killed_before_its_first_checkpoint(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "split.json").write_text("half")
+    train(run, ckpt_path="auto", max_epochs=1)
+    assert (run / "run.json").exists()
+
+
+def test_auto_does_not_touch_a_folder_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_text("precious")
+    with pytest.raises(InputError, match="something else"):
+        train(tmp_path, ckpt_path="auto")
+
+
+def test_auto_insists_on_last_where_there_are_others(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/epoch=3.ckpt").write_text("x")
+    with pytest.raises(InputError, match=r"last\.ckpt"):
+        resume_point(tmp_path, "auto")
+
+
+def test_images_of_a_broken_loss_are_named_and_nothing_broken_is_kept(tmp_path: Path) -> None:
+    fed: list[list[int]] = []
+
+    class Fed(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any) -> None:
+            fed.append(batch["train"].index.tolist())
+
+    def broken(learner: Learner, batch: Any) -> torch.Tensor:
+        return plain(learner, batch) * (float("nan") if learner.trainer.global_step in (7, 8) else 1.0)
+
+    learner = make_learner("SimCLR")
+    learner.objective = broken
+    trainer, data = make_trainer(tmp_path / "run", callbacks=[Fed()], checkpoint_minutes=0), make_data(batch_size=8)
+    with pytest.raises(DivergedError) as error:
+        trainer.fit(learner, datamodule=data)
+    names = str(error.value).split("first in the batch of ")[1].split(". ")[0].split(", ")
+    assert names == [data.ids[row] for row in sorted(fed[7])]
+    saved = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert saved["global_step"] == 7  # the last one that was sound
+    assert all(torch.isfinite(value).all() for value in saved["state_dict"].values())
+
+
+def test_a_broken_loss_stops_a_long_epoch_early(tmp_path: Path) -> None:
+    learner = make_learner("SimCLR")
+    learner.objective = lambda module, batch: plain(module, batch) * float("nan")
+    trainer = make_trainer(tmp_path / "run", log_every_n_steps=2)
+    with pytest.raises(DivergedError):
+        trainer.fit(learner, datamodule=make_data(batch_size=8))
+    assert trainer.global_step == 2
+
+
+def write(path: Path, size: int = 1) -> None:
+    WholeFiles().save_checkpoint({"state_dict": {"weight": torch.zeros(size)}}, path)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / "run/split.json").write_text("{}")
+    return tmp_path / "run"
+
+
+def test_what_a_killed_process_had_half_written_goes(run: Path) -> None:
+    (run / "checkpoints/.last.ckpt.abc").write_text("half")
+    write(run / "checkpoints/last.ckpt")
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_a_vanished_run_folder_is_told_and_not_made_again(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="is gone"):
+        write(tmp_path / "run/checkpoints/last.ckpt")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Any:
+    """A file system of 64 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("only root can mount")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(small_disk: Path) -> None:
+    path = small_disk / "run/checkpoints/last.ckpt"
+    path.parent.mkdir(parents=True)
+    (small_disk / "run/split.json").write_text("{}")
+    write(path)
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match=r"No space left on device.*make room"):
+        write(path, size=100_000)
+    assert path.read_bytes() == before
+    assert [each.name for each in path.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_a_read_only_disk_is_told(small_disk: Path) -> None:
+    path = small_disk / "run/checkpoints/last.ckpt"
+    path.parent.mkdir(parents=True)
+    (small_disk / "run/split.json").write_text("{}")
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(StorageError, match="Read-only file system"):
+        write(path)

@@ -1,0 +1,94 @@
+"""Strategies by configuration, and what does not go with them."""
+
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+from lightning.pytorch.strategies import FSDPStrategy, Strategy
+from open_clip.transformer import ResidualAttentionBlock
+from tiny import make_data, make_learner, make_trainer
+from torch import nn
+from torchvision.models.vision_transformer import EncoderBlock
+
+from unlearning_pl.errors import InputError
+from unlearning_pl.learners.batch_norm import SharedStatistics
+from unlearning_pl.methods import SSD, ContrastiveUnlearning, CoUn, GradientPenalty, L1Sparse, SalUn
+
+CONFIGS = Path(__file__).parents[1] / "configs/trainer"
+
+
+class Sharded(FSDPStrategy):
+    """Lightning accepts no FSDP without a GPU, but does not know this one."""
+
+
+def strategy_of(config: str) -> Any:
+    parser = ArgumentParser()
+    parser.add_subclass_arguments(Strategy, "strategy")
+    given = yaml.safe_load((CONFIGS / config).read_text())["trainer"]["strategy"]
+    once = parser.parse_object({"strategy": given})
+    again = parser.parse_string(parser.dump(once))  # as a run keeps it
+    assert again == once
+    return parser.instantiate_classes(again).strategy
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*deprecated.*")
+def test_a_time_out_is_a_time_also_in_what_a_run_keeps() -> None:
+    assert strategy_of("ddp.yaml")._timeout == timedelta(minutes=10)
+    sharded = strategy_of("fsdp.yaml")
+    assert sharded._timeout == timedelta(minutes=30)
+    assert sharded.kwargs["auto_wrap_policy"]._module_classes == {ResidualAttentionBlock, EncoderBlock}
+
+
+@pytest.mark.parametrize("name", ["MoCo", "BYOL"])
+def test_momentum_encoders_are_not_spread_over_processes(name: str) -> None:
+    with pytest.raises(InputError, match=f"weights can be spread over processes, got {name}.*ddp"):
+        make_trainer(strategy=Sharded()).fit(make_learner(name), datamodule=make_data())
+
+
+@pytest.mark.parametrize(
+    ("method", "refused"),
+    [
+        (SalUn, True),
+        (partial(SSD, selection=1.0), True),
+        (GradientPenalty, True),
+        (L1Sparse, True),
+        (ContrastiveUnlearning, True),
+        (partial(CoUn, projection_dim=8), True),
+        (partial(ContrastiveUnlearning, stop=False), False),
+        (CoUn, False),
+    ],
+)
+def test_methods_that_need_whole_weights_are_refused(method: Any, refused: bool) -> None:
+    assert method().shards is not refused
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gradient_clip_val": 1.0}, "no trainer.gradient_clip_val with fsdp"),
+        ({"compile": True}, "trainer.compile = false with fsdp"),
+        ({"strategy": Sharded(state_dict_type="sharded")}, "state_dict_type full, one file"),
+    ],
+)
+def test_settings_that_do_not_go_with_it_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_trainer(**{"strategy": Sharded(), **options}).fit(make_learner("SimCLR"), datamodule=make_data())
+
+
+def test_layers_are_shared_in_place_and_come_back() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    layer, before = model[1], {name: id(value) for name, value in model.named_parameters()}
+    shared = SharedStatistics()
+    shared.apply(model)
+    assert type(layer) is not nn.BatchNorm1d
+    x = torch.randn(5, 2)
+    assert torch.equal(model(x), nn.functional.batch_norm(model[0](x), None, None, training=True))
+    assert model[1] is layer
+    shared.revert(model)
+    assert type(layer) is nn.BatchNorm1d
+    assert {name: id(value) for name, value in model.named_parameters()} == before

@@ -1,0 +1,56 @@
+"""What Lightning's trainer is told of a run: callbacks, logger, checkpoints, processes."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from unlearning_pl.checkpoints import KeepLast, WholeFiles
+from unlearning_pl.errors import InputError
+from unlearning_pl.launchers import launched
+from unlearning_pl.learners.batch_norm import SharedStatistics
+
+
+def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: dict[str, Any]) -> dict[str, Any]:
+    """Lightning's arguments, completed with what a run needs and nobody gave.
+
+    Args:
+        run: The run folder, if anything is kept.
+        first: The callback before all others.
+        minutes: Time between checkpoints in the middle of an epoch.
+        given: Arguments that somebody gave.
+
+    Example:
+        >>> trainer_arguments(None, Callback(), 30, {"max_epochs": 3})["max_epochs"]
+        3
+    """
+    arguments = {**given, "callbacks": [first, *_listed(given.get("callbacks"))]}
+    if given.get("logger") in (None, True):
+        # Lightning's own metric would be the only one of TensorBoard's HPARAMS tab; an audit writes better ones
+        arguments["logger"] = run is not None and TensorBoardLogger(run, name="", version="", default_hp_metric=False)
+    if arguments["logger"]:
+        arguments["callbacks"].append(LearningRateMonitor("epoch"))
+    keep = run is not None and given.get("enable_checkpointing") in (None, True)
+    arguments["enable_checkpointing"] = keep
+    plugins = arguments["plugins"] = _listed(given.get("plugins"))
+    if run is not None and keep:
+        arguments["callbacks"].append(KeepLast(run, minutes))
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(WholeFiles())
+    if given.get("sync_batchnorm"):
+        plugins.append(SharedStatistics())
+    if any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
+        return arguments  # whatever launched this process is not to be asked
+    unsaid = (None, "auto", 1)  # 1 is what Lightning and our commands take where nobody says
+    return arguments | {name: count for name, count in launched().items() if given.get(name) in unsaid}
+
+
+def _listed(parts: Any) -> list[Any]:
+    if parts is None:
+        return []
+    if isinstance(parts, str):
+        raise InputError(f"Expected a list of callbacks or plugins, got {parts!r}. Pass [...].")
+    return list(parts) if isinstance(parts, (list, tuple)) else [parts]

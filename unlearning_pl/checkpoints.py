@@ -1,0 +1,167 @@
+"""The checkpoints of a run: when and how they are written, and which one a run goes on from."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from typing_extensions import override
+
+from unlearning_pl.errors import PreemptedError, StorageError, require
+from unlearning_pl.files import replacing
+from unlearning_pl.functional.collectives import aside, largest, world_size
+from unlearning_pl.launchers import requeue
+from unlearning_pl.runs import MANIFEST
+from unlearning_pl.weights import WEIGHTS, weights_path
+
+NOTHING, SAVE = 0, 1
+"""What a process may ask for; any larger number is that of the signal which asks it to end."""
+
+
+class KeepLast(Checkpoint):
+    """Keeps the state of a run as checkpoints/last.ckpt: after each epoch, every few minutes, and when it ends.
+
+    A run ends early when SIGTERM or SIGUSR1 comes to any of its processes: all agree on a step, save what it left, and
+    raise. After SIGUSR1, which SLURM can send before the time is up, the job is requeued. What the processes say of it
+    travels while a step runs, and is looked at before the next.
+
+    Args:
+        run: The run folder.
+        minutes: Time between two checkpoints; 0 keeps one after every step.
+    """
+
+    def __init__(self, run: Path, minutes: float) -> None:
+        self.path, self.minutes = run / WEIGHTS, minutes
+        self._asked: Callable[[], int] = _nobody
+        self._wanted, self._between = NOTHING, False
+        self._step, self._time = 0, 0.0  # of the last checkpoint
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._asked, self._wanted = _nobody, NOTHING
+        self._step, self._time = trainer.global_step, time.monotonic()
+        if world_size() > 1:
+            aside(getattr(trainer.strategy, "_timeout", None))
+
+    @override
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        # Here the step before is over; at its end the model's own hook is still to come.
+        self._wanted = max(self._wanted, self._ask(trainer))
+        if self._wanted == NOTHING or batch_idx % trainer.accumulate_grad_batches:
+            return  # gradients that were accumulated so far are in no checkpoint
+        if trainer.global_step > self._step:
+            learner: Any = pl_module
+            learner.check_numbers()
+            self._between = True
+            self._save(trainer)
+        if self._wanted != SAVE:
+            again = self._wanted == getattr(signal, "SIGUSR1", None) and trainer.is_global_zero
+            raise PreemptedError(self._wanted, requeue() if again else "")
+        self._wanted = NOTHING
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save(trainer)  # after the model's own check for numbers: Lightning calls a Checkpoint last
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._asked()  # nobody leaves while another still asks
+        self._save(trainer)  # a run need not end with an epoch
+
+    @override
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if self._between:  # the batch that is there, and not begun, counts as not fetched
+            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+            for count in (progress["total"], progress["current"]):
+                count["ready"] -= 1
+            self._between = False
+
+    def _save(self, trainer: Trainer) -> None:
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            trainer.save_checkpoint(self.path, weights_only=False)
+        self._step, self._time = trainer.global_step, time.monotonic()
+
+    def _ask(self, trainer: Trainer) -> int:
+        """What any process asked for a step ago; in a single process, what it asks for now."""
+        due = trainer.is_global_zero and time.monotonic() - self._time >= 60 * self.minutes
+        mine = max(trainer._signal_connector.asked, SAVE if due else NOTHING)  # type: ignore[attr-defined]
+        before, self._asked = self._asked, largest(mine)
+        return mine if world_size() == 1 else before()
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all: into a file beside it, which then takes its place.
+
+    Lightning's own goes by way of the system's temporary folder, which may be small or of another file system.
+    """
+
+    @override
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        path = Path(path)
+        run = path.parent.parent
+        if path == run / WEIGHTS and not (run / MANIFEST).exists():
+            raise StorageError(
+                f"Expected the run folder {run} to stay, but it is gone. Train again, into another --run."
+            )
+        try:
+            for half in path.parent.glob(f".{path.name}.*"):  # of a process that was killed while it wrote
+                half.unlink()
+            with replacing(path) as file:
+                torch.save(checkpoint, file)
+        except (OSError, RuntimeError) as error:  # torch has words of its own for a disk that is full
+            raise StorageError(
+                f"Expected to write {path}, got: {_reason(error)}. The checkpoint before it is kept; make room and go "
+                "on with --ckpt_path last."
+            ) from error
+
+
+def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:
+    """The checkpoint that a command goes on from.
+
+    Args:
+        run: The run folder.
+        ckpt_path: A checkpoint; ``last`` for the run folder's own; ``auto`` for the same if there is one.
+
+    Returns:
+        None where the run begins.
+
+    Raises:
+        InputError: If there is no such checkpoint.
+
+    Example:
+        >>> resume_point(Path("nowhere"), "auto") is None
+        True
+    """
+    if ckpt_path is None:
+        return None
+    if ckpt_path not in ("last", "auto"):
+        return weights_path(ckpt_path)
+    require(run is not None, f"Expected --run with ckpt_path = {ckpt_path}, got none. Add it.")
+    assert run is not None
+    return weights_path(run) if ckpt_path == "last" or kept(run) else None
+
+
+def kept(run: Path) -> bool:
+    """Whether a run folder has a checkpoint of any name.
+
+    Example:
+        >>> kept(Path("nowhere"))
+        False
+    """
+    return any((run / WEIGHTS).parent.glob("*.ckpt"))
+
+
+def _nobody() -> int:
+    return NOTHING
+
+
+def _reason(error: BaseException) -> str:
+    first: BaseException | None = error
+    while first is not None and not isinstance(first, OSError):
+        first = first.__context__
+    return (first.strerror if isinstance(first, OSError) else None) or str(error).splitlines()[0]

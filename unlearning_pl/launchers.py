@@ -1,0 +1,67 @@
+"""What the program that started the processes says of them: torchrun, SLURM, or nobody."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.strategies import Strategy
+
+
+def launched() -> dict[str, int]:
+    """Processes of a node (``devices``) and nodes (``num_nodes``), where torchrun or srun has started them.
+
+    Example:
+        >>> launched()  # a shell started this one
+        {}
+    """
+    known = os.environ
+    if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
+        devices, processes = int(known["LOCAL_WORLD_SIZE"]), int(known["WORLD_SIZE"])
+    elif _by_slurm():
+        processes = int(known["SLURM_NTASKS"])
+        devices = processes // int(known.get("SLURM_NNODES", "1"))
+    else:
+        return {}
+    return {"devices": devices, "num_nodes": max(1, processes // max(1, devices))}
+
+
+def requeue() -> str:
+    """Ask SLURM to start this job again; returns what came of it, in a few words."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if not job:
+        return "no SLURM job to requeue"
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        return f"SLURM refused to requeue job {job}: {' '.join(asked.stderr.split())}"
+    return f"SLURM job {job} is requeued"
+
+
+@contextmanager
+def together(strategy: Strategy, seconds: float = 10.0) -> Iterator[None]:
+    """Let an error here also end the processes that Lightning has started here, which may wait for this one in vain.
+
+    Args:
+        strategy: Its launcher knows them.
+        seconds: Time that they have to end by themselves.
+    """
+    try:
+        yield
+    except BaseException:
+        deadline = time.monotonic() + seconds
+        for process in getattr(strategy.launcher, "procs", []):
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+        raise
+
+
+def _by_slurm() -> bool:
+    # As Lightning sees it: a shell in an allocation has the variables too, but its job has one of these names.
+    return "SLURM_NTASKS" in os.environ and SLURMEnvironment.job_name() not in ("bash", "interactive")

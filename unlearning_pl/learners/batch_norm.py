@@ -1,0 +1,88 @@
+"""Batch normalisation with the statistics of all processes.
+
+Letters: B rows of a process, C channels.
+"""
+
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from typing_extensions import override
+
+from unlearning_pl.functional.collectives import total, world_size
+
+
+class SharedBatchNorm(_BatchNorm):
+    """Batch normalisation over the rows of all processes, on any device and with gradients of any order.
+
+    torch's ``SyncBatchNorm`` refuses CPUs, and its backward pass cannot be differentiated again; on a GPU it is faster.
+    Every process has the same number of rows. Whoever is alone, or in evaluation mode, has torch's ordinary layer.
+
+    Example:
+        >>> layer = SharedBatchNorm(2)
+        >>> layer(torch.tensor([[1.0, 2.0], [3.0, 6.0]])).detach().round().int().tolist()
+        [[-1, -1], [1, 1]]
+    """
+
+    @override
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalised ``input``, ``(B, C, ...)``."""
+        if not self.training or world_size() == 1:
+            return super().forward(input)
+        x = input.to(torch.promote_types(input.dtype, torch.float32))
+        axes, shape = [0, *range(2, x.dim())], [1, -1] + [1] * (x.dim() - 2)
+        n = world_size() * x.numel() // x.shape[1]
+        centred = x - (mean := total(x.sum(axes)) / n).view(shape)
+        variance = total(centred.square().sum(axes)) / n
+        self._remember(mean.detach(), variance.detach() * n / (n - 1))
+        scale = (variance + self.eps).rsqrt()
+        if self.affine:
+            scale = scale * self.weight
+        found = centred * scale.view(shape)
+        return (found + self.bias.view(shape) if self.affine else found).to(input.dtype)
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), share)
+
+    @override
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any number of dimensions will do."""
+
+
+class SharedStatistics(TorchSyncBatchNorm):
+    """What ``sync_batchnorm`` does to a model's layers while it trains.
+
+    torch's own layer where it works, which is on GPUs and without gradients of gradients; :class:`SharedBatchNorm`
+    elsewhere. The modules stay, and with them their names, weights and whoever else holds them.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[nn.Module, type[Any]] = {}
+
+    @override
+    def apply(self, model: nn.Module) -> nn.Module:
+        trainer: Any = getattr(model, "trainer", None)
+        root = torch.device("cpu") if trainer is None else trainer.strategy.root_device
+        callbacks = [] if trainer is None else trainer.callbacks
+        # What cannot run through a compiled encoder takes gradients of gradients.
+        if root.type == "cuda" and all(getattr(callback, "compiles", True) for callback in callbacks):
+            return super().apply(model)
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):
+                self._before[module] = type(module)
+                module.__class__ = SharedBatchNorm
+        return model
+
+    @override
+    def revert(self, model: nn.Module) -> nn.Module:
+        for module, kind in self._before.items():
+            module.__class__ = kind
+        self._before.clear()
+        return super().revert(model)
