@@ -47,8 +47,9 @@ def job(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_killed_process_ends_the_job_with_a_line(job: subprocess.Popen[str]) -> None:
     os.kill(children(job.pid)[0], signal.SIGKILL)
     _, said = job.communicate(timeout=60)
-    assert "unlearning-pl: error: Lost the other processes of the job" in said
-    assert job.returncode == 1
+    # Lightning, which started the other, looks after it every five seconds, and may be faster than the broken connection.
+    ours = "unlearning-pl: error: Lost the other processes of the job" in said and job.returncode == 1
+    assert ours or ("terminated with code -9" in said and job.returncode == -signal.SIGKILL)
 
 
 def test_the_others_end_when_the_first_is_killed(job: subprocess.Popen[str]) -> None:
