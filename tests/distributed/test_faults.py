@@ -47,7 +47,7 @@ def job(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_killed_process_ends_the_job_with_a_line(job: subprocess.Popen[str]) -> None:
     os.kill(children(job.pid)[0], signal.SIGKILL)
     _, said = job.communicate(timeout=60)
-    # Lightning, which started the other, looks after it every five seconds, and may be faster than the broken connection.
+    # Lightning, which started the other, looks after it every five seconds, and may be first to notice.
     ours = "unlearning-pl: error: Lost the other processes of the job" in said and job.returncode == 1
     assert ours or ("terminated with code -9" in said and job.returncode == -signal.SIGKILL)
 
