@@ -25,6 +25,7 @@ torch.set_num_threads(1)  # the models are tiny
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plug-in that reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what one process runs where several do, ``-n 2 --dist loadgroup``: what shares costly fixtures.
 

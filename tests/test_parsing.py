@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unlearning_pl.cli import _verdict
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData
 from unlearning_pl.finished import configuration
 from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
+from unlearning_pl.verdicts import verdict
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -56,7 +56,7 @@ def test_a_mistake_in_a_file_gets_one_line(text: str | bytes | None, message: st
         (tmp_path / "a.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         data("--config", tmp_path / "a.yaml")
-    code, line = _verdict(caught.value)
+    code, line = verdict(caught.value)
     assert (code, len(line.splitlines())) == (2, 1)
 
 
