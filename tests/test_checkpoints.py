@@ -32,10 +32,10 @@ class Asked(Callback):
 
 def train(run: Path | None, name: str = "SimCLR", **options: Any) -> tuple[Learner, UnlearningTrainer]:
     """Three epochs of five batches."""
-    ckpt_path = options.pop("ckpt_path", None)
+    ckpt_path, schedule = options.pop("ckpt_path", None), options.pop("schedule", "cosine")
     seed_everything(0, verbose=False)
     learner, trainer = make_learner(name), make_trainer(run, **{"max_epochs": 3, **options})
-    learner.optimize_with(partial(SGD, lr=0.01, momentum=0.9), "cosine")
+    learner.optimize_with(partial(SGD, lr=0.01, momentum=0.9), schedule)
     trainer.fit(learner, datamodule=make_data(batch_size=8), ckpt_path=ckpt_path)
     return learner, trainer
 
@@ -57,6 +57,43 @@ def test_a_stopped_run_goes_on_at_the_very_step(name: str, step: int, accumulate
     resumed, trainer = train(tmp_path / "run", name, accumulate_grad_batches=accumulated, ckpt_path="auto")
     assert trainer.global_step == -(-5 // accumulated) * 3
     assert same(unbroken, resumed)
+
+
+@pytest.mark.parametrize(
+    ("step", "options"),
+    [
+        (4, {"val_check_interval": 2}),  # the last batch of an epoch is there, after a look at held-out images
+        (5, {"max_steps": 8, "max_epochs": -1}),  # behind an epoch
+        (10, {"max_steps": 12, "val_check_interval": 2}),
+        (3, {"limit_train_batches": 3}),
+    ],
+)
+def test_steps_and_looks_at_held_out_images_are_those_of_an_unbroken_run(
+    step: int, options: dict[str, Any], tmp_path: Path
+) -> None:
+    class Looked(Callback):
+        def __init__(self) -> None:
+            self.at: list[int] = []
+
+        def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            self.at.append(trainer.global_step)
+
+    once, twice = Looked(), Looked()
+    unbroken, _ = train(None, callbacks=[once], **options)
+    with pytest.raises(PreemptedError):
+        train(tmp_path / "run", callbacks=[twice, Asked(step)], **options)
+    resumed, _ = train(tmp_path / "run", callbacks=[twice], ckpt_path="last", **options)
+    assert same(unbroken, resumed)
+    assert once.at == twice.at != []
+
+
+@pytest.mark.parametrize("steps", [8, 10])
+def test_a_run_that_ended_by_its_steps_can_go_on_for_longer(steps: int, tmp_path: Path) -> None:
+    longer, _ = train(None, schedule="constant", max_epochs=-1, max_steps=12)
+    train(tmp_path / "run", schedule="constant", max_epochs=-1, max_steps=steps)
+    resumed, trainer = train(tmp_path / "run", schedule="constant", max_epochs=-1, max_steps=12, ckpt_path="last")
+    assert (trainer.global_step, trainer.current_epoch) == (12, 3)
+    assert same(longer, resumed)
 
 
 def test_a_run_asked_before_its_first_step_leaves_no_folder(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class KeepLast(Checkpoint):
     def __init__(self, run: Path, minutes: float) -> None:
         self.path, self.minutes = run / WEIGHTS, minutes
         self._asked: Callable[[], int] = _nobody
-        self._wanted, self._between = NOTHING, False
+        self._wanted, self._mine = NOTHING, False
         self._step, self._time = 0, 0.0  # of the last checkpoint
 
     @override
@@ -57,7 +57,6 @@ class KeepLast(Checkpoint):
         if trainer.global_step > self._step:
             learner: Any = pl_module
             learner.check_numbers()
-            self._between = True
             self._save(trainer)
         if self._wanted != SAVE:
             again = self._wanted == getattr(signal, "SIGUSR1", None) and trainer.is_global_zero
@@ -77,15 +76,14 @@ class KeepLast(Checkpoint):
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        if self._between:  # the batch that is there, and not begun, counts as not fetched
-            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-            for count in (progress["total"], progress["current"]):
-                count["ready"] -= 1
-            self._between = False
+        if self._mine:
+            settle(checkpoint["loops"]["fit_loop"], trainer.num_training_batches)
 
     def _save(self, trainer: Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._mine = True
             trainer.save_checkpoint(self.path, weights_only=False)
+            self._mine = False
         self._step, self._time = trainer.global_step, time.monotonic()
 
     def _ask(self, trainer: Trainer) -> int:
@@ -120,6 +118,36 @@ class WholeFiles(TorchCheckpointIO):
                 f"Expected to write {path}, got: {_reason(error)}. The checkpoint before it is kept; make room and go "
                 "on with --ckpt_path auto."
             ) from error
+
+
+def settle(loops: dict[str, Any], batches: float) -> None:
+    """Have the progress of Lightning's loops say what is done, and nothing of what is not, whichever hook it is from.
+
+    By itself it counts a batch that is there and not begun as fetched, and perhaps as the epoch's last; an epoch that
+    ``max_steps`` ended counts as whole, and a whole one as not completed, so that with ``max_steps`` a resumed run
+    would leave an epoch out.
+
+    Args:
+        loops: What a checkpoint has of the fit loop; it is changed.
+        batches: Batches of an epoch.
+
+    Example:
+        >>> before = {"ready": 5, "started": 4, "processed": 4, "completed": 4}
+        >>> batch = {"total": {**before}, "current": {**before}, "is_last_batch": True}
+        >>> epoch = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+        >>> settle({"epoch_loop.batch_progress": batch, "epoch_progress": {"total": epoch, "current": epoch}}, 5)
+        >>> batch["current"]["ready"], batch["is_last_batch"], epoch["processed"]
+        (4, False, 0)
+    """
+    batch, epoch = loops["epoch_loop.batch_progress"], loops["epoch_progress"]
+    whole = batch["current"]["completed"] >= batches
+    for count in (batch["total"], batch["current"]):
+        count["ready"] = count["started"] = count["processed"] = count["completed"]
+    for count in (epoch["total"], epoch["current"]):
+        count["processed"] = count["completed"] = max(0, count["ready"] - (not whole))
+    if whole:
+        batch["current"] = dict.fromkeys(batch["current"], 0)
+    batch["is_last_batch"] = False
 
 
 def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:
