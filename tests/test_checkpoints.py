@@ -5,6 +5,7 @@ import signal
 import subprocess
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,19 +127,42 @@ def test_slurm_is_asked_to_start_the_job_again(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "asked").read_text() == "requeue 41_2\n"
 
 
-def test_checkpoints_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved: list[int] = []
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Steps at which checkpoints are written."""
+    steps: list[int] = []
     whole = WholeFiles.save_checkpoint
     monkeypatch.setattr(
         WholeFiles,
         "save_checkpoint",
-        lambda self, checkpoint, *a, **k: saved.append(checkpoint["global_step"]) or whole(self, checkpoint, *a, **k),
+        lambda self, checkpoint, *a, **k: steps.append(checkpoint["global_step"]) or whole(self, checkpoint, *a, **k),
     )
+    return steps
+
+
+def test_checkpoints_come_by_the_clock(tmp_path: Path, saved: list[int]) -> None:
     train(tmp_path / "each", max_epochs=1, checkpoint_minutes=0)
     assert saved == [1, 2, 3, 4, 5, 5]  # after the epoch, and when the run ends
     saved.clear()
     train(tmp_path / "later", max_epochs=1)
     assert saved == [5, 5]
+
+
+def test_the_clock_is_heard_once_where_processes_answer_a_step_later(
+    tmp_path: Path, saved: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten minutes a batch: at the start of the second one a checkpoint is due, and at the third all know of it."""
+    now = [0]
+
+    class Slow(Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            now[0] += 600
+
+    pretended = {"world_size": lambda: 2, "aside": lambda _: None, "largest": lambda value: lambda: value}
+    for name, value in {**pretended, "time": SimpleNamespace(monotonic=lambda: now[0])}.items():
+        monkeypatch.setattr(f"unlearning_pl.checkpoints.{name}", value)
+    train(tmp_path / "run", max_epochs=1, checkpoint_minutes=15, callbacks=[Slow()])
+    assert saved == [2, 5, 5]
 
 
 def test_a_command_with_auto_can_be_repeated(tmp_path: Path) -> None:

@@ -89,6 +89,8 @@ class KeepLast(Checkpoint):
     def _ask(self, trainer: Trainer) -> int:
         """What any process asked for a step ago; in a single process, what it asks for now."""
         due = trainer.is_global_zero and time.monotonic() - self._time >= 60 * self.minutes
+        if due:  # and once: the answer comes a step later, when the next question is on its way
+            self._time = time.monotonic()
         mine = max(trainer._signal_connector.asked, SAVE if due else NOTHING)  # type: ignore[attr-defined]
         before, self._asked = self._asked, largest(mine)
         return mine if world_size() == 1 else before()
