@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tiny import make_data, make_learner, make_trainer
 from torch.optim import SGD
 
@@ -105,6 +106,18 @@ def test_a_run_asked_before_its_first_step_leaves_no_folder(tmp_path: Path) -> N
     with pytest.raises(PreemptedError):
         train(tmp_path / "run", callbacks=[AtOnce()])
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_keeps_nothing_ends_all_the_same() -> None:
+    steps: list[int] = []
+
+    class Counted(Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            steps.append(len(steps))
+
+    with pytest.raises(SIGTERMException):
+        train(None, callbacks=[Asked(2), Counted()])
+    assert len(steps) == 2
 
 
 def test_handlers_of_signals_are_put_back(tmp_path: Path) -> None:
