@@ -237,6 +237,10 @@ def test_a_broken_loss_stops_a_long_epoch_early(tmp_path: Path) -> None:
     assert trainer.global_step == 2
 
 
+def test_numbers_are_looked_at_where_steps_are_not_logged(tmp_path: Path) -> None:
+    assert train(tmp_path / "run", log_every_n_steps=0, max_epochs=1)[1].global_step == 5
+
+
 def write(path: Path, size: int = 1) -> None:
     WholeFiles().save_checkpoint({"state_dict": {"weight": torch.zeros(size)}}, path)
 

@@ -16,7 +16,7 @@ from unlearning_pl.errors import PreemptedError, StorageError, require
 from unlearning_pl.files import replacing
 from unlearning_pl.functional.collectives import aside, largest, world_size
 from unlearning_pl.launchers import requeue
-from unlearning_pl.runs import MANIFEST
+from unlearning_pl.runs import MANIFEST, RECORD
 from unlearning_pl.weights import WEIGHTS, weights_path
 
 NOTHING, SAVE = 0, 1
@@ -176,6 +176,27 @@ def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:
     require(run is not None, f"Expected --run with ckpt_path = {ckpt_path}, got none. Add it.")
     assert run is not None
     return weights_path(run) if ckpt_path == "last" or kept(run) else None
+
+
+def is_finished(run: Path | None, overwrite: bool) -> bool:
+    """Whether there is nothing left to do for a command with ``auto``.
+
+    Args:
+        run: The run folder.
+        overwrite: Whether the command is also told to begin again.
+
+    Raises:
+        InputError: If it is: a command that can be repeated would never do so.
+
+    Example:
+        >>> is_finished(Path("nowhere"), overwrite=False)
+        False
+    """
+    require(
+        not overwrite,
+        "Expected overwrite, which begins again, or ckpt_path = auto, which goes on, got both. Choose one of them.",
+    )
+    return run is not None and (run / RECORD).exists()
 
 
 def kept(run: Path) -> bool:
