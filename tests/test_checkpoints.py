@@ -5,11 +5,13 @@ import signal
 import subprocess
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tiny import make_data, make_learner, make_trainer
 from torch.optim import SGD
 
@@ -32,10 +34,10 @@ class Asked(Callback):
 
 def train(run: Path | None, name: str = "SimCLR", **options: Any) -> tuple[Learner, UnlearningTrainer]:
     """Three epochs of five batches."""
-    ckpt_path = options.pop("ckpt_path", None)
+    ckpt_path, schedule = options.pop("ckpt_path", None), options.pop("schedule", "cosine")
     seed_everything(0, verbose=False)
     learner, trainer = make_learner(name), make_trainer(run, **{"max_epochs": 3, **options})
-    learner.optimize_with(partial(SGD, lr=0.01, momentum=0.9), "cosine")
+    learner.optimize_with(partial(SGD, lr=0.01, momentum=0.9), schedule)
     trainer.fit(learner, datamodule=make_data(batch_size=8), ckpt_path=ckpt_path)
     return learner, trainer
 
@@ -59,6 +61,43 @@ def test_a_stopped_run_goes_on_at_the_very_step(name: str, step: int, accumulate
     assert same(unbroken, resumed)
 
 
+@pytest.mark.parametrize(
+    ("step", "options"),
+    [
+        (4, {"val_check_interval": 2}),  # the last batch of an epoch is there, after a look at held-out images
+        (5, {"max_steps": 8, "max_epochs": -1}),  # behind an epoch
+        (10, {"max_steps": 12, "val_check_interval": 2}),
+        (3, {"limit_train_batches": 3}),
+    ],
+)
+def test_steps_and_looks_at_held_out_images_are_those_of_an_unbroken_run(
+    step: int, options: dict[str, Any], tmp_path: Path
+) -> None:
+    class Looked(Callback):
+        def __init__(self) -> None:
+            self.at: list[int] = []
+
+        def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            self.at.append(trainer.global_step)
+
+    once, twice = Looked(), Looked()
+    unbroken, _ = train(None, callbacks=[once], **options)
+    with pytest.raises(PreemptedError):
+        train(tmp_path / "run", callbacks=[twice, Asked(step)], **options)
+    resumed, _ = train(tmp_path / "run", callbacks=[twice], ckpt_path="last", **options)
+    assert same(unbroken, resumed)
+    assert once.at == twice.at != []
+
+
+@pytest.mark.parametrize("steps", [8, 10])
+def test_a_run_that_ended_by_its_steps_can_go_on_for_longer(steps: int, tmp_path: Path) -> None:
+    longer, _ = train(None, schedule="constant", max_epochs=-1, max_steps=12)
+    train(tmp_path / "run", schedule="constant", max_epochs=-1, max_steps=steps)
+    resumed, trainer = train(tmp_path / "run", schedule="constant", max_epochs=-1, max_steps=12, ckpt_path="last")
+    assert (trainer.global_step, trainer.current_epoch) == (12, 3)
+    assert same(longer, resumed)
+
+
 def test_a_run_asked_before_its_first_step_leaves_no_folder(tmp_path: Path) -> None:
     class AtOnce(Callback):
         def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -67,6 +106,18 @@ def test_a_run_asked_before_its_first_step_leaves_no_folder(tmp_path: Path) -> N
     with pytest.raises(PreemptedError):
         train(tmp_path / "run", callbacks=[AtOnce()])
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_keeps_nothing_ends_all_the_same() -> None:
+    steps: list[int] = []
+
+    class Counted(Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            steps.append(len(steps))
+
+    with pytest.raises(SIGTERMException):
+        train(None, callbacks=[Asked(2), Counted()])
+    assert len(steps) == 2
 
 
 def test_handlers_of_signals_are_put_back(tmp_path: Path) -> None:
@@ -89,19 +140,42 @@ def test_slurm_is_asked_to_start_the_job_again(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "asked").read_text() == "requeue 41_2\n"
 
 
-def test_checkpoints_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved: list[int] = []
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Steps at which checkpoints are written."""
+    steps: list[int] = []
     whole = WholeFiles.save_checkpoint
     monkeypatch.setattr(
         WholeFiles,
         "save_checkpoint",
-        lambda self, checkpoint, *a, **k: saved.append(checkpoint["global_step"]) or whole(self, checkpoint, *a, **k),
+        lambda self, checkpoint, *a, **k: steps.append(checkpoint["global_step"]) or whole(self, checkpoint, *a, **k),
     )
+    return steps
+
+
+def test_checkpoints_come_by_the_clock(tmp_path: Path, saved: list[int]) -> None:
     train(tmp_path / "each", max_epochs=1, checkpoint_minutes=0)
     assert saved == [1, 2, 3, 4, 5, 5]  # after the epoch, and when the run ends
     saved.clear()
     train(tmp_path / "later", max_epochs=1)
     assert saved == [5, 5]
+
+
+def test_the_clock_is_heard_once_where_processes_answer_a_step_later(
+    tmp_path: Path, saved: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten minutes a batch: at the start of the second one a checkpoint is due, and at the third all know of it."""
+    now = [0]
+
+    class Slow(Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            now[0] += 600
+
+    pretended = {"world_size": lambda: 2, "aside": lambda _: None, "largest": lambda value: lambda: value}
+    for name, value in {**pretended, "time": SimpleNamespace(monotonic=lambda: now[0])}.items():
+        monkeypatch.setattr(f"unlearning_pl.checkpoints.{name}", value)
+    train(tmp_path / "run", max_epochs=1, checkpoint_minutes=15, callbacks=[Slow()])
+    assert saved == [2, 5, 5]
 
 
 def test_a_command_with_auto_can_be_repeated(tmp_path: Path) -> None:
@@ -161,6 +235,10 @@ def test_a_broken_loss_stops_a_long_epoch_early(tmp_path: Path) -> None:
     with pytest.raises(DivergedError):
         trainer.fit(learner, datamodule=make_data(batch_size=8))
     assert trainer.global_step == 2
+
+
+def test_numbers_are_looked_at_where_steps_are_not_logged(tmp_path: Path) -> None:
+    assert train(tmp_path / "run", log_every_n_steps=0, max_epochs=1)[1].global_step == 5
 
 
 def write(path: Path, size: int = 1) -> None:

@@ -219,6 +219,10 @@ def test_a_mistake_in_unlearn_gets_one_line(
         (f"fit {SIMCLR} --trainer.devices 0", "devices"),
         (f"fit {SIMCLR} --trainer.strategy foo", "foo"),
         (f"fit {SIMCLR} --run /proc/nowhere", "/proc/nowhere"),
+        (f"fit {SIMCLR} --overwrite --ckpt_path auto", "got both"),
+        (f"fit {SIMCLR} --trainer.accumulate_grad_batches 0", "accumulate_grad_batches >= 1, got 0"),
+        (f"fit {SIMCLR} --trainer.limit_train_batches 0", "limit_train_batches above 0, got 0"),
+        (f"fit {SIMCLR} --data.validation 0.2 --trainer.val_check_interval 9", "interval from 1 to 2,"),
     ],
 )
 def test_a_mistake_gets_one_line(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,13 @@ def test_a_run_replaced_by_one_that_was_killed_comes_back_first(tmp_path: Path) 
     assert content(tmp_path) == dict.fromkeys(WRITTEN, "old")
 
 
+def test_a_run_that_was_killed_at_once_leaves_its_folder_usable(tmp_path: Path) -> None:
+    opened(tmp_path / "run", overwrite=True, checkpoint=None, writes=True).__enter__()
+    with opened(tmp_path / "run", overwrite=True, checkpoint=None, writes=True) as fresh:
+        assert fresh
+    assert [*(tmp_path / "run").iterdir()] == []
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_of_something_else_is_refused(overwrite: bool, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_text("precious")

@@ -16,7 +16,7 @@ from unlearning_pl.errors import PreemptedError, StorageError, require
 from unlearning_pl.files import replacing
 from unlearning_pl.functional.collectives import aside, largest, world_size
 from unlearning_pl.launchers import requeue
-from unlearning_pl.runs import MANIFEST
+from unlearning_pl.runs import MANIFEST, RECORD
 from unlearning_pl.weights import WEIGHTS, weights_path
 
 NOTHING, SAVE = 0, 1
@@ -38,7 +38,7 @@ class KeepLast(Checkpoint):
     def __init__(self, run: Path, minutes: float) -> None:
         self.path, self.minutes = run / WEIGHTS, minutes
         self._asked: Callable[[], int] = _nobody
-        self._wanted, self._between = NOTHING, False
+        self._wanted, self._mine = NOTHING, False
         self._step, self._time = 0, 0.0  # of the last checkpoint
 
     @override
@@ -57,7 +57,6 @@ class KeepLast(Checkpoint):
         if trainer.global_step > self._step:
             learner: Any = pl_module
             learner.check_numbers()
-            self._between = True
             self._save(trainer)
         if self._wanted != SAVE:
             again = self._wanted == getattr(signal, "SIGUSR1", None) and trainer.is_global_zero
@@ -77,20 +76,21 @@ class KeepLast(Checkpoint):
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        if self._between:  # the batch that is there, and not begun, counts as not fetched
-            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-            for count in (progress["total"], progress["current"]):
-                count["ready"] -= 1
-            self._between = False
+        if self._mine:
+            settle(checkpoint["loops"]["fit_loop"], trainer.num_training_batches)
 
     def _save(self, trainer: Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._mine = True
             trainer.save_checkpoint(self.path, weights_only=False)
+            self._mine = False
         self._step, self._time = trainer.global_step, time.monotonic()
 
     def _ask(self, trainer: Trainer) -> int:
         """What any process asked for a step ago; in a single process, what it asks for now."""
         due = trainer.is_global_zero and time.monotonic() - self._time >= 60 * self.minutes
+        if due:  # and once: the answer comes a step later, when the next question is on its way
+            self._time = time.monotonic()
         mine = max(trainer._signal_connector.asked, SAVE if due else NOTHING)  # type: ignore[attr-defined]
         before, self._asked = self._asked, largest(mine)
         return mine if world_size() == 1 else before()
@@ -122,6 +122,36 @@ class WholeFiles(TorchCheckpointIO):
             ) from error
 
 
+def settle(loops: dict[str, Any], batches: float) -> None:
+    """Have the progress of Lightning's loops say what is done, and nothing of what is not, whichever hook it is from.
+
+    By itself it counts a batch that is there and not begun as fetched, and perhaps as the epoch's last; an epoch that
+    ``max_steps`` ended counts as whole, and a whole one as not completed, so that with ``max_steps`` a resumed run
+    would leave an epoch out.
+
+    Args:
+        loops: What a checkpoint has of the fit loop; it is changed.
+        batches: Batches of an epoch.
+
+    Example:
+        >>> before = {"ready": 5, "started": 4, "processed": 4, "completed": 4}
+        >>> batch = {"total": {**before}, "current": {**before}, "is_last_batch": True}
+        >>> epoch = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+        >>> settle({"epoch_loop.batch_progress": batch, "epoch_progress": {"total": epoch, "current": epoch}}, 5)
+        >>> batch["current"]["ready"], batch["is_last_batch"], epoch["processed"]
+        (4, False, 0)
+    """
+    batch, epoch = loops["epoch_loop.batch_progress"], loops["epoch_progress"]
+    whole = batch["current"]["completed"] >= batches
+    for count in (batch["total"], batch["current"]):
+        count["ready"] = count["started"] = count["processed"] = count["completed"]
+    for count in (epoch["total"], epoch["current"]):
+        count["processed"] = count["completed"] = max(0, count["ready"] - (not whole))
+    if whole:
+        batch["current"] = dict.fromkeys(batch["current"], 0)
+    batch["is_last_batch"] = False
+
+
 def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:
     """The checkpoint that a command goes on from.
 
@@ -146,6 +176,27 @@ def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:
     require(run is not None, f"Expected --run with ckpt_path = {ckpt_path}, got none. Add it.")
     assert run is not None
     return weights_path(run) if ckpt_path == "last" or kept(run) else None
+
+
+def is_finished(run: Path | None, overwrite: bool) -> bool:
+    """Whether there is nothing left to do for a command with ``auto``.
+
+    Args:
+        run: The run folder.
+        overwrite: Whether the command is also told to begin again.
+
+    Raises:
+        InputError: If it is: a command that can be repeated would never do so.
+
+    Example:
+        >>> is_finished(Path("nowhere"), overwrite=False)
+        False
+    """
+    require(
+        not overwrite,
+        "Expected overwrite, which begins again, or ckpt_path = auto, which goes on, got both. Choose one of them.",
+    )
+    return run is not None and (run / RECORD).exists()
 
 
 def kept(run: Path) -> bool:

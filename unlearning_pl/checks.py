@@ -11,6 +11,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
+from unlearning_pl.sample import Split
 from unlearning_pl.weights import check_weights, read_checkpoint
 
 
@@ -71,6 +72,7 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
         trainer.precision in ("32-true", "bf16-mixed", "16-mixed"),
         f"Expected trainer.precision 32-true, bf16-mixed or 16-mixed, got {trainer.precision}. Choose one of them.",
     )
+    _check_amounts(trainer)
     methods = [callback for callback in trainer.callbacks if isinstance(callback, Unlearner)]  # type: ignore[attr-defined]
     if isinstance(trainer.strategy, FSDPStrategy):
         _check_sharded(trainer, compiled, (model, *methods))
@@ -89,8 +91,16 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
         )
     needed = [name for plugin in methods if isinstance(plugin, PlugIn) for name in plugin.needs]
     streams = methods[0].streams if methods else data.streams
-    for fed in dict.fromkeys(streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1))):
-        data.rows(tuple(dict.fromkeys((*fed, *needed))), trainer.world_size)
+    epochs = dict.fromkeys(streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1)))
+    fewest = min(batches(trainer, data, tuple(dict.fromkeys((*fed, *needed)))) for fed in epochs)
+    if len(data.positions("validation")):
+        _check_interval(trainer, fewest)
+
+
+def batches(trainer: Trainer, data: UnlearningData, streams: tuple[Split, ...]) -> int:
+    """Batches of an epoch that is fed these streams, or what ``limit_train_batches`` leaves of them."""
+    limit, whole = trainer.limit_train_batches, data.steps(streams, trainer.world_size)
+    return min(whole, limit) if isinstance(limit, int) else int(whole * limit)
 
 
 def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner, data: UnlearningData) -> None:
@@ -121,6 +131,25 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
     )
     if run is not None:
         data.confirm(run / runs.MANIFEST)
+
+
+def _check_amounts(trainer: Trainer) -> None:
+    """What Lightning takes, to divide by it later or to train on nothing."""
+    every = trainer.accumulate_grad_batches
+    require(every >= 1, f"Expected trainer.accumulate_grad_batches >= 1, got {every}. Leave it out.")
+    limit = trainer.limit_train_batches
+    require(limit > 0, f"Expected trainer.limit_train_batches above 0, got {limit}. Leave it out.")
+
+
+def _check_interval(trainer: Trainer, fewest: int) -> None:
+    interval = trainer.val_check_interval
+    counted = isinstance(interval, int) and trainer.limit_val_batches > 0
+    most = fewest if trainer.check_val_every_n_epoch is not None else float("inf")
+    require(
+        not counted or 0 < interval <= most,
+        f"Expected trainer.val_check_interval from 1 to {most}, the batches of the smallest epoch, got {interval}. "
+        "Choose a smaller one, a share such as 0.5, or count over epochs with trainer.check_val_every_n_epoch null.",
+    )
 
 
 def _check_sharded(trainer: Trainer, compiled: bool, parts: Sequence[Learner | Unlearner]) -> None:

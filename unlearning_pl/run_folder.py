@@ -13,6 +13,9 @@ from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_json
 from unlearning_pl.runs import CONFIG, MANIFEST, RECORD, environment
 
+ASIDE = ".replaced"
+"""Where the run that a new one replaces waits in its folder; alone there if the new one was killed at once."""
+
 
 @contextmanager
 def opened(folder: Path | None, overwrite: bool, checkpoint: Path | None, writes: bool) -> Iterator[bool]:
@@ -62,7 +65,7 @@ def refuse(run: Path, overwrite: bool) -> None:
         f"Expected a new folder for the run, got {run}, which exists. Choose another --run or add --overwrite.",
     )
     require(
-        any((run / name).exists() for name in (CONFIG, MANIFEST, RECORD)),
+        any((run / name).exists() for name in (CONFIG, MANIFEST, RECORD, ASIDE)),
         f"Expected a run to overwrite, got {run}, which holds something else. Choose another --run.",
     )
 
@@ -74,7 +77,7 @@ def _written(run: Path) -> list[Path]:
 
 
 def _set_aside(run: Path) -> Path:
-    aside = run / ".replaced"
+    aside = run / ASIDE
     try:
         if aside.exists() and not kept(run):  # a process was killed before its first checkpoint
             _put_back(aside, run, existed=True)

@@ -16,8 +16,8 @@ from unlearning_pl import runs
 from unlearning_pl.arguments import trainer_arguments
 from unlearning_pl.audits import Audit, Embeddings, judge
 from unlearning_pl.audits.collect import AUDITED, collect
-from unlearning_pl.checkpoints import resume_point
-from unlearning_pl.checks import check_fit, check_methods, check_resume, parties
+from unlearning_pl.checkpoints import is_finished, resume_point
+from unlearning_pl.checks import batches, check_fit, check_methods, check_resume, parties
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.launchers import together
@@ -102,7 +102,7 @@ class UnlearningTrainer(Trainer):
         """
         model, data = parties(model, datamodule)
         check_fit(self, self.compile, model, data)
-        if ckpt_path == "auto" and self.run_folder is not None and (self.run_folder / runs.RECORD).exists():
+        if ckpt_path == "auto" and is_finished(self.run_folder, self.overwrite):
             rank_zero_info(f"The run {self.run_folder} is finished; it stays as it is.")
             return
         checkpoint = resume_point(self.run_folder, ckpt_path)
@@ -226,10 +226,8 @@ class UnlearningTrainer(Trainer):
         data, epochs = getattr(self, "datamodule", None), self.max_epochs or 0
         if not isinstance(data, UnlearningData) or epochs < 1:
             return super().estimated_stepping_batches
-        limit = self.limit_train_batches
-        batches = [data.steps(epoch, self.world_size) for epoch in range(epochs)]
-        batches = [min(n, limit) if isinstance(limit, int) else int(n * limit) for n in batches]
-        steps = sum(-(-n // self.accumulate_grad_batches) for n in batches)
+        fed = [batches(self, data, data.streams(epoch)) for epoch in range(epochs)]
+        steps = sum(-(-count // self.accumulate_grad_batches) for count in fed)
         return steps if self.max_steps == -1 else min(steps, self.max_steps)
 
     def _make_ready(self, model: Learner, data: UnlearningData) -> None:

@@ -93,9 +93,9 @@ class UnlearningData(SplitData):
             require(size > 0, f"Expected samples in the stream {name}, got none. {remedy}")
         return shares(sizes, self.batch_size, processes)
 
-    def steps(self, epoch: int, processes: int) -> int:
-        """Whole steps of an epoch, at least one."""
-        rows = self.rows(self.streams(epoch), processes)
+    def steps(self, streams: tuple[Split, ...], processes: int) -> int:
+        """Whole steps of an epoch that is fed these streams, at least one."""
+        rows = self.rows(streams, processes)
         return max(1, sum(len(self.positions(name)) for name in rows) // sum(rows.values()))
 
     def look_up(self, index: Tensor) -> Sample:
@@ -128,8 +128,8 @@ class UnlearningData(SplitData):
     def train_dataloader(self) -> CombinedLoader:
         trainer = self.trainer
         assert trainer is not None
-        rows = self.rows(self.streams(trainer.current_epoch), trainer.world_size)
-        steps = self.steps(trainer.current_epoch, trainer.world_size)
+        streams = self.streams(trainer.current_epoch)
+        rows, steps = self.rows(streams, trainer.world_size), self.steps(streams, trainer.world_size)
         loop = trainer.fit_loop
         taken = loop.epoch_loop.batch_progress.current.completed % steps if loop.restarting else 0
         loaders = {}

@@ -186,7 +186,8 @@ class Learner(LightningModule, ABC):
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        if batch_idx and batch_idx % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # 0 logs epochs alone
+        if batch_idx and every and batch_idx % every == 0:
             self.check_numbers()  # not at every step, which would make the device wait
         loss = self.objective(self, batch)
         index = torch.cat([sample.index for sample in batch.values()])
