@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from jsonargparse import ArgumentParser
+from lightly.models.batchnorm import SplitBatchNorm
 from lightning.pytorch.strategies import FSDPStrategy, Strategy
 from open_clip.transformer import ResidualAttentionBlock
 from tiny import make_data, make_learner, make_trainer
@@ -16,7 +17,8 @@ from torch import nn
 from torchvision.models.vision_transformer import EncoderBlock
 
 from unlearning_pl.errors import InputError
-from unlearning_pl.learners.batch_norm import SharedStatistics
+from unlearning_pl.learners.backbones import build_backbone
+from unlearning_pl.learners.batch_norm import SharedBatchNorm, SharedStatistics
 from unlearning_pl.methods import SSD, ContrastiveUnlearning, CoUn, GradientPenalty, L1Sparse, SalUn
 
 CONFIGS = Path(__file__).parents[1] / "configs/trainer"
@@ -92,3 +94,16 @@ def test_layers_are_shared_in_place_and_come_back() -> None:
     shared.revert(model)
     assert type(layer) is nn.BatchNorm1d
     assert {name: id(value) for name, value in model.named_parameters()} == before
+
+
+def test_a_layer_with_an_activation_keeps_it() -> None:
+    encoder, shared, x = build_backbone("efficientnet_b0")[0].eval(), SharedStatistics(), torch.randn(2, 3, 32, 32)
+    before = encoder(x)
+    shared.apply(encoder)
+    assert any(type(layer) is SharedBatchNorm for layer in encoder.modules())
+    assert torch.equal(encoder(x), before)
+
+
+def test_a_layer_that_computes_otherwise_is_refused() -> None:
+    with pytest.raises(InputError, match=r"norm layers of torch or timm.*got SplitBatchNorm"):
+        SharedStatistics().apply(nn.Sequential(SplitBatchNorm(4, 2)))
