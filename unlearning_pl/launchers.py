@@ -33,8 +33,8 @@ def launched() -> dict[str, int]:
         said = int(known.get("SLURM_NTASKS_PER_NODE", devices))
         require(
             processes in (1, said * nodes),  # one, started by hand, trains alone
-            f"Expected --ntasks-per-node={said} on each of {nodes} nodes, got --ntasks={processes}. Leave --ntasks out of "
-            "what sbatch is given.",
+            f"Expected --ntasks-per-node={said} on each of {nodes} nodes, got --ntasks={processes}. Leave --ntasks out "
+            "of what sbatch is given.",
         )
     else:
         return {}
