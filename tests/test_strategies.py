@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from jsonargparse import ArgumentParser
+from lightly.models.batchnorm import SplitBatchNorm
 from lightning.pytorch.strategies import FSDPStrategy, Strategy
 from open_clip.transformer import ResidualAttentionBlock
 from tiny import make_data, make_learner, make_trainer
@@ -16,7 +17,9 @@ from torch import nn
 from torchvision.models.vision_transformer import EncoderBlock
 
 from unlearning_pl.errors import InputError
-from unlearning_pl.learners.batch_norm import SharedStatistics
+from unlearning_pl.launchers import launched
+from unlearning_pl.learners.backbones import build_backbone
+from unlearning_pl.learners.batch_norm import SharedBatchNorm, SharedStatistics
 from unlearning_pl.methods import SSD, ContrastiveUnlearning, CoUn, GradientPenalty, L1Sparse, SalUn
 
 CONFIGS = Path(__file__).parents[1] / "configs/trainer"
@@ -26,10 +29,10 @@ class Sharded(FSDPStrategy):
     """Lightning accepts no FSDP without a GPU, but does not know this one."""
 
 
-def strategy_of(config: str) -> Any:
+def strategy_of(config: str, before: str = "", after: str = "") -> Any:
     parser = ArgumentParser()
     parser.add_subclass_arguments(Strategy, "strategy")
-    given = yaml.safe_load((CONFIGS / config).read_text())["trainer"]["strategy"]
+    given = yaml.safe_load((CONFIGS / config).read_text().replace(before, after))["trainer"]["strategy"]
     once = parser.parse_object({"strategy": given})
     again = parser.parse_string(parser.dump(once))  # as a run keeps it
     assert again == once
@@ -41,6 +44,8 @@ def test_a_time_out_is_a_time_also_in_what_a_run_keeps() -> None:
     assert strategy_of("ddp.yaml")._timeout == timedelta(minutes=10)
     sharded = strategy_of("fsdp.yaml")
     assert sharded._timeout == timedelta(minutes=30)
+    for config in ("ddp.yaml", "fsdp.yaml"):  # YAML takes 1:00:00 for a number where it is not quoted
+        assert strategy_of(config, '"0:', '"1:')._timeout > timedelta(hours=1)
     assert sharded.kwargs["auto_wrap_policy"]._module_classes == {ResidualAttentionBlock, EncoderBlock}
 
 
@@ -92,3 +97,31 @@ def test_layers_are_shared_in_place_and_come_back() -> None:
     shared.revert(model)
     assert type(layer) is nn.BatchNorm1d
     assert {name: id(value) for name, value in model.named_parameters()} == before
+
+
+def test_a_layer_with_an_activation_keeps_it() -> None:
+    encoder, shared, x = build_backbone("efficientnet_b0")[0].eval(), SharedStatistics(), torch.randn(2, 3, 32, 32)
+    before = encoder(x)
+    shared.apply(encoder)
+    assert any(type(layer) is SharedBatchNorm for layer in encoder.modules())
+    assert torch.equal(encoder(x), before)
+
+
+def test_a_layer_that_computes_otherwise_is_refused() -> None:
+    with pytest.raises(InputError, match=r"norm layers of torch or timm.*got SplitBatchNorm"):
+        SharedStatistics().apply(nn.Sequential(SplitBatchNorm(4, 2)))
+
+
+def test_tasks_that_are_not_as_many_as_those_of_each_node_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"SLURM_JOB_NAME": "job", "SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "2"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert launched() == {"devices": 2, "num_nodes": 2}
+    monkeypatch.setenv("SLURM_NTASKS", "2")  # --ntasks=2 where the script has --ntasks-per-node=2
+    with pytest.raises(
+        InputError, match=r"--ntasks-per-node=2 on each of 2 nodes, got --ntasks=2\. Leave --ntasks out"
+    ):
+        launched()
+    monkeypatch.setenv("SLURM_NTASKS", "1")  # srun --ntasks=1 within the job
+    monkeypatch.setenv("SLURM_NNODES", "1")
+    assert launched() == {"devices": 1, "num_nodes": 1}

@@ -11,9 +11,14 @@ import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import Strategy
 
+from unlearning_pl.errors import require
+
 
 def launched() -> dict[str, int]:
     """Processes of a node (``devices``) and nodes (``num_nodes``), where torchrun or srun has started them.
+
+    Raises:
+        InputError: If SLURM's tasks are not as many on each node as was said.
 
     Example:
         >>> launched()  # a shell started this one
@@ -23,8 +28,14 @@ def launched() -> dict[str, int]:
     if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
         devices, processes = int(known["LOCAL_WORLD_SIZE"]), int(known["WORLD_SIZE"])
     elif _by_slurm():
-        processes = int(known["SLURM_NTASKS"])
-        devices = processes // int(known.get("SLURM_NNODES", "1"))
+        processes, nodes = int(known["SLURM_NTASKS"]), int(known.get("SLURM_NNODES", "1"))
+        devices = processes // nodes
+        said = int(known.get("SLURM_NTASKS_PER_NODE", devices))
+        require(
+            processes in (1, said * nodes),  # one, started by hand, trains alone
+            f"Expected --ntasks-per-node={said} on each of {nodes} nodes, got --ntasks={processes}. Leave --ntasks out "
+            "of what sbatch is given.",
+        )
     else:
         return {}
     return {"devices": devices, "num_nodes": max(1, processes // max(1, devices))}

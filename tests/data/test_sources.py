@@ -75,6 +75,7 @@ def test_image_set_takes_rows_in_order(train: ImageSet) -> None:
     [
         ([0, 1], ["a"], "as many images as targets, ids"),
         ([0, 1], ["a", "a"], "different id for each image, got 1 repeated"),
+        ([0, 1], ["a", 7], "ids that are texts, got 7"),
         ([0, 2], ["a", "b"], "targets from 0 to 1.*got 0 to 2"),
         ([-1, 1], ["a", "b"], "got -1 to 1"),
     ],

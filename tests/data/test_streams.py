@@ -1,6 +1,11 @@
+import multiprocessing
+import os
+import signal
+
 import pytest
 import torch
 
+from unlearning_pl.data.loading import ReadPositions, index_loader
 from unlearning_pl.data.streams import Positions, StreamSampler, run_seed, shares
 from unlearning_pl.errors import InputError
 
@@ -83,3 +88,16 @@ def test_a_batch_is_an_index_tensor() -> None:
     assert positions.__getitems__([2, 0]).tolist() == [9, 5]
     assert int(positions[1]) == 7
     assert len(positions) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_workers_go_on_when_the_whole_job_is_asked_to_end(number: int) -> None:
+    rows = ReadPositions(torch.arange(40), lambda index: index)
+    batches = iter(index_loader(rows, rows=4, workers=2))
+    first = next(batches)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for worker in workers:
+        os.kill(worker.pid or 0, number)
+        worker.join(0.2)
+    assert torch.equal(torch.cat([batch.index for batch in (first, *batches)]), torch.arange(40))

@@ -29,7 +29,7 @@ class ImageSet:
         metadata: What else is known of each image: columns by name, N values each; requests can ask for it.
 
     Raises:
-        InputError: If the parts differ in length, an id is used twice or a target has no class name.
+        InputError: If the parts differ in length, an id is no text or used twice, or a target has no class name.
 
     Example:
         >>> images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
@@ -46,6 +46,7 @@ class ImageSet:
     metadata: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _check_texts(self.ids)
         object.__setattr__(self, "ids", Texts(self.ids))  # a hundred bytes less of each image in every process
         columns: list[Sized] = [*self.metadata.values(), *([] if self.captions is None else [self.captions])]
         parts: list[Sized] = [self.images, self.targets, self.ids, *columns]
@@ -90,3 +91,8 @@ class ImageSet:
             captions=None if self.captions is None else of(self.captions),
             metadata={name: of(column) for name, column in self.metadata.items()},
         )
+
+
+def _check_texts(ids: Sequence[Any]) -> None:
+    other = next((name for name in ids if not isinstance(name, str)), None) if not isinstance(ids, Texts) else None
+    require(other is None, f"Expected ids that are texts, got {other!r}. Correct the source.")

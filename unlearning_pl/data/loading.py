@@ -3,6 +3,7 @@
 Letters: B rows of a batch, H height, W width.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -84,8 +85,16 @@ def index_loader(
         collate_fn=_as_it_is,
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=_outlive_signals,
         pin_memory=pin,
     )
+
+
+def _outlive_signals(worker: int) -> None:
+    """SLURM asks every process of a job to end; the run needs its workers until it has stopped with a checkpoint."""
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))  # never, and whoever joins them would wait for ever
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import override
 
+from unlearning_pl.errors import require
 from unlearning_pl.functional.collectives import total, world_size
+
+_AFTER = ("drop", "act")  # what timm's BatchNormAct2d goes on with
 
 
 class SharedBatchNorm(_BatchNorm):
@@ -19,6 +22,7 @@ class SharedBatchNorm(_BatchNorm):
 
     torch's ``SyncBatchNorm`` refuses CPUs, and its backward pass cannot be differentiated again; on a GPU it is faster.
     Every process has the same number of rows. Whoever is alone, or in evaluation mode, has torch's ordinary layer.
+    A layer of timm's with an activation in it keeps that.
 
     Example:
         >>> layer = SharedBatchNorm(2)
@@ -29,8 +33,13 @@ class SharedBatchNorm(_BatchNorm):
     @override
     def forward(self, input: Tensor) -> Tensor:
         """Normalised ``input``, ``(B, C, ...)``."""
-        if not self.training or world_size() == 1:
-            return super().forward(input)
+        alone = not self.training or world_size() == 1
+        found = super().forward(input) if alone else self._normalised(input)
+        for name in _AFTER:
+            found = getattr(self, name, _unchanged)(found)
+        return found
+
+    def _normalised(self, input: Tensor) -> Tensor:
         x = input.to(torch.promote_types(input.dtype, torch.float32))
         axes, shape = [0, *range(2, x.dim())], [1, -1] + [1] * (x.dim() - 2)
         n = world_size() * x.numel() // x.shape[1]
@@ -59,8 +68,9 @@ class SharedBatchNorm(_BatchNorm):
 class SharedStatistics(TorchSyncBatchNorm):
     """What ``sync_batchnorm`` does to a model's layers while it trains.
 
-    torch's own layer where it works, which is on GPUs and without gradients of gradients; :class:`SharedBatchNorm`
-    elsewhere. The modules stay, and with them their names, weights and whoever else holds them.
+    torch's own layer where it works, which is on GPUs, without gradients of gradients and for layers that do nothing
+    else; :class:`SharedBatchNorm` elsewhere. There the modules stay, and with them their names, weights and whoever
+    else holds them.
     """
 
     def __init__(self) -> None:
@@ -68,16 +78,17 @@ class SharedStatistics(TorchSyncBatchNorm):
 
     @override
     def apply(self, model: nn.Module) -> nn.Module:
+        layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+        bare = all(_bare(layer) for layer in layers)
         trainer: Any = getattr(model, "trainer", None)
         root = torch.device("cpu") if trainer is None else trainer.strategy.root_device
         callbacks = [] if trainer is None else trainer.callbacks
         # What cannot run through a compiled encoder takes gradients of gradients.
-        if root.type == "cuda" and all(getattr(callback, "compiles", True) for callback in callbacks):
+        if bare and root.type == "cuda" and all(getattr(callback, "compiles", True) for callback in callbacks):
             return super().apply(model)
-        for module in model.modules():
-            if isinstance(module, _BatchNorm):
-                self._before[module] = type(module)
-                module.__class__ = SharedBatchNorm
+        for layer in layers:
+            self._before[layer] = type(layer)
+            layer.__class__ = SharedBatchNorm
         return model
 
     @override
@@ -86,3 +97,18 @@ class SharedStatistics(TorchSyncBatchNorm):
             module.__class__ = kind
         self._before.clear()
         return super().revert(model)
+
+
+def _bare(layer: nn.Module) -> bool:
+    """Whether a layer does nothing but normalise; torch would drop an activation without a word."""
+    bare = type(layer).forward in (_BatchNorm.forward, nn.SyncBatchNorm.forward)
+    require(
+        bare or all(hasattr(layer, name) for name in _AFTER),
+        f"Expected norm layers of torch or timm with trainer.sync_batchnorm, got {type(layer).__name__}, whose "
+        "statistics are others. Leave sync_batchnorm out.",
+    )
+    return bare
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x

@@ -3,7 +3,7 @@
 Letters: B rows of a batch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ class Soundness:
         self._suspects = torch.where(self._finite & ~finite, index, self._suspects)
         self._finite = self._finite & finite
 
-    def check(self, parameters: Iterable[Tensor], where: str, ids: list[str]) -> None:
+    def check(self, parameters: Iterable[Tensor], where: str, ids: Sequence[str]) -> None:
         """Stop all processes alike if a loss since the last call, or a weight, is not finite on any.
 
         Args:
