@@ -12,7 +12,7 @@ demo: $(READY)
 	$(BIN)/unlearning-pl demo
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
 # Minutes: two processes against one for every method and learner, and FSDP against DDP.
 exactness: $(READY)

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 from lightning.pytorch import seed_everything
 from remembering import remembering
 from tiny import LEARNERS, make_learner
+from xdist.scheduler import LoadScopeScheduling
 
 from unlearning_pl.audits import Embeddings
 from unlearning_pl.functional import attackers
@@ -25,19 +27,25 @@ torch.set_num_threads(1)  # the models are tiny
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plug-in that reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what one process runs where several do, ``-n 2 --dist loadgroup``: what shares costly fixtures.
+class Groups(LoadScopeScheduling):  # type: ignore[misc]
+    """What one process runs where several do, ``-n 2``: what shares costly fixtures.
 
     That is a file. Of the contract, the longest, it is the tests of one learner, or of one launch of two processes.
     """
-    for item in items:
-        group = item.path.stem
-        if isinstance(item, pytest.Function) and group == "test_contract":
-            named = item.callspec.params if hasattr(item, "callspec") else {}
-            launch = next((name for name in ("launched", "half_batches") if name in item.fixturenames), None)
-            group = f"{group}-{launch or named.get('name', 'SimCLR')}"
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        if not path.endswith("test_contract.py"):
+            return path
+        if test.startswith("test_two_processes"):
+            return "one launch" if "have_the_gradient" in test else "another launch"
+        parameters = test.partition("[")[2]
+        return f"{path} {next((name for name in LEARNERS if name in parameters), 'SimCLR')}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    return Groups(config, log)
 
 
 @pytest.fixture(autouse=True)
