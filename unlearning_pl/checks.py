@@ -72,6 +72,10 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
         f"Expected trainer.precision 32-true, bf16-mixed or 16-mixed, got {trainer.precision}. Choose one of them.",
     )
     methods = [callback for callback in trainer.callbacks if isinstance(callback, Unlearner)]  # type: ignore[attr-defined]
+    require(
+        getattr(trainer.strategy, "_start_method", None) != "spawn",
+        "Expected trainer.strategy ddp, got ddp_spawn, which has to pickle what a run is made of. Choose ddp.",
+    )
     if isinstance(trainer.strategy, FSDPStrategy):
         _check_sharded(trainer, compiled, (model, *methods))
     data.setup("fit")
