@@ -85,6 +85,11 @@ def test_settings_that_do_not_go_with_it_are_refused(options: dict[str, Any], me
         make_trainer(**{"strategy": Sharded(), **options}).fit(make_learner("SimCLR"), datamodule=make_data())
 
 
+def test_processes_that_are_spawned_are_refused() -> None:
+    with pytest.raises(InputError, match=r"strategy ddp, got ddp_spawn.*Choose ddp"):
+        make_trainer(strategy="ddp_spawn", devices=2).fit(make_learner("SimCLR"), datamodule=make_data())
+
+
 def test_layers_are_shared_in_place_and_come_back() -> None:
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     layer, before = model[1], {name: id(value) for name, value in model.named_parameters()}

@@ -74,6 +74,10 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
     )
     _check_amounts(trainer)
     methods = [callback for callback in trainer.callbacks if isinstance(callback, Unlearner)]  # type: ignore[attr-defined]
+    require(
+        getattr(trainer.strategy, "_start_method", None) != "spawn",
+        "Expected trainer.strategy ddp, got ddp_spawn, which has to pickle what a run is made of. Choose ddp.",
+    )
     if isinstance(trainer.strategy, FSDPStrategy):
         _check_sharded(trainer, compiled, (model, *methods))
     data.setup("fit")
