@@ -66,6 +66,15 @@ def test_a_run_that_goes_on_is_left_alone(tmp_path: Path) -> None:
     assert content(tmp_path) == {name: text for name, text in before.items() if name != "run.json"}  # unfinished
 
 
+def test_the_run_that_was_replaced_goes_when_the_new_one_ends_at_a_later_start(tmp_path: Path) -> None:
+    write(tmp_path, "old")
+    fail_after_writing(tmp_path, "checkpoints/last.ckpt", overwrite=True)
+    assert (tmp_path / ".replaced/split.json").exists()
+    with opened(tmp_path, overwrite=False, checkpoint=tmp_path / "checkpoints/last.ckpt", writes=True):
+        pass
+    assert not (tmp_path / ".replaced").exists()
+
+
 def test_a_failure_keeps_a_checkpoint_of_any_name(tmp_path: Path) -> None:
     fail_after_writing(tmp_path / "run", "checkpoints/epoch=3.ckpt", overwrite=False)
     assert (tmp_path / "run/checkpoints/epoch=3.ckpt").read_text() == "new"

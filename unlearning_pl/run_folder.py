@@ -34,10 +34,13 @@ def opened(folder: Path | None, overwrite: bool, checkpoint: Path | None, writes
         InputError: If the folder cannot be made, holds anything and ``overwrite`` is not set, or holds no run.
     """
     resumed = folder is not None and checkpoint is not None and folder.resolve() in checkpoint.resolve().parents
-    if folder is None or not writes or resumed:
-        if resumed and writes and folder is not None:
-            (folder / RECORD).unlink(missing_ok=True)  # until it is finished again
+    if folder is None or not writes:
         yield not resumed
+        return
+    if resumed:
+        (folder / RECORD).unlink(missing_ok=True)  # until it is finished again
+        yield False
+        shutil.rmtree(folder / ASIDE, ignore_errors=True)  # of the start that this run began with
         return
     refuse(folder, overwrite)
     existed = folder.exists()
