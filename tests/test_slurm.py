@@ -68,6 +68,13 @@ def test_a_job_is_over_when_it_is_done_or_fails_by_itself(code: str, asked: bool
     assert "requeue" not in (tmp_path / "said").read_text()
 
 
+def test_what_would_begin_anew_is_left_to_end(tmp_path: Path) -> None:
+    process = started(tmp_path, "train.sbatch", "audit")
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(20) == 0
+    assert (tmp_path / "said").read_text() == "saved\n"
+
+
 @pytest.mark.parametrize(
     ("script", "given", "run"),
     [

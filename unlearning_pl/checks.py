@@ -159,7 +159,7 @@ def _check_interval(trainer: Trainer, fewest: int) -> None:
 def _check_sharded(trainer: Trainer, compiled: bool, parts: Sequence[Learner | Unlearner]) -> None:
     for part in parts:
         require(
-            getattr(part, "shards", True),
+            part.shards,
             f"Expected a model and methods whose weights can be spread over processes, got {type(part).__name__}. "
             "Choose trainer.strategy ddp; docs/strategies.md says what goes with fsdp.",
         )

@@ -92,13 +92,13 @@ class Positions(Dataset[Tensor]):
 
 
 class StreamSampler(DistributedSampler[int]):
-    """Permutations of a stream one after the other, as long as its steps need; a step never has the same row twice.
+    """Permutations of a stream one after the other, as long as its steps need.
 
-    Rows of a permutation that fill no whole step are left out. Of a stream smaller than a step, each process gets whole
-    shares of permutations, so that it has no row twice as long as there are enough for it.
-    What is drawn is a function of the run's seed, the stream and the epoch. The rows of one step are dealt out to
-    the processes, so that their union is what one process would have been fed. It is a ``DistributedSampler``, hence
-    Lightning calls ``set_epoch`` and leaves it in place under DDP.
+    Rows of a permutation that fill no whole step are left out, so that a step never has the same row twice. The rows of
+    one step are dealt out to the processes: their union is what one process would have been fed. Of a stream smaller
+    than a step, each process gets whole shares of permutations instead, so that it has no row twice as long as there
+    are enough for it. What is drawn is a function of the run's seed, the stream and the epoch. It is a
+    ``DistributedSampler``, hence Lightning calls ``set_epoch`` and leaves it in place under DDP.
 
     Args:
         dataset: The stream.

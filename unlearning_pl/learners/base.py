@@ -45,12 +45,14 @@ class Learner(LightningModule, ABC):
     Attributes:
         num_views: Augmented copies of an image that its loss needs.
         knows_classes: Whether it gives scores of classes.
+        shards: Whether its weights can be spread over processes (FSDP).
         context_length: Tokens of a caption that it reads; None where it reads no text.
         pixels: How it wants images normalised; None for the source's channel statistics.
     """
 
     num_views: ClassVar[int] = 2
     knows_classes: ClassVar[bool] = False
+    shards: ClassVar[bool] = True
     context_length: int | None = None
     pixels: Pixels | None = None
 
