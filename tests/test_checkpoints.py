@@ -193,6 +193,20 @@ def test_auto_takes_the_place_of_a_run_that_was_killed_before_its_first_checkpoi
     assert (run / "run.json").exists()
 
 
+def test_a_run_goes_on_only_with_the_original_that_it_began_as(tmp_path: Path) -> None:
+    def unlearn(**options: Any) -> None:
+        trainer = make_trainer(tmp_path / "run", max_epochs=1, **options)
+        data = make_data(batch_size=8)
+        trainer.unlearn(make_learner("SimCLR"), data, original=str(tmp_path / "original"), ckpt_path="auto")
+
+    train(tmp_path / "original", max_epochs=1)
+    with pytest.raises(PreemptedError):
+        unlearn(callbacks=[Asked(2)])
+    train(tmp_path / "original", max_epochs=2, overwrite=True)
+    with pytest.raises(InputError, match="the original that .* began as"):
+        unlearn()
+
+
 def test_auto_does_not_touch_a_folder_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_text("precious")
     with pytest.raises(InputError, match="something else"):

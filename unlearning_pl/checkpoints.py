@@ -23,6 +23,10 @@ NOTHING, SAVE = 0, 1
 """What a process may ask for; any larger number is that of the signal which asks it to end."""
 
 
+ORIGINAL = "original_sha256"
+"""What a record, and a checkpoint, calls the digest of the original that a run began as."""
+
+
 class KeepLast(Checkpoint):
     """Keeps the state of a run as checkpoints/last.ckpt: after each epoch, every few minutes, and when it ends.
 
@@ -76,6 +80,7 @@ class KeepLast(Checkpoint):
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[ORIGINAL] = getattr(trainer, "provenance", {}).get(ORIGINAL)
         if self._mine:
             settle(checkpoint["loops"]["fit_loop"], trainer.num_training_batches)
 

@@ -7,6 +7,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import FSDPStrategy
 
 from unlearning_pl import runs
+from unlearning_pl.checkpoints import ORIGINAL
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
@@ -132,6 +133,11 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
     require(
         run is None or run.resolve() in path.resolve().parents,
         f"Expected a checkpoint of the run {run} to resume from, got {path}. Give ckpt_path = last.",
+    )
+    began = getattr(trainer, "provenance", {}).get(ORIGINAL)
+    require(
+        checkpoint.get(ORIGINAL, began) == began,
+        f"Expected the original that {path} began as, got another one. Put it back, or start a new run.",
     )
     if run is not None:
         data.confirm(run / runs.MANIFEST)

@@ -71,7 +71,7 @@ class UnlearningTrainer(Trainer):
         self.overwrite, self.channels_last, self.compile = overwrite, channels_last, compile
         self.stopwatch = Stopwatch()
         self.command = sys.argv  # what the record of a run says it was made by
-        self._provenance: dict[str, Any] = {}
+        self.provenance: dict[str, Any] = {}  # what the run begins as, and what led to that
         kwargs = trainer_arguments(self.run_folder, self.stopwatch, checkpoint_minutes, kwargs)
         super().__init__(*args, **kwargs)
         self._signal_connector = Signals(self)
@@ -109,7 +109,7 @@ class UnlearningTrainer(Trainer):
         if checkpoint is not None:
             check_resume(self, self.run_folder, checkpoint, model, data)
         if weights is not None:
-            self._provenance = {"weights": weights, "weights_sha256": digest(find_weights(model, weights))}
+            self.provenance = {"weights": weights, "weights_sha256": digest(find_weights(model, weights))}
             if checkpoint is None:
                 load_weights(model, weights)
         self._make_ready(model, data)
@@ -159,7 +159,7 @@ class UnlearningTrainer(Trainer):
         runs.split_for(original, datamodule, forget)
         began = digest(original)
         ancestors = [*runs.lineage(original), began]
-        self._provenance = {"original": str(original), "original_sha256": began, "lineage": ancestors}
+        self.provenance = {"original": str(original), "original_sha256": began, "lineage": ancestors}
         installed: list[Callback] = [method, *plugins]
         self.callbacks[1:1] = installed  # behind the stopwatch, so that measuring counts
         try:
@@ -250,4 +250,4 @@ class UnlearningTrainer(Trainer):
 
     def _record(self, facts: dict[str, Any]) -> None:
         facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
-        write_record(self._folder, facts | {"epochs": self.current_epoch, "steps": self.global_step} | self._provenance)
+        write_record(self._folder, facts | {"epochs": self.current_epoch, "steps": self.global_step} | self.provenance)
