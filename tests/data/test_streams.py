@@ -95,10 +95,10 @@ def test_workers_go_on_when_the_whole_job_is_asked_to_end(number: int) -> None:
     rows = ReadPositions(torch.arange(40), lambda index: index)
     others = set(multiprocessing.active_children())  # of tests before
     batches = iter(index_loader(rows, rows=4, workers=2))
-    first = next(batches)
+    first = [next(batches), next(batches)]  # one of each worker: both have begun
     workers = set(multiprocessing.active_children()) - others
     assert len(workers) == 2
     for worker in workers:
         os.kill(worker.pid or 0, number)
         worker.join(0.2)
-    assert torch.equal(torch.cat([batch.index for batch in (first, *batches)]), torch.arange(40))
+    assert torch.equal(torch.cat([batch.index for batch in (*first, *batches)]), torch.arange(40))
