@@ -13,6 +13,7 @@ import pytest
 import torch
 from jsonschema import Draft202012Validator
 from lightning.pytorch import seed_everything
+from markupsafe import Markup
 from remembering import remembering
 from tiny import LEARNERS, make_learner
 from xdist.scheduler import LoadScopeScheduling
@@ -20,7 +21,7 @@ from xdist.scheduler import LoadScopeScheduling
 from unlearning_pl.audits import Embeddings
 from unlearning_pl.functional import attackers
 from unlearning_pl.learners import Learner
-from unlearning_pl.report import page
+from unlearning_pl.report import page, sections, tensorboard
 from unlearning_pl.sample import Split
 
 torch.set_num_threads(1)  # the models are tiny
@@ -30,15 +31,13 @@ logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 class Groups(LoadScopeScheduling):  # type: ignore[misc]
     """What one process runs where several do, ``-n 2``: what shares costly fixtures.
 
-    That is a file. Of the contract, the longest, it is the tests of one learner, or of one launch of two processes.
+    That is a file; of the contract, the longest, the tests of one learner.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         path, _, test = nodeid.partition("::")
         if not path.endswith("test_contract.py"):
             return path
-        if test.startswith("test_two_processes"):
-            return "one launch" if "have_the_gradient" in test else "another launch"
         parameters = test.partition("[")[2]
         return f"{path} {next((name for name in LEARNERS if name in parameters), 'SimCLR')}"
 
@@ -71,6 +70,15 @@ def _brief(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """Attackers take a fifth of their steps where they are not what is tested: hundreds of audits train some."""
     if request.path.stem != "test_attackers":
         monkeypatch.setattr(attackers, "_STEPS", 30)
+
+
+@pytest.fixture(scope="module")
+def _undrawn() -> Iterator[None]:
+    """Reports and event files lack their figures, where nobody looks at them: these take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sections, "svg", lambda *_: Markup(""))
+        patch.setattr(tensorboard, "pictures", lambda *_: {})
+        yield
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from launching import TORCHRUN
 from lightning.pytorch import Callback, seed_everything
 from tiny import LEARNERS, METHODS, PLUGINS, make_learner, make_method, make_trainer
 from torch import Tensor
@@ -131,8 +132,7 @@ def error(ours: dict[str, Tensor], theirs: dict[str, Tensor], start: dict[str, T
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        start = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-        subprocess.run([*start, __file__, name, json.dumps(ALL)], check=True)
+        subprocess.run([sys.executable, "-W", "ignore", *TORCHRUN, __file__, name, json.dumps(ALL)], check=True)
         states = [torch.load(folder / f"states{rank}.pt", weights_only=True) for rank in (0, 1)]
         worst = 0.0
         for job in ALL:

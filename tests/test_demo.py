@@ -8,6 +8,7 @@ from unlearning_pl.demo import METHODS, commands, demo
 from unlearning_pl.errors import InputError
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_the_demo_runs_its_commands_in_order(tmp_path: Path) -> None:
     def short(words: list[str]) -> None:
         quick = (

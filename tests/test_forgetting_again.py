@@ -199,6 +199,7 @@ def test_the_audit_is_of_the_union_and_of_each_step(made: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_the_commands_of_two_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = str(tmp_path)
 
@@ -231,6 +232,7 @@ def test_the_commands_of_two_steps(tmp_path: Path, capsys: pytest.CaptureFixture
     assert manifest(tmp_path / "again") == manifest(tmp_path / "two")
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_what_is_no_reference_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     retrained = f"{FIT} --run {tmp_path}/retrained --data.train_on retain --data.forget.count 8"
     assert main(retrained.split()) == 0

@@ -1,13 +1,12 @@
 """What is collected is what the models say, whoever computes it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from audits.two_collectors import found
+from launching import launch
 from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.audits.fusing import fused
@@ -21,10 +20,7 @@ from unlearning_pl.learners import SimCLR
 @pytest.mark.ddp
 @pytest.mark.slow
 def test_two_processes_collect_what_one_does_also_where_sets_do_not_divide(tmp_path: Path) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launcher, str(Path(__file__).with_name("two_collectors.py")), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    launch(Path(__file__).with_name("two_collectors.py"), str(tmp_path))
     assert torch.load(tmp_path / "1.pt", weights_only=True) == {}
     two, one = torch.load(tmp_path / "0.pt", weights_only=True), found(1)
     for name, splits in one.items():

@@ -16,10 +16,11 @@ from unlearning_pl.errors import InputError, UnfinishedError
 from unlearning_pl.report.terms import TERMS
 
 CPU = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1"
-DIGITS = "--data.source Digits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
+DIGITS = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
 FIT = f"--model SimCLR --model.backbone resnet9_slim {DIGITS} {CPU}"
 METHODS = {"fine_tune": "--method FineTune --optimizer.lr 0.01", "neg_grad": "--method NegGrad"}
 PLAN = {"title": "Tiny", "fit": FIT, "forget": {"count": 8}, "unlearn": CPU, "methods": METHODS, "audit": "--views 2"}
+pytestmark = pytest.mark.usefixtures("_undrawn")
 RUNS = ["original", "retrained", "fine_tune", "neg_grad"]
 
 
@@ -41,7 +42,7 @@ def made(seeds: Sequence[int] = (0,)) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, _undrawn: None) -> Path:
     """The plan, run by one process a seed."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:

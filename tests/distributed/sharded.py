@@ -36,6 +36,7 @@ from torchvision.models import VisionTransformer
 from torchvision.models.vision_transformer import EncoderBlock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from launching import TORCHRUN
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
 from unlearning_pl.learners import Learner
@@ -132,8 +133,7 @@ def by_two(folder: Path) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as place:
-        start = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-        subprocess.run([*start, __file__, place], check=True)
+        subprocess.run([sys.executable, "-W", "ignore", *TORCHRUN, __file__, place], check=True)
         worst = 0.0
         for run in sorted(Path(place).iterdir()):
             states = [built(run.name.split()[1]) for _ in range(3)]

@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from launching import TORCHRUN
 
 TINY = (
     "--data.source Digits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16 "
     "--trainer.accelerator cpu --trainer.max_epochs 2"
 )
-TWO = "--trainer.devices 2 --trainer.strategy ddp"
+UNLEARN = (
+    "unlearn --original {} --method AlignmentCalibration --forget.count 7 --trainer.max_epochs 2 "
+    "--trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp --run {}"
+)
+pytestmark = [pytest.mark.ddp, pytest.mark.slow]
 
 
 def start(words: str, *launcher: str) -> None:
@@ -26,34 +31,29 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-@pytest.mark.ddp
-@pytest.mark.slow
-def test_unlearning_over_two_processes(tmp_path: Path) -> None:
-    original = tmp_path / "original"
-    start(f"fit --model SimCLR --model.backbone resnet9_slim {TINY} --run {original}")
-    job = f"unlearn --original {original} --method AlignmentCalibration --forget.count 8 --trainer.max_epochs 2 {TWO}"
-    job += " --trainer.accelerator cpu"
-    start(f"{job} --run {tmp_path}/launched")
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    start(f"{job} --run {tmp_path}/torchrun", *torchrun, "--")
-    record = json.loads((tmp_path / "launched/run.json").read_text())
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an original, and a model that two processes unlearned, which the command itself started."""
+    folder = tmp_path_factory.mktemp("commands")
+    start(f"fit --model SimCLR --model.backbone resnet9_slim {TINY} --run {folder}/original")
+    start(UNLEARN.format(folder / "original", folder / "launched"))
+    return folder
+
+
+def test_unlearning_by_torchrun_ends_with_the_same_weights(place: Path) -> None:
+    start(UNLEARN.format(place / "original", place / "torchrun"), *TORCHRUN, "--")
+    record = json.loads((place / "launched/run.json").read_text())
     assert record["processes"] == 2
-    ours, theirs = weights(tmp_path / "launched"), weights(tmp_path / "torchrun")
+    ours, theirs = weights(place / "launched"), weights(place / "torchrun")
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.ddp
-@pytest.mark.slow
-def test_an_audit_by_two_processes_is_that_of_one(tmp_path: Path) -> None:
+def test_an_audit_by_two_processes_is_that_of_one(place: Path) -> None:
     """41 retain, 7 forget and many test images in batches of 16: none of the sets divides evenly."""
-    original, model = tmp_path / "original", tmp_path / "model"
-    start(f"fit --model SimCLR --model.backbone resnet9_slim {TINY} --run {original}")
-    start(f"unlearn --original {original} --method FineTune --forget.count 7 --run {model} --trainer.max_epochs 1")
-    audit = f"audit --model {model} --original {original} --views 3 --relearning 1 --accelerator cpu"
-    start(f"{audit} --output {tmp_path}/one")
-    start(f"{audit} --output {tmp_path}/two --devices 2")
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    start(f"{audit} --output {tmp_path}/three --devices 2", *torchrun, "--")
-    one, *several = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("one", "two", "three"))
+    audit = f"audit --model {place}/launched --original {place}/original --views 3 --relearning 1 --accelerator cpu"
+    start(f"{audit} --output {place}/one")
+    start(f"{audit} --output {place}/two --devices 2")
+    start(f"{audit} --output {place}/three --devices 2", *TORCHRUN, "--")
+    one, *several = (json.loads((place / name / "report.json").read_text()) for name in ("one", "two", "three"))
     for other in several:
         assert other["audits"] == one["audits"]

@@ -1,10 +1,11 @@
-"""A step without a trainer: an objective is called on a batch by hand, in float64."""
+"""Runs that methods start from; and a step without a trainer: an objective is called on a batch by hand, in float64."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny import make_learner, make_rows
+from tiny import LEARNERS, make_data, make_learner, make_rows, make_trainer
 
 from unlearning_pl.learners import Learner
 from unlearning_pl.sample import Batch, Sample
@@ -12,6 +13,15 @@ from unlearning_pl.sample import Batch, Sample
 
 def widened(sample: Sample) -> Sample:
     return sample._replace(views=tuple(view.double() for view in sample.views))
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of an epoch of every learner."""
+    runs = {name: tmp_path_factory.mktemp(name) / "original" for name in LEARNERS}
+    for name, run in runs.items():
+        make_trainer(run, max_epochs=1).fit(make_learner(name), datamodule=make_data())
+    return runs
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
-"""Every method on every learner: finite, seam restored, resumed runs and two processes end with the same weights."""
+"""Every method on every learner: finite, seam restored, resumed runs end with the same weights."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -15,8 +12,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from same_steps import FEW, error, start_of, take_steps
-from tiny import LEARNERS, METHODS, PLUGINS, evaluated, make_data, make_learner, make_method, make_trainer
+from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError, PreemptedError
@@ -42,15 +38,6 @@ def stepped(trainer: UnlearningTrainer, method: str) -> bool:
     """Whether the last epoch had a finite loss; a method that edits weights has no step."""
     trains = "plugins" in make_method(method) or make_method(method)["method"].trains
     return bool(torch.isfinite(trainer.callback_metrics["train/loss"])) if trains else trainer.global_step == 0
-
-
-@pytest.fixture(scope="module")
-def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    runs = {}
-    for name in LEARNERS:
-        runs[name] = tmp_path_factory.mktemp(name) / "original"
-        make_trainer(runs[name], max_epochs=1).fit(make_learner(name), datamodule=make_data())
-    return runs
 
 
 @pytest.mark.parametrize(("method", "name"), PAIRS)
@@ -208,83 +195,3 @@ def test_no_gradient_reaches_the_momentum_encoder(method: str, name: str, origin
     after = weights(learner)
     assert all(torch.equal(before[name].abs(), after[name].abs()) for name in slow)  # one method negates weights
     assert any(name.startswith("backbone") for name in changed)
-
-
-def launch(script: str, *words: str) -> None:
-    """Start a script as two gloo processes."""
-    start = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    path = str(Path(__file__).with_name(script))
-    done = subprocess.run([*start, path, *words], capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-@pytest.fixture(scope="module")
-def launched(originals: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One launch trains all pairs, and takes the steps that one process takes too."""
-    folder = tmp_path_factory.mktemp("ddp")
-    launch("two_processes.py", str(folder), json.dumps({name: str(run) for name, run in originals.items()}))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def two_processes(launched: Path) -> dict[str, list[dict[str, Any]]]:
-    """Each process writes a digest of its weights."""
-    ranks = [json.loads((launched / f"rank{rank}.json").read_text()) for rank in (0, 1)]
-    return {pair: [rank[pair] for rank in ranks] for pair in ranks[0]}
-
-
-@pytest.fixture(scope="module")
-def half_batches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
-    """One launch compares the gradient of two processes with half a batch each to one process with the whole."""
-    folder = tmp_path_factory.mktemp("halves")
-    launch("half_batches.py", str(folder))
-    found: dict[str, float] = json.loads((folder / "errors.json").read_text())
-    return found
-
-
-@pytest.mark.ddp
-@pytest.mark.parametrize(("method", "name"), [*(("plain", name) for name in LEARNERS), *PAIRS])
-def test_two_processes_have_the_gradient_of_one(method: str, name: str, half_batches: dict[str, float]) -> None:
-    assert half_batches[f"{method} {name}"] < 1e-9
-
-
-@pytest.mark.ddp
-def test_a_process_without_partners_weighs_as_its_rows_do_in_one(half_batches: dict[str, float]) -> None:
-    assert half_batches["AlignmentCalibration SimCLR alone"] < 1e-9
-
-
-@pytest.mark.ddp
-def test_shuffled_keys_come_home_with_other_batch_statistics(half_batches: dict[str, float]) -> None:
-    assert half_batches["shuffled True"] < 1e-12  # norm layers in evaluation mode: only the order could matter
-    assert half_batches["shuffled False"] > 1e-3
-
-
-@pytest.mark.ddp
-@pytest.mark.parametrize("name", LEARNERS)
-def test_two_processes_evaluate_like_one(
-    name: str, originals: dict[str, Path], two_processes: dict[str, list[dict[str, Any]]]
-) -> None:
-    one = evaluated(name, str(originals[name]))
-    assert {"validation/loss", "test/loss"} <= one.keys()
-    for other in two_processes[f"evaluated {name}"]:
-        assert other == pytest.approx(one, rel=1e-6)
-
-
-@pytest.mark.ddp
-@pytest.mark.parametrize(("method", "name"), PAIRS)
-def test_two_processes_end_bit_equal(method: str, name: str, two_processes: dict[str, list[dict[str, Any]]]) -> None:
-    first, second = two_processes[f"{method} {name}"]
-    assert first["weights"] == second["weights"]
-    assert first["rows"] != second["rows"] or method == "SSD"  # they were not simply fed the same
-
-
-@pytest.mark.ddp
-@pytest.mark.parametrize(("method", "name", "frozen"), FEW)
-def test_two_processes_take_the_steps_of_one(
-    method: str, name: str, frozen: bool, launched: Path, tmp_path: Path
-) -> None:
-    """Trainer, DDP, streams and shared batch statistics; `make exactness` does it for every pair."""
-    one = take_steps(method, name, frozen, tmp_path, 1)
-    for rank in (0, 1):
-        two = torch.load(launched / f"states{rank}.pt", weights_only=True)[str((method, name, frozen))]
-        assert error(one, two, start_of(name).state_dict()) < 1e-9

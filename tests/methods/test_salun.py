@@ -12,14 +12,6 @@ from unlearning_pl.methods import SalUn
 from unlearning_pl.methods.importance import trainable
 
 
-@pytest.fixture(scope="module")
-def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    runs = {name: tmp_path_factory.mktemp(name) / "original" for name in LEARNERS}
-    for name, run in runs.items():
-        make_trainer(run, max_epochs=1).fit(make_learner(name), datamodule=make_data())
-    return runs
-
-
 @pytest.mark.parametrize("name", LEARNERS)
 @pytest.mark.parametrize("optimizer", [partial(SGD, lr=0.1, momentum=0.9, weight_decay=0.1), partial(AdamW, lr=0.01)])
 @pytest.mark.parametrize("options", [{}, {"accumulate_grad_batches": 2, "gradient_clip_val": 0.5}])

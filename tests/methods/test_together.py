@@ -26,15 +26,6 @@ from unlearning_pl.methods import (
     Unlearner,
 )
 
-
-@pytest.fixture(scope="module")
-def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    runs = {name: tmp_path_factory.mktemp(name) / "original" for name in ("SimCLR", "Classifier")}
-    for name, run in runs.items():
-        make_trainer(run, max_epochs=1).fit(make_learner(name), datamodule=make_data())
-    return {name: str(run) for name, run in runs.items()}
-
-
 VARIANTS: dict[str, Callable[[], Unlearner]] = {
     "partners of the data set, three views": lambda: AlignmentCalibration(partner="dataset", views=3),
     "partners of the batch, three views": lambda: AlignmentCalibration(views=3),
@@ -48,7 +39,7 @@ VARIANTS: dict[str, Callable[[], Unlearner]] = {
 @pytest.mark.parametrize("name", ["SimCLR", "Classifier"])
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_variants_resume_to_the_same_weights(
-    variant: str, name: str, precision: str, originals: dict[str, str], tmp_path: Path
+    variant: str, name: str, precision: str, originals: dict[str, Path], tmp_path: Path
 ) -> None:
     ends = []
     for epochs in ([3], [1, 3]):
@@ -56,34 +47,34 @@ def test_variants_resume_to_the_same_weights(
             learner = make_learner(name)
             trainer = make_trainer(tmp_path / str(len(epochs)), max_epochs=max_epochs, precision=precision)
             resume = "last" if step else None
-            trainer.unlearn(learner, make_data(), originals[name], VARIANTS[variant](), ckpt_path=resume)
+            trainer.unlearn(learner, make_data(), str(originals[name]), VARIANTS[variant](), ckpt_path=resume)
         ends.append(learner.state_dict())
     assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
     assert all(torch.isfinite(value).all() for value in ends[0].values())
 
 
 @pytest.mark.parametrize("method", [SalUn, GradientAscent, GradientPenalty, AlignmentCalibration])
-def test_plug_ins_stack_on_methods_and_on_one_another(method: type[Unlearner], originals: dict[str, str]) -> None:
+def test_plug_ins_stack_on_methods_and_on_one_another(method: type[Unlearner], originals: dict[str, Path]) -> None:
     learner, trainer = make_learner("Classifier"), make_trainer()
     plugins = [CoUn(projection_dim=8), L1Sparse()]
-    trainer.unlearn(learner, make_data(), originals["Classifier"], method(), plugins)
+    trainer.unlearn(learner, make_data(), str(originals["Classifier"]), method(), plugins)
     assert set(learner.state_dict()) == set(make_learner("Classifier").state_dict())
     assert {"train/retain_contrast", "train/loss"} <= set(trainer.callback_metrics)
     assert learner.objective is plain
 
 
-def test_salun_holds_its_weights_under_a_plug_in(originals: dict[str, str]) -> None:
-    before = torch.load(Path(originals["Classifier"]) / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+def test_salun_holds_its_weights_under_a_plug_in(originals: dict[str, Path]) -> None:
+    before = torch.load(originals["Classifier"] / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
     learner, method = make_learner("Classifier"), SalUn(share=0.3)
-    make_trainer().unlearn(learner, make_data(), originals["Classifier"], method, [CoUn(projection_dim=8)])
+    make_trainer().unlearn(learner, make_data(), str(originals["Classifier"]), method, [CoUn(projection_dim=8)])
     assert not any(name.startswith("scaffold") for name in method.selected)
     for name, mask in method.selected.items():
         assert not ((learner.state_dict()[name] != before[name]) & ~mask).any()
 
 
-def test_a_checkpoint_of_a_thrown_away_head_loads_without_the_method(originals: dict[str, str], tmp_path: Path) -> None:
+def test_a_checkpoint_of_a_discarded_head_loads_without_the_method(originals: dict[str, Path], tmp_path: Path) -> None:
     trainer, learner = make_trainer(tmp_path / "run", max_epochs=1), make_learner("Classifier")
-    trainer.unlearn(learner, make_data(), originals["Classifier"], CoUn(projection_dim=8))
+    trainer.unlearn(learner, make_data(), str(originals["Classifier"]), CoUn(projection_dim=8))
     loaded = Classifier.load_from_checkpoint(tmp_path / "run/checkpoints/last.ckpt")
     assert all(torch.equal(value, learner.state_dict()[name]) for name, value in loaded.state_dict().items())
 
@@ -147,19 +138,21 @@ def test_the_trainers_own_reloading_is_put_back() -> None:
 
 
 @pytest.mark.parametrize("option", ["min_epochs", "min_steps"])
-def test_a_method_without_steps_refuses_a_least_number_of_them(option: str, originals: dict[str, str]) -> None:
+def test_a_method_without_steps_refuses_a_least_number_of_them(option: str, originals: dict[str, Path]) -> None:
     trainer = make_trainer(**{option: 1})
     with pytest.raises(InputError, match="min_epochs and min_steps with SSD, which takes no step"):
-        trainer.unlearn(make_learner("Classifier"), make_data(), originals["Classifier"], SSD())
+        trainer.unlearn(make_learner("Classifier"), make_data(), str(originals["Classifier"]), SSD())
 
 
-def test_a_selection_that_nothing_can_reach_is_refused(originals: dict[str, str]) -> None:
+def test_a_selection_that_nothing_can_reach_is_refused(originals: dict[str, Path]) -> None:
     with pytest.raises(InputError, match=r"selection < 5\.4 = size of D / size of F, got 6"):
-        make_trainer().unlearn(make_learner("Classifier"), make_data(), originals["Classifier"], SSD(selection=6.0))
+        make_trainer().unlearn(
+            make_learner("Classifier"), make_data(), str(originals["Classifier"]), SSD(selection=6.0)
+        )
 
 
-def test_the_norm_that_fades_out_refuses_another_number_of_epochs(originals: dict[str, str], tmp_path: Path) -> None:
-    original, learner = originals["Classifier"], make_learner("Classifier")
+def test_the_norm_that_fades_out_refuses_another_number_of_epochs(originals: dict[str, Path], tmp_path: Path) -> None:
+    original, learner = str(originals["Classifier"]), make_learner("Classifier")
     make_trainer(tmp_path / "run", max_epochs=2).unlearn(learner, make_data(), original, L1Sparse())
     with pytest.raises(InputError, match="max_epochs = 2 as before when resuming with L1Sparse, got 4"):
         make_trainer(tmp_path / "run", max_epochs=4).unlearn(
@@ -169,14 +162,14 @@ def test_the_norm_that_fades_out_refuses_another_number_of_epochs(originals: dic
 
 @pytest.mark.parametrize(("method", "plugins"), [(Unlearner(), []), (PlugIn(), []), (FineTune(), [PlugIn()])])
 def test_what_methods_are_made_of_is_no_method(
-    method: Unlearner, plugins: list[PlugIn], originals: dict[str, str]
+    method: Unlearner, plugins: list[PlugIn], originals: dict[str, Path]
 ) -> None:
     with pytest.raises(InputError, match=r"Expected a method, got (Unlearner|PlugIn)"):
-        make_trainer().unlearn(make_learner("Classifier"), make_data(), originals["Classifier"], method, plugins)
+        make_trainer().unlearn(make_learner("Classifier"), make_data(), str(originals["Classifier"]), method, plugins)
 
 
-def test_half_precision_weights_are_refused(originals: dict[str, str]) -> None:
+def test_half_precision_weights_are_refused(originals: dict[str, Path]) -> None:
     with pytest.raises(InputError, match="precision 32-true, bf16-mixed or 16-mixed, got bf16-true"):
         make_trainer(precision="bf16-true").unlearn(
-            make_learner("Classifier"), make_data(), originals["Classifier"], FineTune()
+            make_learner("Classifier"), make_data(), str(originals["Classifier"]), FineTune()
         )
