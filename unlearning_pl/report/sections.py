@@ -1,6 +1,7 @@
 """The figures of the page: each section draws one kind of figure for every model that has it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -28,13 +29,13 @@ class Drawing(NamedTuple):
     Attributes:
         kind: What it shows, unique among the figures of one model.
         title: Above it, where a model has several of a section.
-        figure: What is drawn.
+        draw: Draws it; a model that others are only compared with is not drawn.
         description: What it shows, in words.
     """
 
     kind: str
     title: str
-    figure: Figure
+    draw: Callable[[], Figure]
     description: str
 
 
@@ -55,7 +56,7 @@ class Card(NamedTuple):
 
     def panels(self, prefix: str) -> list[tuple[str, Markup]]:
         """Title and SVG of each figure, with ids that begin with ``prefix``."""
-        return [(d.title, svg(d.figure, d.description, f"{prefix}p{row}")) for row, d in enumerate(self.drawings)]
+        return [(d.title, svg(d.draw(), d.description, f"{prefix}p{row}")) for row, d in enumerate(self.drawings)]
 
 
 def scores(audits: Sequence[Audit]) -> list[Card]:
@@ -159,7 +160,7 @@ def pictures(audit: Audit, references: Sequence[Audit] = ()) -> dict[str, Figure
     """
     beside = [other for other in references if other.name in (ORIGINAL, RETRAINED) and other.name != audit.name]
     cards = [card for kind in KINDS for card in kind([*beside, audit])]
-    return {drawing.kind: drawing.figure for card in cards if card.name == audit.name for drawing in card.drawings}
+    return {drawing.kind: drawing.draw() for card in cards if card.name == audit.name for drawing in card.drawings}
 
 
 def _histograms(
@@ -174,15 +175,15 @@ def _histograms(
     for name, found in models.items():
         means = "; ".join(f"{k}: mean {v.mean():.3f} over {len(v)} images" for k, v in found.items() if len(v))
         description = f"Histogram of the {label.lower()} of {name}. {means}."
-        figure = histogram(found, limits, top, (thresholds or {}).get(name), label)
-        drawings[name] = Drawing(kind, "", figure, description)
+        draw = partial(histogram, found, limits, top, (thresholds or {}).get(name), label)
+        drawings[name] = Drawing(kind, "", draw, description)
     return drawings
 
 
 def _curve(names: Sequence[str], found: Mapping[str, Tensor], auc: Mapping[str, float]) -> Drawing:
     areas = "; ".join(f"{name}: AUC {auc[name]:.3f}" for name in names if name in auc)
     description = f"ROC curves, forget against test images, on logarithmic axes. {areas}."
-    return Drawing("roc", "", roc_figure({name: found[name] for name in names}, auc), description)
+    return Drawing("roc", "", partial(roc_figure, {name: found[name] for name in names}, auc), description)
 
 
 def _panels(after: Tensor, before: Tensor | None) -> dict[str, Tensor]:
@@ -199,9 +200,11 @@ def _heat_map(name: str, kind: str, matrix: Tensor, limit: float) -> Drawing:
         f"Alignment of {len(matrix)} forget images, {name}, {title}: mean "
         f"{matrix.diagonal().mean():.3f} on the diagonal, {matrix.mean():.3f} over all pairs."
     )
-    return Drawing(f"alignment_{kind}", title, heat_map(matrix, limit if kind == "gap" else None), description)
+    draw = partial(heat_map, matrix, limit if kind == "gap" else None)
+    return Drawing(f"alignment_{kind}", title, draw, description)
 
 
 def _space(audit: Audit) -> Drawing:
     counts = ", ".join(f"{len(points)} {split}" for split, points in audit.map.items())
-    return Drawing("map", "", embedding_map(audit.map), f"Embedding space of {audit.name} by t-SNE: {counts} images.")
+    description = f"Embedding space of {audit.name} by t-SNE: {counts} images."
+    return Drawing("map", "", partial(embedding_map, audit.map), description)
