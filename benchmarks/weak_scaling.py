@@ -113,11 +113,12 @@ def rate(what: str, way: Way, folder: Path) -> float:
     """Images a second of one way, all its jobs together."""
     results = [folder / f"rate{number}.json" for number in range(way.jobs)]
     started = []
+    gpus = (os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(way.jobs)))).split(",")
     for number, result in enumerate(results):
         words = [what, str(way.processes), str(way.threads), str(folder / "original"), str(result)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(way.threads)}
         if way.jobs > 1:
-            environment["CUDA_VISIBLE_DEVICES"] = str(number)
+            environment["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
         command = [sys.executable, __file__, *sys.argv[1:], "--job", *words]
         started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
     for job in started:

@@ -108,6 +108,17 @@ def test_a_run_asked_before_its_first_step_leaves_no_folder(tmp_path: Path) -> N
     assert not (tmp_path / "run").exists()
 
 
+def test_each_start_that_is_to_be_repeated_gets_on(tmp_path: Path, saved: list[int]) -> None:
+    class AtOnce(Callback):
+        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    for _ in range(2):
+        with pytest.raises(PreemptedError):
+            train(tmp_path / "run", callbacks=[AtOnce()], ckpt_path="auto")
+    assert saved == [1, 2]
+
+
 def test_a_run_that_keeps_nothing_ends_all_the_same() -> None:
     steps: list[int] = []
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.pytorch.accelerators import CPUAccelerator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from unlearning_pl import __version__, methods, reporting
@@ -33,6 +34,12 @@ def command(words: str) -> int:
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+def test_one_of_many_gpus_is_taken_unless_more_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo and a benchmark run command after command in one process, with batches made for one."""
+    monkeypatch.setattr(CPUAccelerator, "auto_device_count", staticmethod(lambda: 32))
+    assert command(f"fit {SIMCLR} --run {tmp_path}/run --trainer.fast_dev_run true") == 0
 
 
 @pytest.fixture(scope="module")

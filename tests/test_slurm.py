@@ -1,4 +1,4 @@
-"""The scripts of docker/slurm with stand-ins for SLURM's commands; `make slurm` submits them to a real one."""
+"""The script of docker/slurm with stand-ins for SLURM's commands; `make slurm` submits it to a real one."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[1] / "docker/slurm"
+SCRIPT = Path(__file__).parents[1] / "docker/slurm/train.sbatch"
 STAND_INS = {
     "srun": """printf '%s\n' "$@" >>words
         trap : USR1
@@ -22,17 +22,24 @@ STAND_INS = {
     "scancel": 'echo "$@" >>said; kill -USR1 "$(cat task)"; exit 1',  # as where the controller is slow to answer
     "scontrol": 'echo "$@" >>said',
 }
-JOB = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2", "UNLEARNING_PL": "apptainer exec it"}
+JOB = {"SLURM_JOB_ID": "7", "UNLEARNING_PL": "apptainer exec it"}
+ARRAY = {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2"}
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
 
-def started(place: Path, script: str, *words: str, **variables: str) -> "subprocess.Popen[bytes]":
-    """The script in a folder, under way."""
+def begun(place: Path, *words: str, **variables: str) -> "subprocess.Popen[bytes]":
+    """The script in a folder."""
     for name, text in STAND_INS.items():
         (place / name).write_text(f"#!/usr/bin/env bash\n{text}\n")
         (place / name).chmod(0o755)
     environment = {**os.environ, **JOB, **variables, "PATH": f"{place}:{os.environ['PATH']}"}
-    process = subprocess.Popen(["bash", SCRIPTS / script, *words], cwd=place, env=environment)
+    with (place / "log").open("w") as log:
+        return subprocess.Popen(["bash", SCRIPT, *words], cwd=place, env=environment, stderr=log)
+
+
+def started(place: Path, *words: str, **variables: str) -> "subprocess.Popen[bytes]":
+    """The same, with its task under way."""
+    process = begun(place, *words, **variables)
     until(lambda: (place / "task").exists() and (place / "task").read_text() != "")
     return process
 
@@ -44,24 +51,28 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("script", ["train.sbatch", "benchmark_array.sbatch"])
-def test_a_job_is_requeued_when_its_tasks_have_saved(script: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "array", "job"), [("fit", {}, "7"), ("benchmark", ARRAY, "5_2")], ids=["fit", "benchmark"]
+)
+def test_a_job_is_requeued_when_its_tasks_have_saved(
+    command: str, array: dict[str, str], job: str, tmp_path: Path
+) -> None:
     (tmp_path / "slow").touch()
     (tmp_path / "said").touch()
-    process = started(tmp_path, script, CODE="138")
+    process = started(tmp_path, command, CODE="138", **array)
     for times in (1, 2):  # SLURM's own, and somebody's who did not wait
         process.send_signal(signal.SIGUSR1)
         until(lambda times=times: len((tmp_path / "said").read_text().splitlines()) == times)
     time.sleep(0.1)
     (tmp_path / "slow").unlink()
     assert process.wait(20) == 138
-    asked = ["--signal=USR1 5_2"]
-    assert (tmp_path / "said").read_text().splitlines() == [*asked, *asked, "saved", "requeue 5_2"]
+    asked = [f"--signal=USR1 {job}"]
+    assert (tmp_path / "said").read_text().splitlines() == [*asked, *asked, "saved", f"requeue {job}"]
 
 
 @pytest.mark.parametrize(("code", "asked"), [("0", True), ("1", False)])
 def test_a_job_is_over_when_it_is_done_or_fails_by_itself(code: str, asked: bool, tmp_path: Path) -> None:
-    process = started(tmp_path, "train.sbatch", "fit", CODE=code)
+    process = started(tmp_path, "fit", CODE=code)
     if asked:
         process.send_signal(signal.SIGUSR1)
     assert process.wait(20) == int(code)
@@ -69,21 +80,57 @@ def test_a_job_is_over_when_it_is_done_or_fails_by_itself(code: str, asked: bool
 
 
 def test_what_would_begin_anew_is_left_to_end(tmp_path: Path) -> None:
-    process = started(tmp_path, "train.sbatch", "audit")
+    process = started(tmp_path, "audit")
     process.send_signal(signal.SIGUSR1)
     assert process.wait(20) == 0
     assert (tmp_path / "said").read_text() == "saved\n"
 
 
 @pytest.mark.parametrize(
-    ("script", "given", "run"),
-    [
-        ("train.sbatch", ["fit", "--run", "a 'b' $c *"], ["fit", "--run", "a 'b' $c *", "--ckpt_path", "auto"]),
-        ("train.sbatch", ["unlearn", "--ckpt_path=last"], ["unlearn", "--ckpt_path=last"]),
-        ("train.sbatch", ["audit", "--model", "runs/fit x"], ["audit", "--model", "runs/fit x"]),
-        ("benchmark_array.sbatch", ["plan of ours.yaml"], ["benchmark", "plan of ours.yaml", "--seeds", "2"]),
-    ],
+    ("restarts", "age", "again"), [("3", 60, False), ("3", -60, True), ("2", 60, True)], ids=["vain", "new", "early"]
 )
-def test_words_arrive_as_they_were_given(script: str, given: list[str], run: list[str], tmp_path: Path) -> None:
-    assert started(tmp_path, script, *given).wait(20) == 0
-    assert (tmp_path / "words").read_text().splitlines() == ["--kill-on-bad-exit=1", "apptainer", "exec", "it", *run]
+def test_what_leaves_nothing_is_not_repeated_for_ever(restarts: str, age: int, again: bool, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere/checkpoints").mkdir(parents=True)
+    (tmp_path / "run").symlink_to("elsewhere")
+    checkpoint = tmp_path / "run/checkpoints/last.ckpt"
+    checkpoint.touch()
+    os.utime(checkpoint, (time.time() - age,) * 2)
+    process = started(tmp_path, "fit", "--run", "run", CODE="138", SLURM_RESTART_COUNT=restarts)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(20) == 138
+    assert ("requeue 7" in (tmp_path / "said").read_text()) == again
+    assert ("Expected a checkpoint in run before the time is up" in (tmp_path / "log").read_text()) != again
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "line"),
+    [
+        ("fit --run a", ARRAY, "Expected no --array for fit"),
+        ("benchmark a.yaml", {"SLURM_NTASKS": "4"}, "Expected --ntasks-per-node=1 --gpus-per-node=1 for a benchmark"),
+    ],
+    ids=["array", "tasks"],
+)
+def test_tasks_that_would_write_into_one_folder_are_refused(
+    words: str, variables: dict[str, str], line: str, tmp_path: Path
+) -> None:
+    assert begun(tmp_path, *words.split(), **variables).wait(20) == 2
+    assert (tmp_path / "log").read_text().startswith(line)
+    assert not (tmp_path / "words").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "array", "run"),
+    [
+        (["fit", "--run", "a 'b' $c *"], {}, ["fit", "--run", "a 'b' $c *", "--ckpt_path", "auto"]),
+        (["unlearn", "--ckpt_path=last"], {}, ["unlearn", "--ckpt_path=last"]),
+        (["audit", "--model", "runs/fit x"], {}, ["audit", "--model", "runs/fit x"]),
+        (["benchmark", "plan of ours.yaml"], ARRAY, ["benchmark", "plan of ours.yaml", "--seeds", "2"]),
+    ],
+    ids=lambda words: words[0] if isinstance(words, list) else None,
+)
+def test_words_arrive_as_they_were_given(
+    given: list[str], array: dict[str, str], run: list[str], tmp_path: Path
+) -> None:
+    assert started(tmp_path, *given, **array).wait(20) == 0
+    options = ["--kill-on-bad-exit=1", "--wait=0"]
+    assert (tmp_path / "words").read_text().splitlines() == [*options, "apptainer", "exec", "it", *run]

@@ -10,12 +10,14 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser
 from lightly.models.batchnorm import SplitBatchNorm
+from lightning.pytorch import Callback
 from lightning.pytorch.strategies import FSDPStrategy, Strategy
 from open_clip.transformer import ResidualAttentionBlock
 from tiny import make_data, make_learner, make_trainer
 from torch import nn
 from torchvision.models.vision_transformer import EncoderBlock
 
+from unlearning_pl.arguments import trainer_arguments
 from unlearning_pl.errors import InputError
 from unlearning_pl.launchers import launched
 from unlearning_pl.learners.backbones import build_backbone
@@ -130,3 +132,12 @@ def test_tasks_that_are_not_as_many_as_those_of_each_node_are_refused(monkeypatc
     monkeypatch.setenv("SLURM_NTASKS", "1")  # srun --ntasks=1 within the job
     monkeypatch.setenv("SLURM_NNODES", "1")
     assert launched() == {"devices": 1, "num_nodes": 1}
+
+
+def test_all_gpus_are_those_of_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As configs/trainer/ddp.yaml under torchrun on a part of a machine: Lightning refuses another number."""
+    monkeypatch.setattr(torch.distributed, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    for said, taken in ((-1, 2), ("-1", 2), ("auto", 2), (3, 3)):
+        assert trainer_arguments(None, Callback(), 30, {"devices": said})["devices"] == taken

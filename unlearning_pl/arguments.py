@@ -44,7 +44,8 @@ def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: 
         plugins.append(SharedStatistics())
     if any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
         return arguments  # whatever launched this process is not to be asked
-    unsaid = (None, "auto", 1)  # 1 is what Lightning and our commands take where nobody says
+    # 1 is what Lightning and our commands take where nobody says; -1 is all, which a launcher has counted
+    unsaid = (None, "auto", 1, -1, "-1")
     return arguments | {name: count for name, count in launched().items() if given.get(name) in unsaid}
 
 

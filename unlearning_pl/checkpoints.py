@@ -44,11 +44,13 @@ class KeepLast(Checkpoint):
         self._asked: Callable[[], int] = _nobody
         self._wanted, self._mine = NOTHING, False
         self._step, self._time = 0, 0.0  # of the last checkpoint
+        self._begun = 0
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._asked, self._wanted = _nobody, NOTHING
-        self._step, self._time = trainer.global_step, time.monotonic()
+        self._begun = self._step = trainer.global_step
+        self._time = time.monotonic()
         if world_size() > 1:
             aside(getattr(trainer.strategy, "_timeout", None))
 
@@ -58,13 +60,15 @@ class KeepLast(Checkpoint):
         self._wanted = max(self._wanted, self._ask(trainer))
         if self._wanted == NOTHING or batch_idx % trainer.accumulate_grad_batches:
             return  # gradients that were accumulated so far are in no checkpoint
+        again = self._wanted == getattr(signal, "SIGUSR1", None)
+        if again and trainer.global_step == self._begun:
+            return  # a step first: a start as long as the time would be repeated for ever
         if trainer.global_step > self._step:
             learner: Any = pl_module
             learner.check_numbers()
             self._save(trainer)
         if self._wanted != SAVE:
-            again = self._wanted == getattr(signal, "SIGUSR1", None) and trainer.is_global_zero
-            outcome = requeue() if again else ""
+            outcome = requeue() if again and trainer.is_global_zero else ""
             largest(NOTHING)()  # a process that leaves earlier could have SLURM end the one that asks
             raise PreemptedError(self._wanted, outcome)
         self._wanted = NOTHING

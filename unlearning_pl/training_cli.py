@@ -198,7 +198,7 @@ def training(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> Unlea
         SaveRunConfig,
         {"save_to_log_dir": False},
         UnlearningTrainer,
-        {"num_sanity_val_steps": 0, "enable_model_summary": False},
+        {"num_sanity_val_steps": 0, "enable_model_summary": False, "devices": 1},
         seed_everything_default=0,
         parser_kwargs={"prog": "unlearning-pl", "formatter_class": HelpFormatter, **strict, args[0]: strict},
         subclass_mode_model=True,

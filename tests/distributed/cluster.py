@@ -6,7 +6,6 @@ SLURM is used. Ports are free ones, all state lies in a temporary folder, and th
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -130,7 +129,8 @@ def unpacked(packages: Path) -> Path:
     root = packages / "root"
     if root.exists():
         return root
-    with tempfile.TemporaryDirectory(prefix="packages-") as place:
+    packages.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=packages) as place:
         fetch = subprocess.run(
             ["apt-get", "download", *PACKAGES], cwd=place, capture_output=True, text=True, check=False
         )
@@ -138,8 +138,7 @@ def unpacked(packages: Path) -> Path:
         half = Path(place) / "root"
         for package in Path(place).glob("*.deb"):
             subprocess.run(["dpkg-deb", "--extract", package, half], check=True)
-        packages.mkdir(parents=True, exist_ok=True)
-        shutil.move(half, root)
+        half.rename(root)
     return root
 
 

@@ -1,4 +1,4 @@
-"""The project's own sbatch scripts on a real SLURM of two nodes, both of them this machine.
+"""The project's own sbatch script on a real SLURM of two nodes, both of them this machine.
 
 Needs Debian's packages, which are fetched once, and no root. Command: ``make slurm``.
 """
@@ -15,7 +15,7 @@ from distributed.cluster import Cluster, processes, two_nodes, until
 from distributed.jobs import COMMAND, ENVIRONMENT, FIT, UNLEARN, difference, start, steps
 
 ROOT = Path(__file__).parents[2]
-TRAIN, ARRAY = (ROOT / "docker/slurm" / name for name in ("train.sbatch", "benchmark_array.sbatch"))
+SCRIPT = ROOT / "docker/slurm/train.sbatch"
 SIZE = ("--gpus-per-node=0", "--cpus-per-task=1")
 ONE, TWO = ("--nodes=1", "--ntasks-per-node=2"), ("--nodes=2", "--ntasks-per-node=1")
 PLAN = """
@@ -43,7 +43,7 @@ class Place:
     def submit(self, name: str, *options: str) -> str:
         """Submit the job; returns its number."""
         words = UNLEARN.format(self.folder / "original", self.folder / name).split()
-        return self.cluster.submit(*SIZE, *options, str(TRAIN), *words)
+        return self.cluster.submit(*SIZE, *options, str(SCRIPT), *words)
 
     def under_way(self, name: str) -> Path:
         """Wait until a run has a checkpoint to lose, and return where it is."""
@@ -107,7 +107,7 @@ def killed_task(place: Place) -> str:
 def benchmark_array(place: Place) -> str:
     plan, output = place.folder / "tiny.yaml", place.folder / "benchmark"
     plan.write_text(PLAN)
-    words = (str(ARRAY), str(plan), "--output", str(output))
+    words = ("--ntasks-per-node=1", str(SCRIPT), "benchmark", str(plan), "--output", str(output))
     job = place.cluster.submit(*SIZE, "--array=0-1", *words)
     table = place.cluster.submit(*SIZE, f"--dependency=afterany:{job}", *words, "--seeds", "0", "1")
     place.ended(table)
