@@ -174,6 +174,7 @@ def test_words_of_a_method_replace_the_shared_ones() -> None:
         ({"methods": {"original": ""}}, "another name than original"),
         ({"methods": {"a": None}}, "words as methods.a"),
         ({"methods": {"a": "--method 'x"}}, "No closing quotation"),
+        ({"unlearn": f"{CPU} --trainer.devices 2"}, "one device for fine_tune in tiny.yaml"),
         (
             {"methods": {"a": "--method FineTun"}},
             "tiny.yaml, a: Expected a class for method, got FineTun. Did you mean",

@@ -144,14 +144,24 @@ def _parse(plan: Plan) -> None:
             parsed = configuration([command, *words])
         except InputError as error:
             raise InputError(f"{plan.path}, {name}: {error}") from error
-        # A file that is named with --config may set what no word may.
-        for key, ours in _set_by_us(plan, name, command).items():
-            require(
-                parsed.get(key) == ours,
-                f"Expected the words of {name} in {plan.path} without {key}, which the benchmark sets, got a "
-                f"--config file with {key} = {parsed.get(key)}. Take it out of that file.",
-            )
+        _check_settings(plan, name, command, parsed)
         settings = parsed if name == "original" else settings
+
+
+def _check_settings(plan: Plan, name: str, command: str, settings: dict[str, Any]) -> None:
+    devices = settings["trainer"]["devices"]
+    require(
+        devices in (1, "1") or (isinstance(devices, list) and len(devices) == 1),
+        f"Expected one device for {name} in {plan.path}, whose runs take turns in one process, got trainer.devices = "
+        f"{devices}. Share the seeds out to several processes instead.",
+    )
+    # A file that is named with --config may set what no word may.
+    for key, ours in _set_by_us(plan, name, command).items():
+        require(
+            settings.get(key) == ours,
+            f"Expected the words of {name} in {plan.path} without {key}, which the benchmark sets, got a --config file "
+            f"with {key} = {settings.get(key)}. Take it out of that file.",
+        )
 
 
 def _set_by_us(plan: Plan, name: str, command: str) -> dict[str, Any]:
