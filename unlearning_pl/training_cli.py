@@ -24,7 +24,7 @@ from unlearning_pl.errors import InputError, require
 from unlearning_pl.files import write_bytes, write_text
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.schedules import Schedule
-from unlearning_pl.suggestions import HelpFormatter, listing, meant
+from unlearning_pl.suggestions import HelpFormatter, listing, meant, mistake_behind
 from unlearning_pl.trainer import UnlearningTrainer
 from unlearning_pl.weights import load_weights, read_checkpoint
 
@@ -136,6 +136,12 @@ class UnlearningCLI(LightningCLI):
             )
 
     @override
+    def _set_seed(self) -> None:
+        seed = self.config[self.config.subcommand].seed_everything
+        require(0 <= seed < 2**32, f"Expected seed_everything from 0 to {2**32 - 1}, got {seed}. Choose another.")
+        super()._set_seed()
+
+    @override
     def before_instantiate_classes(self) -> None:
         config = self.config[self.config.subcommand]
         if self.config.subcommand != "unlearn" or not Path(config.original).is_dir():
@@ -205,13 +211,6 @@ def training(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> Unlea
         args=args,
         auto_configure_optimizers=False,
     )
-
-
-def mistake_behind(error: BaseException | None) -> InputError | ArgumentError | None:
-    """The user's mistake behind an error: the parser wraps what a constructor says."""
-    while error is not None and not isinstance(error, (InputError, ArgumentError)):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _trained_folder(run: str | None, train_on: str) -> str:

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError
 from unlearning_pl.launchers import launched
-from unlearning_pl.training_cli import mistake_behind
+from unlearning_pl.suggestions import mistake_behind
 
 RESUME = "A run with a checkpoint goes on with --ckpt_path auto; benchmark and shadow go on with the same command."
 TOGETHER = (DivergedError, PreemptedError)
