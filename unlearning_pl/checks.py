@@ -1,5 +1,6 @@
 """What cannot work is found out before anything is written."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -106,6 +107,14 @@ def batches(trainer: Trainer, data: UnlearningData, streams: tuple[Split, ...]) 
     """Batches of an epoch that is fed these streams, or what ``limit_train_batches`` leaves of them."""
     limit, whole = trainer.limit_train_batches, data.steps(streams, trainer.world_size)
     return min(whole, limit) if isinstance(limit, int) else int(whole * limit)
+
+
+def planned_steps(trainer: Trainer, data: UnlearningData) -> int:
+    """Steps of the optimiser of a run that ends by its epochs, or by ``max_steps`` before."""
+    fed = Counter(data.streams(epoch) for epoch in range(trainer.max_epochs or 0))
+    every = trainer.accumulate_grad_batches
+    count = sum(epochs * -(-batches(trainer, data, streams) // every) for streams, epochs in fed.items())
+    return count if trainer.max_steps == -1 else min(count, trainer.max_steps)
 
 
 def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner, data: UnlearningData) -> None:

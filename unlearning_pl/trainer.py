@@ -17,7 +17,7 @@ from unlearning_pl.arguments import trainer_arguments
 from unlearning_pl.audits import Audit, Embeddings, judge
 from unlearning_pl.audits.collect import AUDITED, collect
 from unlearning_pl.checkpoints import is_finished, resume_point
-from unlearning_pl.checks import batches, check_fit, check_methods, check_resume, parties
+from unlearning_pl.checks import check_fit, check_methods, check_resume, parties, planned_steps
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.launchers import together
@@ -223,12 +223,9 @@ class UnlearningTrainer(Trainer):
 
         Lightning would make a loader to count them, before a resumed run knows which batch it has to begin with.
         """
-        data, epochs = getattr(self, "datamodule", None), self.max_epochs or 0
-        if not isinstance(data, UnlearningData) or epochs < 1:
-            return super().estimated_stepping_batches
-        fed = [batches(self, data, data.streams(epoch)) for epoch in range(epochs)]
-        steps = sum(-(-count // self.accumulate_grad_batches) for count in fed)
-        return steps if self.max_steps == -1 else min(steps, self.max_steps)
+        data = getattr(self, "datamodule", None)
+        ends = isinstance(data, UnlearningData) and (self.max_epochs or 0) > 0
+        return planned_steps(self, data) if ends else super().estimated_stepping_batches
 
     def _make_ready(self, model: Learner, data: UnlearningData) -> None:
         if len(data.positions("validation")) == 0:
