@@ -63,7 +63,7 @@ def test_a_run_that_goes_on_is_left_alone(tmp_path: Path) -> None:
     before = content(tmp_path)
     with opened(tmp_path, overwrite=False, checkpoint=tmp_path / "checkpoints/last.ckpt", writes=True) as fresh:
         assert not fresh
-    assert content(tmp_path) == {name: text for name, text in before.items() if name != "run.json"}  # unfinished
+    assert content(tmp_path) == before
 
 
 def test_the_run_that_was_replaced_goes_when_the_new_one_ends_at_a_later_start(tmp_path: Path) -> None:
@@ -113,3 +113,11 @@ def test_a_run_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_told() -> None:
     with pytest.raises(InputError, match="place to write at --run, got /proc/nowhere"):
         opened(Path("/proc/nowhere"), overwrite=False, checkpoint=None, writes=True).__enter__()
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_the_configuration_is_there_from_the_beginning(resumed: bool, tmp_path: Path) -> None:
+    write(tmp_path, "old")
+    checkpoint = tmp_path / "checkpoints/last.ckpt" if resumed else None
+    with opened(tmp_path, True, checkpoint, writes=True, configuration="new"):
+        assert (tmp_path / "config.yaml").read_text() == "new"
