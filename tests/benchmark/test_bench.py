@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from unlearning_pl.benchmark import Job, benchmark
@@ -93,9 +94,12 @@ def test_what_is_finished_is_kept(place: Path) -> None:
 @pytest.mark.parametrize("newer", [False, True])
 def test_an_interrupted_run_goes_on_unless_its_original_was_made_again(place: Path, newer: bool) -> None:
     (place / "seed0/fine_tune/run.json").unlink()
-    checkpoint = (place / "seed0/fine_tune/checkpoints/last.ckpt").stat().st_mtime
-    when = checkpoint + 1 if newer else checkpoint - 1
-    os.utime(place / "seed0/original/run.json", (when, when))
+    original = place / "seed0/original/checkpoints/last.ckpt"
+    if newer:
+        torch.save(torch.load(original, weights_only=True) | {"again": True}, original)
+    when = original.stat().st_mtime + (-1 if newer else 1)  # a copied folder has the times of the copy
+    for path in (original, place / "seed0/original/run.json"):
+        os.utime(path, (when, when))
     asked: list[list[str]] = []
 
     def noting(words: list[str]) -> None:

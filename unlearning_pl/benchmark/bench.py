@@ -15,7 +15,6 @@ from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, req
 from unlearning_pl.files import write_text
 from unlearning_pl.finished import RESUMING, finished, interrupted
 from unlearning_pl.report import read_report
-from unlearning_pl.weights import weights_path
 
 
 def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], output: str) -> None:
@@ -63,7 +62,7 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     failures: dict[str, str] = {}
     for name, line in job.runs(seed, str(folder)).items():
         if not finished(shlex.split(line), folder / name):
-            _attempt(name, _going_on(line, folder / name, folder / "original"), command, failures)
+            _attempt(name, _going_on(line, folder / name), command, failures)
         if name in REFERENCES and name in failures:
             return Outcome(seed, {}, failures, [])
     names = [name for name in job.methods if name not in failures]
@@ -77,13 +76,10 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     return Outcome(seed, {audit["name"]: audit["metrics"] for audit in audits}, failures, records)
 
 
-def _going_on(line: str, run: Path, original: Path) -> str:
-    """The command, which goes on with what it was interrupted in, if the original has not been made again since."""
-    if not interrupted(shlex.split(line), run):
-        return line
-    began = original / runs.RECORD
-    newer = began.exists() and began.stat().st_mtime_ns > weights_path(run).stat().st_mtime_ns
-    return line if newer else shlex.join([*shlex.split(line), *RESUMING])
+def _going_on(line: str, run: Path) -> str:
+    """The command, which goes on with what it was interrupted in."""
+    words = shlex.split(line)
+    return shlex.join([*words, *RESUMING]) if interrupted(words, run) else line
 
 
 def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -> None:
