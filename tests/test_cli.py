@@ -212,6 +212,7 @@ def test_a_mistake_in_unlearn_gets_one_line(
         ("audit --model x --relearning -1", "relearning >= 0 epochs, got -1"),
         ("audit", "model"),
         ("test --run nowhere", "nowhere"),
+        (f"test {SIMCLR} --config x --ckpt_path auto", "Expected a file as ckpt_path, got auto"),
         ("unleran --original x", "Did you mean unlearn?"),
         (f"predict {SIMCLR}", "Expected --run RUN"),
         (f"fit {SIMCLR} --model.backbone vit_tiny", "8x8 pixels"),

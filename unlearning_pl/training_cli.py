@@ -99,8 +99,12 @@ class UnlearningCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Refuse settings that a resumed run contradicts, in place of silently keeping either of them."""
         config = self.config[self.config.subcommand]
-        folder = Path(config.trainer.run)
-        path = resume_point(folder, config.get("ckpt_path"))
+        folder, asked = Path(config.trainer.run), config.get("ckpt_path")
+        require(
+            self.config.subcommand not in READERS or asked not in ("last", "auto"),
+            f"Expected a file as ckpt_path, got {asked}, with which a training goes on. Leave it out.",
+        )
+        path = resume_point(folder, asked)
         if path is None:
             return
         if folder.resolve() in path.resolve().parents and self.config.subcommand not in READERS:
