@@ -183,6 +183,8 @@ def test_words_of_a_method_replace_the_shared_ones() -> None:
         ),
         ({"methods": {"a": "--optimizr.lr 1"}}, "Did you mean --optimizer.lr?"),
         ({"methods": {"a": "--run x"}}, "without --run"),
+        ({"unlearn": "--trainer.devices 2"}, "without --trainer.devices"),
+        ({"fit": f"{FIT} --config two.yaml"}, "--config file with trainer.num_nodes = 2"),
         ({"methods": {"a": "--forget.count=3"}}, "without --forget.count"),
         ({"fit": f"{FIT} --data.train_on retain"}, "without --data.train_on"),
         ({"fit": "--config nowhere.yaml"}, "nowhere.yaml"),
@@ -203,6 +205,7 @@ def test_a_mistake_in_a_plan_gets_one_line(
     changes: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = write(**changes)
+    Path("two.yaml").write_text("trainer: {num_nodes: 2}")
     assert message in told(["benchmark", plan], capsys)
     assert not Path("runs").exists()
 
@@ -240,6 +243,14 @@ def test_a_mistake_in_the_command_gets_one_line(words: str, message: str, capsys
     write()
     assert message in told(["benchmark", *words.split()], capsys)
     assert not Path("runs").exists()
+
+
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_processes_of_srun_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in {"SLURM_JOB_NAME": "job", "SLURM_NTASKS": "2", "SLURM_NNODES": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert "Expected one process, got 2" in told(["benchmark", write()], capsys)
+    assert "Expected one process, got 2" in told(["demo"], capsys)
 
 
 def test_another_error_stops_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from unlearning_pl import runs
-from unlearning_pl.benchmark.commands import REFERENCES, Command, Job, perform
+from unlearning_pl.benchmark.commands import REFERENCES, Command, Job, check_alone, perform
 from unlearning_pl.benchmark.plan import Plan, read_plans
 from unlearning_pl.benchmark.table import Outcome, figures, page
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
@@ -30,9 +30,11 @@ def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], outp
         output: Folder of everything.
 
     Raises:
-        InputError: If a plan cannot be run, or seeds are negative or given twice; nothing has been run then.
+        InputError: If a plan cannot be run, seeds are negative or given twice, or there are several processes; nothing
+            has been run then.
         UnfinishedError: If runs failed; the table names them and has the others.
     """
+    check_alone()
     repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
     require(repeated is None, f"Expected different seeds, got {repeated} twice. Name each once.")
     for seed in seeds:
