@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tiny import make_data, make_learner, make_trainer
 from torch.optim import SGD
@@ -88,6 +89,15 @@ def test_steps_and_looks_at_held_out_images_are_those_of_an_unbroken_run(
     resumed, _ = train(tmp_path / "run", callbacks=[twice], ckpt_path="last", **options)
     assert same(unbroken, resumed)
     assert once.at == twice.at != []
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists")
+def test_a_run_goes_on_at_the_very_step_from_the_users_own_checkpoint(tmp_path: Path) -> None:
+    kept = ModelCheckpoint(every_n_train_steps=3, save_top_k=-1)  # saves before the batch counts as completed
+    unbroken, _ = train(tmp_path / "run", callbacks=[kept])
+    path = tmp_path / "run/checkpoints/epoch=1-step=9.ckpt"
+    resumed, _ = train(tmp_path / "run", callbacks=[kept], ckpt_path=path)
+    assert same(unbroken, resumed)
 
 
 @pytest.mark.parametrize("steps", [8, 10])
