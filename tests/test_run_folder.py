@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,13 @@ def test_a_failure_before_the_first_checkpoint_puts_the_old_run_back(tmp_path: P
     before = content(tmp_path)
     fail_after_writing(tmp_path, "split.json", overwrite=True)
     assert content(tmp_path) == before
+
+
+def test_a_folder_that_is_gone_hides_no_error(tmp_path: Path) -> None:
+    run = opened(tmp_path / "run", overwrite=False, checkpoint=None, writes=True)
+    run.__enter__()
+    shutil.rmtree(tmp_path / "run")
+    assert not run.__exit__(KeyError, KeyError(), None)  # the error goes on
 
 
 def test_a_failure_after_a_checkpoint_keeps_both(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def opened(
         _write_configuration(folder, configuration)
         yield True
     except BaseException:
-        if not kept(folder):
+        if aside.exists() and not kept(folder):  # else the folder is gone, and the error says so
             _put_back(aside, folder, existed)
         raise
     shutil.rmtree(aside)
