@@ -125,6 +125,8 @@ def test_test_and_predict_take_everything_from_the_run(made: Path, capsys: pytes
     assert command(f"predict --run {made}/ac") == 0
     found = np.load(made / "ac/predictions.npz")
     assert found["features"].shape == (len(found["ids"]), 128)
+    capsys.readouterr()
+    assert "a file as ckpt_path, got auto" in error(capsys, command(f"test --run {made}/ac --ckpt_path auto"))
 
 
 def test_a_run_resumes_in_its_own_folder(made: Path, tmp_path: Path) -> None:
@@ -212,7 +214,6 @@ def test_a_mistake_in_unlearn_gets_one_line(
         ("audit --model x --relearning -1", "relearning >= 0 epochs, got -1"),
         ("audit", "model"),
         ("test --run nowhere", "nowhere"),
-        (f"test {SIMCLR} --config x --ckpt_path auto", "Expected a file as ckpt_path, got auto"),
         ("unleran --original x", "Did you mean unlearn?"),
         (f"predict {SIMCLR}", "Expected --run RUN"),
         (f"fit {SIMCLR} --model.backbone vit_tiny", "8x8 pixels"),

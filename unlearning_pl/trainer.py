@@ -114,9 +114,7 @@ class UnlearningTrainer(Trainer):
             if checkpoint is None:
                 load_weights(model, weights)
         self._make_ready(model, data)
-        again = (
-            self.overwrite or ckpt_path == "auto"
-        )  # what was killed before its first checkpoint left nothing to lose
+        again = self.overwrite or ckpt_path == "auto"  # auto: killed before its first checkpoint, a run leaves nothing
         with opened(self.run_folder, again, checkpoint, self._writes, self.configuration) as fresh:
             if self._writes and fresh:
                 write_manifest(self._folder / runs.MANIFEST, data.splits, data.ids)
