@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tiny import make_data, make_learner, make_trainer
 from torch.optim import SGD
@@ -19,6 +20,7 @@ from unlearning_pl.checkpoints import WholeFiles, resume_point
 from unlearning_pl.errors import DivergedError, InputError, PreemptedError, StorageError
 from unlearning_pl.learners import Learner, plain
 from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.weights import load_weights
 
 
 class Asked(Callback):
@@ -87,6 +89,15 @@ def test_steps_and_looks_at_held_out_images_are_those_of_an_unbroken_run(
     resumed, _ = train(tmp_path / "run", callbacks=[twice], ckpt_path="last", **options)
     assert same(unbroken, resumed)
     assert once.at == twice.at != []
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists")
+def test_a_run_goes_on_at_the_very_step_from_the_users_own_checkpoint(tmp_path: Path) -> None:
+    kept = ModelCheckpoint(every_n_train_steps=3, save_top_k=-1)  # saves before the batch counts as completed
+    unbroken, _ = train(tmp_path / "run", callbacks=[kept])
+    path = tmp_path / "run/checkpoints/epoch=1-step=9.ckpt"
+    resumed, _ = train(tmp_path / "run", callbacks=[kept], ckpt_path=path)
+    assert same(unbroken, resumed)
 
 
 @pytest.mark.parametrize("steps", [8, 10])
@@ -216,6 +227,39 @@ def test_a_run_goes_on_only_with_the_original_that_it_began_as(tmp_path: Path) -
     train(tmp_path / "original", max_epochs=2, overwrite=True)
     with pytest.raises(InputError, match=r"the original that .* began as"):
         unlearn()
+
+
+def test_a_run_keeps_the_number_of_its_steps(tmp_path: Path) -> None:
+    with pytest.raises(PreemptedError):
+        train(tmp_path / "run", schedule="one_cycle", accumulate_grad_batches=2, callbacks=[Asked(2)])
+    with pytest.raises(InputError, match=r"Expected \{'accumulate_grad_batches': 2\} as in"):
+        train(tmp_path / "run", schedule="one_cycle", ckpt_path="auto")
+
+
+def test_a_finished_run_stays_finished_until_there_is_a_later_checkpoint(tmp_path: Path) -> None:
+    class AtOnce(Callback):
+        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            raise KeyError
+
+    train(tmp_path / "run", schedule="constant", max_epochs=1)
+    before = (tmp_path / "run/run.json").read_bytes()
+    with pytest.raises(KeyError):
+        train(tmp_path / "run", schedule="constant", callbacks=[AtOnce()], ckpt_path="last")
+    assert (tmp_path / "run/run.json").read_bytes() == before
+    with pytest.raises(PreemptedError):
+        train(tmp_path / "run", schedule="constant", callbacks=[Asked(7)], ckpt_path="last")
+    assert not (tmp_path / "run/run.json").exists()
+
+
+def test_weights_of_an_earlier_form_are_read_but_not_resumed(tmp_path: Path) -> None:
+    train(tmp_path / "run", "CLIP", max_epochs=1)
+    path = tmp_path / "run/checkpoints/last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"]["logit_scale"] = checkpoint["state_dict"]["logit_scale"].squeeze()
+    torch.save(checkpoint, path)
+    load_weights(make_learner("CLIP"), path)
+    with pytest.raises(InputError, match="a checkpoint of this version to resume from"):
+        train(tmp_path / "run", "CLIP", max_epochs=1, ckpt_path="last")
 
 
 def test_auto_does_not_touch_a_folder_of_something_else(tmp_path: Path) -> None:

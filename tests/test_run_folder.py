@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_a_failure_before_the_first_checkpoint_puts_the_old_run_back(tmp_path: P
     assert content(tmp_path) == before
 
 
+def test_a_folder_that_is_gone_hides_no_error(tmp_path: Path) -> None:
+    run = opened(tmp_path / "run", overwrite=False, checkpoint=None, writes=True)
+    run.__enter__()
+    shutil.rmtree(tmp_path / "run")
+    assert not run.__exit__(KeyError, KeyError(), None)  # the error goes on
+
+
 def test_a_failure_after_a_checkpoint_keeps_both(tmp_path: Path) -> None:
     write(tmp_path, "old")
     fail_after_writing(tmp_path, "checkpoints/last.ckpt", overwrite=True)
@@ -63,7 +71,7 @@ def test_a_run_that_goes_on_is_left_alone(tmp_path: Path) -> None:
     before = content(tmp_path)
     with opened(tmp_path, overwrite=False, checkpoint=tmp_path / "checkpoints/last.ckpt", writes=True) as fresh:
         assert not fresh
-    assert content(tmp_path) == {name: text for name, text in before.items() if name != "run.json"}  # unfinished
+    assert content(tmp_path) == before
 
 
 def test_the_run_that_was_replaced_goes_when_the_new_one_ends_at_a_later_start(tmp_path: Path) -> None:
@@ -113,3 +121,11 @@ def test_a_run_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_told() -> None:
     with pytest.raises(InputError, match="place to write at --run, got /proc/nowhere"):
         opened(Path("/proc/nowhere"), overwrite=False, checkpoint=None, writes=True).__enter__()
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_the_configuration_is_there_from_the_beginning(resumed: bool, tmp_path: Path) -> None:
+    write(tmp_path, "old")
+    checkpoint = tmp_path / "checkpoints/last.ckpt" if resumed else None
+    with opened(tmp_path, True, checkpoint, writes=True, configuration="new"):
+        assert (tmp_path / "config.yaml").read_text() == "new"

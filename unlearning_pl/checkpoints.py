@@ -90,6 +90,8 @@ class KeepLast(Checkpoint):
 
     def _save(self, trainer: Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            if trainer.is_global_zero:
+                (self.path.parents[1] / RECORD).unlink(missing_ok=True)  # until the run is finished again
             self._mine = True
             trainer.save_checkpoint(self.path, weights_only=False)
             self._mine = False

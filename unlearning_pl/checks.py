@@ -1,10 +1,12 @@
 """What cannot work is found out before anything is written."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import FSDPStrategy
+from torch import Tensor
 
 from unlearning_pl import runs
 from unlearning_pl.checkpoints import ORIGINAL
@@ -64,10 +66,11 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
     Raises:
         InputError: If the run has no end or no data, or model, data, methods and settings do not fit together.
     """
+    ends = (trainer.max_epochs or 0, trainer.max_steps)
     require(
-        trainer.fast_dev_run or trainer.max_steps > 0 or (trainer.max_epochs or 0) > 0,  # type: ignore[attr-defined]
-        f"Expected trainer.max_epochs or trainer.max_steps above 0, got {trainer.max_epochs} and {trainer.max_steps}. "
-        "Set one of them.",
+        trainer.fast_dev_run or (0 not in ends and max(ends) > 0),  # type: ignore[attr-defined]
+        f"Expected trainer.max_epochs or trainer.max_steps above 0, got {ends[0]} and {ends[1]}. Set one of them; -1 "
+        "leaves the other out.",
     )
     require(
         trainer.precision in ("32-true", "bf16-mixed", "16-mixed"),
@@ -108,6 +111,14 @@ def batches(trainer: Trainer, data: UnlearningData, streams: tuple[Split, ...]) 
     return min(whole, limit) if isinstance(limit, int) else int(whole * limit)
 
 
+def planned_steps(trainer: Trainer, data: UnlearningData) -> int:
+    """Steps of the optimiser of a run that ends by its epochs, or by ``max_steps`` before."""
+    fed = Counter(data.streams(epoch) for epoch in range(trainer.max_epochs or 0))
+    every = trainer.accumulate_grad_batches
+    count = sum(epochs * -(-batches(trainer, data, streams) // every) for streams, epochs in fed.items())
+    return count if trainer.max_steps == -1 else min(count, trainer.max_steps)
+
+
 def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner, data: UnlearningData) -> None:
     """Refuse to resume from what is no checkpoint of this run.
 
@@ -122,13 +133,14 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
         InputError: If it is another run's, or the run's settings are no longer the same.
     """
     checkpoint = read_checkpoint(path)
-    check_weights(model, checkpoint["state_dict"], path)
+    _check_form(model, checkpoint["state_dict"], path)
     planned = checkpoint.get("planned", {})
+    now = {name: value for name, value in model.plan(trainer).items() if planned.get(name, value) != value}
     constant = planned.get("schedule") in (None, "constant") and model.schedule == "constant"
+    before = {name: planned[name] for name in now}
     require(
-        constant or planned == model.plan(trainer),
-        f"Expected schedule, epochs, steps {[*planned.values()]} as in {path}, got {[*model.plan(trainer).values()]}. "
-        "Repeat them: only a constant rate can go on for longer.",
+        constant or not now,
+        f"Expected {before} as in {path}, got {now}. Repeat them: only a constant rate can go on for longer.",
     )
     require(
         run is None or run.resolve() in path.resolve().parents,
@@ -141,6 +153,17 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
     )
     if run is not None:
         data.confirm(run / runs.MANIFEST)
+
+
+def _check_form(model: Learner, state: dict[str, Tensor], path: Path) -> None:
+    """Refuse weights of another model, and those that can be read but whose optimiser's state would not fit."""
+    ours = model.weights(state)
+    check_weights(model, ours, path)
+    require(
+        all(name in state and state[name].shape == value.shape for name, value in ours.items()),
+        f"Expected a checkpoint of this version to resume from, got {path}, whose weights have other shapes or names. "
+        "Begin again with --overwrite; as an original it still serves.",
+    )
 
 
 def _check_amounts(trainer: Trainer) -> None:

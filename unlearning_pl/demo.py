@@ -1,6 +1,6 @@
 """The whole job on handwritten digits, by the same commands that a user would type."""
 
-from unlearning_pl.benchmark import Command, Job, perform
+from unlearning_pl.benchmark import Command, Job, check_alone, perform
 from unlearning_pl.errors import require
 
 TRAIN = (
@@ -31,6 +31,7 @@ def demo(command: Command, seed: int = 0, run: str = "runs/demo") -> None:
         seed: Seed of weights, batches and the forget request.
         run: Folder of all its runs; runs of an earlier demo there are replaced.
     """
+    check_alone()
     require(seed >= 0, f"Expected seed >= 0, got {seed}. Choose a seed that is not negative.")
     for line in commands(seed, run):
         perform(line, command)

@@ -8,6 +8,7 @@ import yaml
 from typing_extensions import override
 
 from unlearning_pl import runs
+from unlearning_pl.checkpoints import ORIGINAL
 from unlearning_pl.errors import InputError
 from unlearning_pl.training_cli import UnlearningCLI, training
 from unlearning_pl.weights import digest, read_checkpoint, weights_path
@@ -82,19 +83,17 @@ def finished(words: Sequence[str], run: Path) -> bool:
     """
     try:
         record, _ = runs.read_record(run), weights_path(run)
-        began = digest(record["original"]) if "original" in record else None
+        began = _digest(record.get("original"))
     except InputError:  # absent or damaged
         return False
     made_by = record["command"][: -len(RESUMING)] if record["command"][-2:] == RESUMING else record["command"]
-    if made_by != ["unlearning-pl", *words] or record.get("original_sha256") != began:
+    if made_by != ["unlearning-pl", *words] or record.get(ORIGINAL) != began:
         return False
     return _means_the_same(words, run)
 
 
 def interrupted(words: Sequence[str], run: Path) -> bool:
-    """Whether a run of these settings stopped after a checkpoint, so that the command can go on.
-
-    The original that it began as must be the one that is there, which no unfinished run can say of itself.
+    """Whether a run of these settings, from the original that is there, stopped after a checkpoint and can go on.
 
     Args:
         words: The command and its options.
@@ -107,10 +106,14 @@ def interrupted(words: Sequence[str], run: Path) -> bool:
     if (run / runs.RECORD).exists():
         return False
     try:
-        read_checkpoint(run)
+        same = read_checkpoint(run).get(ORIGINAL) == _digest(configuration([*words]).get("original"))
     except InputError:  # it never came so far, or is damaged
         return False
-    return _means_the_same(words, run)
+    return same and _means_the_same(words, run)
+
+
+def _digest(original: str | None) -> str | None:
+    return None if original is None else digest(original)
 
 
 def _means_the_same(words: Sequence[str], run: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from unlearning_pl.checkpoints import kept
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.files import write_json
+from unlearning_pl.files import write_json, write_text
 from unlearning_pl.runs import CONFIG, MANIFEST, RECORD, environment
 
 ASIDE = ".replaced"
@@ -18,7 +18,9 @@ ASIDE = ".replaced"
 
 
 @contextmanager
-def opened(folder: Path | None, overwrite: bool, checkpoint: Path | None, writes: bool) -> Iterator[bool]:
+def opened(
+    folder: Path | None, overwrite: bool, checkpoint: Path | None, writes: bool, configuration: str | None = None
+) -> Iterator[bool]:
     """Open a run folder; an error before its first checkpoint leaves it as it was.
 
     Args:
@@ -26,6 +28,8 @@ def opened(folder: Path | None, overwrite: bool, checkpoint: Path | None, writes
         overwrite: Replace the run that the folder holds; it is put back if the new one fails.
         checkpoint: What is resumed from; if it lies in the folder, the run there goes on.
         writes: Whether this process writes.
+        configuration: What its config.yaml says. It is there before other processes are started, which may be told to
+            read the one that the run replaces.
 
     Yields:
         Whether the run is a new one.
@@ -38,7 +42,7 @@ def opened(folder: Path | None, overwrite: bool, checkpoint: Path | None, writes
         yield not resumed
         return
     if resumed:
-        (folder / RECORD).unlink(missing_ok=True)  # until it is finished again
+        _write_configuration(folder, configuration)
         yield False
         shutil.rmtree(folder / ASIDE, ignore_errors=True)  # of the start that this run began with
         return
@@ -46,12 +50,18 @@ def opened(folder: Path | None, overwrite: bool, checkpoint: Path | None, writes
     existed = folder.exists()
     aside = _set_aside(folder)
     try:
+        _write_configuration(folder, configuration)
         yield True
     except BaseException:
-        if not kept(folder):
+        if aside.exists() and not kept(folder):  # else the folder is gone, and the error says so
             _put_back(aside, folder, existed)
         raise
     shutil.rmtree(aside)
+
+
+def _write_configuration(folder: Path, configuration: str | None) -> None:
+    if configuration is not None:
+        write_text(folder / CONFIG, configuration)
 
 
 def refuse(run: Path, overwrite: bool) -> None:

@@ -7,11 +7,11 @@ import textwrap
 from types import ModuleType
 
 import torch
-from jsonargparse import ArgumentParser, DefaultHelpFormatter
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 from typing_extensions import override
 
 from unlearning_pl import data, learners, methods
-from unlearning_pl.errors import nearest
+from unlearning_pl.errors import InputError, nearest
 
 _KINDS: dict[str, tuple[ModuleType, type]] = {
     "model": (learners, learners.Learner),
@@ -173,3 +173,10 @@ def _class(key: str, message: str) -> str | None:
         return None
     given = found[1] + (f" ({why[1]})" if why else "")
     return f"Expected a class for {key}, got {given}. " + nearest(found[1].rpartition(".")[2], choices(key))
+
+
+def mistake_behind(error: BaseException | None) -> InputError | ArgumentError | None:
+    """The user's mistake behind an error: the parser wraps what a constructor says."""
+    while error is not None and not isinstance(error, (InputError, ArgumentError)):
+        error = error.__cause__ or error.__context__
+    return error

@@ -17,7 +17,7 @@ from unlearning_pl.arguments import trainer_arguments
 from unlearning_pl.audits import Audit, Embeddings, judge
 from unlearning_pl.audits.collect import AUDITED, collect
 from unlearning_pl.checkpoints import is_finished, resume_point
-from unlearning_pl.checks import batches, check_fit, check_methods, check_resume, parties
+from unlearning_pl.checks import check_fit, check_methods, check_resume, parties, planned_steps
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.launchers import together
@@ -71,6 +71,7 @@ class UnlearningTrainer(Trainer):
         self.overwrite, self.channels_last, self.compile = overwrite, channels_last, compile
         self.stopwatch = Stopwatch()
         self.command = sys.argv  # what the record of a run says it was made by
+        self.configuration: str | None = None  # what its config.yaml says, where a command knows
         self.provenance: dict[str, Any] = {}  # what the run begins as, and what led to that
         kwargs = trainer_arguments(self.run_folder, self.stopwatch, checkpoint_minutes, kwargs)
         super().__init__(*args, **kwargs)
@@ -113,8 +114,8 @@ class UnlearningTrainer(Trainer):
             if checkpoint is None:
                 load_weights(model, weights)
         self._make_ready(model, data)
-        # auto: what was killed before its first checkpoint left nothing to lose
-        with opened(self.run_folder, self.overwrite or ckpt_path == "auto", checkpoint, self._writes) as fresh:
+        again = self.overwrite or ckpt_path == "auto"  # auto: killed before its first checkpoint, a run leaves nothing
+        with opened(self.run_folder, again, checkpoint, self._writes, self.configuration) as fresh:
             if self._writes and fresh:
                 write_manifest(self._folder / runs.MANIFEST, data.splits, data.ids)
             with warnings.catch_warnings(), together(self.strategy):
@@ -202,12 +203,11 @@ class UnlearningTrainer(Trainer):
             seconds: Training time, where known.
             views: Augmented views per image of the membership attack.
         """
-        steps = [step.forget for step in datamodule.splits.steps]
         found = self.embed({name: model}, datamodule, views)
         mine: Audit | InputError | None = None
         if self.is_global_zero:
             try:
-                mine = judge(name, found[name], seconds, steps)
+                mine = judge(name, found[name], seconds, [step.forget for step in datamodule.splits.steps])
             except InputError as error:  # the other processes wait for an answer
                 mine = error
         audit: Any = self.strategy.broadcast(mine)
@@ -223,12 +223,9 @@ class UnlearningTrainer(Trainer):
 
         Lightning would make a loader to count them, before a resumed run knows which batch it has to begin with.
         """
-        data, epochs = getattr(self, "datamodule", None), self.max_epochs or 0
-        if not isinstance(data, UnlearningData) or epochs < 1:
-            return super().estimated_stepping_batches
-        fed = [batches(self, data, data.streams(epoch)) for epoch in range(epochs)]
-        steps = sum(-(-count // self.accumulate_grad_batches) for count in fed)
-        return steps if self.max_steps == -1 else min(steps, self.max_steps)
+        data: Any = getattr(self, "datamodule", None)
+        ends = isinstance(data, UnlearningData) and (self.max_epochs or 0) > 0
+        return planned_steps(self, data) if ends else super().estimated_stepping_batches
 
     def _make_ready(self, model: Learner, data: UnlearningData) -> None:
         if len(data.positions("validation")) == 0:

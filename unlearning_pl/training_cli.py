@@ -12,8 +12,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, OptimizerCallable, SaveConfigCallback
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, OptimizerCallable
 from rich.console import Console
 from typing_extensions import override
 
@@ -21,10 +20,10 @@ from unlearning_pl import runs
 from unlearning_pl.checkpoints import resume_point
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.files import write_bytes, write_text
+from unlearning_pl.files import write_bytes
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.schedules import Schedule
-from unlearning_pl.suggestions import HelpFormatter, listing, meant
+from unlearning_pl.suggestions import HelpFormatter, listing, meant, mistake_behind
 from unlearning_pl.trainer import UnlearningTrainer
 from unlearning_pl.weights import load_weights, read_checkpoint
 
@@ -48,18 +47,6 @@ EPOCHS = {"fit": 100, "unlearn": 10}
 READERS = ("validate", "test", "predict")  # commands that read a finished run
 RESUMED = ("seed_everything", "model", "data", "weights", "original", "forget", "method", "plugins", "optimizer",
            "schedule")  # fmt: skip
-
-
-class SaveRunConfig(SaveConfigCallback):
-    """Writes the configuration of a training run into its folder, whole or not at all."""
-
-    @override
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        run = getattr(trainer, "run_folder", None)
-        if stage == "fit" and run is not None:
-            config = self.config.clone()
-            config["overwrite"], config["ckpt_path"] = False, None  # so that the file repeats the run
-            write_text(run / runs.CONFIG, self.parser.dump(config, skip_none=False))
 
 
 class UnlearningCLI(LightningCLI):
@@ -112,8 +99,12 @@ class UnlearningCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Refuse settings that a resumed run contradicts, in place of silently keeping either of them."""
         config = self.config[self.config.subcommand]
-        folder = Path(config.trainer.run)
-        path = resume_point(folder, config.get("ckpt_path"))
+        folder, asked = Path(config.trainer.run), config.get("ckpt_path")
+        require(
+            self.config.subcommand not in READERS or asked not in ("last", "auto"),
+            f"Expected a file as ckpt_path, got {asked}, with which a training goes on. Leave it out.",
+        )
+        path = resume_point(folder, asked)
         if path is None:
             return
         if folder.resolve() in path.resolve().parents and self.config.subcommand not in READERS:
@@ -134,6 +125,12 @@ class UnlearningCLI(LightningCLI):
                 f"Expected {key} as in {folder / runs.CONFIG} when resuming, got another setting. "
                 "Repeat it, or start a new run.",
             )
+
+    @override
+    def _set_seed(self) -> None:
+        seed = self.config[self.config.subcommand].seed_everything
+        require(0 <= seed < 2**32, f"Expected seed_everything from 0 to {2**32 - 1}, got {seed}. Choose another.")
+        super()._set_seed()
 
     @override
     def before_instantiate_classes(self) -> None:
@@ -164,10 +161,19 @@ class UnlearningCLI(LightningCLI):
         config = self.config_init[self.subcommand]
         self.trainer.command = ["unlearning-pl", *self.args]  # type: ignore[attr-defined]
         self.model.optimize_with(config.optimizer, config.schedule)
-        if self.subcommand in READERS and config.run is not None:
+        if self.subcommand not in READERS:
+            self.trainer.configuration = self._configuration()  # type: ignore[attr-defined]
+        elif config.run is not None:
             folder = Path(config.run).expanduser()
             load_weights(self.model, folder)
             self.datamodule.adopt(folder / runs.MANIFEST)
+
+    def _configuration(self) -> str:
+        """What repeats the run, whichever way this start of it was asked for."""
+        command = str(self.subcommand)
+        config = self.config[command].clone()
+        config["overwrite"], config["ckpt_path"] = False, None
+        return str(self._parser(command).dump(config, skip_none=False))
 
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -195,23 +201,15 @@ def training(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> Unlea
     return cli(
         Learner,
         UnlearningData,
-        SaveRunConfig,
-        {"save_to_log_dir": False},
-        UnlearningTrainer,
-        {"num_sanity_val_steps": 0, "enable_model_summary": False, "devices": 1},
+        trainer_class=UnlearningTrainer,
+        save_config_callback=None,
+        trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False, "devices": 1},
         seed_everything_default=0,
         parser_kwargs={"prog": "unlearning-pl", "formatter_class": HelpFormatter, **strict, args[0]: strict},
         subclass_mode_model=True,
         args=args,
         auto_configure_optimizers=False,
     )
-
-
-def mistake_behind(error: BaseException | None) -> InputError | ArgumentError | None:
-    """The user's mistake behind an error: the parser wraps what a constructor says."""
-    while error is not None and not isinstance(error, (InputError, ArgumentError)):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _trained_folder(run: str | None, train_on: str) -> str:

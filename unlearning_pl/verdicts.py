@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError
 from unlearning_pl.launchers import launched
-from unlearning_pl.training_cli import mistake_behind
+from unlearning_pl.suggestions import mistake_behind
 
 RESUME = "A run with a checkpoint goes on with --ckpt_path auto; benchmark and shadow go on with the same command."
 TOGETHER = (DivergedError, PreemptedError)
@@ -61,8 +61,11 @@ def heard(error: BaseException) -> bool:
         return True
     if isinstance(error, TOGETHER):
         return False
-    # Before the processes know one another, a mistake in the command is each one's: once a node is enough.
-    return torch.distributed.is_initialized() or os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID")) == "0"
+    # Before the processes know one another, a mistake in the command is each one's: once a node is enough. That of a
+    # process which rank 0 has started is its own.
+    alike = torch.distributed.is_torchelastic_launched() or "SLURM_LOCALID" in os.environ
+    first = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID")) == ("0" if alike else "1")
+    return first or torch.distributed.is_initialized()
 
 
 def exit_code(error: BaseException, code: int) -> int:

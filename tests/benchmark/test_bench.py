@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from unlearning_pl.benchmark import Job, benchmark
@@ -94,9 +95,12 @@ def test_what_is_finished_is_kept(place: Path) -> None:
 @pytest.mark.parametrize("newer", [False, True])
 def test_an_interrupted_run_goes_on_unless_its_original_was_made_again(place: Path, newer: bool) -> None:
     (place / "seed0/fine_tune/run.json").unlink()
-    checkpoint = (place / "seed0/fine_tune/checkpoints/last.ckpt").stat().st_mtime
-    when = checkpoint + 1 if newer else checkpoint - 1
-    os.utime(place / "seed0/original/run.json", (when, when))
+    original = place / "seed0/original/checkpoints/last.ckpt"
+    if newer:
+        torch.save(torch.load(original, weights_only=True) | {"again": True}, original)
+    when = original.stat().st_mtime + (-1 if newer else 1)  # a copied folder has the times of the copy
+    for path in (original, place / "seed0/original/run.json"):
+        os.utime(path, (when, when))
     asked: list[list[str]] = []
 
     def noting(words: list[str]) -> None:
@@ -174,13 +178,14 @@ def test_words_of_a_method_replace_the_shared_ones() -> None:
         ({"methods": {"original": ""}}, "another name than original"),
         ({"methods": {"a": None}}, "words as methods.a"),
         ({"methods": {"a": "--method 'x"}}, "No closing quotation"),
-        ({"unlearn": f"{CPU} --trainer.devices 2"}, "one device for fine_tune in tiny.yaml"),
         (
             {"methods": {"a": "--method FineTun"}},
             "tiny.yaml, a: Expected a class for method, got FineTun. Did you mean",
         ),
         ({"methods": {"a": "--optimizr.lr 1"}}, "Did you mean --optimizer.lr?"),
         ({"methods": {"a": "--run x"}}, "without --run"),
+        ({"unlearn": "--trainer.devices 2"}, "without --trainer.devices"),
+        ({"fit": f"{FIT} --config two.yaml"}, "--config file with trainer.num_nodes = 2"),
         ({"methods": {"a": "--forget.count=3"}}, "without --forget.count"),
         ({"fit": f"{FIT} --data.train_on retain"}, "without --data.train_on"),
         ({"fit": "--config nowhere.yaml"}, "nowhere.yaml"),
@@ -201,6 +206,7 @@ def test_a_mistake_in_a_plan_gets_one_line(
     changes: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = write(**changes)
+    Path("two.yaml").write_text("trainer: {num_nodes: 2}")
     assert message in told(["benchmark", plan], capsys)
     assert not Path("runs").exists()
 
@@ -238,6 +244,14 @@ def test_a_mistake_in_the_command_gets_one_line(words: str, message: str, capsys
     write()
     assert message in told(["benchmark", *words.split()], capsys)
     assert not Path("runs").exists()
+
+
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_processes_of_srun_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in {"SLURM_JOB_NAME": "job", "SLURM_NTASKS": "2", "SLURM_NNODES": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert "Expected one process, got 2" in told(["benchmark", write()], capsys)
+    assert "Expected one process, got 2" in told(["demo"], capsys)
 
 
 def test_another_error_stops_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

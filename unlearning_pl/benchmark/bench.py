@@ -8,14 +8,13 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from unlearning_pl import runs
-from unlearning_pl.benchmark.commands import REFERENCES, Command, Job, perform
+from unlearning_pl.benchmark.commands import REFERENCES, Command, Job, check_alone, perform
 from unlearning_pl.benchmark.plan import Plan, read_plans
 from unlearning_pl.benchmark.table import Outcome, figures, page
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.files import write_text
 from unlearning_pl.finished import RESUMING, finished, interrupted
 from unlearning_pl.report import read_report
-from unlearning_pl.weights import weights_path
 
 
 def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], output: str) -> None:
@@ -31,9 +30,11 @@ def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], outp
         output: Folder of everything.
 
     Raises:
-        InputError: If a plan cannot be run, or seeds are negative or given twice; nothing has been run then.
+        InputError: If a plan cannot be run, seeds are negative or given twice, or there are several processes; nothing
+            has been run then.
         UnfinishedError: If runs failed; the table names them and has the others.
     """
+    check_alone()
     repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
     require(repeated is None, f"Expected different seeds, got {repeated} twice. Name each once.")
     for seed in seeds:
@@ -63,7 +64,7 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     failures: dict[str, str] = {}
     for name, line in job.runs(seed, str(folder)).items():
         if not finished(shlex.split(line), folder / name):
-            _attempt(name, _going_on(line, folder / name, folder / "original"), command, failures)
+            _attempt(name, _going_on(line, folder / name), command, failures)
         if name in REFERENCES and name in failures:
             return Outcome(seed, {}, failures, [])
     names = [name for name in job.methods if name not in failures]
@@ -77,13 +78,10 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     return Outcome(seed, {audit["name"]: audit["metrics"] for audit in audits}, failures, records)
 
 
-def _going_on(line: str, run: Path, original: Path) -> str:
-    """The command, which goes on with what it was interrupted in, if the original has not been made again since."""
-    if not interrupted(shlex.split(line), run):
-        return line
-    began = original / runs.RECORD
-    newer = began.exists() and began.stat().st_mtime_ns > weights_path(run).stat().st_mtime_ns
-    return line if newer else shlex.join([*shlex.split(line), *RESUMING])
+def _going_on(line: str, run: Path) -> str:
+    """The command, which goes on with what it was interrupted in."""
+    words = shlex.split(line)
+    return shlex.join([*words, *RESUMING]) if interrupted(words, run) else line
 
 
 def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,9 +10,14 @@ from typing import Any
 
 from rich.console import Console
 
+from unlearning_pl.errors import require
+from unlearning_pl.launchers import launched
+
 REFERENCES = ("original", "retrained")
 Command = Callable[[list[str]], None]
 """Runs one command line, a list of words."""
+ALONE = {"devices": 1, "num_nodes": 1}
+"""Of each run's trainer, as parsed: processes that a run starts would begin with the whole job, not with that run."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,23 @@ class Job:
     def _request(self, option: str, seed: int) -> str:
         asked = {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.forget.items()}
         return " ".join(f"{option}.{key} {shlex.quote(value)}" for key, value in {**asked, "seed": str(seed)}.items())
+
+
+def check_alone() -> None:
+    """Refuse processes of torchrun or srun, each of which would run the whole job.
+
+    Raises:
+        InputError: If there are several.
+
+    Example:
+        >>> check_alone()
+    """
+    processes = math.prod(launched().values())
+    require(
+        processes == 1,
+        f"Expected one process, got {processes}. Start the command without torchrun or with one task; other seeds can "
+        "run beside it.",
+    )
 
 
 def perform(line: str, command: Command) -> None:

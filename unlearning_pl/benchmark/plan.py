@@ -10,14 +10,17 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from unlearning_pl.benchmark.commands import REFERENCES, Job
+from unlearning_pl.benchmark.commands import ALONE, REFERENCES, Job
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError, nearest, require
 from unlearning_pl.finished import configuration
 
 _TEXTS = ("title", "fit", "unlearn", "audit")
 _KEYS = (*_TEXTS, "forget", "methods")
-_OURS = ("--run", "--seed_everything", "--overwrite", "--ckpt_path", "--print_config", "--help", "-h")
+_OURS = (
+    *("--run", "--seed_everything", "--overwrite", "--ckpt_path", "--print_config", "--help", "-h"),
+    *(f"--trainer.{name}" for name in ALONE),
+)
 _TAKEN = {
     "fit": ("--data.train_on", "--data.forget"),
     "unlearn": ("--forget", "--original"),
@@ -144,29 +147,21 @@ def _parse(plan: Plan) -> None:
             parsed = configuration([command, *words])
         except InputError as error:
             raise InputError(f"{plan.path}, {name}: {error}") from error
-        _check_settings(plan, name, command, parsed)
+        # A file that is named with --config may set what no word may.
+        given = parsed | {f"trainer.{key}": parsed["trainer"][key] for key in ALONE}
+        for key, ours in _set_by_us(plan, name, command).items():
+            require(
+                given.get(key) == ours,
+                f"Expected the words of {name} in {plan.path} without {key}, which the benchmark sets, got a "
+                f"--config file with {key} = {given.get(key)}. Take it out of that file.",
+            )
         settings = parsed if name == "original" else settings
-
-
-def _check_settings(plan: Plan, name: str, command: str, settings: dict[str, Any]) -> None:
-    devices = settings["trainer"]["devices"]
-    require(
-        devices in (1, "1") or (isinstance(devices, list) and len(devices) == 1),
-        f"Expected one device for {name} in {plan.path}, whose runs take turns in one process, got trainer.devices = "
-        f"{devices}. Share the seeds out to several processes instead.",
-    )
-    # A file that is named with --config may set what no word may.
-    for key, ours in _set_by_us(plan, name, command).items():
-        require(
-            settings.get(key) == ours,
-            f"Expected the words of {name} in {plan.path} without {key}, which the benchmark sets, got a --config file "
-            f"with {key} = {settings.get(key)}. Take it out of that file.",
-        )
 
 
 def _set_by_us(plan: Plan, name: str, command: str) -> dict[str, Any]:
     request = {field.name: None for field in fields(ForgetRequest)} | dict(plan.job.forget) | {"seed": 0}
     ours: dict[str, Any] = {"run": f"{plan.path.stem}/{name}", "ckpt_path": None}
+    ours |= {f"trainer.{key}": value for key, value in ALONE.items()}
     return ours | ({"forget": request} if command == "unlearn" else {})
 
 

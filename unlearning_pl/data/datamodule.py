@@ -131,7 +131,8 @@ class UnlearningData(SplitData):
         streams = self.streams(trainer.current_epoch)
         rows, steps = self.rows(streams, trainer.world_size), self.steps(streams, trainer.world_size)
         loop = trainer.fit_loop
-        taken = loop.epoch_loop.batch_progress.current.completed % steps if loop.restarting else 0
+        progress: Any = loop.epoch_loop.batch_progress.current
+        taken = progress.processed % steps if loop.restarting else 0
         loaders = {}
         for name in rows:
             dataset = self._dataset(self.positions(name))

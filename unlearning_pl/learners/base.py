@@ -166,13 +166,13 @@ class Learner(LightningModule, ABC):
         course = scheduler(optimizer, self.schedule, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": course, "interval": "step", "name": "lr"}}
 
-    def plan(self, trainer: Trainer) -> dict[str, str | int | None]:
-        """What the course of the learning rate depends on."""
-        return {"schedule": self.schedule, "epochs": trainer.max_epochs, "steps": trainer.max_steps}
+    def plan(self, trainer: Trainer) -> dict[str, str | float | None]:
+        """What the course of the learning rate depends on, which a resumed run must follow."""
+        ends = {"schedule": self.schedule, "epochs": trainer.max_epochs, "steps": trainer.max_steps}
+        return ends | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # A resumed run must follow the same course of the learning rate.
         checkpoint["planned"] = self.plan(self.trainer)
         # The scaffold is needed to resume, and is no part of the model.
         state = checkpoint["state_dict"]
