@@ -17,6 +17,9 @@ from unlearning_pl.data.streams import Positions, run_seed
 from unlearning_pl.errors import InputError
 from unlearning_pl.sample import Sample
 
+_GRACE = 300
+"""Seconds for which workers outlive a SIGTERM: as long as schedulers wait for a validation or a checkpoint to end."""
+
 
 class Rows(NamedTuple):
     """A batch of streamed images.
@@ -94,7 +97,8 @@ def _outlive_signals(worker: int) -> None:
     """SLURM asks every process of a job to end; the run needs its workers until it has stopped with a checkpoint."""
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))  # never, and whoever joins them would wait for ever
+        # Never, and whoever joins a worker that hangs would wait for ever.
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE))
 
 
 def _as_it_is(batch: Any) -> Any:
