@@ -1,6 +1,6 @@
-import multiprocessing
-import os
+import multiprocessing.connection
 import signal
+import subprocess
 
 import pytest
 import torch
@@ -91,14 +91,17 @@ def test_a_batch_is_an_index_tensor() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_workers_go_on_when_the_whole_job_is_asked_to_end(number: int) -> None:
+def test_workers_go_on_when_the_whole_job_is_asked_to_end_and_end_with_their_parent(number: int) -> None:
     rows = ReadPositions(torch.arange(40), lambda index: index)
     others = set(multiprocessing.active_children())  # of tests before
     batches = iter(index_loader(rows, rows=4, workers=2))
     first = [next(batches), next(batches)]  # one of each worker: both have begun
     workers = set(multiprocessing.active_children()) - others
     assert len(workers) == 2
-    for worker in workers:
-        os.kill(worker.pid or 0, number)
-        worker.join(0.2)
+    subprocess.run(["kill", f"-{int(number)}", *(str(worker.pid) for worker in workers)], check=True)
+    multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=0.5)
     assert torch.equal(torch.cat([batch.index for batch in (*first, *batches)]), torch.arange(40))
+    for worker in workers:
+        worker.terminate()
+        worker.join(10)
+        assert worker.exitcode == 0

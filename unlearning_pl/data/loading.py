@@ -3,8 +3,10 @@
 Letters: B rows of a batch, H height, W width.
 """
 
+import os
 import signal
 from collections.abc import Callable, Iterator
+from threading import Thread
 from typing import Any, NamedTuple
 
 import torch
@@ -16,9 +18,6 @@ from typing_extensions import override
 from unlearning_pl.data.streams import Positions, run_seed
 from unlearning_pl.errors import InputError
 from unlearning_pl.sample import Sample
-
-_GRACE = 300
-"""Seconds for which workers outlive a SIGTERM: as long as schedulers wait for a validation or a checkpoint to end."""
 
 
 class Rows(NamedTuple):
@@ -95,10 +94,17 @@ def index_loader(
 
 def _outlive_signals(worker: int) -> None:
     """SLURM asks every process of a job to end; the run needs its workers until it has stopped with a checkpoint."""
-    if hasattr(signal, "SIGALRM"):
+    if hasattr(signal, "sigwaitinfo"):
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        # Never, and whoever joins a worker that hangs would wait for ever.
-        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        Thread(target=_end_for_the_parent, daemon=True).start()
+
+
+def _end_for_the_parent() -> None:
+    """The process that has a worker ends it with the same signal."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def _as_it_is(batch: Any) -> Any:
