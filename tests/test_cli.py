@@ -256,8 +256,12 @@ def test_single_images_and_classes_can_be_typed(made: Path, tmp_path: Path) -> N
 
 def test_the_original_is_never_overwritten_by_what_began_as_it(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (made / "original/checkpoints/last.ckpt").read_bytes()
-    unlearn = f"unlearn --original {made}/original --run {made}/../{made.name}/original --overwrite {SHORT}"
-    assert "another run folder than the original's" in error(capsys, command(f"{unlearn} --forget.count 3"))
+    again = f"--run {made}/../{made.name}/original --overwrite"
+    for start in (
+        f"unlearn --original {made}/original --forget.count 3 {SHORT}",
+        f"fit {SIMCLR} --weights {made}/original",
+    ):
+        assert "another run folder than that of the weights" in error(capsys, command(f"{start} {again}"))
     assert (made / "original/checkpoints/last.ckpt").read_bytes() == before
 
 

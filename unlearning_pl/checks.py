@@ -54,6 +54,18 @@ def check_methods(method: Unlearner, plugins: Sequence[PlugIn]) -> None:
     )
 
 
+def check_beginning(run: Path | None, weights: Path) -> None:
+    """Refuse to replace the run that another begins with.
+
+    Raises:
+        InputError: If the weights lie in the run's own folder.
+    """
+    require(
+        run is None or run.resolve() not in weights.resolve().parents,
+        f"Expected another run folder than that of the weights to begin with, got {run}. Choose another --run.",
+    )
+
+
 def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: UnlearningData) -> None:
     """Refuse a training that cannot work.
 

@@ -17,7 +17,7 @@ from unlearning_pl.arguments import trainer_arguments
 from unlearning_pl.audits import Audit, Embeddings, judge
 from unlearning_pl.audits.collect import AUDITED, collect
 from unlearning_pl.checkpoints import is_finished, resume_point
-from unlearning_pl.checks import check_fit, check_methods, check_resume, parties, planned_steps
+from unlearning_pl.checks import check_beginning, check_fit, check_methods, check_resume, parties, planned_steps
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.launchers import together
@@ -110,7 +110,9 @@ class UnlearningTrainer(Trainer):
         if checkpoint is not None:
             check_resume(self, self.run_folder, checkpoint, model, data)
         if weights is not None:
-            self.provenance = {"weights": weights, "weights_sha256": digest(find_weights(model, weights))}
+            path = find_weights(model, weights)
+            check_beginning(self.run_folder, path)
+            self.provenance = {"weights": weights, "weights_sha256": digest(path)}
             if checkpoint is None:
                 load_weights(model, weights)
         self._make_ready(model, data)
@@ -147,11 +149,7 @@ class UnlearningTrainer(Trainer):
             forget: What is to be forgotten; the data module's or the original's own request when not given.
             ckpt_path: Checkpoint of this run to resume from, ``last`` or ``auto``, as in :meth:`fit`.
         """
-        weights = weights_path(original)
-        require(
-            self.run_folder is None or self.run_folder.resolve() not in weights.resolve().parents,
-            f"Expected another run folder than the original's, got {self.run_folder}. Choose another --run.",
-        )
+        check_beginning(self.run_folder, weights_path(original))
         if isinstance(method, PlugIn):
             plugins, method = [method, *plugins], None
         method = method or FineTune()

@@ -37,6 +37,9 @@ def verdict(error: BaseException) -> tuple[int | None, str]:
         return stopped
     if isinstance(error, (DivergedError, UnfinishedError, StorageError)):
         return 1, str(error)
+    if "EADDRINUSE" in str(error):
+        port = os.environ.get("MASTER_PORT", "one")
+        return 1, f"Expected a free port, got {port}, which another program listens at. Set MASTER_PORT to another."
     if _lost(error):
         return 1, (
             f"Lost the other processes of the job ({str(error).splitlines()[0]}). One of them ended or did not answer: "

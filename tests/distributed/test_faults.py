@@ -2,14 +2,19 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from torch.distributed import DistError, TCPStore
+
+from unlearning_pl.verdicts import verdict
 
 LONG = (
     "fit --model SimCLR --model.backbone resnet9_slim --data.source Digits --data.source.train_size 48 "
@@ -50,6 +55,19 @@ def test_a_killed_process_ends_the_job_with_a_line(job: subprocess.Popen[str]) -
     # Lightning, which started the other, looks after it every five seconds, and may be first to notice.
     ours = "unlearning-pl: error: Lost the other processes of the job" in said and job.returncode == 1
     assert ours or ("terminated with code -9" in said and job.returncode == -signal.SIGKILL)
+
+
+def test_a_port_in_use_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setenv("MASTER_PORT", str(port))
+        with pytest.raises(DistError) as caught:
+            TCPStore("127.0.0.1", port, is_master=True, timeout=timedelta(seconds=5))
+    code, line = verdict(caught.value)
+    assert code == 1
+    assert line.startswith(f"Expected a free port, got {port}")
 
 
 def test_the_others_end_when_the_first_is_killed(job: subprocess.Popen[str]) -> None:
