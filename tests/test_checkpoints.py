@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
@@ -319,6 +320,28 @@ def run(tmp_path: Path) -> Path:
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     (tmp_path / "run/split.json").write_text("{}")
     return tmp_path / "run"
+
+
+class Remembers(Callback):
+    """A callback with a state."""
+
+    def __init__(self, state: Any) -> None:
+        self.state = state
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.state}
+
+
+@pytest.mark.parametrize("state", [np.float64(0.5), Path("best.ckpt"), print, lambda: 1])
+def test_a_state_that_no_run_could_go_on_from_is_told_at_once(state: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"state of the callback Remembers, got .*Convert what its state_dict returns"):
+        train(tmp_path / "run", max_epochs=1, callbacks=[Remembers(state)])
+    assert not (tmp_path / "run").exists()
+
+
+def test_plain_states_are_kept(tmp_path: Path) -> None:
+    train(tmp_path / "run", max_epochs=1, callbacks=[Remembers({"a": [0.5, torch.ones(2)], "b": (None, "c")})])
+    assert (tmp_path / "run/run.json").exists()
 
 
 def test_what_a_killed_process_had_half_written_goes(run: Path) -> None:

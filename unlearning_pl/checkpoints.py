@@ -17,7 +17,7 @@ from unlearning_pl.files import replacing
 from unlearning_pl.functional.collectives import aside, largest, world_size
 from unlearning_pl.launchers import requeue
 from unlearning_pl.runs import MANIFEST, RECORD
-from unlearning_pl.weights import WEIGHTS, weights_path
+from unlearning_pl.weights import WEIGHTS, check_readable, weights_path
 
 NOTHING, SAVE = 0, 1
 """What a process may ask for; any larger number is that of the signal which asks it to end."""
@@ -86,6 +86,8 @@ class KeepLast(Checkpoint):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[ORIGINAL] = getattr(trainer, "provenance", {}).get(ORIGINAL)
         if self._mine:
+            if self._step == self._begun:  # once
+                check_readable(checkpoint["callbacks"])
             settle(checkpoint["loops"]["fit_loop"], trainer.num_training_batches)
 
     def _save(self, trainer: Trainer) -> None:

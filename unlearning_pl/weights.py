@@ -1,6 +1,8 @@
 """Weights of a model: in a run folder, a checkpoint, a file from elsewhere, or published under a name."""
 
 import hashlib
+import io
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,6 +57,32 @@ def read_checkpoint(run: str | Path) -> dict[str, Any]:
         f"Expected a checkpoint with a state_dict, got {path} without one. Give a file that Lightning wrote.",
     )
     return dict(checkpoint)
+
+
+def check_readable(states: Mapping[str, Any]) -> None:
+    """Refuse what a checkpoint could be written with, and never be loaded from without running code.
+
+    Args:
+        states: Of callbacks, by name.
+
+    Raises:
+        InputError: If one holds more than tensors, numbers, texts and lists or dictionaries of them.
+
+    Example:
+        >>> check_readable({"Clock": {"seconds": 1.5}})
+    """
+    for name, state in states.items():
+        stream = io.BytesIO()
+        try:
+            torch.save(state, stream)
+            stream.seek(0)
+            torch.load(stream, map_location="cpu", weights_only=True)
+        except Exception as error:  # as many kinds as there are ways
+            kind = re.search(r"GLOBAL (\S+)", str(error))
+            raise InputError(
+                f"Expected tensors, numbers and texts as the state of the callback {name}, got "
+                f"{kind[1] if kind else error}, with which no run could go on. Convert what its state_dict returns."
+            ) from error
 
 
 def _tensors(path: Path) -> Any:
