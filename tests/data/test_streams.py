@@ -1,4 +1,5 @@
 import multiprocessing.connection
+import os
 import signal
 import subprocess
 
@@ -90,18 +91,26 @@ def test_a_batch_is_an_index_tensor() -> None:
     assert len(positions) == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_workers_go_on_when_the_whole_job_is_asked_to_end_and_end_with_their_parent(number: int) -> None:
+@pytest.mark.parametrize(("number", "server"), [(signal.SIGTERM, 1), (signal.SIGTERM, None), (signal.SIGUSR1, None)])
+def test_workers_go_on_when_the_whole_job_is_asked_to_end_and_end_with_their_parent(
+    number: int, server: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if server is not None:  # a process that forks workers for others
+        monkeypatch.setattr(os, "getppid", lambda: server)
     rows = ReadPositions(torch.arange(40), lambda index: index)
     others = set(multiprocessing.active_children())  # of tests before
-    batches = iter(index_loader(rows, rows=4, workers=2))
+    loader = index_loader(rows, rows=4, workers=2)
+    batches = iter(loader)
     first = [next(batches), next(batches)]  # one of each worker: both have begun
     workers = set(multiprocessing.active_children()) - others
     assert len(workers) == 2
     subprocess.run(["kill", f"-{int(number)}", *(str(worker.pid) for worker in workers)], check=True)
     multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=0.5)
     assert torch.equal(torch.cat([batch.index for batch in (*first, *batches)]), torch.arange(40))
+    assert loader._iterator is not None  # it keeps its workers for another epoch
     for worker in workers:
         worker.terminate()
-        worker.join(10)
-        assert worker.exitcode == 0
+        worker.join(5)
+        code = worker.exitcode
+        worker.kill()
+        assert code == 0

@@ -3,6 +3,7 @@
 Letters: B rows of a batch, H height, W width.
 """
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -101,8 +102,10 @@ def _outlive_signals(worker: int) -> None:
 
 
 def _end_for_the_parent() -> None:
-    """The process that has a worker ends it with the same signal."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+    """The process that has a worker ends it with the same signal; a server may have forked it, as since Python 3.14."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent.pid:
         pass
     os._exit(0)
 
