@@ -87,15 +87,20 @@ def test_what_would_begin_anew_is_left_to_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("restarts", "age", "again"), [("3", 60, False), ("3", -60, True), ("2", 60, True)], ids=["vain", "new", "early"]
+    ("restarts", "age", "run", "again"),
+    [("3", 60, "run", False), ("3", -60, "run", True), ("3", -60, "~/run", True), ("2", 60, "run", True)],
+    ids=["vain", "new", "home", "early"],
 )
-def test_what_leaves_nothing_is_not_repeated_for_ever(restarts: str, age: int, again: bool, tmp_path: Path) -> None:
+def test_what_leaves_nothing_is_not_repeated_for_ever(
+    restarts: str, age: int, run: str, again: bool, tmp_path: Path
+) -> None:
     (tmp_path / "elsewhere/checkpoints").mkdir(parents=True)
     (tmp_path / "run").symlink_to("elsewhere")
     checkpoint = tmp_path / "run/checkpoints/last.ckpt"
     checkpoint.touch()
     os.utime(checkpoint, (time.time() - age,) * 2)
-    process = started(tmp_path, "fit", "--run", "run", CODE="138", SLURM_RESTART_COUNT=restarts)
+    variables = {"SLURM_RESTART_COUNT": restarts, "HOME": str(tmp_path)}
+    process = started(tmp_path, "fit", f"--run={run}", CODE="138", **variables)
     process.send_signal(signal.SIGUSR1)
     assert process.wait(20) == 138
     assert ("requeue 7" in (tmp_path / "said").read_text()) == again
