@@ -27,7 +27,7 @@ def launched() -> dict[str, int]:
     known = os.environ
     if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
         devices, processes = int(known["LOCAL_WORLD_SIZE"]), int(known["WORLD_SIZE"])
-    elif _by_slurm():
+    elif by_slurm():
         processes, nodes = int(known["SLURM_NTASKS"]), int(known.get("SLURM_NNODES", "1"))
         devices = processes // nodes
         said = int(known.get("SLURM_NTASKS_PER_NODE", devices))
@@ -76,6 +76,13 @@ def together(strategy: Strategy, seconds: float = 10.0) -> Iterator[None]:
         raise
 
 
-def _by_slurm() -> bool:
-    # As Lightning sees it: a shell in an allocation has the variables too, but its job has one of these names.
+def by_slurm() -> bool:
+    """Whether srun has started this process, as Lightning sees it.
+
+    A shell in an allocation has the variables too, but its job has one of two names.
+
+    Example:
+        >>> by_slurm()
+        False
+    """
     return "SLURM_NTASKS" in os.environ and SLURMEnvironment.job_name() not in ("bash", "interactive")

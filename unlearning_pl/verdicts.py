@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError
-from unlearning_pl.launchers import launched
+from unlearning_pl.launchers import by_slurm, launched
 from unlearning_pl.suggestions import mistake_behind
 
 RESUME = "A run with a checkpoint goes on with --ckpt_path auto; benchmark and shadow go on with the same command."
@@ -66,7 +66,7 @@ def heard(error: BaseException) -> bool:
         return False
     # Before the processes know one another, a mistake in the command is each one's: once a node is enough. That of a
     # process which rank 0 has started is its own.
-    alike = torch.distributed.is_torchelastic_launched() or "SLURM_LOCALID" in os.environ
+    alike = torch.distributed.is_torchelastic_launched() or by_slurm()
     first = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID")) == ("0" if alike else "1")
     return first or torch.distributed.is_initialized()
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from torch.distributed import DistError, TCPStore
 
-from unlearning_pl.verdicts import verdict
+from unlearning_pl.errors import InputError
+from unlearning_pl.verdicts import heard, verdict
 
 LONG = (
     "fit --model SimCLR --model.backbone resnet9_slim --data.source Digits --data.source.train_size 48 "
@@ -68,6 +69,17 @@ def test_a_port_in_use_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     code, line = verdict(caught.value)
     assert code == 1
     assert line.startswith(f"Expected a free port, got {port}")
+
+
+@pytest.mark.parametrize(("named", "told"), [("interactive", True), ("train", False)])
+def test_a_mistake_of_a_process_that_a_shell_of_slurm_started_is_told(
+    named: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LOCALID": "0", "NTASKS": "1", "JOB_NAME": named}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr("unlearning_pl.verdicts.rank", lambda: 1)
+    assert heard(InputError()) == told
 
 
 def test_the_others_end_when_the_first_is_killed(job: subprocess.Popen[str]) -> None:
