@@ -1,14 +1,12 @@
-"""Runs that are stopped between two steps, and checkpoints that are written whole or not at all."""
+"""Runs that are stopped between two steps, and what they go on from."""
 
 import os
 import signal
-import subprocess
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
@@ -18,8 +16,8 @@ from tiny import make_data, make_learner, make_trainer
 from torch.optim import SGD
 
 from unlearning_pl.checkpoints import WholeFiles, resume_point
-from unlearning_pl.errors import DivergedError, InputError, PreemptedError, StorageError
-from unlearning_pl.learners import Learner, plain
+from unlearning_pl.errors import InputError, PreemptedError
+from unlearning_pl.learners import Learner
 from unlearning_pl.trainer import UnlearningTrainer
 from unlearning_pl.weights import load_weights
 
@@ -274,115 +272,3 @@ def test_auto_insists_on_last_where_there_are_others(tmp_path: Path) -> None:
     (tmp_path / "checkpoints/epoch=3.ckpt").write_text("x")
     with pytest.raises(InputError, match=r"last\.ckpt"):
         resume_point(tmp_path, "auto")
-
-
-def test_images_of_a_broken_loss_are_named_and_nothing_broken_is_kept(tmp_path: Path) -> None:
-    fed: list[list[int]] = []
-
-    class Fed(Callback):
-        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any) -> None:
-            fed.append(batch["train"].index.tolist())
-
-    def broken(learner: Learner, batch: Any) -> torch.Tensor:
-        return plain(learner, batch) * (float("nan") if learner.trainer.global_step in (7, 8) else 1.0)
-
-    learner = make_learner("SimCLR")
-    learner.objective = broken
-    trainer, data = make_trainer(tmp_path / "run", callbacks=[Fed()], checkpoint_minutes=0), make_data(batch_size=8)
-    with pytest.raises(DivergedError) as error:
-        trainer.fit(learner, datamodule=data)
-    names = str(error.value).split("first in the batch of ")[1].split(". ")[0].split(", ")
-    assert names == [data.ids[row] for row in sorted(fed[7])]
-    saved = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
-    assert saved["global_step"] == 7  # the last one that was sound
-    assert all(torch.isfinite(value).all() for value in saved["state_dict"].values())
-
-
-def test_a_broken_loss_stops_a_long_epoch_early(tmp_path: Path) -> None:
-    learner = make_learner("SimCLR")
-    learner.objective = lambda module, batch: plain(module, batch) * float("nan")
-    trainer = make_trainer(tmp_path / "run", log_every_n_steps=2)
-    with pytest.raises(DivergedError):
-        trainer.fit(learner, datamodule=make_data(batch_size=8))
-    assert trainer.global_step == 2
-
-
-def test_numbers_are_looked_at_where_steps_are_not_logged(tmp_path: Path) -> None:
-    assert train(tmp_path / "run", log_every_n_steps=0, max_epochs=1)[1].global_step == 5
-
-
-def write(path: Path, size: int = 1) -> None:
-    WholeFiles().save_checkpoint({"state_dict": {"weight": torch.zeros(size)}}, path)
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    (tmp_path / "run/checkpoints").mkdir(parents=True)
-    (tmp_path / "run/split.json").write_text("{}")
-    return tmp_path / "run"
-
-
-class Remembers(Callback):
-    """A callback with a state."""
-
-    def __init__(self, state: Any) -> None:
-        self.state = state
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"best": self.state}
-
-
-@pytest.mark.parametrize("state", [np.float64(0.5), Path("best.ckpt"), print, lambda: 1])
-def test_a_state_that_no_run_could_go_on_from_is_told_at_once(state: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"state of the callback Remembers, got .*Convert what its state_dict returns"):
-        train(tmp_path / "run", max_epochs=1, callbacks=[Remembers(state)])
-    assert not (tmp_path / "run").exists()
-
-
-def test_plain_states_are_kept(tmp_path: Path) -> None:
-    train(tmp_path / "run", max_epochs=1, callbacks=[Remembers({"a": [0.5, torch.ones(2)], "b": (None, "c")})])
-    assert (tmp_path / "run/run.json").exists()
-
-
-def test_what_a_killed_process_had_half_written_goes(run: Path) -> None:
-    (run / "checkpoints/.last.ckpt.abc").write_text("half")
-    write(run / "checkpoints/last.ckpt")
-    assert [path.name for path in (run / "checkpoints").iterdir()] == ["last.ckpt"]
-
-
-def test_a_vanished_run_folder_is_told_and_not_made_again(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="is gone"):
-        write(tmp_path / "run/checkpoints/last.ckpt")
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Any:
-    """A file system of 64 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("only root can mount")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
-def test_a_full_disk_keeps_the_checkpoint_before(small_disk: Path) -> None:
-    path = small_disk / "run/checkpoints/last.ckpt"
-    path.parent.mkdir(parents=True)
-    (small_disk / "run/split.json").write_text("{}")
-    write(path)
-    before = path.read_bytes()
-    with pytest.raises(StorageError, match=r"No space left on device.*make room"):
-        write(path, size=100_000)
-    assert path.read_bytes() == before
-    assert [each.name for each in path.parent.iterdir()] == ["last.ckpt"]
-
-
-def test_a_read_only_disk_is_told(small_disk: Path) -> None:
-    path = small_disk / "run/checkpoints/last.ckpt"
-    path.parent.mkdir(parents=True)
-    (small_disk / "run/split.json").write_text("{}")
-    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    with pytest.raises(StorageError, match="Read-only file system"):
-        write(path)
