@@ -140,7 +140,7 @@ first_process() {
 # The image's own health check, run in the container of job $1.
 healthy() {
     nsenter --target "$(first_process "$1")" --mount --net --pid chroot --userspec="$user" "$root" \
-        env --ignore-environment "${environment[@]}" "${health[@]}"
+        env --ignore-environment "${environment[@]}" http_proxy=http://127.0.0.1:9 "${health[@]}" # an engine may hand out a proxy
 }
 
 check_health() {
