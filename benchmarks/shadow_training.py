@@ -24,8 +24,8 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from unlearning_pl.data import Digits
 from unlearning_pl.learners import Classifier, Learner, SimCLR
-from unlearning_pl.sample import Sample
 from unlearning_pl.shadow.crew import Call, places, together
+from unlearning_pl.types import Sample
 
 BATCH, RATE = 100, 0.05
 """Rows of a step, and the rate of plain descent, which all three ways take alike."""

@@ -22,7 +22,7 @@ from unlearning_pl.audits import Embeddings
 from unlearning_pl.functional import attackers
 from unlearning_pl.learners import Learner
 from unlearning_pl.report import page, sections, tensorboard
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 torch.set_num_threads(1)  # the models are tiny
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.learners import BYOL, CLIP, Classifier, Learner, MoCo, SimCLR
-from unlearning_pl.sample import Sample
+from unlearning_pl.types import Sample
 
 Rows = list[list[float]]
 

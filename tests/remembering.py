@@ -4,7 +4,7 @@ import torch
 
 from unlearning_pl.audits.base import Embeddings
 from unlearning_pl.functional.attacks import pair_similarities
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 CLASSES, SIZE = 4, 8
 

@@ -31,7 +31,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD
 
 from unlearning_pl.data import Digits, ForgetRequest, TemplateCaptions, UnlearningData
-from unlearning_pl.functional.collectives import world_size
+from unlearning_pl.distributed.collectives import world_size
 from unlearning_pl.learners import Classifier, Learner, clip, contrastive
 from unlearning_pl.methods import alignment_calibration
 

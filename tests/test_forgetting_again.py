@@ -16,7 +16,7 @@ from unlearning_pl.cli import main
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError
 from unlearning_pl.methods import NegGrad
-from unlearning_pl.sample import Batch
+from unlearning_pl.types import Batch
 from unlearning_pl.weights import digest, load_weights, read_checkpoint
 
 NOTHING = ForgetRequest()

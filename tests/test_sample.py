@@ -1,6 +1,6 @@
 import torch
 
-from unlearning_pl.sample import Sample, joint
+from unlearning_pl.types import Sample, joint
 
 
 def rows(start: int, n: int) -> Sample:

@@ -29,8 +29,8 @@ from unlearning_pl.methods import (
     Unlearner,
     WeightNegation,
 )
-from unlearning_pl.sample import Sample
 from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.types import Sample
 from unlearning_pl.weights import load_weights
 
 

@@ -12,10 +12,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
+from unlearning_pl.distributed.collectives import aside, largest, world_size
+from unlearning_pl.distributed.launchers import requeue
 from unlearning_pl.errors import PreemptedError, StorageError, require
-from unlearning_pl.files import replacing
-from unlearning_pl.functional.collectives import aside, largest, world_size
-from unlearning_pl.launchers import requeue
+from unlearning_pl.io import replacing
 from unlearning_pl.runs import MANIFEST, RECORD
 from unlearning_pl.weights import WEIGHTS, check_readable, weights_path
 

@@ -14,7 +14,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 from unlearning_pl.weights import check_weights, read_checkpoint
 
 

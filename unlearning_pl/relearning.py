@@ -13,12 +13,12 @@ from typing_extensions import override
 
 from unlearning_pl.audits.collect import own_losses
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.distributed.collectives import apart
 from unlearning_pl.errors import DivergedError
-from unlearning_pl.functional.collectives import apart
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.base import measuring
-from unlearning_pl.sample import Sample
 from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.types import Sample
 
 QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 """Options of a trainer that works inside an audit."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from unlearning_pl.checkpoints import kept
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.files import write_json, write_text
+from unlearning_pl.io import write_json, write_text
 from unlearning_pl.runs import CONFIG, MANIFEST, RECORD, environment
 
 ASIDE = ".replaced"

@@ -19,14 +19,14 @@ from unlearning_pl.audits.collect import AUDITED, collect
 from unlearning_pl.checkpoints import is_finished, resume_point
 from unlearning_pl.checks import check_beginning, check_fit, check_methods, check_resume, parties, planned_steps
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
+from unlearning_pl.distributed.launchers import together
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.launchers import together
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.run_folder import opened, write_record
-from unlearning_pl.sample import Split
 from unlearning_pl.signals import Signals
 from unlearning_pl.stopwatch import Stopwatch
+from unlearning_pl.types import Split
 from unlearning_pl.weights import digest, find_weights, load_weights, weights_path
 
 

@@ -20,7 +20,7 @@ from unlearning_pl import runs
 from unlearning_pl.checkpoints import resume_point
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.files import write_bytes
+from unlearning_pl.io import write_bytes
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.schedules import Schedule
 from unlearning_pl.suggestions import HelpFormatter, listing, meant, mistake_behind

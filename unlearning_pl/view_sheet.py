@@ -12,7 +12,7 @@ from torch import Tensor
 from unlearning_pl import runs
 from unlearning_pl.data import Source, UnlearningData
 from unlearning_pl.errors import InputError, nearest, require
-from unlearning_pl.files import write_bytes
+from unlearning_pl.io import write_bytes
 from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
 from unlearning_pl.report.folder import writable
 from unlearning_pl.report.sheet import Row, sheet

@@ -13,7 +13,7 @@ from unlearning_pl.audits import Embeddings, judge, judge_all
 from unlearning_pl.functional.attacks import equal_sizes, pair_similarities
 from unlearning_pl.metrics import ClassifierMI, EncoderMI
 from unlearning_pl.report.wording import verdict
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 SIZES: dict[Split, int] = {"retain": 50, "forget": 20, "test": 40}
 MEMORY = {"retain": 1.0, "forget": 0.6, "test": 0.2}

@@ -15,7 +15,7 @@ from unlearning_pl.audits.pairs import pair_membership, pair_scores, retrieval, 
 from unlearning_pl.data import ForgetRequest, ImageSet, Source, UnlearningData
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import step_table
-from unlearning_pl.sample import Pixels, Split
+from unlearning_pl.types import Pixels, Split
 
 SIZES: dict[Split, int] = {"retain": 40, "forget": 15, "test": 30}
 

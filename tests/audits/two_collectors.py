@@ -13,7 +13,7 @@ from tiny import LEARNERS, make_data, make_learner, make_trainer
 
 from unlearning_pl.audits.base import Embeddings
 from unlearning_pl.data import ForgetRequest
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 
 def found(processes: int) -> dict[str, dict[Split, Embeddings]]:

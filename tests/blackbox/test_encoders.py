@@ -15,7 +15,7 @@ from unlearning_pl.blackbox import Encoder, Pixels, models, open_encoder
 from unlearning_pl.data import Digits, Parquet
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import SimCLR
-from unlearning_pl.sample import Pixels as Normalised
+from unlearning_pl.types import Pixels as Normalised
 
 OWN = Pixels(Digits.mean, Digits.std, image_size=8)
 # torch asks for another kind of export, and these files are what people have

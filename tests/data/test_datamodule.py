@@ -8,7 +8,7 @@ from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.errors import InputError
-from unlearning_pl.sample import Batch, Sample
+from unlearning_pl.types import Batch, Sample
 
 
 class Seen(Callback):

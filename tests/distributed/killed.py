@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from unlearning_pl import files
+from unlearning_pl import io
 from unlearning_pl.cli import main
 from unlearning_pl.learners import Learner
 
@@ -60,7 +60,7 @@ def kill_at(step: int, writing: bool) -> None:
         replace(source, target)
 
     Learner.training_step = doomed  # type: ignore[method-assign]
-    files.os.replace = half  # type: ignore[attr-defined, assignment]
+    io.os.replace = half  # type: ignore[attr-defined, assignment]
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:

@@ -24,7 +24,7 @@ from unlearning_pl.learners import (
     plain,
 )
 from unlearning_pl.learners.backbones import BUILDERS, build_backbone
-from unlearning_pl.sample import Sample
+from unlearning_pl.types import Sample
 
 B = 6
 

@@ -13,7 +13,7 @@ from tiny import make_data, make_learner, make_trainer
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import CLIP
 from unlearning_pl.learners.towers import build_towers, published, tower_settings
-from unlearning_pl.sample import Pixels
+from unlearning_pl.types import Pixels
 from unlearning_pl.weights import load_weights
 
 

@@ -8,7 +8,7 @@ import torch
 from tiny import LEARNERS, make_data, make_learner, make_rows, make_trainer
 
 from unlearning_pl.learners import Learner
-from unlearning_pl.sample import Batch, Sample
+from unlearning_pl.types import Batch, Sample
 
 
 def widened(sample: Sample) -> Sample:

@@ -20,7 +20,7 @@ from tiny import LEARNERS, METHODS, PLUGINS, make_learner, make_method, make_row
 
 from unlearning_pl.learners import Classifier, Learner, MoCo, clip, contrastive
 from unlearning_pl.methods import Unlearner, alignment_calibration
-from unlearning_pl.sample import Batch, Sample
+from unlearning_pl.types import Batch, Sample
 
 ROWS = {"train": 8, "retain": 8, "forget": 4, "validation": 4}
 SIZES = SimpleNamespace(positions=lambda split: torch.arange(10 * ROWS.get(split, 0)))

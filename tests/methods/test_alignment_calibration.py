@@ -11,7 +11,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.functional.pairs import derangement
 from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, plain
 from unlearning_pl.methods import AlignmentCalibration
-from unlearning_pl.sample import Batch, Sample, joint
+from unlearning_pl.types import Batch, Sample, joint
 
 
 class Data(SimpleNamespace):

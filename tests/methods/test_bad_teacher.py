@@ -8,7 +8,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Classifier, Learner
 from unlearning_pl.methods import BadTeacher
 from unlearning_pl.methods.teachers import random_copy
-from unlearning_pl.sample import Batch, joint
+from unlearning_pl.types import Batch, joint
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "Classifier"], indirect=True)

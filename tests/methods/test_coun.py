@@ -9,7 +9,7 @@ from tiny import make_data, make_learner, make_trainer
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import SSD, CoUn, FineTune, GradientAscent
-from unlearning_pl.sample import Batch
+from unlearning_pl.types import Batch
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)

@@ -2,7 +2,7 @@ import torch
 
 from unlearning_pl.learners import Learner, plain
 from unlearning_pl.methods import GradientAscent
-from unlearning_pl.sample import Batch
+from unlearning_pl.types import Batch
 
 
 def test_a_step_raises_the_forget_loss(learner: Learner, batch: Batch) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner, SimCLR
 from unlearning_pl.methods import GradientPenalty
-from unlearning_pl.sample import Batch, Sample, joint
+from unlearning_pl.types import Batch, Sample, joint
 
 EVERY = ["SimCLR", "MoCo", "BYOL", "Classifier"]
 

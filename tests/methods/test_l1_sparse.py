@@ -7,7 +7,7 @@ from tiny import make_trainer
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import L1Sparse
-from unlearning_pl.sample import Batch
+from unlearning_pl.types import Batch
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)

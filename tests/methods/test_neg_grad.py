@@ -3,7 +3,7 @@ import pytest
 
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import NegGrad
-from unlearning_pl.sample import Batch, joint
+from unlearning_pl.types import Batch, joint
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)

@@ -5,7 +5,7 @@ from tiny import make_rows
 
 from unlearning_pl.learners import Learner, plain
 from unlearning_pl.methods import RandomLabel
-from unlearning_pl.sample import Batch, joint
+from unlearning_pl.types import Batch, joint
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)

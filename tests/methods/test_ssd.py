@@ -8,7 +8,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import SSD
 from unlearning_pl.methods.importance import squared_gradients, trainable
-from unlearning_pl.sample import Batch, Sample
+from unlearning_pl.types import Batch, Sample
 
 
 @pytest.mark.parametrize("learner", ["Classifier"], indirect=True)

@@ -17,10 +17,10 @@ from unlearning_pl.data import Digits, ImageSet, UnlearningData
 from unlearning_pl.data.choosing import draw
 from unlearning_pl.data.text import tokenize
 from unlearning_pl.errors import InputError
-from unlearning_pl.sample import Pixels, Sample
 from unlearning_pl.splitting.choices import Choice, chosen, ordered
 from unlearning_pl.splitting.looking import Looks, even_batches, look
 from unlearning_pl.splitting.preview import read_earlier
+from unlearning_pl.types import Pixels, Sample
 
 DATA = "--data.source Digits --data.source.train_size 60 --data.validation 0.1 --data.batch_size 20"
 QUIET = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs"

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from unlearning_pl.errors import require
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from typing_extensions import override
 from unlearning_pl.audits.base import Embeddings
 from unlearning_pl.audits.fusing import fused
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.distributed.collectives import apart
 from unlearning_pl.errors import require
 from unlearning_pl.functional.attacks import pair_similarities
-from unlearning_pl.functional.collectives import apart
 from unlearning_pl.functional.contrast import similarities
 from unlearning_pl.learners import Learner
-from unlearning_pl.sample import Pixels, Sample, Split
+from unlearning_pl.types import Pixels, Sample, Split
 
 AUDITED: dict[Split, Split] = {"retain": "retain", "forget": "forgotten", "test": "test"}
 """What is looked at under each name: to an audit, forget is what any step forgot."""

@@ -16,7 +16,7 @@ from unlearning_pl.audits.membership import Interval, separation, separation_int
 from unlearning_pl.functional.attackers import svc_attack
 from unlearning_pl.functional.attacks import by_rank, equal_sizes
 from unlearning_pl.functional.confidence import confidence, correctness, entropy, modified_entropy, scaled_logit
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 _LEAST = 1e-300  # a probability of 0 has no logarithm
 _FEATURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from unlearning_pl.audits.base import BySplit, filled
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 SHOWN: dict[Split, int] = {"retain": 300, "test": 100, "forget": 200}
 """Most images of each split in a map."""

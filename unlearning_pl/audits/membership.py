@@ -16,7 +16,7 @@ from unlearning_pl.functional.attacks import (
     encoder_score,
 )
 from unlearning_pl.functional.separation import bootstrap_interval, membership_auc, tpr_at_fpr
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 Scores = Mapping[Split, Tensor]
 Interval = tuple[float, float]

@@ -7,7 +7,7 @@ from torch import Tensor
 from unlearning_pl.audits.base import BySplit, Embeddings, filled
 from unlearning_pl.audits.membership import Interval, membership, membership_intervals
 from unlearning_pl.functional.retrieval import image_to_text_ranks, recall_at, text_to_image_ranks
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 FIRST = (1, 5, 10)
 """How many of the best are looked at."""

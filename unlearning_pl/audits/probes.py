@@ -16,7 +16,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from unlearning_pl.audits.base import BySplit, labelled
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 JUDGED: tuple[Split, ...] = ("retain", "forget", "test")
 """The splits whose accuracy is reported."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from unlearning_pl.audits.base import BySplit
 from unlearning_pl.functional.similarity import cosine_drift, linear_cka, procrustes
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 
 class Witness(NamedTuple):

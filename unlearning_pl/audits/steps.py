@@ -9,7 +9,7 @@ from unlearning_pl.audits.base import BySplit
 from unlearning_pl.audits.membership import Scores, membership
 from unlearning_pl.audits.pairs import pair_membership, retrieval
 from unlearning_pl.audits.probes import accuracies
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 SHARED = (
     "forget_accuracy",

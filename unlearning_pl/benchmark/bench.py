@@ -12,8 +12,8 @@ from unlearning_pl.benchmark.commands import REFERENCES, Command, Job, check_alo
 from unlearning_pl.benchmark.plan import Plan, read_plans
 from unlearning_pl.benchmark.table import Outcome, figures, page
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
-from unlearning_pl.files import write_text
 from unlearning_pl.finished import RESUMING, finished, interrupted
+from unlearning_pl.io import write_text
 from unlearning_pl.report import read_report
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
+from unlearning_pl.distributed.launchers import launched
 from unlearning_pl.errors import require
-from unlearning_pl.launchers import launched
 
 REFERENCES = ("original", "retrained")
 Command = Callable[[list[str]], None]

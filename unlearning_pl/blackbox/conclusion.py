@@ -9,7 +9,7 @@ from unlearning_pl.audits import Audit
 from unlearning_pl.audits.base import ORIGINAL, RETRAINED
 from unlearning_pl.report.terms import BY_KEY
 from unlearning_pl.report.wording import chance
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 _COLUMNS = {
     "AUC": "membership_auc",

@@ -15,7 +15,7 @@ from unlearning_pl.blackbox.pictures import Pictures, views_of
 from unlearning_pl.data import Views
 from unlearning_pl.errors import require
 from unlearning_pl.functional.attacks import pair_similarities
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 
 def look(encoder: Encoder, pictures: Pictures, split: Split, policy: Views, views: int) -> Embeddings:

@@ -20,7 +20,7 @@ from unlearning_pl.data.streams import Positions, StreamSampler, WholeBatches, r
 from unlearning_pl.data.text import Captions
 from unlearning_pl.data.views import JitterViews, Views
 from unlearning_pl.errors import require
-from unlearning_pl.sample import Batch, Pixels, Sample, Split
+from unlearning_pl.types import Batch, Pixels, Sample, Split
 
 Streams = Callable[[int], tuple[Split, ...]]  # epoch -> names
 Fed = Tensor | Rows | dict[Split, Tensor | Rows]  # what a step gets: positions, with their images if streamed

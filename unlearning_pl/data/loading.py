@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from unlearning_pl.data.streams import Positions, run_seed
 from unlearning_pl.errors import InputError
-from unlearning_pl.sample import Sample
+from unlearning_pl.types import Sample
 
 
 class Rows(NamedTuple):

@@ -12,7 +12,7 @@ from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.data.splits import Splits, Step, fingerprint
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.files import write_json
+from unlearning_pl.io import write_json
 
 _VERSION = 1
 

@@ -12,7 +12,7 @@ from unlearning_pl.data.sources import Source
 from unlearning_pl.data.text import Captions
 from unlearning_pl.data.texts import Texts
 from unlearning_pl.errors import require
-from unlearning_pl.sample import Pixels
+from unlearning_pl.types import Pixels
 
 
 class Joined:

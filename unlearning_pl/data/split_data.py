@@ -19,7 +19,7 @@ from unlearning_pl.data.template_captions import sentences
 from unlearning_pl.data.text import tokenize
 from unlearning_pl.data.texts import Texts
 from unlearning_pl.errors import require
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 
 class SplitData(LightningDataModule):

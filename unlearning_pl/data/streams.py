@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, DistributedSampler
 from typing_extensions import override
 
 from unlearning_pl.errors import require
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 
 def run_seed(*where: int | str) -> int:

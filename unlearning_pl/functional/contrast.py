@@ -2,20 +2,36 @@
 
 Letters: N rows of one process, W processes, D width of an embedding, Q length of a queue.
 
+Where negatives come from all processes, the caller says how rows are gathered: nothing here knows of a process group.
+
 lightly's losses average over samples, keep their own queue, wait for the device in every step and have no second
 derivative over processes; unlearning needs each sample's own loss, and its gradient's gradient. Tests compare the two.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearning_pl.functional.collectives import gather, own_rows
 from unlearning_pl.functional.precision import full_precision
+
+Gather = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From the rows of this process, ``(N, D)``, to those of all, ``(W N, D)``, and where its own are, ``(N,)`` int64."""
+
+
+def local_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The :data:`Gather` of a single process: all rows are its own.
+
+    Example:
+        >>> local_rows(torch.zeros(2, 3))[1]
+        tensor([0, 1])
+    """
+    return rows, torch.arange(len(rows), device=rows.device)
 
 
 @full_precision
-def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+def nt_xent(first: Tensor, second: Tensor, temperature: float, gather: Gather = local_rows) -> Tensor:
     r"""SimCLR's loss: tell each view's partner from all other views of the batch, by cosine similarity.
 
     .. math:: l_{a} = - \log \frac{\exp(\cos(z_a, z_{p(a)}) / \tau)}{\sum_{b \ne a} \exp(\cos(z_a, z_b) / \tau)}
@@ -27,6 +43,7 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
         first: Embeddings of one view, ``(N, D)``; the same N on every process.
         second: Embeddings of the other view, ``(N, D)``.
         temperature: Softmax temperature, positive.
+        gather: Collects the rows of all processes; those given when not said.
 
     Returns:
         Loss of each sample, ``(N,)``.
@@ -36,8 +53,7 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
         tensor([0.5514, 0.5514])
     """
     anchors = F.normalize(torch.cat([first, second]), dim=1)
-    candidates = gather(anchors)
-    own = own_rows(len(anchors), anchors.device)
+    candidates, own = gather(anchors)
     itself = torch.arange(len(candidates), device=anchors.device) == own[:, None]
     logits = (anchors @ candidates.T / temperature).masked_fill(itself, -torch.inf)
     losses = F.cross_entropy(logits, own.roll(len(first)), reduction="none")
@@ -72,7 +88,7 @@ def queue_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> 
 
 
 @full_precision
-def info_nce(anchor: Tensor, positive: Tensor, temperature: float | Tensor) -> Tensor:
+def info_nce(anchor: Tensor, positive: Tensor, temperature: float | Tensor, gather: Gather = local_rows) -> Tensor:
     r"""Tell each anchor's positive from everybody else's, by cosine similarity.
 
     .. math:: l_i = - \log \mathrm{softmax}_j ( \cos(z_i, z'_j) / \tau )_i
@@ -84,6 +100,7 @@ def info_nce(anchor: Tensor, positive: Tensor, temperature: float | Tensor) -> T
         anchor: Embeddings of one view, ``(N, D)``; the same N on every process.
         positive: Embeddings of the other view, ``(N, D)``.
         temperature: Softmax temperature, positive; ``()`` where it is learned.
+        gather: Collects the rows of all processes; those given when not said.
 
     Returns:
         Loss of each anchor, ``(N,)``.
@@ -92,12 +109,13 @@ def info_nce(anchor: Tensor, positive: Tensor, temperature: float | Tensor) -> T
         >>> info_nce(torch.eye(2), torch.eye(2), temperature=1.0)
         tensor([0.3133, 0.3133])
     """
-    anchor, candidates = F.normalize(anchor, dim=1), gather(F.normalize(positive, dim=1))
-    own = own_rows(len(anchor), anchor.device)
+    anchor, (candidates, own) = F.normalize(anchor, dim=1), gather(F.normalize(positive, dim=1))
     return F.cross_entropy(anchor @ candidates.T / temperature, own, reduction="none")
 
 
-def symmetric_info_nce(first: Tensor, second: Tensor, temperature: float | Tensor) -> Tensor:
+def symmetric_info_nce(
+    first: Tensor, second: Tensor, temperature: float | Tensor, gather: Gather = local_rows
+) -> Tensor:
     r"""The mean of :func:`info_nce` in both directions: tell each row's partner from everybody else's, and the reverse.
 
     .. math:: l_i = - \frac{1}{2} \Big( \log \mathrm{softmax}_j ( \cos(z_i, z'_j) / \tau )_i
@@ -110,6 +128,7 @@ def symmetric_info_nce(first: Tensor, second: Tensor, temperature: float | Tenso
         first: Embeddings, ``(N, D)``; the same N on every process.
         second: Embeddings of the partners, ``(N, D)``.
         temperature: Softmax temperature, positive; ``()`` where it is learned.
+        gather: Collects the rows of all processes; those given when not said.
 
     Returns:
         Loss of each pair, ``(N,)``.
@@ -118,7 +137,8 @@ def symmetric_info_nce(first: Tensor, second: Tensor, temperature: float | Tenso
         >>> symmetric_info_nce(torch.eye(2), torch.eye(2), temperature=1.0)
         tensor([0.3133, 0.3133])
     """
-    return (info_nce(first, second, temperature) + info_nce(second, first, temperature)) / 2
+    there, back = info_nce(first, second, temperature, gather), info_nce(second, first, temperature, gather)
+    return (there + back) / 2
 
 
 @full_precision

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from typing_extensions import override
 
+from unlearning_pl.distributed.collectives import apart
 from unlearning_pl.errors import InputError
-from unlearning_pl.functional.collectives import apart
 from unlearning_pl.learners.held_out import Means
 from unlearning_pl.learners.schedules import Schedule, scheduler
 from unlearning_pl.learners.soundness import Soundness
 from unlearning_pl.learners.terms import log_term
-from unlearning_pl.sample import Batch, Pixels, Sample, joint
+from unlearning_pl.types import Batch, Pixels, Sample, joint
 
 Objective = Callable[["Learner", Batch], Tensor]
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]

@@ -12,7 +12,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.contrast import negative_cosine
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive import ContrastiveLearner, MomentumEncoder, Pair
-from unlearning_pl.sample import Batch, Sample
+from unlearning_pl.types import Batch, Sample
 
 
 class BYOL(ContrastiveLearner):

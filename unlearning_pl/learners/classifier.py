@@ -12,7 +12,7 @@ from typing_extensions import override
 from unlearning_pl.errors import require
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.base import Learner
-from unlearning_pl.sample import Sample
+from unlearning_pl.types import Sample
 
 
 class Classifier(Learner):

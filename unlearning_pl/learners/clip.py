@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from unlearning_pl.distributed.collectives import gather_with_indices
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrast import symmetric_info_nce
 from unlearning_pl.functional.pairs import derangement
 from unlearning_pl.learners.contrastive import ContrastiveLearner, Pair
 from unlearning_pl.learners.towers import build_towers, published, translated
-from unlearning_pl.sample import Batch, Sample
+from unlearning_pl.types import Batch, Sample
 
 
 class CLIP(ContrastiveLearner):
@@ -66,7 +67,7 @@ class CLIP(ContrastiveLearner):
 
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:
-        return symmetric_info_nce(*outputs, self.temperature)
+        return symmetric_info_nce(*outputs, self.temperature, gather_with_indices)
 
     @override
     def scramble(self, sample: Sample) -> Sample:

@@ -10,11 +10,11 @@ from lightly.models.utils import deactivate_requires_grad, update_momentum
 from torch import Tensor, nn
 from typing_extensions import override
 
-from unlearning_pl.functional.collectives import gather
+from unlearning_pl.distributed.collectives import gather
 from unlearning_pl.functional.contrast import negative_cosine, similarities
 from unlearning_pl.functional.pairs import derangement
 from unlearning_pl.learners.base import Learner
-from unlearning_pl.sample import Sample
+from unlearning_pl.types import Sample
 
 Pair = tuple[Tensor, Tensor]  # anchor and positive, each (B, E) or (A, B, E)
 

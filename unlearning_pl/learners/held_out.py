@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from unlearning_pl.functional.collectives import everyone
+from unlearning_pl.distributed.collectives import everyone
 
 
 class Means:

@@ -11,13 +11,13 @@ from lightly.models.utils import batch_shuffle, batch_unshuffle
 from torch import Tensor
 from typing_extensions import override
 
+from unlearning_pl.distributed.collectives import world_size
 from unlearning_pl.errors import require
-from unlearning_pl.functional.collectives import world_size
 from unlearning_pl.functional.contrast import queue_nce
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive import ContrastiveLearner, MomentumEncoder, Pair
 from unlearning_pl.learners.queue import Queue
-from unlearning_pl.sample import Batch, Sample
+from unlearning_pl.types import Batch, Sample
 
 
 class MoCo(ContrastiveLearner):

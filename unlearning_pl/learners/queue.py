@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unlearning_pl.functional.collectives import gather
+from unlearning_pl.distributed.collectives import gather
 
 
 class Queue(nn.Module):

@@ -8,11 +8,12 @@ from lightly.models.modules import SimCLRProjectionHead
 from torch import Tensor
 from typing_extensions import override
 
+from unlearning_pl.distributed.collectives import gather_with_indices
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrast import nt_xent
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive import ContrastiveLearner, Pair
-from unlearning_pl.sample import Sample
+from unlearning_pl.types import Sample
 
 
 class SimCLR(ContrastiveLearner):
@@ -46,4 +47,4 @@ class SimCLR(ContrastiveLearner):
 
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:
-        return nt_xent(*outputs, self.temperature)
+        return nt_xent(*outputs, self.temperature, gather_with_indices)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from unlearning_pl.distributed.collectives import everyone, largest
 from unlearning_pl.errors import DivergedError
-from unlearning_pl.functional.collectives import everyone, largest
 
 
 class Soundness:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from unlearning_pl.errors import InputError, nearest, require
-from unlearning_pl.sample import Pixels
+from unlearning_pl.types import Pixels
 
 SLIM = {path.stem: path for path in sorted((Path(__file__).parent / "slim_towers").glob("*.json"))}
 

@@ -10,7 +10,7 @@ from unlearning_pl.functional.divergences import distillation
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.base import Unlearner
 from unlearning_pl.methods.teachers import frozen_copy, random_copy
-from unlearning_pl.sample import Batch, joint
+from unlearning_pl.types import Batch, joint
 
 
 class BadTeacher(Unlearner):

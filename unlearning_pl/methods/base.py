@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.distributed.collectives import apart
 from unlearning_pl.errors import require
-from unlearning_pl.functional.collectives import apart
 from unlearning_pl.learners import Learner, Objective, plain
-from unlearning_pl.sample import Batch, Sample, Split
+from unlearning_pl.types import Batch, Sample, Split
 
 PROTOCOL = ("objective", "num_views", "outputs", "losses")
 """What a module must offer to every method, see docs/protocol.md; ``calls`` names what one method needs besides."""

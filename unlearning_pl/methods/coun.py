@@ -8,11 +8,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.distributed.collectives import gather_with_indices
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrast import symmetric_info_nce
 from unlearning_pl.learners import Learner, log_term
 from unlearning_pl.methods.base import PlugIn
-from unlearning_pl.sample import Batch
+from unlearning_pl.types import Batch
 
 HEAD = "coun_head"
 
@@ -69,7 +70,7 @@ class CoUn(PlugIn):
         first, second = (learner.features(view) for view in batch["retain"].views[:2])
         if self.projection_dim:
             first, second = (learner.scaffold[HEAD](features) for features in (first, second))
-        contrast = symmetric_info_nce(first, second, self.temperature).mean()
+        contrast = symmetric_info_nce(first, second, self.temperature, gather_with_indices).mean()
         contrast = 2 * contrast if self.directions == "sum" else contrast
         log_term(learner, "retain_contrast", contrast, len(first))
         return self.weight * contrast

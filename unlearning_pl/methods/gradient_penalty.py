@@ -8,12 +8,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.distributed.collectives import gather
 from unlearning_pl.errors import require
-from unlearning_pl.functional.collectives import gather
 from unlearning_pl.functional.gradients import input_gradient_norm
 from unlearning_pl.learners import Learner, log_term
 from unlearning_pl.methods.base import Unlearner
-from unlearning_pl.sample import Batch, Sample, Split, joint
+from unlearning_pl.types import Batch, Sample, Split, joint
 
 
 class GradientPenalty(Unlearner):

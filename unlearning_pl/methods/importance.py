@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.learners import Learner
-from unlearning_pl.sample import Sample
+from unlearning_pl.types import Sample
 
 
 def trainable(learner: Learner) -> dict[str, Tensor]:

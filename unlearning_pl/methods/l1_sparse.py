@@ -11,7 +11,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.base import PlugIn
 from unlearning_pl.methods.importance import trainable
-from unlearning_pl.sample import Batch
+from unlearning_pl.types import Batch
 
 
 class L1Sparse(PlugIn):

@@ -5,7 +5,7 @@ from typing_extensions import override
 
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.base import Unlearner
-from unlearning_pl.sample import Batch, joint
+from unlearning_pl.types import Batch, joint
 
 
 class NegGrad(Unlearner):

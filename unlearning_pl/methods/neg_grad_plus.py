@@ -6,7 +6,7 @@ from typing_extensions import override
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner, plain
 from unlearning_pl.methods.base import Unlearner
-from unlearning_pl.sample import Batch, Split
+from unlearning_pl.types import Batch, Split
 
 
 class NegGradPlus(Unlearner):

@@ -15,7 +15,7 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.methods.base import Unlearner
 from unlearning_pl.methods.importance import summed_gradients, trainable
 from unlearning_pl.methods.random_label import scrambled_loss, warn_of_one
-from unlearning_pl.sample import Batch, Sample, Split
+from unlearning_pl.types import Batch, Sample, Split
 
 
 class SalUn(Unlearner):

@@ -14,7 +14,7 @@ from unlearning_pl.functional.importance import dampened
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.base import Unlearner
 from unlearning_pl.methods.importance import squared_gradients, trainable
-from unlearning_pl.sample import Sample, Split
+from unlearning_pl.types import Sample, Split
 
 
 class SSD(Unlearner):

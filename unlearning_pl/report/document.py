@@ -11,7 +11,7 @@ from torch import Tensor
 from unlearning_pl.audits.base import Audit
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.report.curves import roc
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 VERSION = 2
 """Version of the schema of report.json."""

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 INK = "#010203"
 """Stands for the colour of the surrounding text until the SVG is written."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unlearning_pl.errors import InputError
-from unlearning_pl.files import write_text
+from unlearning_pl.io import write_text
 
 
 def writable(folder: Path) -> Path:

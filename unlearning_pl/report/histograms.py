@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from unlearning_pl.report.figures import COLOURS, INK, legend, plain
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 Values = Mapping[Split, Tensor]
 _BINS = 30

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from unlearning_pl.report.figures import COLOURS, INK, legend, plain
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 _LEVELS = 33  # of colour in a heat map: noise of 256 levels does not compress, and the page would weigh 4 MB
 _CLASSES = 10  # more classes than this have no colours that can be told apart

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from unlearning_pl.audits.base import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.errors import require
-from unlearning_pl.files import write_json, write_text
+from unlearning_pl.io import write_json, write_text
 from unlearning_pl.report.comparison import groups, named, step_groups
 from unlearning_pl.report.document import document
 from unlearning_pl.report.per_class import class_groups

@@ -8,7 +8,7 @@ from torch import Tensor
 from unlearning_pl.audits.base import RETRAINED, Audit
 from unlearning_pl.report.comparison import Cell, Group, Row, named, signed
 from unlearning_pl.report.document import class_labels
-from unlearning_pl.sample import Split
+from unlearning_pl.types import Split
 
 SHOWN = 20
 """Most classes that a table shows."""

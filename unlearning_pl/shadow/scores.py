@@ -17,9 +17,9 @@ from torch import Tensor
 from unlearning_pl import runs
 from unlearning_pl.audits.base import Embeddings, require_finite
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.files import write_bytes
 from unlearning_pl.functional.attacks import encoder_score
 from unlearning_pl.functional.confidence import scaled_logit
+from unlearning_pl.io import write_bytes
 from unlearning_pl.trainer import UnlearningTrainer
 
 _AT_ONCE = 8

@@ -12,7 +12,7 @@ from rich.console import Console
 from unlearning_pl import runs
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.files import write_json
+from unlearning_pl.io import write_json
 from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
 from unlearning_pl.report.folder import writable
 from unlearning_pl.splitting.choices import Choice, check_choice, chosen

@@ -18,8 +18,8 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.neighbours import thumbnails
 from unlearning_pl.learners import Learner
 from unlearning_pl.relearning import QUIET
-from unlearning_pl.sample import Pixels, Sample
 from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.types import Pixels, Sample
 
 
 class Looks(NamedTuple):

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import override
 
+from unlearning_pl.distributed.collectives import total, world_size
 from unlearning_pl.errors import require
-from unlearning_pl.functional.collectives import total, world_size
 
 _AFTER = ("drop", "act")  # what timm's BatchNormAct2d goes on with
 

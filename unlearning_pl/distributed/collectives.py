@@ -115,6 +115,22 @@ def own_rows(n: int, device: torch.device) -> Tensor:
     return torch.arange(rank() * n, (rank() + 1) * n, device=device)
 
 
+def gather_with_indices(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Collect the rows of every process like :func:`gather`, and say where those of this process are.
+
+    Args:
+        rows: ``(N, D)``.
+
+    Returns:
+        ``(W N, D)``, and ``(N,)`` int64.
+
+    Example:
+        >>> gather_with_indices(torch.eye(2))[1]
+        tensor([0, 1])
+    """
+    return gather(rows), own_rows(len(rows), rows.device)
+
+
 def largest(value: int) -> Callable[[], int]:
     """Begin to find the largest ``value`` of all processes; what is returned waits for it.
 

@@ -1,0 +1,1 @@
+"""What processes of one job say to one another, and who started them."""
