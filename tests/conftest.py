@@ -19,7 +19,7 @@ from tiny import LEARNERS, make_learner
 from xdist.scheduler import LoadScopeScheduling
 
 from unlearning_pl.audits import Embeddings
-from unlearning_pl.functional import attackers
+from unlearning_pl.functional import learned_attacks
 from unlearning_pl.learners import Learner
 from unlearning_pl.report import page, sections, tensorboard
 from unlearning_pl.types import Split
@@ -69,7 +69,7 @@ def _every_report_keeps_its_schema() -> Iterator[None]:
 def _brief(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attackers take a fifth of their steps where they are not what is tested: hundreds of audits train some."""
     if request.path.stem != "test_attackers":
-        monkeypatch.setattr(attackers, "_STEPS", 30)
+        monkeypatch.setattr(learned_attacks, "_STEPS", 30)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,15 @@ from torch.utils.data import DataLoader
 from two_metrics import METRICS, updates, value
 
 from unlearning_pl.errors import InputError
-from unlearning_pl.functional import alignment, attackers, attacks, confidence, separation, shadows, similarity
+from unlearning_pl.functional import (
+    alignment,
+    confidence,
+    learned_attacks,
+    roc,
+    shadow_models,
+    similarity,
+    threshold_attack,
+)
 from unlearning_pl.metrics import KLOM, EncoderMI, LinearCKA, MembershipAUC, TPRAtFPR
 
 names = pytest.mark.parametrize("name", METRICS)
@@ -27,25 +35,30 @@ def by_function(name: str) -> Tensor:
         return torch.cat([arguments[column] for arguments in given if arguments[-1] == split])
 
     def cut(scores: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        return scores["forget"], *attacks.equal_sizes(scores["retain"].sort().values, scores["test"].sort().values)
+        return scores["forget"], *threshold_attack.equal_sizes(
+            scores["retain"].sort().values, scores["test"].sort().values
+        )
 
     splits = ("forget", "retain", "test")
     if name == "EncoderMI":
-        scores = {split: attacks.encoder_score(attacks.pair_similarities(of_split(0, split))) for split in splits}
-        return attacks.encoder_mi(*cut(scores))
+        scores = {
+            split: threshold_attack.encoder_score(threshold_attack.pair_similarities(of_split(0, split)))
+            for split in splits
+        }
+        return threshold_attack.encoder_mi(*cut(scores))
     if name == "ClassifierMI":
         scores = {split: confidence.confidence(of_split(0, split), of_split(1, split)) for split in splits}
-        return attackers.svc_attack(*cut(scores))
+        return learned_attacks.svc_attack(*cut(scores))
     if name == "KLOM":
         kinds = (torch.cat([margins for margins, unlearned in given if unlearned == kind]) for kind in (True, False))
-        return shadows.klom(*kinds).mean()
+        return shadow_models.klom(*kinds).mean()
     rows = [torch.cat(column) for column in columns]
     if name == "ForgettingScore":
         return alignment.forgetting_score(*(alignment.alignment_matrix(*rows[i : i + 2]) for i in (0, 2)))
     if name == "LinearCKA":
         return similarity.linear_cka(*rows)
     sets = rows[0][rows[1]], rows[0][~rows[1]]
-    return separation.membership_auc(*sets) if name == "MembershipAUC" else separation.tpr_at_fpr(*sets, 0.2)
+    return roc.membership_auc(*sets) if name == "MembershipAUC" else roc.tpr_at_fpr(*sets, 0.2)
 
 
 @names
@@ -105,7 +118,7 @@ def test_lightning_logs_a_metric_over_all_batches() -> None:
     (logged,) = Trainer(accelerator="cpu", devices=1, **quiet).validate(
         Watched(), DataLoader(rows, batch_size=5), verbose=False
     )
-    assert logged["auc"] == pytest.approx(separation.membership_auc(scores[member], scores[~member]).item())
+    assert logged["auc"] == pytest.approx(roc.membership_auc(scores[member], scores[~member]).item())
 
 
 def test_images_of_a_split_may_be_missing_but_not_all_of_them() -> None:

@@ -12,8 +12,8 @@ from tiny import make_data, make_learner, make_trainer
 from unlearning_pl.audits.fusing import fused
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError
-from unlearning_pl.functional.attacks import encoder_score
-from unlearning_pl.functional.contrast import nt_xent
+from unlearning_pl.functional.contrastive_losses import nt_xent
+from unlearning_pl.functional.threshold_attack import encoder_score
 from unlearning_pl.learners import SimCLR
 
 

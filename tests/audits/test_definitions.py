@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC
 
 from unlearning_pl.audits import Embeddings, judge, judge_all
-from unlearning_pl.functional.attacks import equal_sizes, pair_similarities
+from unlearning_pl.functional.threshold_attack import equal_sizes, pair_similarities
 from unlearning_pl.metrics import ClassifierMI, EncoderMI
 from unlearning_pl.report.wording import verdict
 from unlearning_pl.types import Split

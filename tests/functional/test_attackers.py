@@ -8,10 +8,10 @@ from functional.scores import normal
 from sklearn.svm import SVC
 from torch import Tensor
 
-from unlearning_pl.functional.attackers import SetNetwork, cross_fitted_scores, svc_attack, train_attacker
-from unlearning_pl.functional.attacks import encoder_score, equal_sizes, pair_similarities
 from unlearning_pl.functional.confidence import confidence
-from unlearning_pl.functional.separation import membership_auc
+from unlearning_pl.functional.learned_attacks import SetNetwork, cross_fitted_scores, svc_attack, train_attacker
+from unlearning_pl.functional.roc import membership_auc
+from unlearning_pl.functional.threshold_attack import encoder_score, equal_sizes, pair_similarities
 
 kinds = pytest.mark.parametrize("kind", ["vector", "set"])
 

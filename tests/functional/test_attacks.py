@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from functional.scores import normal, tied
 from torch import Tensor
 
-from unlearning_pl.functional.attacks import (
+from unlearning_pl.functional.roc import redrawn
+from unlearning_pl.functional.threshold_attack import (
     best_threshold,
     binned_threshold,
     encoder_mi,
@@ -18,7 +19,6 @@ from unlearning_pl.functional.attacks import (
     equal_sizes,
     pair_similarities,
 )
-from unlearning_pl.functional.separation import redrawn
 
 seeds = pytest.mark.parametrize("seed", range(25))
 

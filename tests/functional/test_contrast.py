@@ -6,7 +6,7 @@ import torch
 from lightly.loss import NTXentLoss
 from torch import Tensor
 
-from unlearning_pl.functional.contrast import info_nce, negative_cosine, nt_xent, queue_nce
+from unlearning_pl.functional.contrastive_losses import info_nce, negative_cosine, nt_xent, queue_nce
 
 
 def cosine(a: torch.Tensor, b: torch.Tensor) -> float:

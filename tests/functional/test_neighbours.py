@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from unlearning_pl.functional import neighbours
-from unlearning_pl.functional.neighbours import near_duplicates, thumbnails
+from unlearning_pl.functional import duplicates
+from unlearning_pl.functional.duplicates import near_duplicates, thumbnails
 
 QUICK = settings(max_examples=40, derandomize=True, deadline=None, database=None)
 
@@ -68,8 +68,8 @@ def test_copies_are_found_at_a_threshold_of_one() -> None:
 
 
 def test_cosines_are_never_held_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes, whole = [], neighbours._most_similar
-    monkeypatch.setattr(neighbours, "_most_similar", lambda r, s, m: sizes.append(len(s)) or whole(r, s, m))
+    sizes, whole = [], duplicates._most_similar
+    monkeypatch.setattr(duplicates, "_most_similar", lambda r, s, m: sizes.append(len(s)) or whole(r, s, m))
     same = torch.ones(300, 4)  # an encoder that tells nothing apart
     found = near_duplicates(same, same, 0.9, most=50, chunk=20)
     assert found.total == 300 * 300

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unlearning_pl.functional.pairs import derangement
+from unlearning_pl.functional.permutations import derangement
 
 
 @pytest.mark.parametrize("n", [2, 3, 17])

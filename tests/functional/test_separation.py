@@ -10,7 +10,7 @@ from sklearn.metrics import auc as area
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as reference_curve
 
-from unlearning_pl.functional.separation import bootstrap_interval, membership_auc, redrawn, roc_curve, tpr_at_fpr
+from unlearning_pl.functional.roc import bootstrap_interval, membership_auc, redrawn, roc_curve, tpr_at_fpr
 
 seeds = pytest.mark.parametrize("seed", range(25))
 

@@ -9,8 +9,8 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from unlearning_pl.functional.separation import membership_auc
-from unlearning_pl.functional.shadows import (
+from unlearning_pl.functional.roc import membership_auc
+from unlearning_pl.functional.shadow_models import (
     LEAST_VARIANCE,
     SMOOTHING,
     gaussian_ratio,

@@ -8,7 +8,7 @@ from tiny import make_learner, make_rows
 from torch import Tensor
 
 from unlearning_pl.errors import InputError
-from unlearning_pl.functional.pairs import derangement
+from unlearning_pl.functional.permutations import derangement
 from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, plain
 from unlearning_pl.methods import AlignmentCalibration
 from unlearning_pl.types import Batch, Sample, joint

@@ -9,7 +9,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from unlearning_pl.functional.separation import bootstrap_interval, membership_auc
+from unlearning_pl.functional.roc import bootstrap_interval, membership_auc
 from unlearning_pl.shadow import attacks as module
 from unlearning_pl.shadow.attacks import Evidence, attacks, by_pair, distances, findings
 from unlearning_pl.shadow.plan import halves

@@ -25,7 +25,7 @@ class Embeddings:
         target: Class of each image, ``(N,)`` int64; -1 where the data have no classes.
         features: Encoder output of the clean image, ``(N, D)``.
         similarities: Cosine similarities of the encoder outputs of V augmented views, each pair, ``(N, P)``, see
-            :func:`unlearning_pl.functional.attacks.pair_similarities`.
+            :func:`unlearning_pl.functional.threshold_attack.pair_similarities`.
         anchor: Projection of the first view, ``(N, E)``; a classifier's features.
         positive: Projection of the second view by the online encoder, ``(N, E)``; of an image-text model the anchor is
             the clean image, and the positive its first caption.

@@ -19,8 +19,8 @@ from unlearning_pl.audits.fusing import fused
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.distributed.collectives import apart
 from unlearning_pl.errors import require
-from unlearning_pl.functional.attacks import pair_similarities
-from unlearning_pl.functional.contrast import similarities
+from unlearning_pl.functional.contrastive_losses import similarities
+from unlearning_pl.functional.threshold_attack import pair_similarities
 from unlearning_pl.learners import Learner
 from unlearning_pl.types import Pixels, Sample, Split
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from unlearning_pl.audits.base import BySplit
 from unlearning_pl.audits.membership import Interval, separation, separation_intervals
-from unlearning_pl.functional.attackers import svc_attack
-from unlearning_pl.functional.attacks import by_rank, equal_sizes
 from unlearning_pl.functional.confidence import confidence, correctness, entropy, modified_entropy, scaled_logit
+from unlearning_pl.functional.learned_attacks import svc_attack
+from unlearning_pl.functional.threshold_attack import by_rank, equal_sizes
 from unlearning_pl.types import Split
 
 _LEAST = 1e-300  # a probability of 0 has no logarithm

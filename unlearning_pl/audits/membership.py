@@ -7,15 +7,15 @@ from typing import TypeVar
 from torch import Tensor
 
 from unlearning_pl.audits.base import BySplit, filled
-from unlearning_pl.functional.attackers import Kind, cross_fitted_scores
-from unlearning_pl.functional.attacks import (
+from unlearning_pl.functional.learned_attacks import Kind, cross_fitted_scores
+from unlearning_pl.functional.roc import bootstrap_interval, membership_auc, tpr_at_fpr
+from unlearning_pl.functional.threshold_attack import (
     binned_threshold,
     by_rank,
     encoder_mi,
     encoder_mi_bagged,
     encoder_score,
 )
-from unlearning_pl.functional.separation import bootstrap_interval, membership_auc, tpr_at_fpr
 from unlearning_pl.types import Split
 
 Scores = Mapping[Split, Tensor]
@@ -30,7 +30,7 @@ def membership_scores(splits: BySplit) -> dict[Split, Tensor]:
     """Membership score of every image: mean cosine similarity over all pairs of its augmented views.
 
     Returns:
-        ``(N,)`` by split, see :func:`unlearning_pl.functional.attacks.encoder_score`; high means "trained
+        ``(N,)`` by split, see :func:`unlearning_pl.functional.threshold_attack.encoder_score`; high means "trained
         on".
 
     Example:
@@ -108,7 +108,7 @@ def membership(scores: Scores) -> dict[str, float]:
 
         ``encoder_mi``: percent of forget images called non-members (EMIA of MUC, arXiv 2406.03603), by
         :func:`threshold`; ``encoder_mi_bagged``: a steadier reading, see
-        :func:`unlearning_pl.functional.attacks.encoder_mi_bagged`.
+        :func:`unlearning_pl.functional.threshold_attack.encoder_mi_bagged`.
 
         ``membership_auc``: ROC AUC of forget against test, in [0, 1]; 0.5 cannot tell them apart.
 

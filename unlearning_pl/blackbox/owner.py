@@ -14,7 +14,7 @@ from unlearning_pl.blackbox.base import Encoder
 from unlearning_pl.blackbox.pictures import Pictures, views_of
 from unlearning_pl.data import Views
 from unlearning_pl.errors import require
-from unlearning_pl.functional.attacks import pair_similarities
+from unlearning_pl.functional.threshold_attack import pair_similarities
 from unlearning_pl.types import Split
 
 

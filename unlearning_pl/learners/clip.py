@@ -13,8 +13,8 @@ from typing_extensions import override
 
 from unlearning_pl.distributed.collectives import gather_with_indices
 from unlearning_pl.errors import require
-from unlearning_pl.functional.contrast import symmetric_info_nce
-from unlearning_pl.functional.pairs import derangement
+from unlearning_pl.functional.contrastive_losses import symmetric_info_nce
+from unlearning_pl.functional.permutations import derangement
 from unlearning_pl.learners.contrastive import ContrastiveLearner, Pair
 from unlearning_pl.learners.towers import build_towers, published, translated
 from unlearning_pl.types import Batch, Sample

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from unlearning_pl.distributed.collectives import gather
-from unlearning_pl.functional.contrast import negative_cosine, similarities
-from unlearning_pl.functional.pairs import derangement
+from unlearning_pl.functional.contrastive_losses import negative_cosine, similarities
+from unlearning_pl.functional.permutations import derangement
 from unlearning_pl.learners.base import Learner
 from unlearning_pl.types import Sample
 

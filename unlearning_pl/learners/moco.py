@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from unlearning_pl.distributed.collectives import world_size
 from unlearning_pl.errors import require
-from unlearning_pl.functional.contrast import queue_nce
+from unlearning_pl.functional.contrastive_losses import queue_nce
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive import ContrastiveLearner, MomentumEncoder, Pair
 from unlearning_pl.learners.queue import Queue

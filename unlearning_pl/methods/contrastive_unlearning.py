@@ -11,7 +11,7 @@ from typing_extensions import override
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.distributed.collectives import gather
 from unlearning_pl.errors import require
-from unlearning_pl.functional.contrast import class_contrast
+from unlearning_pl.functional.contrastive_losses import class_contrast
 from unlearning_pl.learners import Learner, log_term, plain
 from unlearning_pl.methods.base import Unlearner, measuring
 from unlearning_pl.types import Batch, Sample, Split, joint

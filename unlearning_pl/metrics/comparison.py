@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import override
 
-from unlearning_pl.functional.shadows import klom
+from unlearning_pl.functional.shadow_models import klom
 from unlearning_pl.functional.similarity import linear_cka
 from unlearning_pl.metrics.collected import Collected
 
@@ -82,7 +82,7 @@ class KLOM(Collected):
     - ``margins`` (:class:`~torch.Tensor`): ``(N,)`` or ``(B, N)``; NaN where a model does not count for an image.
     - ``unlearned`` (``bool``): Whether the models were unlearned, or retrained without the images.
 
-    As output of ``compute``: a scalar, the mean of :func:`unlearning_pl.functional.shadows.klom`, at least 0.
+    As output of ``compute``: a scalar, the mean of :func:`unlearning_pl.functional.shadow_models.klom`, at least 0.
 
     Example:
         >>> import torch

@@ -9,10 +9,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.errors import require
-from unlearning_pl.functional import attacks
-from unlearning_pl.functional.attackers import svc_attack
+from unlearning_pl.functional import threshold_attack
 from unlearning_pl.functional.confidence import confidence
-from unlearning_pl.functional.separation import membership_auc, tpr_at_fpr
+from unlearning_pl.functional.learned_attacks import svc_attack
+from unlearning_pl.functional.roc import membership_auc, tpr_at_fpr
 from unlearning_pl.metrics.collected import Collected
 
 Audited = Literal["forget", "retain", "test"]
@@ -26,7 +26,7 @@ class SplitScores(Collected):
 
     def sets(self) -> tuple[Tensor, Tensor, Tensor]:
         """Scores of forget, and of retain and test in equal number, chosen by rank: their order says nothing."""
-        return self.rows("forget"), *attacks.by_rank(self.rows("retain"), self.rows("test"))
+        return self.rows("forget"), *threshold_attack.by_rank(self.rows("retain"), self.rows("test"))
 
 
 class EncoderMI(SplitScores):
@@ -37,7 +37,7 @@ class EncoderMI(SplitScores):
     - ``views`` (:class:`~torch.Tensor`): Embeddings of V augmented copies of each image, ``(B, V, D)``, V >= 2.
     - ``split`` (``str``): "forget", "retain" or "test".
 
-    As output of ``compute``: a scalar in [0, 100], see :func:`unlearning_pl.functional.attacks.encoder_mi`; the larger
+    As output of ``compute``: a scalar in [0, 100], see :func:`unlearning_pl.functional.threshold_attack.encoder_mi`; the larger
     of retain and test is cut to the size of the smaller.
 
     Example:
@@ -51,11 +51,11 @@ class EncoderMI(SplitScores):
 
     @override
     def update(self, views: Tensor, split: Audited) -> None:
-        self.keep(split, attacks.encoder_score(attacks.pair_similarities(views)))
+        self.keep(split, threshold_attack.encoder_score(threshold_attack.pair_similarities(views)))
 
     @override
     def compute(self) -> Tensor:
-        return attacks.encoder_mi(*self.sets())
+        return threshold_attack.encoder_mi(*self.sets())
 
 
 class ClassifierMI(SplitScores):
@@ -67,7 +67,7 @@ class ClassifierMI(SplitScores):
     - ``target`` (:class:`~torch.Tensor`): True class of each image, ``(B,)`` int64.
     - ``split`` (``str``): "forget", "retain" or "test".
 
-    As output of ``compute``: a scalar in [0, 100], see :func:`unlearning_pl.functional.attackers.svc_attack`; the
+    As output of ``compute``: a scalar in [0, 100], see :func:`unlearning_pl.functional.learned_attacks.svc_attack`; the
     larger of retain and test is cut to the size of the smaller.
 
     Example:
@@ -96,7 +96,7 @@ class MembershipAUC(Collected):
     - ``scores`` (:class:`~torch.Tensor`): ``(B,)``, high for a member.
     - ``member`` (:class:`~torch.Tensor`): Whether each image is called a member, ``(B,)`` bool.
 
-    As output of ``compute``: a scalar in [0, 1], see :func:`unlearning_pl.functional.separation.membership_auc`.
+    As output of ``compute``: a scalar in [0, 1], see :func:`unlearning_pl.functional.roc.membership_auc`.
 
     Example:
         >>> import torch
@@ -122,7 +122,7 @@ class TPRAtFPR(MembershipAUC):
     """Share of members found while at most a share of non-members is accused.
 
     ``update`` is that of :class:`MembershipAUC`. As output of ``compute``: a scalar in [0, 1], see
-    :func:`unlearning_pl.functional.separation.tpr_at_fpr`.
+    :func:`unlearning_pl.functional.roc.tpr_at_fpr`.
 
     Args:
         rate: Largest false positive rate, in [0, 1].

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullFormatter
 from torch import Tensor
 
 from unlearning_pl.audits.base import ORIGINAL, RETRAINED
-from unlearning_pl.functional.separation import roc_curve
+from unlearning_pl.functional.roc import roc_curve
 from unlearning_pl.report.figures import INK, legend, plain
 
 POINTS = 200

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from unlearning_pl.functional.separation import bootstrap_interval, membership_auc, tpr_at_fpr
-from unlearning_pl.functional.shadows import gaussian_ratio, klom, leave_one_out, relative_membership
+from unlearning_pl.functional.roc import bootstrap_interval, membership_auc, tpr_at_fpr
+from unlearning_pl.functional.shadow_models import gaussian_ratio, klom, leave_one_out, relative_membership
 from unlearning_pl.shadow.scores import Scores
 
 FEW = 32

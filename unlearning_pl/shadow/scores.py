@@ -17,8 +17,8 @@ from torch import Tensor
 from unlearning_pl import runs
 from unlearning_pl.audits.base import Embeddings, require_finite
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.functional.attacks import encoder_score
 from unlearning_pl.functional.confidence import scaled_logit
+from unlearning_pl.functional.threshold_attack import encoder_score
 from unlearning_pl.io import write_bytes
 from unlearning_pl.trainer import UnlearningTrainer
 

@@ -15,7 +15,7 @@ from unlearning_pl.audits.collect import own_losses
 from unlearning_pl.audits.fusing import fused
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.functional.neighbours import thumbnails
+from unlearning_pl.functional.duplicates import thumbnails
 from unlearning_pl.learners import Learner
 from unlearning_pl.relearning import QUIET
 from unlearning_pl.trainer import UnlearningTrainer
@@ -27,7 +27,7 @@ class Looks(NamedTuple):
 
     Attributes:
         rows: Rows of the training images, ``(N,)`` int64, sorted.
-        vectors: A model's features of the clean images, or :func:`~unlearning_pl.functional.neighbours.thumbnails`,
+        vectors: A model's features of the clean images, or :func:`~unlearning_pl.functional.duplicates.thumbnails`,
             ``(N, D)``.
         losses: The model's training loss of each, ``(N,)``; none where no model looks.
     """

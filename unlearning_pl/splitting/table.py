@@ -25,7 +25,7 @@ def tables(found: Preview, show: int = 20) -> Iterator[RenderableType]:
     Example:
         >>> from rich.console import Console
         >>> import torch
-        >>> from unlearning_pl.functional.neighbours import near_duplicates
+        >>> from unlearning_pl.functional.duplicates import near_duplicates
         >>> none = near_duplicates(torch.eye(1), torch.zeros(2, 1), 0.97)
         >>> found = Preview({"count": 1}, ["a"], {"retain": 2, "forget": 1}, [], [], none, ["b", "c"], 0.97, "pixels")
         >>> with (console := Console(width=100)).capture() as capture:

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from sklearn.svm import SVC
 from torch import Tensor, nn
 
-from unlearning_pl.functional.attacks import equal_sizes
-from unlearning_pl.functional.separation import require_scores
+from unlearning_pl.functional.roc import require_scores
+from unlearning_pl.functional.threshold_attack import equal_sizes
 
 Kind = Literal["vector", "set"]
 """What an attacker makes of the similarities of an image: one vector of them in order of size, or a set."""
@@ -61,7 +61,7 @@ def train_attacker(kind: Kind, members: Tensor, non_members: Tensor, seed: int =
     Args:
         kind: "vector" or "set".
         members: Similarities of pairs of views of members, ``(M, P)``, see
-            :func:`unlearning_pl.functional.attacks.pair_similarities`.
+            :func:`unlearning_pl.functional.threshold_attack.pair_similarities`.
         non_members: Of non-members, ``(L, P)``.
         seed: Seed of the first weights, the batches and the cut.
 
@@ -161,7 +161,7 @@ def svc_attack(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
             class, see :func:`unlearning_pl.functional.confidence.confidence`.
         members: Of retained images, ``(M,)`` or ``(M, F)``.
         non_members: Of unseen images, ``(M,)`` or ``(M, F)``: as many, see
-            :func:`unlearning_pl.functional.attacks.equal_sizes`.
+            :func:`unlearning_pl.functional.threshold_attack.equal_sizes`.
 
     Returns:
         A scalar in [0, 100].

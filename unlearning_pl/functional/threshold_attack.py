@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl.functional.separation import redrawn, require_scores
+from unlearning_pl.functional.roc import redrawn, require_scores
 
 
 def pair_similarities(views: Tensor) -> Tensor:
