@@ -28,8 +28,8 @@ from PIL import Image
 
 from unlearning_pl.data import Folder, Parquet, Source, UnlearningData
 from unlearning_pl.data.loading import ReadPositions, index_loader
-from unlearning_pl.data.sharing import give_back
 from unlearning_pl.data.streams import StreamSampler
+from unlearning_pl.images.shared_pixels import give_back
 
 PROCESSES, WORKERS, EPOCHS, FEW, ROWS = 4, 2, 3, 100, 256
 

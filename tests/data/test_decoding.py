@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from image_files import GOOD, bomb, encoded, pixels, truncated, write
 from PIL import Image
 
-from unlearning_pl.data import decoding
-from unlearning_pl.data import encoded as encoded_images
-from unlearning_pl.data.decoding import Reference, decode, load_images
-from unlearning_pl.data.encoded import Encoded
-from unlearning_pl.data.pixels import CorruptImageError, contents
 from unlearning_pl.errors import InputError
+from unlearning_pl.images import decoding
+from unlearning_pl.images import encoded_images as encoded_images
+from unlearning_pl.images.decode_image import CorruptImageError, contents
+from unlearning_pl.images.decoding import Reference, decode, load_images
+from unlearning_pl.images.encoded_images import Encoded
 
 BROKEN = {
     "empty": (b"", "it is empty"),

@@ -9,8 +9,8 @@ from image_files import by_class, encoded, pixels, truncated, write
 from torchvision.datasets import ImageFolder
 
 from unlearning_pl.data import Folder, ForgetRequest, fingerprint, make_splits
-from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.errors import InputError
+from unlearning_pl.images.encoded_images import Encoded
 
 
 @pytest.fixture

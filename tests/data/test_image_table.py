@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unlearning_pl.data import ImageTable
-from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.data.tables import read_table
 from unlearning_pl.errors import InputError
+from unlearning_pl.images.encoded_images import Encoded
 
 # As Flickr8k's: captions end in " .", some hold commas, and one is quoted within quotes.
 CAPTIONS = """image,caption

@@ -13,8 +13,9 @@ import pytest
 import scipy.io
 from torchvision import datasets
 
-from unlearning_pl.data import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST, Source, sharing
+from unlearning_pl.data import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST, Source
 from unlearning_pl.errors import InputError
+from unlearning_pl.images import shared_pixels
 
 
 class OldArray:
@@ -134,7 +135,7 @@ def test_the_published_layout_is_read(source: Any, tmp_path: Path, monkeypatch: 
 
 def test_many_pixels_are_held_once_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = write_svhn(tmp_path, monkeypatch)
-    monkeypatch.setattr(sharing, "_LEAST", 1)
+    monkeypatch.setattr(shared_pixels, "_LEAST", 1)
     monkeypatch.setenv("UNLEARNING_PL_CACHE", str(tmp_path / "cache"))
     for _ in range(2):  # made by the first, mapped by the second
         for part, name in zip(SVHN(root=str(tmp_path), download=False).load(), ("train", "test"), strict=True):

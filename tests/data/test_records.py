@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from unlearning_pl.data import decoding
-from unlearning_pl.data.decoding import Reference
-from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.data.records import Records, image_sets
 from unlearning_pl.errors import InputError
+from unlearning_pl.images import decoding
+from unlearning_pl.images.decoding import Reference
+from unlearning_pl.images.encoded_images import Encoded
 
 
 def png(seed: int, size: int = 6) -> bytes:

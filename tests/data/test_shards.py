@@ -11,8 +11,8 @@ import webdataset
 from image_files import encoded, pixels, truncated
 
 from unlearning_pl.data import Shards
-from unlearning_pl.data.encoded import Encoded
 from unlearning_pl.errors import InputError
+from unlearning_pl.images.encoded_images import Encoded
 
 Entry = dict[str, Any]
 

@@ -11,15 +11,15 @@ import torch
 from image_files import encoded, pixels, truncated, write
 from PIL import Image
 
-from unlearning_pl.data import sharing
-from unlearning_pl.data.decoding import Reference, load_images
-from unlearning_pl.data.sharing import shared
+from unlearning_pl.images import shared_pixels
+from unlearning_pl.images.decoding import Reference, load_images
+from unlearning_pl.images.shared_pixels import shared
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UNLEARNING_PL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(sharing, "_LEAST", 0)
+    monkeypatch.setattr(shared_pixels, "_LEAST", 0)
     return tmp_path / "cache"
 
 
@@ -49,7 +49,7 @@ def test_anything_else_is_made_anew(other: list[Any]) -> None:
 
 
 def test_few_pixels_write_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "_LEAST", 7)
+    monkeypatch.setattr(shared_pixels, "_LEAST", 7)
     make = Maker()
     assert shared(["a"], 6, make)[1] == shared(["a"], 6, make)[1] == {"made": [7]}
     assert make.calls == 2
@@ -159,7 +159,7 @@ def come_first(told: Any, start: Any) -> None:
         told.put("made")
         return np.arange(200_000, dtype=np.uint8), None
 
-    sharing._LEAST = 0
+    shared_pixels._LEAST = 0
     start.wait()
     told.put(int(shared(["race"], 200_000, make)[0].sum()))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unlearning_pl.data import Digits, ImageSet, UnlearningData
-from unlearning_pl.data.texts import Texts
+from unlearning_pl.images.packed_strings import Texts
 
 lists = st.lists(st.text(st.characters()))  # surrogates too: the name of a file may be no text
 

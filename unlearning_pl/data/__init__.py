@@ -3,7 +3,6 @@
 from unlearning_pl.data.datamodule import UnlearningData
 from unlearning_pl.data.folder import Folder
 from unlearning_pl.data.hub import Hub
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.image_table import ImageTable
 from unlearning_pl.data.manifest import read_manifest, write_manifest
 from unlearning_pl.data.metadata import WithMetadata
@@ -16,6 +15,7 @@ from unlearning_pl.data.sources import Digits, Source
 from unlearning_pl.data.splits import Splits, Step, fingerprint, make_splits, with_request
 from unlearning_pl.data.template_captions import TemplateCaptions
 from unlearning_pl.data.views import ContrastiveViews, CropViews, JitterViews, SupervisedViews, Views
+from unlearning_pl.images.image_set import ImageSet
 
 __all__ = [
     "CIFAR10",

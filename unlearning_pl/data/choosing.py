@@ -11,9 +11,9 @@ from torch import Tensor
 
 from unlearning_pl.data.conditions import columns, conditions, meets
 from unlearning_pl.data.id_files import read_ids
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.images.image_set import ImageSet
 
 
 def choose(

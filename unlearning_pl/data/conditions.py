@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.errors import InputError, nearest
+from unlearning_pl.images.image_set import ImageSet
 
 _TOKEN = re.compile(r"""\s*(?P<token>"[^"]*"|'[^']*'|[=!<>]=|[<>\[\],]|[^\s"'=!<>\[\](),]+)\s*""")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unlearning_pl.data.arrow import is_plain, plain
-from unlearning_pl.data.decoding import Corrupt, Hold, Reference
-from unlearning_pl.data.image_set import ImageSet
-from unlearning_pl.data.pixels import endings
 from unlearning_pl.data.records import Records, image_sets
 from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.data.tables import read_table
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.images.decode_image import endings
+from unlearning_pl.images.decoding import Corrupt, Hold, Reference
+from unlearning_pl.images.image_set import ImageSet
 
 _METADATA, _FILE = "metadata.csv", "file_name"
 _NAMED = 5  # what a message names

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from unlearning_pl.data.arrow import records, roles
-from unlearning_pl.data.decoding import Corrupt, Reference
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.records import Records, image_sets
 from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.images.decoding import Corrupt, Reference
+from unlearning_pl.images.image_set import ImageSet
 
 
 class Hub(Source):

@@ -14,12 +14,12 @@ import pyarrow as pa
 from lightning.pytorch.utilities import rank_zero_warn
 
 from unlearning_pl.data.arrow import is_plain, is_text, is_texts, plain, texts
-from unlearning_pl.data.decoding import Corrupt, Hold, Reference
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.records import Records, image_sets
 from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.data.tables import first_line, read_table
 from unlearning_pl.errors import require
+from unlearning_pl.images.decoding import Corrupt, Hold, Reference
+from unlearning_pl.images.image_set import ImageSet
 
 _IMAGE = ("image", "file_name", "filename", "filepath", "path")
 _CAPTION = ("caption", "captions", "title", "text")

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from unlearning_pl.data.arrow import is_plain, plain
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.sources import Source
 from unlearning_pl.data.tables import read_table
 from unlearning_pl.errors import require
+from unlearning_pl.images.image_set import ImageSet
 
 
 class WithMetadata(Source):

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torchvision import datasets
 
-from unlearning_pl.data.image_set import ImageSet
-from unlearning_pl.data.sharing import shared
 from unlearning_pl.data.sources import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
 from unlearning_pl.errors import InputError
+from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.images.shared_pixels import shared
 
 T = TypeVar("T")
 # What torchvision, and what it reads files with, raise where files are absent, cut off or of another kind.

@@ -11,12 +11,12 @@ from typing import ClassVar
 from torchvision import datasets
 from torchvision.datasets.utils import download_and_extract_archive
 
-from unlearning_pl.data.decoding import Corrupt, Reference
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.named import open_named
 from unlearning_pl.data.records import Records, image_sets
 from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source, rows_to_take
 from unlearning_pl.errors import require
+from unlearning_pl.images.decoding import Corrupt, Reference
+from unlearning_pl.images.image_set import ImageSet
 
 _Files = list[tuple[Path, int]]  # a photograph and its class
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.decoding import Corrupt, Hold, Reference, load_images
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.errors import require
+from unlearning_pl.images.decoding import Corrupt, Hold, Reference, load_images
+from unlearning_pl.images.image_set import ImageSet
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from unlearning_pl.data.decoding import Corrupt, Hold, Reference
 from unlearning_pl.data.finding import find
-from unlearning_pl.data.image_set import ImageSet
-from unlearning_pl.data.pixels import endings
 from unlearning_pl.data.records import Records, image_sets
 from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.images.decode_image import endings
+from unlearning_pl.images.decoding import Corrupt, Hold, Reference
+from unlearning_pl.images.image_set import ImageSet
 
 _SAID = ("cls", "txt", "json")  # what is read besides images
 _BLOCK = bytes(tarfile.BLOCKSIZE)  # of zeros: a tar ends with it

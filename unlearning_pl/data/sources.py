@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
 
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.errors import require
+from unlearning_pl.images.image_set import ImageSet
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)

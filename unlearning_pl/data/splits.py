@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.data.choosing import choose, draw
-from unlearning_pl.data.encoded import Encoded
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.requests import ForgetRequest
 from unlearning_pl.errors import require
+from unlearning_pl.images.encoded_images import Encoded
+from unlearning_pl.images.image_set import ImageSet
 
 _VALIDATION_SEED = (0, 1)  # a stream of its own, so that it is not the draw of a request with seed 0
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unlearning_pl.data.image_set import ImageSet
 from unlearning_pl.data.sources import PROMPT, Source
 from unlearning_pl.errors import require
+from unlearning_pl.images.image_set import ImageSet
 
 
 class TemplateCaptions(Source):

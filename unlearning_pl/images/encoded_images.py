@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-from unlearning_pl.data.pixels import CorruptImageError, Reference, contents, decode, stamp
-from unlearning_pl.data.texts import Texts
 from unlearning_pl.errors import InputError
+from unlearning_pl.images.decode_image import CorruptImageError, Reference, contents, decode, stamp
+from unlearning_pl.images.packed_strings import Texts
 
 _CHUNK = 64  # images that a thread takes at a time
 

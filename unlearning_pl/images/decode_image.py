@@ -116,7 +116,7 @@ def look_into(image: Reference | bytes) -> None:
         >>> look_into(b"text")
         Traceback (most recent call last):
         ...
-        unlearning_pl.data.pixels.CorruptImageError: no image format that Pillow knows
+        unlearning_pl.images.decode_image.CorruptImageError: no image format that Pillow knows
     """
     try:
         _open(contents(image, _BEGINNING))

@@ -14,10 +14,18 @@ import PIL
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from unlearning_pl.data.encoded import Encoded, in_threads
-from unlearning_pl.data.pixels import CorruptImageError, Reference, UnreadError, contents, decode, look_into, stamp
-from unlearning_pl.data.sharing import shared
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.images.decode_image import (
+    CorruptImageError,
+    Reference,
+    UnreadError,
+    contents,
+    decode,
+    look_into,
+    stamp,
+)
+from unlearning_pl.images.encoded_images import Encoded, in_threads
+from unlearning_pl.images.shared_pixels import shared
 
 __all__ = ["Corrupt", "Hold", "Reference", "decode", "load_images"]
 
@@ -40,7 +48,7 @@ def load_images(
     """Decode images, or make sure that they can be decoded later.
 
     Pixels that are held are decoded by as many threads as there are cores, and are the same memory in all processes
-    of a machine (see :mod:`unlearning_pl.data.sharing`). Of streamed images only the headers are read here, unless
+    of a machine (see :mod:`unlearning_pl.images.shared_pixels`). Of streamed images only the headers are read here, unless
     those that are corrupt are to be left out: which ones these are is known once all have been decoded.
 
     Args:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.encoded import Encoded
-from unlearning_pl.data.texts import Texts
 from unlearning_pl.errors import require
+from unlearning_pl.images.encoded_images import Encoded
+from unlearning_pl.images.packed_strings import Texts
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class ImageSet:
         images: Pixels, ``(N, 3, H, W)`` uint8, or what decodes them.
         targets: Class of each image, ``(N,)`` int64 in ``[0, len(class_names))``.
         ids: A name for each image that stays the same from run to run; no two are equal. They are kept as
-            :class:`~unlearning_pl.data.texts.Texts`.
+            :class:`~unlearning_pl.images.packed_strings.Texts`.
         class_names: Name of each class; none where nothing is labelled, and every target is 0 then.
         captions: One caption or several of each image, at least one; None where images have no text.
         metadata: What else is known of each image: columns by name, N values each; requests can ask for it.
