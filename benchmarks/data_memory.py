@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 
 from unlearning_pl.data import Folder, Parquet, Source, UnlearningData
-from unlearning_pl.data.loading import ReadPositions, index_loader
+from unlearning_pl.data.loaders import ReadPositions, index_loader
 from unlearning_pl.data.streams import StreamSampler
 from unlearning_pl.images.shared_pixels import give_back
 

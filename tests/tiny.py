@@ -8,7 +8,7 @@ import torch
 from torch.optim import SGD
 
 from unlearning_pl.data import Digits, ForgetRequest, ImageSet, TemplateCaptions, UnlearningData
-from unlearning_pl.data.text import tokenize
+from unlearning_pl.data.captions import tokenize
 from unlearning_pl.learners import BYOL, CLIP, Classifier, Learner, MoCo, SimCLR
 from unlearning_pl.methods import (
     SCRUB,

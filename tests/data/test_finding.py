@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from image_files import write
 
-from unlearning_pl.data import finding
-from unlearning_pl.data.finding import find
+from unlearning_pl.data.sources.file_patterns import find
+from unlearning_pl.data.sources.source import file_patterns
 
 
 def test_a_folder_is_read_deep_and_sorted_without_hidden_files(tmp_path: Path) -> None:
@@ -33,6 +33,6 @@ def test_the_order_is_that_of_other_platforms_on_windows(monkeypatch: pytest.Mon
 
         is_file = is_dir
 
-    monkeypatch.setattr(finding, "Path", Folderless)
+    monkeypatch.setattr(file_patterns, "Path", Folderless)
     monkeypatch.setattr("glob.glob", lambda *_, **__: ["a.tar", "B.tar"])
     assert [file.name for file in find("train", "*.tar", "*.tar")] == ["B.tar", "a.tar"]

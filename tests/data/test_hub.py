@@ -154,6 +154,6 @@ def test_one_split_as_both_is_refused() -> None:
 
 
 def test_without_the_library_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unlearning_pl.data.hub.find_spec", lambda _: None)
+    monkeypatch.setattr("unlearning_pl.data.sources.hub.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"library datasets to read a/b, .* pip install 'unlearning-pl\[hub\]'"):
         Hub("a/b").load()

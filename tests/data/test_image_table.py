@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unlearning_pl.data import ImageTable
-from unlearning_pl.data.tables import read_table
+from unlearning_pl.data.sources.table_files import read_table
 from unlearning_pl.errors import InputError
 from unlearning_pl.images.encoded_images import Encoded
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unlearning_pl.data.records import Records, image_sets
+from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.errors import InputError
 from unlearning_pl.images import decoding
 from unlearning_pl.images.decoding import Reference

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from unlearning_pl.data import ForgetRequest, ImageSet, Splits, fingerprint, make_splits, with_request
-from unlearning_pl.data.choosing import draw
+from unlearning_pl.data.splits.request_rows import draw
 from unlearning_pl.errors import InputError
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unlearning_pl.cli import main
 from unlearning_pl.data import Folder, ForgetRequest, ImageSet, Source, UnlearningData
-from unlearning_pl.data.loading import Loader, ReadPositions, Rows, _as_it_is, index_loader
+from unlearning_pl.data.loaders import Loader, ReadPositions, Rows, _as_it_is, index_loader
 from unlearning_pl.data.pool import Joined, Pool
 from unlearning_pl.errors import InputError
 from unlearning_pl.images.encoded_images import Encoded

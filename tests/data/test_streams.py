@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import torch
 
-from unlearning_pl.data.loading import ReadPositions, index_loader
+from unlearning_pl.data.loaders import ReadPositions, index_loader
 from unlearning_pl.data.streams import Positions, StreamSampler, run_seed, shares
 from unlearning_pl.errors import InputError
 

@@ -6,7 +6,7 @@ from open_clip import SimpleTokenizer, decode
 from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData
-from unlearning_pl.data.text import Captions, tokenize
+from unlearning_pl.data.captions import Captions, tokenize
 from unlearning_pl.errors import InputError
 
 TEXTS = [("a cat",), ("a dog", "a brown dog", "it barks"), ("two birds", "they sing")]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.functional import resized_crop
 
-from unlearning_pl.data import ContrastiveViews, CropViews, JitterViews, SupervisedViews, colours, crops, draws
+from unlearning_pl.data import ContrastiveViews, CropViews, JitterViews, SupervisedViews
+from unlearning_pl.data.augment import color_jitter, crops, draws
 from unlearning_pl.errors import InputError
 
 ALL = [
@@ -176,7 +177,7 @@ def test_colour_changes_keep_to_their_strength() -> None:
 
 def test_the_hue_moves_by_a_quarter_of_the_strength() -> None:
     red = torch.tensor([0.5, 0.3, 0.3]).view(1, 3, 1, 1).expand(2000, -1, 4, 4)  # nothing is cut at this strength
-    hue = kornia.color.rgb_to_hsv(colours.recoloured(red, 0.2))[:, 0, 0, 0]
+    hue = kornia.color.rgb_to_hsv(color_jitter.recoloured(red, 0.2))[:, 0, 0, 0]
     turn = (hue + math.pi).remainder(math.tau) / math.tau - 0.5  # all other changes keep it
     assert -0.0501 < turn.min() < -0.049
     assert 0.049 < turn.max() < 0.0501
@@ -192,7 +193,7 @@ def test_recolouring_is_that_of_kornia_one_change_after_the_other(monkeypatch: p
     expected = jitter.apply_transform(images, parameters, {})
     monkeypatch.setattr(torch, "randperm", lambda _: torch.tensor([2, 0, 3, 1]))
     fixed(monkeypatch, 1.3, 0.8, 0.2, 0.7)
-    torch.testing.assert_close(colours.recoloured(images, 0.4), expected)
+    torch.testing.assert_close(color_jitter.recoloured(images, 0.4), expected)
 
 
 def test_hue_turns_as_in_hsv() -> None:
@@ -201,7 +202,7 @@ def test_hue_turns_as_in_hsv() -> None:
     images[16:20] = 0.5
     angle = torch.linspace(-math.pi, math.pi, 64)
     expected = kornia.enhance.adjust_hue(images, angle)
-    torch.testing.assert_close(colours.turned_hue(images, angle), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(color_jitter.turned_hue(images, angle), expected, atol=1e-5, rtol=0)
 
 
 def test_grayscale_weighs_the_channels_by_their_luminance() -> None:
@@ -219,7 +220,7 @@ def test_grayscale_weighs_the_channels_by_their_luminance() -> None:
 def test_half_of_the_images_are_blurred_each_by_its_own_sigma() -> None:
     point = torch.zeros(1000, 3, 32, 32)
     point[..., 16, 16] = 1
-    made = colours.blurred(point)
+    made = color_jitter.blurred(point)
     torch.testing.assert_close(made.sum(dim=(2, 3)), torch.ones(1000, 3))
     peaks = made[:, 0, 16, 16]
     beside = made[:, 0, 16, 17]

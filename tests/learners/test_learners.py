@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import SGD
 
-from unlearning_pl.data.text import tokenize
+from unlearning_pl.data.captions import tokenize
 from unlearning_pl.errors import DivergedError, InputError
 from unlearning_pl.learners import (
     BYOL,

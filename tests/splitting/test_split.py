@@ -14,8 +14,8 @@ from torch import Tensor
 from unlearning_pl import runs
 from unlearning_pl.cli import main
 from unlearning_pl.data import Digits, ImageSet, UnlearningData
-from unlearning_pl.data.choosing import draw
-from unlearning_pl.data.text import tokenize
+from unlearning_pl.data.captions import tokenize
+from unlearning_pl.data.splits.request_rows import draw
 from unlearning_pl.errors import InputError
 from unlearning_pl.splitting.choices import Choice, chosen, ordered
 from unlearning_pl.splitting.looking import Looks, even_batches, look

@@ -1,20 +1,20 @@
 """Image sources, forget requests, splits and views."""
 
+from unlearning_pl.data.augment.views import ContrastiveViews, CropViews, JitterViews, SupervisedViews, Views
 from unlearning_pl.data.datamodule import UnlearningData
-from unlearning_pl.data.folder import Folder
-from unlearning_pl.data.hub import Hub
-from unlearning_pl.data.image_table import ImageTable
-from unlearning_pl.data.manifest import read_manifest, write_manifest
-from unlearning_pl.data.metadata import WithMetadata
-from unlearning_pl.data.named import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST
-from unlearning_pl.data.parquet import Parquet
-from unlearning_pl.data.photographs import OxfordPets, TinyImageNet
-from unlearning_pl.data.requests import ForgetRequest
-from unlearning_pl.data.shards import Shards
-from unlearning_pl.data.sources import Digits, Source
-from unlearning_pl.data.splits import Splits, Step, fingerprint, make_splits, with_request
-from unlearning_pl.data.template_captions import TemplateCaptions
-from unlearning_pl.data.views import ContrastiveViews, CropViews, JitterViews, SupervisedViews, Views
+from unlearning_pl.data.sources.folder import Folder
+from unlearning_pl.data.sources.hub import Hub
+from unlearning_pl.data.sources.image_table import ImageTable
+from unlearning_pl.data.sources.parquet import Parquet
+from unlearning_pl.data.sources.shards import Shards
+from unlearning_pl.data.sources.source import Digits, Source
+from unlearning_pl.data.sources.template_captions import TemplateCaptions
+from unlearning_pl.data.sources.torchvision_arrays import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST
+from unlearning_pl.data.sources.torchvision_photographs import OxfordPets, TinyImageNet
+from unlearning_pl.data.sources.with_metadata import WithMetadata
+from unlearning_pl.data.splits.forget_request import ForgetRequest
+from unlearning_pl.data.splits.forget_split import Splits, Step, fingerprint, make_splits, with_request
+from unlearning_pl.data.splits.manifest import read_manifest, write_manifest
 from unlearning_pl.images.image_set import ImageSet
 
 __all__ = [

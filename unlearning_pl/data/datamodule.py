@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.utils.data import DistributedSampler
 from typing_extensions import override
 
-from unlearning_pl.data.loading import Loader, ReadPositions, Rows, Samples, index_loader
-from unlearning_pl.data.requests import ForgetRequest
-from unlearning_pl.data.sources import Digits, Source
-from unlearning_pl.data.split_data import SplitData
+from unlearning_pl.data.augment.views import JitterViews, Views
+from unlearning_pl.data.captions import Captions
+from unlearning_pl.data.loaders import Loader, ReadPositions, Rows, Samples, index_loader
+from unlearning_pl.data.sources.source import Digits, Source
+from unlearning_pl.data.split_datamodule import SplitData
+from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.streams import Positions, StreamSampler, WholeBatches, run_seed, shares
-from unlearning_pl.data.text import Captions
-from unlearning_pl.data.views import JitterViews, Views
 from unlearning_pl.errors import require
 from unlearning_pl.types import Batch, Pixels, Sample, Split
 

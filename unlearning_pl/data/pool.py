@@ -6,8 +6,8 @@ Letters: B rows of a batch, N images of the pool, H height, W width.
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.sources import Source
-from unlearning_pl.data.text import Captions
+from unlearning_pl.data.captions import Captions
+from unlearning_pl.data.sources.source import Source
 from unlearning_pl.errors import require
 from unlearning_pl.images.encoded_images import Encoded
 from unlearning_pl.images.image_set import ImageSet

@@ -48,8 +48,8 @@ def load_images(
     """Decode images, or make sure that they can be decoded later.
 
     Pixels that are held are decoded by as many threads as there are cores, and are the same memory in all processes
-    of a machine (see :mod:`unlearning_pl.images.shared_pixels`). Of streamed images only the headers are read here, unless
-    those that are corrupt are to be left out: which ones these are is known once all have been decoded.
+    of a machine (see :mod:`unlearning_pl.images.shared_pixels`). Of streamed images only the headers are read here,
+    unless those that are corrupt are to be left out: which ones these are is known once all have been decoded.
 
     Args:
         encoded: Where each image lies, or its bytes; at least one.

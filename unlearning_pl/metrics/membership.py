@@ -37,8 +37,9 @@ class EncoderMI(SplitScores):
     - ``views`` (:class:`~torch.Tensor`): Embeddings of V augmented copies of each image, ``(B, V, D)``, V >= 2.
     - ``split`` (``str``): "forget", "retain" or "test".
 
-    As output of ``compute``: a scalar in [0, 100], see :func:`unlearning_pl.functional.threshold_attack.encoder_mi`; the larger
-    of retain and test is cut to the size of the smaller.
+    As output of ``compute``: a scalar in [0, 100], see
+    :func:`unlearning_pl.functional.threshold_attack.encoder_mi`; the larger of retain and test is cut to the size of
+    the smaller.
 
     Example:
         >>> import torch

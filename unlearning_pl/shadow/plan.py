@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unlearning_pl import runs
 from unlearning_pl.data import ForgetRequest
-from unlearning_pl.data.choosing import draw
+from unlearning_pl.data.splits.request_rows import draw
 from unlearning_pl.errors import InputError
 from unlearning_pl.finished import RESUMING, finished, interrupted
 from unlearning_pl.io import write_text

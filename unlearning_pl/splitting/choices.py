@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.data.choosing import rows_of
+from unlearning_pl.data.splits.request_rows import rows_of
 from unlearning_pl.errors import require
 from unlearning_pl.splitting.looking import Looks
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torchvision import datasets
 
-from unlearning_pl.data.sources import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
+from unlearning_pl.data.sources.source import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
 from unlearning_pl.errors import InputError
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.images.shared_pixels import shared

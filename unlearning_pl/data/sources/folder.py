@@ -6,10 +6,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unlearning_pl.data.arrow import is_plain, plain
-from unlearning_pl.data.records import Records, image_sets
-from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
-from unlearning_pl.data.tables import read_table
+from unlearning_pl.data.sources.arrow_columns import is_plain, plain
+from unlearning_pl.data.sources.image_records import Records, image_sets
+from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
+from unlearning_pl.data.sources.table_files import read_table
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decode_image import endings
 from unlearning_pl.images.decoding import Corrupt, Hold, Reference

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unlearning_pl.data.arrow import is_plain, plain
-from unlearning_pl.data.sources import Source
-from unlearning_pl.data.tables import read_table
+from unlearning_pl.data.sources.arrow_columns import is_plain, plain
+from unlearning_pl.data.sources.source import Source
+from unlearning_pl.data.sources.table_files import read_table
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
 
@@ -19,14 +19,14 @@ class WithMetadata(Source):
 
     Args:
         source: Where the images come from.
-        file: The table: .csv, .tsv or .parquet, see :func:`~unlearning_pl.data.tables.read_table`. Columns of a text
+        file: The table: .csv, .tsv or .parquet, see :func:`~unlearning_pl.data.sources.table_files.read_table`. Columns of a text
             file that hold numbers alone are numbers; a column of the images' own metadata gives way to one here.
 
     Raises:
         InputError: If the file is no such table, names an id twice or lacks a training image.
 
     Example:
-        >>> from unlearning_pl.data.sources import Digits
+        >>> from unlearning_pl.data.sources.source import Digits
         >>> WithMetadata(Digits(), "owners.csv").image_size
         16
     """

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from unlearning_pl.data.arrow import records, roles
-from unlearning_pl.data.records import Records, image_sets
-from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
+from unlearning_pl.data.sources.arrow_columns import records, roles
+from unlearning_pl.data.sources.image_records import Records, image_sets
+from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decoding import Corrupt, Reference
 from unlearning_pl.images.image_set import ImageSet

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.requests import ForgetRequest
-from unlearning_pl.data.splits import Splits, Step, fingerprint
+from unlearning_pl.data.splits.forget_request import ForgetRequest
+from unlearning_pl.data.splits.forget_split import Splits, Step, fingerprint
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.io import write_json

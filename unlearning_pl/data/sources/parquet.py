@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unlearning_pl.data.arrow import Roles, records, roles
-from unlearning_pl.data.finding import find
-from unlearning_pl.data.records import Records, image_sets
-from unlearning_pl.data.sources import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
+from unlearning_pl.data.sources.arrow_columns import Roles, records, roles
+from unlearning_pl.data.sources.file_patterns import find
+from unlearning_pl.data.sources.image_records import Records, image_sets
+from unlearning_pl.data.sources.source import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decoding import Corrupt
 from unlearning_pl.images.image_set import ImageSet

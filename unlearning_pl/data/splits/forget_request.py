@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from unlearning_pl.data.conditions import conditions
+from unlearning_pl.data.splits.conditions import conditions
 from unlearning_pl.errors import require
 
 _DRAWN = ("fraction", "count", "per_class")
@@ -24,7 +24,7 @@ class ForgetRequest:
         per_class: Number of training images drawn at random from every class that has any, or from each class named:
             ``{cat: 5, dog: 10}``. What is drawn from a class depends on no other class.
         where: Conditions on what is known of an image, joined by ``and``: ``owner == 17 and class in [cat, dog]``, see
-            :func:`~unlearning_pl.data.conditions.conditions`.
+            :func:`~unlearning_pl.data.splits.conditions.conditions`.
         seed: Seed of the draw, for ``fraction``, ``count`` and ``per_class``.
 
     Raises:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl.data import draws
+from unlearning_pl.data.augment import draws
 
 _DRAWS = 10
 """How often torchvision draws a box anew that does not fit into the image."""

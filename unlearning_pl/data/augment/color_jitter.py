@@ -14,7 +14,7 @@ from kornia.enhance import (
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
-from unlearning_pl.data import draws
+from unlearning_pl.data.augment import draws
 
 
 def recoloured(images: Tensor, jitter: float) -> Tensor:

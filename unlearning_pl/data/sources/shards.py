@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from unlearning_pl.data.finding import find
-from unlearning_pl.data.records import Records, image_sets
-from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
+from unlearning_pl.data.sources.file_patterns import find
+from unlearning_pl.data.sources.image_records import Records, image_sets
+from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decode_image import endings
 from unlearning_pl.images.decoding import Corrupt, Hold, Reference

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 from lightning.pytorch.utilities import rank_zero_warn
 
-from unlearning_pl.data.arrow import is_plain, is_text, is_texts, plain, texts
-from unlearning_pl.data.records import Records, image_sets
-from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source
-from unlearning_pl.data.tables import first_line, read_table
+from unlearning_pl.data.sources.arrow_columns import is_plain, is_text, is_texts, plain, texts
+from unlearning_pl.data.sources.image_records import Records, image_sets
+from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
+from unlearning_pl.data.sources.table_files import first_line, read_table
 from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import Corrupt, Hold, Reference
 from unlearning_pl.images.image_set import ImageSet

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.choosing import choose, draw
-from unlearning_pl.data.requests import ForgetRequest
+from unlearning_pl.data.splits.forget_request import ForgetRequest
+from unlearning_pl.data.splits.request_rows import choose, draw
 from unlearning_pl.errors import require
 from unlearning_pl.images.encoded_images import Encoded
 from unlearning_pl.images.image_set import ImageSet

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unlearning_pl.data.records import Records
+from unlearning_pl.data.sources.image_records import Records
 from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import Reference
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unlearning_pl.data.sources import PROMPT, Source
+from unlearning_pl.data.sources.source import PROMPT, Source
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from unlearning_pl.data.manifest import read_manifest
+from unlearning_pl.data.captions import tokenize
 from unlearning_pl.data.pool import Pool
-from unlearning_pl.data.requests import ForgetRequest
-from unlearning_pl.data.sources import Source
-from unlearning_pl.data.splits import Splits, make_splits, with_request
-from unlearning_pl.data.template_captions import sentences
-from unlearning_pl.data.text import tokenize
+from unlearning_pl.data.sources.source import Source
+from unlearning_pl.data.sources.template_captions import sentences
+from unlearning_pl.data.splits.forget_request import ForgetRequest
+from unlearning_pl.data.splits.forget_split import Splits, make_splits, with_request
+from unlearning_pl.data.splits.manifest import read_manifest
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.images.packed_strings import Texts

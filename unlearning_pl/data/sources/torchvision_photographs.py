@@ -11,9 +11,9 @@ from typing import ClassVar
 from torchvision import datasets
 from torchvision.datasets.utils import download_and_extract_archive
 
-from unlearning_pl.data.named import open_named
-from unlearning_pl.data.records import Records, image_sets
-from unlearning_pl.data.sources import IMAGENET_MEAN, IMAGENET_STD, Source, rows_to_take
+from unlearning_pl.data.sources.image_records import Records, image_sets
+from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source, rows_to_take
+from unlearning_pl.data.sources.torchvision_arrays import open_named
 from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import Corrupt, Reference
 from unlearning_pl.images.image_set import ImageSet

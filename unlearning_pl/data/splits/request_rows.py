@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.conditions import columns, conditions, meets
-from unlearning_pl.data.id_files import read_ids
-from unlearning_pl.data.requests import ForgetRequest
+from unlearning_pl.data.splits.conditions import columns, conditions, meets
+from unlearning_pl.data.splits.forget_request import ForgetRequest
+from unlearning_pl.data.splits.id_files import read_ids
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.image_set import ImageSet
 

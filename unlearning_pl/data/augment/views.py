@@ -1,7 +1,7 @@
 """Policies of random views: augmented copies of a whole batch at once, on its device, each row with its own parameters.
 
 What they are made of lies beside them: draws.py, crops.py (geometry is one :func:`torch.nn.functional.grid_sample` for
-crop and flip) and colours.py. CPU time of one core for 256 images of 32x32, median of 20, ours against kornia 0.9:
+crop and flip) and color_jitter.py. CPU time of one core for 256 images of 32x32, median of 20, ours against kornia 0.9:
 crop and flip 3.0 ms against 5.6 (its crop alone, by slices) or 4.6 (by resampling), hue 4.1 ms against 14.3,
 ContrastiveViews 9.9 ms against 22.0.
 
@@ -16,7 +16,7 @@ from kornia.color import rgb_to_grayscale
 from torch import Tensor, nn
 from typing_extensions import override
 
-from unlearning_pl.data import colours, crops, draws
+from unlearning_pl.data.augment import color_jitter, crops, draws
 from unlearning_pl.errors import require
 
 
@@ -78,7 +78,7 @@ class JitterViews(Views):
 
 
 class ContrastiveViews(Views):
-    """SimCLR's and MoCo's views: random crop, flip, change of colours, grayscale and, for large images, blur.
+    """SimCLR's and MoCo's views: random crop, flip, change of color_jitter, grayscale and, for large images, blur.
 
     Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020,
     arXiv 2002.05709, appendix A; aspect ratio of the crop 3/4 to 4/3. A crop longer than the image is cut,
@@ -124,10 +124,10 @@ class ContrastiveViews(Views):
     def forward(self, images: Tensor) -> Tensor:
         """Views of ``images`` ``(B, 3, H, W)`` in ``[0, 1]``, of the same shape and range."""
         views = self._crop(images)
-        views = torch.where(draws.happens(views, self.jitter_p), colours.recoloured(views, self.jitter), views)
+        views = torch.where(draws.happens(views, self.jitter_p), color_jitter.recoloured(views, self.jitter), views)
         views = torch.where(draws.happens(views, self.grayscale_p), rgb_to_grayscale(views), views)
         if self.blur:
-            views = torch.where(draws.happens(views, 0.5), colours.blurred(views), views)
+            views = torch.where(draws.happens(views, 0.5), color_jitter.blurred(views), views)
         return views.clamp(0, 1)
 
     def _crop(self, images: Tensor) -> Tensor:
