@@ -32,7 +32,7 @@ from torch.optim import SGD
 
 from unlearning_pl.data import Digits, ForgetRequest, TemplateCaptions, UnlearningData
 from unlearning_pl.distributed.collectives import world_size
-from unlearning_pl.learners import Classifier, Learner, clip, contrastive
+from unlearning_pl.learners import Classifier, Learner, clip, contrastive_learner
 from unlearning_pl.methods import alignment_calibration
 
 Job = tuple[str, str, bool]  # method, learner, frozen
@@ -85,7 +85,7 @@ def start_of(name: str) -> Learner:
 def nothing_random() -> Iterator[None]:
     """Partners and labels that one process and two have alike."""
     with ExitStack() as stack:
-        for module in (alignment_calibration, contrastive, clip):
+        for module in (alignment_calibration, contrastive_learner, clip):
             stack.enter_context(patch.object(module, "derangement", neighbours))
         shifted = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)  # noqa: E731  it is a method
         stack.enter_context(patch.object(Classifier, "scramble", shifted))

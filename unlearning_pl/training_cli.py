@@ -22,7 +22,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.io import write_bytes
 from unlearning_pl.learners import Learner
-from unlearning_pl.learners.schedules import Schedule
+from unlearning_pl.learners.lr_schedule import Schedule
 from unlearning_pl.suggestions import HelpFormatter, listing, meant, mistake_behind
 from unlearning_pl.trainer import UnlearningTrainer
 from unlearning_pl.weights import load_weights, read_checkpoint

@@ -12,7 +12,7 @@ from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import CLIP
-from unlearning_pl.learners.towers import build_towers, published, tower_settings
+from unlearning_pl.learners.open_clip_towers import build_towers, published, tower_settings
 from unlearning_pl.types import Pixels
 from unlearning_pl.weights import load_weights
 
@@ -94,7 +94,7 @@ def test_wrong_settings_are_told(options: dict[str, object], told: str) -> None:
 
 
 def test_without_open_clip_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unlearning_pl.learners.towers.find_spec", lambda _: None)
+    monkeypatch.setattr("unlearning_pl.learners.open_clip_towers.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"Run pip install 'unlearning-pl\[clip\]'"):
         build_towers("RN-slim")
 

@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny import LEARNERS, METHODS, PLUGINS, make_learner, make_method, make_rows, make_trainer
 
-from unlearning_pl.learners import Classifier, Learner, MoCo, clip, contrastive
+from unlearning_pl.learners import Classifier, Learner, MoCo, clip, contrastive_learner
 from unlearning_pl.methods import Unlearner, alignment_calibration
 from unlearning_pl.types import Batch, Sample
 
@@ -100,7 +100,7 @@ def gathered(found: dict[str, float]) -> dict[str, float]:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    alignment_calibration.derangement = contrastive.derangement = clip.derangement = neighbours
+    alignment_calibration.derangement = contrastive_learner.derangement = clip.derangement = neighbours
     Classifier.scramble = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)
     whole = {split: make_rows(n) for split, n in ROWS.items()}
     whole = {split: s._replace(views=tuple(v.double() for v in s.views)) for split, s in whole.items()}

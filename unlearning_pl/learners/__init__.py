@@ -1,13 +1,13 @@
 """Model families as LightningModules: an encoder, its loss per sample, and the seam where a method enters."""
 
-from unlearning_pl.learners.base import Learner, Objective, plain
 from unlearning_pl.learners.byol import BYOL
 from unlearning_pl.learners.classifier import Classifier
 from unlearning_pl.learners.clip import CLIP
-from unlearning_pl.learners.contrastive import ContrastiveLearner, MomentumEncoder
+from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, MomentumEncoder
+from unlearning_pl.learners.learner import Learner, Objective, plain
+from unlearning_pl.learners.loss_terms import log_term
 from unlearning_pl.learners.moco import MoCo
 from unlearning_pl.learners.simclr import SimCLR
-from unlearning_pl.learners.terms import log_term
 
 __all__ = [
     "BYOL",

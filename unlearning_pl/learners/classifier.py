@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from unlearning_pl.errors import require
 from unlearning_pl.learners.backbones import build_backbone
-from unlearning_pl.learners.base import Learner
+from unlearning_pl.learners.learner import Learner
 from unlearning_pl.types import Sample
 
 

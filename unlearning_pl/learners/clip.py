@@ -15,8 +15,8 @@ from unlearning_pl.distributed.collectives import gather_with_indices
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import symmetric_info_nce
 from unlearning_pl.functional.permutations import derangement
-from unlearning_pl.learners.contrastive import ContrastiveLearner, Pair
-from unlearning_pl.learners.towers import build_towers, published, translated
+from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
+from unlearning_pl.learners.open_clip_towers import build_towers, published, translated
 from unlearning_pl.types import Batch, Sample
 
 

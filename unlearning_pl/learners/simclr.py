@@ -12,7 +12,7 @@ from unlearning_pl.distributed.collectives import gather_with_indices
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import nt_xent
 from unlearning_pl.learners.backbones import build_backbone
-from unlearning_pl.learners.contrastive import ContrastiveLearner, Pair
+from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
 from unlearning_pl.types import Sample
 
 

@@ -19,7 +19,7 @@ class WithMetadata(Source):
 
     Args:
         source: Where the images come from.
-        file: The table: .csv, .tsv or .parquet, see :func:`~unlearning_pl.data.sources.table_files.read_table`. Columns of a text
+        file: The table: .csv, .tsv or .parquet, see ``read_table``. Columns of a text
             file that hold numbers alone are numbers; a column of the images' own metadata gives way to one here.
 
     Raises:

@@ -13,7 +13,7 @@ from typing_extensions import override
 from unlearning_pl.distributed.collectives import gather
 from unlearning_pl.functional.contrastive_losses import negative_cosine, similarities
 from unlearning_pl.functional.permutations import derangement
-from unlearning_pl.learners.base import Learner
+from unlearning_pl.learners.learner import Learner
 from unlearning_pl.types import Sample
 
 Pair = tuple[Tensor, Tensor]  # anchor and positive, each (B, E) or (A, B, E)

@@ -16,10 +16,10 @@ from typing_extensions import override
 
 from unlearning_pl.distributed.collectives import apart
 from unlearning_pl.errors import InputError
-from unlearning_pl.learners.held_out import Means
-from unlearning_pl.learners.schedules import Schedule, scheduler
-from unlearning_pl.learners.soundness import Soundness
-from unlearning_pl.learners.terms import log_term
+from unlearning_pl.learners.held_out_means import Means
+from unlearning_pl.learners.loss_terms import log_term
+from unlearning_pl.learners.lr_schedule import Schedule, scheduler
+from unlearning_pl.learners.non_finite_guard import Soundness
 from unlearning_pl.types import Batch, Pixels, Sample, joint
 
 Objective = Callable[["Learner", Batch], Tensor]
