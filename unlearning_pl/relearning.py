@@ -16,7 +16,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.distributed.collectives import apart
 from unlearning_pl.errors import DivergedError
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods.base import measuring
+from unlearning_pl.methods.unlearner import measuring
 from unlearning_pl.trainer import UnlearningTrainer
 from unlearning_pl.types import Sample
 

@@ -11,7 +11,7 @@ from tiny import METHODS, PLUGINS, make_data, make_learner
 from torch.nn import functional as F
 
 from unlearning_pl.learners import Classifier, plain
-from unlearning_pl.methods.base import PROTOCOL
+from unlearning_pl.methods.unlearner import PROTOCOL
 from unlearning_pl.types import Batch, Sample
 
 pytestmark = pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader`")  # a module need not validate

@@ -9,7 +9,7 @@ from torch.optim import SGD, AdamW
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import SalUn
-from unlearning_pl.methods.importance import trainable
+from unlearning_pl.methods.weight_gradients import trainable
 
 
 @pytest.mark.parametrize("name", LEARNERS)

@@ -7,7 +7,7 @@ from tiny import make_data, make_learner, make_trainer
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import SSD
-from unlearning_pl.methods.importance import squared_gradients, trainable
+from unlearning_pl.methods.weight_gradients import squared_gradients, trainable
 from unlearning_pl.types import Batch, Sample
 
 

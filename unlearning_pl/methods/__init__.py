@@ -2,7 +2,6 @@
 
 from unlearning_pl.methods.alignment_calibration import AlignmentCalibration
 from unlearning_pl.methods.bad_teacher import BadTeacher
-from unlearning_pl.methods.base import PlugIn, Unlearner
 from unlearning_pl.methods.contrastive_unlearning import ContrastiveUnlearning
 from unlearning_pl.methods.coun import CoUn
 from unlearning_pl.methods.fine_tune import FineTune
@@ -15,6 +14,7 @@ from unlearning_pl.methods.random_label import RandomLabel
 from unlearning_pl.methods.salun import SalUn
 from unlearning_pl.methods.scrub import SCRUB
 from unlearning_pl.methods.ssd import SSD
+from unlearning_pl.methods.unlearner import PlugIn, Unlearner
 from unlearning_pl.methods.weight_negation import WeightNegation
 
 __all__ = [

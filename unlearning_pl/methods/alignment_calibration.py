@@ -12,7 +12,7 @@ from unlearning_pl.distributed.collectives import total, world_size
 from unlearning_pl.errors import require
 from unlearning_pl.functional.permutations import derangement
 from unlearning_pl.learners import Learner, log_term, plain
-from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, Sample, joint
 
 

@@ -13,7 +13,7 @@ from unlearning_pl.distributed.collectives import gather
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import class_contrast
 from unlearning_pl.learners import Learner, log_term, plain
-from unlearning_pl.methods.base import Unlearner, measuring
+from unlearning_pl.methods.unlearner import Unlearner, measuring
 from unlearning_pl.types import Batch, Sample, Split, joint
 
 

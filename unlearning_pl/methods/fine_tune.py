@@ -1,6 +1,6 @@
 """Fine-tuning on what stays."""
 
-from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.methods.unlearner import Unlearner
 
 
 class FineTune(Unlearner):

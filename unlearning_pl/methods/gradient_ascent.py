@@ -4,7 +4,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.learners import Learner, plain
-from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch
 
 

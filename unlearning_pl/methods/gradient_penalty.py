@@ -12,7 +12,7 @@ from unlearning_pl.distributed.collectives import gather
 from unlearning_pl.errors import require
 from unlearning_pl.functional.gradients import input_gradient_norm
 from unlearning_pl.learners import Learner, log_term
-from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, Sample, Split, joint
 
 

@@ -5,7 +5,7 @@ from typing_extensions import override
 
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner, plain
-from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, Split
 
 

@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.learners import Learner, plain
-from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch
 
 

@@ -12,9 +12,9 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.importance import top_share
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods.base import Unlearner
-from unlearning_pl.methods.importance import summed_gradients, trainable
 from unlearning_pl.methods.random_label import scrambled_loss, warn_of_one
+from unlearning_pl.methods.unlearner import Unlearner
+from unlearning_pl.methods.weight_gradients import summed_gradients, trainable
 from unlearning_pl.types import Batch, Sample, Split
 
 

@@ -9,8 +9,8 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.divergences import distillation
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods.base import Unlearner
 from unlearning_pl.methods.teachers import frozen_copy
+from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, Split, joint
 
 

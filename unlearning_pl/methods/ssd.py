@@ -12,8 +12,8 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.importance import dampened
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods.base import Unlearner
-from unlearning_pl.methods.importance import squared_gradients, trainable
+from unlearning_pl.methods.unlearner import Unlearner
+from unlearning_pl.methods.weight_gradients import squared_gradients, trainable
 from unlearning_pl.types import Sample, Split
 
 

@@ -7,7 +7,7 @@ from typing_extensions import override
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner, MomentumEncoder
-from unlearning_pl.methods.base import Unlearner
+from unlearning_pl.methods.unlearner import Unlearner
 
 
 class WeightNegation(Unlearner):
