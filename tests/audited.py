@@ -10,7 +10,7 @@ from remembering import CLASSES, remembering
 from torch import Tensor
 
 from unlearning_pl.audits import Audit, compare, judge
-from unlearning_pl.audits.base import Embeddings
+from unlearning_pl.audits.embeddings import Embeddings
 from unlearning_pl.report.terms import BY_KEY, TERMS
 from unlearning_pl.types import Split
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from unlearning_pl.audits.base import Embeddings
+from unlearning_pl.audits.embeddings import Embeddings
 from unlearning_pl.functional.threshold_attack import pair_similarities
 from unlearning_pl.types import Split
 

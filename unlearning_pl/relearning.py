@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import SGD
 from typing_extensions import override
 
-from unlearning_pl.audits.collect import own_losses
+from unlearning_pl.audits.extract import own_losses
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.distributed.collectives import apart
 from unlearning_pl.errors import DivergedError

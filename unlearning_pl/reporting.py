@@ -14,7 +14,7 @@ from torch import distributed
 
 from unlearning_pl import runs
 from unlearning_pl.audits import Audit, judge_all
-from unlearning_pl.audits.collect import AUDITED
+from unlearning_pl.audits.extract import AUDITED
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner

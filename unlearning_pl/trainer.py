@@ -15,7 +15,7 @@ from typing_extensions import override
 from unlearning_pl import runs
 from unlearning_pl.arguments import trainer_arguments
 from unlearning_pl.audits import Audit, Embeddings, judge
-from unlearning_pl.audits.collect import AUDITED, collect
+from unlearning_pl.audits.extract import AUDITED, collect
 from unlearning_pl.checkpoints import is_finished, resume_point
 from unlearning_pl.checks import check_beginning, check_fit, check_methods, check_resume, parties, planned_steps
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest

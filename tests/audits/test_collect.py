@@ -9,7 +9,7 @@ from audits.two_collectors import found
 from launching import launch
 from tiny import make_data, make_learner, make_trainer
 
-from unlearning_pl.audits.fusing import fused
+from unlearning_pl.audits.fuse_batch_norm import fused
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.contrastive_losses import nt_xent

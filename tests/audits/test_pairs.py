@@ -10,8 +10,8 @@ from rich.console import Console
 from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.audits import Embeddings, compare, judge
-from unlearning_pl.audits.base import Audit
-from unlearning_pl.audits.pairs import pair_membership, pair_scores, retrieval, zero_shot
+from unlearning_pl.audits.embeddings import Audit
+from unlearning_pl.audits.image_text import pair_membership, pair_scores, retrieval, zero_shot
 from unlearning_pl.data import ForgetRequest, ImageSet, Source, UnlearningData
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import step_table

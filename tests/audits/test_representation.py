@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from unlearning_pl.audits import judge_all
-from unlearning_pl.audits.map import embedding_map
 from unlearning_pl.audits.probes import class_probabilities
 from unlearning_pl.audits.representation import Witness, against_original, against_retrained, mean_losses
+from unlearning_pl.audits.tsne_map import embedding_map
 
 
 def witness(splits) -> Witness:  # noqa: ANN001

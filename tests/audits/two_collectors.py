@@ -11,7 +11,7 @@ from lightning.pytorch import seed_everything
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny import LEARNERS, make_data, make_learner, make_trainer
 
-from unlearning_pl.audits.base import Embeddings
+from unlearning_pl.audits.embeddings import Embeddings
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.types import Split
 

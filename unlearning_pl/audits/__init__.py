@@ -1,6 +1,6 @@
 """Audits: what a model still knows of the images that it was to forget."""
 
-from unlearning_pl.audits.base import Audit, Embeddings
-from unlearning_pl.audits.judge import compare, judge, judge_all
+from unlearning_pl.audits.compute import compare, judge, judge_all
+from unlearning_pl.audits.embeddings import Audit, Embeddings
 
 __all__ = ["Audit", "Embeddings", "compare", "judge", "judge_all"]

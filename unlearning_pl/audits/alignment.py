@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl.audits.base import BySplit, filled
+from unlearning_pl.audits.embeddings import BySplit, filled
 from unlearning_pl.functional.alignment import alignment_matrix
 
 SHOWN = 200

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from unlearning_pl.audits.base import BySplit
+from unlearning_pl.audits.embeddings import BySplit
 from unlearning_pl.audits.membership import Interval, separation, separation_intervals
 from unlearning_pl.functional.confidence import confidence, correctness, entropy, modified_entropy, scaled_logit
 from unlearning_pl.functional.learned_attacks import svc_attack

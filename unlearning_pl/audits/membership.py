@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from unlearning_pl.audits.base import BySplit, filled
+from unlearning_pl.audits.embeddings import BySplit, filled
 from unlearning_pl.functional.learned_attacks import Kind, cross_fitted_scores
 from unlearning_pl.functional.roc import bootstrap_interval, membership_auc, tpr_at_fpr
 from unlearning_pl.functional.threshold_attack import (

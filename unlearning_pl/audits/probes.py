@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from unlearning_pl.audits.base import BySplit, labelled
+from unlearning_pl.audits.embeddings import BySplit, labelled
 from unlearning_pl.types import Split
 
 JUDGED: tuple[Split, ...] = ("retain", "forget", "test")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from unlearning_pl.audits.base import BySplit
+from unlearning_pl.audits.embeddings import BySplit
 from unlearning_pl.functional.similarity import cosine_drift, linear_cka, procrustes
 from unlearning_pl.types import Split
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, isin
 
 from unlearning_pl.audits.alignment import forget_alignment
-from unlearning_pl.audits.base import BySplit
+from unlearning_pl.audits.embeddings import BySplit
+from unlearning_pl.audits.image_text import pair_membership, retrieval
 from unlearning_pl.audits.membership import Scores, membership
-from unlearning_pl.audits.pairs import pair_membership, retrieval
 from unlearning_pl.audits.probes import accuracies
 from unlearning_pl.types import Split
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from unlearning_pl.audits.judge import GAP, gap_metrics
+from unlearning_pl.audits.compute import GAP, gap_metrics
 from unlearning_pl.benchmark.commands import REFERENCES
 from unlearning_pl.report.terms import BY_KEY, TERMS, columns
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from unlearning_pl import runs
 from unlearning_pl.audits import Audit
-from unlearning_pl.audits.base import ORIGINAL, RETRAINED
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
 from unlearning_pl.blackbox.base import BATCH, Encoder, Pixels
 from unlearning_pl.blackbox.conclusion import conclusion, owner_table, question
 from unlearning_pl.blackbox.encoders import open_encoder

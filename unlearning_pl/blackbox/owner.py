@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.audits import Audit, Embeddings, compare, judge
-from unlearning_pl.audits.base import ORIGINAL, RETRAINED
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
 from unlearning_pl.blackbox.base import Encoder
 from unlearning_pl.blackbox.pictures import Pictures, views_of
 from unlearning_pl.data import Views

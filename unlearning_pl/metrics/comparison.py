@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from unlearning_pl.functional.shadow_models import klom
 from unlearning_pl.functional.similarity import linear_cka
-from unlearning_pl.metrics.collected import Collected
+from unlearning_pl.metrics.collected_rows import Collected
 
 
 class ForgettingScore(Collected):

@@ -13,7 +13,7 @@ from unlearning_pl.functional import threshold_attack
 from unlearning_pl.functional.confidence import confidence
 from unlearning_pl.functional.learned_attacks import svc_attack
 from unlearning_pl.functional.roc import membership_auc, tpr_at_fpr
-from unlearning_pl.metrics.collected import Collected
+from unlearning_pl.metrics.collected_rows import Collected
 
 Audited = Literal["forget", "retain", "test"]
 """What a batch holds: images to forget, images that stay (members), or images never seen (non-members)."""

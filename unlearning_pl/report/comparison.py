@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from unlearning_pl.audits.base import ORIGINAL, RETRAINED, Audit
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.audits.steps import SHARED
 from unlearning_pl.report.terms import BY_KEY, GROUPS, Term
 

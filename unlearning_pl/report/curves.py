@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from torch import Tensor
 
-from unlearning_pl.audits.base import ORIGINAL, RETRAINED
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
 from unlearning_pl.functional.roc import roc_curve
 from unlearning_pl.report.figures import INK, legend, plain
 

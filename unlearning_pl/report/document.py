@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from unlearning_pl.audits.base import Audit
+from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.report.curves import roc
 from unlearning_pl.types import Split

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from unlearning_pl.audits.base import ORIGINAL, RETRAINED, Audit
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json, write_text
 from unlearning_pl.report.comparison import groups, named, step_groups
@@ -28,7 +28,7 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
 
     Args:
         folder: Made where it is missing.
-        audits: As :func:`unlearning_pl.audits.judge.compare` returns them; "original" and "retrained" are the
+        audits: As :func:`unlearning_pl.audits.compute.compare` returns them; "original" and "retrained" are the
             references.
         context: What else the reader should know, every key optional: ``title``, ``dataset``, ``fingerprint``,
             ``request`` (what was asked, by name) or ``steps`` (list of request and count, oldest first) or ``question``

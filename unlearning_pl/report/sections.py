@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from unlearning_pl.audits.base import ORIGINAL, RETRAINED, Audit
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.audits.membership import threshold
 from unlearning_pl.functional.alignment import alignment_gap
 from unlearning_pl.report.comparison import named

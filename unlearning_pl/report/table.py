@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from unlearning_pl.audits.base import Audit
+from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.audits.steps import SHARED
 from unlearning_pl.report.terms import BY_KEY, COLUMNS, OF_PAIRS, PAIR_COLUMNS, Term, columns
 
@@ -30,7 +30,7 @@ def table(audits: Sequence[Audit]) -> Table:
     """One row a model, readable in a terminal of 100 columns; the caption spells the letters out.
 
     Args:
-        audits: As :func:`unlearning_pl.audits.judge.compare` returns them.
+        audits: As :func:`unlearning_pl.audits.compute.compare` returns them.
 
     Example:
         >>> from rich.console import Console

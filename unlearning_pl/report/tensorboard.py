@@ -8,7 +8,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from unlearning_pl.audits.base import Audit
+from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.report.figures import pixels
 from unlearning_pl.report.sections import pictures
 from unlearning_pl.report.settings import made

@@ -8,7 +8,7 @@ class Term(NamedTuple):
     """How a metric is shown to people.
 
     Attributes:
-        key: Key in :attr:`unlearning_pl.audits.base.Audit.metrics`.
+        key: Key in :attr:`unlearning_pl.audits.embeddings.Audit.metrics`.
         title: Name in words.
         letters: The papers' abbreviation, or nothing.
         unit: Printed after the value.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unlearning_pl.audits.base import ORIGINAL, Audit
+from unlearning_pl.audits.embeddings import ORIGINAL, Audit
 from unlearning_pl.report.terms import attack
 
 

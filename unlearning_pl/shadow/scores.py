@@ -15,7 +15,7 @@ from lightning.pytorch import seed_everything
 from torch import Tensor
 
 from unlearning_pl import runs
-from unlearning_pl.audits.base import Embeddings, require_finite
+from unlearning_pl.audits.embeddings import Embeddings, require_finite
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.functional.confidence import scaled_logit
 from unlearning_pl.functional.threshold_attack import encoder_score

@@ -11,8 +11,8 @@ from lightning.pytorch import LightningModule, seed_everything
 from torch import Tensor
 from typing_extensions import override
 
-from unlearning_pl.audits.collect import own_losses
-from unlearning_pl.audits.fusing import fused
+from unlearning_pl.audits.extract import own_losses
+from unlearning_pl.audits.fuse_batch_norm import fused
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.duplicates import thumbnails

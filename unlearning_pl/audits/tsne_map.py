@@ -9,7 +9,7 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from unlearning_pl.audits.base import BySplit, filled
+from unlearning_pl.audits.embeddings import BySplit, filled
 from unlearning_pl.types import Split
 
 SHOWN: dict[Split, int] = {"retain": 300, "test": 100, "forget": 200}

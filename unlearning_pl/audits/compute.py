@@ -6,11 +6,10 @@ from dataclasses import replace
 from torch import Tensor
 
 from unlearning_pl.audits.alignment import forget_alignment, shown_alignment
-from unlearning_pl.audits.base import Audit, BySplit, filled, require_finite
 from unlearning_pl.audits.confidence import confidence_attacks, population_attack, true_class
-from unlearning_pl.audits.map import embedding_map
+from unlearning_pl.audits.embeddings import Audit, BySplit, filled, require_finite
+from unlearning_pl.audits.image_text import pair_membership, pair_scores, retrieval, zero_shot
 from unlearning_pl.audits.membership import learned_attacks, membership, membership_intervals, membership_scores
-from unlearning_pl.audits.pairs import pair_membership, pair_scores, retrieval, zero_shot
 from unlearning_pl.audits.probes import (
     accuracies,
     class_accuracies,
@@ -20,6 +19,7 @@ from unlearning_pl.audits.probes import (
 )
 from unlearning_pl.audits.representation import Witness, against_original, against_retrained, mean_losses
 from unlearning_pl.audits.steps import each_share
+from unlearning_pl.audits.tsne_map import embedding_map
 from unlearning_pl.errors import InputError, require
 
 GAP = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")

@@ -14,8 +14,8 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, distributed, nn
 from typing_extensions import override
 
-from unlearning_pl.audits.base import Embeddings
-from unlearning_pl.audits.fusing import fused
+from unlearning_pl.audits.embeddings import Embeddings
+from unlearning_pl.audits.fuse_batch_norm import fused
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.distributed.collectives import apart
 from unlearning_pl.errors import require
@@ -67,7 +67,7 @@ class Embedder(LightningModule):
 
 
 def look_at(learner: Learner, batch: Sample, classes: Tensor | None = None) -> Looks:
-    """What a learner says of a batch, by the fields of :class:`~unlearning_pl.audits.base.Embeddings`, on the CPU.
+    """What a learner says of a batch, by the fields of :class:`~unlearning_pl.audits.embeddings.Embeddings`, on the CPU.
 
     Args:
         learner: The model.

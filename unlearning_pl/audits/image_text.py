@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl.audits.base import BySplit, Embeddings, filled
+from unlearning_pl.audits.embeddings import BySplit, Embeddings, filled
 from unlearning_pl.audits.membership import Interval, membership, membership_intervals
 from unlearning_pl.functional.retrieval import image_to_text_ranks, recall_at, text_to_image_ranks
 from unlearning_pl.types import Split
