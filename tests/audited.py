@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unlearning_pl.audits import Audit, compare, judge
 from unlearning_pl.audits.embeddings import Embeddings
-from unlearning_pl.report.terms import BY_KEY, TERMS
+from unlearning_pl.report.metric_terms import BY_KEY, TERMS
 from unlearning_pl.types import Split
 
 PAIRS = "pair_membership_auc"

@@ -21,7 +21,7 @@ from xdist.scheduler import LoadScopeScheduling
 from unlearning_pl.audits import Embeddings
 from unlearning_pl.functional import learned_attacks
 from unlearning_pl.learners import Learner
-from unlearning_pl.report import page, sections, tensorboard
+from unlearning_pl.report import html_page, sections, tensorboard
 from unlearning_pl.types import Split
 
 torch.set_num_threads(1)  # the models are tiny
@@ -58,10 +58,10 @@ def _seed() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _every_report_keeps_its_schema() -> Iterator[None]:
-    schema = Draft202012Validator(json.loads((Path(page.__file__).parent / "report.schema.json").read_text()))
-    told = page.document
+    schema = Draft202012Validator(json.loads((Path(html_page.__file__).parent / "report.schema.json").read_text()))
+    told = html_page.document
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "document", lambda *given: schema.validate(found := told(*given)) or found)
+        patch.setattr(html_page, "document", lambda *given: schema.validate(found := told(*given)) or found)
         yield
 
 

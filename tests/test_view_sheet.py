@@ -11,7 +11,7 @@ from unlearning_pl import view_sheet
 from unlearning_pl.cli import main
 from unlearning_pl.data import ImageSet, Source, UnlearningData, Views
 from unlearning_pl.parsing import data_of, parsed
-from unlearning_pl.report.sheet import Row
+from unlearning_pl.report.image_sheet import Row
 from unlearning_pl.view_sheet import in_turn, sheet_rows, told, views_parser
 
 ROOT = Path(__file__).parents[1]

@@ -20,7 +20,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.relearning import QUIET, relearning_epochs
 from unlearning_pl.report import log_to_tensorboard, write_report
-from unlearning_pl.report.folder import writable
+from unlearning_pl.report.output_folder import writable
 from unlearning_pl.trainer import UnlearningTrainer
 from unlearning_pl.weights import digest
 

@@ -10,7 +10,7 @@ from unlearning_pl.audits import Audit, compare, judge
 from unlearning_pl.audits.alignment import forget_alignment, shown_alignment
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.alignment import forgetting_score
-from unlearning_pl.report.terms import BY_KEY
+from unlearning_pl.report.metric_terms import BY_KEY
 
 MEASURED = {
     "retain_accuracy", "forget_accuracy", "test_accuracy", "retain_knn", "forget_knn", "test_knn",

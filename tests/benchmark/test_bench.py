@@ -14,7 +14,7 @@ import yaml
 from unlearning_pl.benchmark import Job, benchmark
 from unlearning_pl.cli import main, run
 from unlearning_pl.errors import InputError, UnfinishedError
-from unlearning_pl.report.terms import TERMS
+from unlearning_pl.report.metric_terms import TERMS
 
 CPU = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1"
 DIGITS = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"

@@ -5,7 +5,7 @@ import torch
 from sklearn.metrics import roc_curve
 from torch import Tensor
 
-from unlearning_pl.report.curves import POINTS, roc, roc_figure
+from unlearning_pl.report.roc_figures import POINTS, roc, roc_figure
 
 
 def whole(forget: Tensor, test: Tensor) -> dict[float, float]:

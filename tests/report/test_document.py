@@ -15,8 +15,8 @@ from unlearning_pl.audits import Audit, judge
 from unlearning_pl.audits.steps import SHARED
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import read_report, write_report
-from unlearning_pl.report.document import document as told
-from unlearning_pl.report.terms import TERMS
+from unlearning_pl.report.metric_terms import TERMS
+from unlearning_pl.report.report_json import document as told
 
 SCHEMA = json.loads((Path(unlearning_pl.report.__file__).parent / "report.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)

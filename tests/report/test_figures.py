@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 import matplotlib
 import torch
 
-from unlearning_pl.report.curves import roc, roc_figure
 from unlearning_pl.report.figures import INK, pixels, svg
 from unlearning_pl.report.histograms import histogram
-from unlearning_pl.report.maps import embedding_map, heat_map
+from unlearning_pl.report.map_figures import embedding_map, heat_map
+from unlearning_pl.report.roc_figures import roc, roc_figure
 
 SCORES = {
     "retain": torch.linspace(0.2, 0.9, 50),

@@ -13,7 +13,7 @@ from audited import CONTEXT, audited
 from unlearning_pl.audits import Audit, compare, judge
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import write_report
-from unlearning_pl.report.terms import TERMS
+from unlearning_pl.report.metric_terms import TERMS
 
 
 class Balanced(HTMLParser):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from unlearning_pl.report.settings import made
+from unlearning_pl.report.run_settings import made
 
 OPTIMIZER = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0}}
 

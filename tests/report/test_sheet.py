@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unlearning_pl.report.sheet import Row, enlarged, sheet
+from unlearning_pl.report.image_sheet import Row, enlarged, sheet
 
 
 def pixels(png: bytes) -> np.ndarray:

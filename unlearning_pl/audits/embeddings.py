@@ -71,7 +71,7 @@ class Audit:
 
     Attributes:
         name: "original", "retrained" or the run's name.
-        metrics: Value by key, see :data:`unlearning_pl.report.terms.TERMS`; a quantity that is not defined
+        metrics: Value by key, see :data:`unlearning_pl.report.metric_terms.TERMS`; a quantity that is not defined
             (no test images, say) is absent.
         scores: Membership score of each image of a split, ``(N,)``, in the order of its embeddings: similarity of its
             views, or of image and captions where the model reads text.

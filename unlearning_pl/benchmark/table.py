@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from unlearning_pl.audits.compute import GAP, gap_metrics
 from unlearning_pl.benchmark.commands import REFERENCES
-from unlearning_pl.report.terms import BY_KEY, TERMS, columns
+from unlearning_pl.report.metric_terms import BY_KEY, TERMS, columns
 
 BASELINE = "fine_tune"
 """Name of the row that a method should be nearer to the retrained model than."""

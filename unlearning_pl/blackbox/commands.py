@@ -25,7 +25,7 @@ from unlearning_pl.data import Views
 from unlearning_pl.errors import require
 from unlearning_pl.parsing import parsed, plain_parser
 from unlearning_pl.report import write_report
-from unlearning_pl.report.folder import writable
+from unlearning_pl.report.output_folder import writable
 from unlearning_pl.types import Split
 
 _ADDRESS = "A run folder, a .ckpt in one, a TorchScript file (.pt, .ts), an ONNX file"

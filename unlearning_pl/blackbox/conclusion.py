@@ -7,7 +7,7 @@ from rich.text import Text
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
-from unlearning_pl.report.terms import BY_KEY
+from unlearning_pl.report.metric_terms import BY_KEY
 from unlearning_pl.report.wording import chance
 from unlearning_pl.types import Split
 

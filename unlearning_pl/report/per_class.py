@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from unlearning_pl.audits.embeddings import RETRAINED, Audit
-from unlearning_pl.report.comparison import Cell, Group, Row, named, signed
-from unlearning_pl.report.document import class_labels
+from unlearning_pl.report.comparison_rows import Cell, Group, Row, named, signed
+from unlearning_pl.report.report_json import class_labels
 from unlearning_pl.types import Split
 
 SHOWN = 20

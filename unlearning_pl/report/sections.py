@@ -11,12 +11,12 @@ from torch import Tensor
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.audits.membership import threshold
 from unlearning_pl.functional.alignment import alignment_gap
-from unlearning_pl.report.comparison import named
-from unlearning_pl.report.curves import roc, roc_figure
+from unlearning_pl.report.comparison_rows import named
 from unlearning_pl.report.figures import svg
 from unlearning_pl.report.histograms import Values, highest_share, histogram, value_range
-from unlearning_pl.report.maps import embedding_map, heat_map
-from unlearning_pl.report.terms import attack
+from unlearning_pl.report.map_figures import embedding_map, heat_map
+from unlearning_pl.report.metric_terms import attack
+from unlearning_pl.report.roc_figures import roc, roc_figure
 
 _MAPPED = 100  # images in a heat map: with eight models the page stays below 3 MB
 _TOGETHER = 4  # so many models share one panel of curves

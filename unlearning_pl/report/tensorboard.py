@@ -10,8 +10,8 @@ from torch.utils.tensorboard.summary import hparams
 
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.report.figures import pixels
+from unlearning_pl.report.run_settings import made
 from unlearning_pl.report.sections import pictures
-from unlearning_pl.report.settings import made
 
 _SUFFIX = ".audit"
 

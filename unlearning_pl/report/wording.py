@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unlearning_pl.audits.embeddings import ORIGINAL, Audit
-from unlearning_pl.report.terms import attack
+from unlearning_pl.report.metric_terms import attack
 
 
 def chance(forget: int, test: int) -> float:

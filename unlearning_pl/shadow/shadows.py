@@ -14,7 +14,7 @@ from torch import Tensor
 from unlearning_pl import runs
 from unlearning_pl.errors import UnfinishedError
 from unlearning_pl.io import write_json
-from unlearning_pl.report.folder import writable
+from unlearning_pl.report.output_folder import writable
 from unlearning_pl.shadow.attacks import Answers, Evidence, attacks, distances, findings
 from unlearning_pl.shadow.checks import check, check_output
 from unlearning_pl.shadow.crew import Call, places, together

@@ -14,7 +14,7 @@ from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
 from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
-from unlearning_pl.report.folder import writable
+from unlearning_pl.report.output_folder import writable
 from unlearning_pl.splitting.choices import Choice, check_choice, chosen
 from unlearning_pl.splitting.looking import Looks, look
 from unlearning_pl.splitting.preview import Preview, preview, read_earlier

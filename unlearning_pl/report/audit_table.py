@@ -9,7 +9,7 @@ from rich.text import Text
 
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.audits.steps import SHARED
-from unlearning_pl.report.terms import BY_KEY, COLUMNS, OF_PAIRS, PAIR_COLUMNS, Term, columns
+from unlearning_pl.report.metric_terms import BY_KEY, COLUMNS, OF_PAIRS, PAIR_COLUMNS, Term, columns
 
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "

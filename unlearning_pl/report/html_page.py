@@ -9,12 +9,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json, write_text
-from unlearning_pl.report.comparison import groups, named, step_groups
-from unlearning_pl.report.document import document
+from unlearning_pl.report.comparison_rows import groups, named, step_groups
+from unlearning_pl.report.metric_terms import BY_KEY, MAIN, TERMS
 from unlearning_pl.report.per_class import class_groups
+from unlearning_pl.report.report_json import document
+from unlearning_pl.report.run_settings import made
 from unlearning_pl.report.sections import KINDS, Card
-from unlearning_pl.report.settings import made
-from unlearning_pl.report.terms import BY_KEY, MAIN, TERMS
 from unlearning_pl.report.wording import asked, asked_in_steps, label, privacy, recognition, utility, verdict
 
 _OPEN = 6

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.audits.steps import SHARED
-from unlearning_pl.report.terms import BY_KEY, GROUPS, Term
+from unlearning_pl.report.metric_terms import BY_KEY, GROUPS, Term
 
 _NOT_COMPARED = {"average_gap", "seconds", "speed_up"}  # their distance to retrained says nothing
 

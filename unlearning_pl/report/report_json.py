@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.report.curves import roc
+from unlearning_pl.report.roc_figures import roc
 from unlearning_pl.types import Split
 
 VERSION = 2
