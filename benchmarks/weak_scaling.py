@@ -25,11 +25,12 @@ from typing import Any, NamedTuple
 import torch
 from torch.optim import SGD
 
-from unlearning_pl import learners, methods, runs
+from unlearning_pl import learners, methods
 from unlearning_pl.data import ContrastiveViews, Digits, ForgetRequest, Parquet, Source, UnlearningData
 from unlearning_pl.learners import Learner
-from unlearning_pl.stopwatch import Stopwatch
-from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.training import runs
+from unlearning_pl.training.stopwatch import Stopwatch
+from unlearning_pl.training.trainer import UnlearningTrainer
 
 WARM = 3
 """Steps before the clock starts: memory is taken, and kernels are chosen, in the first ones."""

@@ -15,11 +15,11 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tiny import make_data, make_learner, make_trainer
 from torch.optim import SGD
 
-from unlearning_pl.checkpoints import WholeFiles, resume_point
 from unlearning_pl.errors import InputError, PreemptedError
 from unlearning_pl.learners import Learner
-from unlearning_pl.trainer import UnlearningTrainer
-from unlearning_pl.weights import load_weights
+from unlearning_pl.training.checkpoints import WholeFiles, resume_point
+from unlearning_pl.training.trainer import UnlearningTrainer
+from unlearning_pl.training.weights import load_weights
 
 
 class Asked(Callback):
@@ -194,7 +194,7 @@ def test_the_clock_is_heard_once_where_processes_answer_a_step_later(
 
     pretended = {"world_size": lambda: 2, "aside": lambda _: None, "largest": lambda value: lambda: value}
     for name, value in {**pretended, "time": SimpleNamespace(monotonic=lambda: now[0])}.items():
-        monkeypatch.setattr(f"unlearning_pl.checkpoints.{name}", value)
+        monkeypatch.setattr(f"unlearning_pl.training.checkpoints.{name}", value)
     train(tmp_path / "run", max_epochs=1, checkpoint_minutes=15, callbacks=[Slow()])
     assert saved == [2, 5, 5]
 

@@ -14,7 +14,7 @@ from unlearning_pl.data import Digits
 from unlearning_pl.finished import configuration
 from unlearning_pl.parsing import parsed
 from unlearning_pl.shadow.commands import shadow_parser
-from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.training.trainer import UnlearningTrainer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -11,13 +11,13 @@ from lightning.pytorch import Callback
 from sklearn.metrics import roc_auc_score
 from tiny import make_data, make_learner, make_trainer
 
-from unlearning_pl import runs
 from unlearning_pl.cli import main
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError
 from unlearning_pl.methods import NegGrad
+from unlearning_pl.training import runs
+from unlearning_pl.training.weights import digest, load_weights, read_checkpoint
 from unlearning_pl.types import Batch
-from unlearning_pl.weights import digest, load_weights, read_checkpoint
 
 NOTHING = ForgetRequest()
 SHORT = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from unlearning_pl.errors import InputError
-from unlearning_pl.run_folder import opened
+from unlearning_pl.training.run_folder import opened
 
 WRITTEN = ("config.yaml", "split.json", "run.json", "events.out.tfevents.1", "checkpoints/last.ckpt")
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from tiny import make_learner
 
-from unlearning_pl import runs
 from unlearning_pl.errors import InputError
-from unlearning_pl.weights import load_weights, read_checkpoint
+from unlearning_pl.training import runs
+from unlearning_pl.training.weights import load_weights, read_checkpoint
 
 
 def test_weights_of_another_family_are_told(tmp_path: Path) -> None:

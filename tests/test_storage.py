@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch import Callback
 from tiny import make_data, make_learner, make_trainer
 
-from unlearning_pl.checkpoints import WholeFiles
 from unlearning_pl.errors import InputError, StorageError
+from unlearning_pl.training.checkpoints import WholeFiles
 
 
 def write(path: Path, size: int = 1) -> None:

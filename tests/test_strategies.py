@@ -17,12 +17,12 @@ from tiny import make_data, make_learner, make_trainer
 from torch import nn
 from torchvision.models.vision_transformer import EncoderBlock
 
-from unlearning_pl.arguments import trainer_arguments
 from unlearning_pl.distributed.batch_norm import SharedBatchNorm, SharedStatistics
 from unlearning_pl.distributed.launchers import launched
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.methods import SSD, ContrastiveUnlearning, CoUn, GradientPenalty, L1Sparse, SalUn
+from unlearning_pl.training.trainer_defaults import trainer_arguments
 
 CONFIGS = Path(__file__).parents[1] / "configs/trainer"
 

@@ -29,9 +29,9 @@ from unlearning_pl.methods import (
     Unlearner,
     WeightNegation,
 )
-from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.training.trainer import UnlearningTrainer
+from unlearning_pl.training.weights import load_weights
 from unlearning_pl.types import Sample
-from unlearning_pl.weights import load_weights
 
 
 class FewDigits(Digits):

@@ -17,7 +17,7 @@ from unlearning_pl.distributed.collectives import apart
 from unlearning_pl.errors import DivergedError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.unlearner import measuring
-from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.types import Sample
 
 QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}

@@ -12,7 +12,6 @@ from lightning.pytorch import seed_everything
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import distributed
 
-from unlearning_pl import runs
 from unlearning_pl.audits import Audit, judge_all
 from unlearning_pl.audits.extract import AUDITED
 from unlearning_pl.data import ForgetRequest, UnlearningData
@@ -21,8 +20,9 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.relearning import QUIET, relearning_epochs
 from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.report.output_folder import writable
-from unlearning_pl.trainer import UnlearningTrainer
-from unlearning_pl.weights import digest
+from unlearning_pl.training import runs
+from unlearning_pl.training.trainer import UnlearningTrainer
+from unlearning_pl.training.weights import digest
 
 _REFERENCES = {"original": "all", "retrained": "retain"}
 """What the runs given as references are trained on."""

@@ -10,11 +10,11 @@ import yaml
 from exported import Features, export
 from torch import Tensor, nn
 
-from unlearning_pl import runs
 from unlearning_pl.blackbox import Encoder, Pixels, models, open_encoder
 from unlearning_pl.data import Digits, Parquet
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import SimCLR
+from unlearning_pl.training import runs
 from unlearning_pl.types import Pixels as Normalised
 
 OWN = Pixels(Digits.mean, Digits.std, image_size=8)

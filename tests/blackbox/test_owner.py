@@ -16,7 +16,6 @@ from exported import Features, export
 from PIL import Image
 from torch import Tensor
 
-from unlearning_pl import runs
 from unlearning_pl.audits import Audit
 from unlearning_pl.blackbox import EmbeddingServer, Encoder, audit_images, open_encoder, open_pictures
 from unlearning_pl.blackbox.conclusion import conclusion, question
@@ -25,6 +24,7 @@ from unlearning_pl.blackbox.pictures import views_of
 from unlearning_pl.cli import main
 from unlearning_pl.data import ContrastiveViews, Digits, JitterViews
 from unlearning_pl.errors import InputError
+from unlearning_pl.training import runs
 
 Serving = Callable[[HTTPServer], AbstractContextManager[str]]
 KNOWN = {"membership_auc", "forget_alignment", "forgetting_score"}

@@ -41,7 +41,7 @@ from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_metho
 
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.backbones import BUILDERS
-from unlearning_pl.weights import load_weights
+from unlearning_pl.training.weights import load_weights
 
 
 def small_transformer() -> tuple[nn.Module, int]:

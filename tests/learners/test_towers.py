@@ -13,8 +13,8 @@ from tiny import make_data, make_learner, make_trainer
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import CLIP
 from unlearning_pl.learners.open_clip_towers import build_towers, published, tower_settings
+from unlearning_pl.training.weights import load_weights
 from unlearning_pl.types import Pixels
-from unlearning_pl.weights import load_weights
 
 
 @pytest.mark.parametrize(("name", "size"), [("RN-slim", 64), ("RN-slim", 32), ("ViT-slim", 32), ("ViT-slim", 8)])

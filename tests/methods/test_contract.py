@@ -18,7 +18,7 @@ from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError, PreemptedError
 from unlearning_pl.learners import Learner, plain
 from unlearning_pl.methods import Unlearner
-from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.types import Sample, Split
 
 NAMES = [*METHODS, *PLUGINS]

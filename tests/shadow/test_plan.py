@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning_pl import runs
 from unlearning_pl.finished import configuration
 from unlearning_pl.shadow.plan import halves, plan
 from unlearning_pl.shadow.plan import seeds as seeds_of
+from unlearning_pl.training import runs
 
 images = st.integers(2, 40)
 pairs = st.integers(1, 12)

@@ -14,11 +14,11 @@ import torch
 from lightning.pytorch import seed_everything
 from sklearn.metrics import roc_auc_score
 
-from unlearning_pl import runs
 from unlearning_pl.cli import main
 from unlearning_pl.learners import Learner
 from unlearning_pl.shadow import crew
 from unlearning_pl.shadow.checks import check_output
+from unlearning_pl.training import runs
 
 CPU = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 2"
 DIGITS = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl import runs
 from unlearning_pl.cli import main
 from unlearning_pl.data import Digits, ImageSet, UnlearningData
 from unlearning_pl.data.captions import tokenize
@@ -20,6 +19,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.splitting.choices import Choice, chosen, ordered
 from unlearning_pl.splitting.looking import Looks, even_batches, look
 from unlearning_pl.splitting.preview import read_earlier
+from unlearning_pl.training import runs
 from unlearning_pl.types import Pixels, Sample
 
 DATA = "--data.source Digits --data.source.train_size 60 --data.validation 0.1 --data.batch_size 20"

@@ -7,7 +7,6 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from unlearning_pl import runs
 from unlearning_pl.benchmark.commands import REFERENCES, Command, Job, check_alone, perform
 from unlearning_pl.benchmark.plan import Plan, read_plans
 from unlearning_pl.benchmark.table import Outcome, figures, page
@@ -15,6 +14,7 @@ from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, req
 from unlearning_pl.finished import RESUMING, finished, interrupted
 from unlearning_pl.io import write_text
 from unlearning_pl.report import read_report
+from unlearning_pl.training import runs
 
 
 def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], output: str) -> None:

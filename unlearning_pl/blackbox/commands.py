@@ -11,7 +11,6 @@ from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import seed_everything
 from rich.console import Console
 
-from unlearning_pl import runs
 from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
 from unlearning_pl.blackbox.base import BATCH, Encoder, Pixels
@@ -26,6 +25,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.parsing import parsed, plain_parser
 from unlearning_pl.report import write_report
 from unlearning_pl.report.output_folder import writable
+from unlearning_pl.training import runs
 from unlearning_pl.types import Split
 
 _ADDRESS = "A run folder, a .ckpt in one, a TorchScript file (.pt, .ts), an ONNX file"

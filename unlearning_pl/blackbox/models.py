@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl import runs
 from unlearning_pl.blackbox.base import BATCH, Encoder, Pixels
 from unlearning_pl.data import Source
 from unlearning_pl.errors import InputError, nearest, require
 from unlearning_pl.learners import Learner
-from unlearning_pl.weights import load_weights
+from unlearning_pl.training import runs
+from unlearning_pl.training.weights import load_weights
 
 Layer = Literal["features", "embedding"]
 

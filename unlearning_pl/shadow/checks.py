@@ -4,9 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from unlearning_pl import runs
 from unlearning_pl.errors import require
 from unlearning_pl.reporting import check_run
+from unlearning_pl.training import runs
 
 
 def check(

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from unlearning_pl import runs
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.data.splits.request_rows import draw
 from unlearning_pl.errors import InputError
 from unlearning_pl.finished import RESUMING, finished, interrupted
 from unlearning_pl.io import write_text
+from unlearning_pl.training import runs
 
 _STREAM = 2  # a stream of its own, so that it is not the draw of a request or of held-out images
 _ALONE = {"devices": "1", "num_nodes": "1", "strategy": "auto", "enable_progress_bar": "false"}

@@ -14,13 +14,13 @@ import torch
 from lightning.pytorch import seed_everything
 from torch import Tensor
 
-from unlearning_pl import runs
 from unlearning_pl.audits.embeddings import Embeddings, require_finite
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.functional.confidence import scaled_logit
 from unlearning_pl.functional.threshold_attack import encoder_score
 from unlearning_pl.io import write_bytes
-from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.training import runs
+from unlearning_pl.training.trainer import UnlearningTrainer
 
 _AT_ONCE = 8
 """Models that are in memory together; all see the same pictures, however many take part."""

@@ -11,7 +11,6 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from unlearning_pl import runs
 from unlearning_pl.errors import UnfinishedError
 from unlearning_pl.io import write_json
 from unlearning_pl.report.output_folder import writable
@@ -20,6 +19,7 @@ from unlearning_pl.shadow.checks import check, check_output
 from unlearning_pl.shadow.crew import Call, places, together
 from unlearning_pl.shadow.plan import Shadow, plan
 from unlearning_pl.shadow.scores import observe, stacked, write_scores
+from unlearning_pl.training import runs
 
 RESULT, SCORES = "shadow.json", "scores.npz"
 _VERSION = 1

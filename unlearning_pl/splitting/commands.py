@@ -9,7 +9,6 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
-from unlearning_pl import runs
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
@@ -19,6 +18,7 @@ from unlearning_pl.splitting.choices import Choice, check_choice, chosen
 from unlearning_pl.splitting.looking import Looks, look
 from unlearning_pl.splitting.preview import Preview, preview, read_earlier
 from unlearning_pl.splitting.table import tables
+from unlearning_pl.training import runs
 
 ENCODER, PIXELS = 0.98, 0.97
 """Cosines from which two images are near duplicates, by a run's features and by pixels."""

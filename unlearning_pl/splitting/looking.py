@@ -18,7 +18,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.duplicates import thumbnails
 from unlearning_pl.learners import Learner
 from unlearning_pl.relearning import QUIET
-from unlearning_pl.trainer import UnlearningTrainer
+from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.types import Pixels, Sample
 
 

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unlearning_pl import runs
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.splits.id_files import read_ids
 from unlearning_pl.errors import require
 from unlearning_pl.functional.duplicates import Pairs, near_duplicates
 from unlearning_pl.splitting.looking import Looks
+from unlearning_pl.training import runs
 
 
 class Earlier(NamedTuple):

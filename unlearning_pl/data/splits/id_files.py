@@ -13,7 +13,8 @@ def read_ids(file: str | Path, known: Collection[str] = (), field: str = "forget
     """The ids in a .txt, .csv or .json file.
 
     Args:
-        file: Its path; the ending says the format, see :class:`~unlearning_pl.data.splits.forget_request.ForgetRequest`.
+        file: Its path; the ending says the format, see
+            :class:`~unlearning_pl.data.splits.forget_request.ForgetRequest`.
         known: Ids that exist: a .csv without a column ``id`` that starts with one of them has no header.
         field: Where the file was given, for messages.
 

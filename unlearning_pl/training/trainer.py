@@ -12,22 +12,29 @@ from lightning.pytorch.strategies import FSDPStrategy
 from lightning.pytorch.utilities import rank_zero_info
 from typing_extensions import override
 
-from unlearning_pl import runs
-from unlearning_pl.arguments import trainer_arguments
 from unlearning_pl.audits import Audit, Embeddings, judge
 from unlearning_pl.audits.extract import AUDITED, collect
-from unlearning_pl.checkpoints import is_finished, resume_point
-from unlearning_pl.checks import check_beginning, check_fit, check_methods, check_resume, parties, planned_steps
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.distributed.launchers import together
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
-from unlearning_pl.run_folder import opened, write_record
-from unlearning_pl.signals import Signals
-from unlearning_pl.stopwatch import Stopwatch
+from unlearning_pl.training import runs
+from unlearning_pl.training.checkpoints import is_finished, resume_point
+from unlearning_pl.training.checks import (
+    check_beginning,
+    check_fit,
+    check_methods,
+    check_resume,
+    parties,
+    planned_steps,
+)
+from unlearning_pl.training.run_folder import opened, write_record
+from unlearning_pl.training.signals import Signals
+from unlearning_pl.training.stopwatch import Stopwatch
+from unlearning_pl.training.trainer_defaults import trainer_arguments
+from unlearning_pl.training.weights import digest, find_weights, load_weights, weights_path
 from unlearning_pl.types import Split
-from unlearning_pl.weights import digest, find_weights, load_weights, weights_path
 
 
 class UnlearningTrainer(Trainer):

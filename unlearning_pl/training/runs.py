@@ -14,7 +14,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from unlearning_pl.data import ForgetRequest, Source, UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
-from unlearning_pl.weights import load_weights
+from unlearning_pl.training.weights import load_weights
 
 CONFIG, MANIFEST, RECORD = "config.yaml", "split.json", "run.json"
 

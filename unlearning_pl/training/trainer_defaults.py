@@ -8,10 +8,10 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from unlearning_pl.checkpoints import KeepLast, WholeFiles
 from unlearning_pl.distributed.batch_norm import SharedStatistics
 from unlearning_pl.distributed.launchers import launched
 from unlearning_pl.errors import InputError
+from unlearning_pl.training.checkpoints import KeepLast, WholeFiles
 
 
 def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: dict[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from unlearning_pl.distributed.collectives import aside, largest, world_size
 from unlearning_pl.distributed.launchers import requeue
 from unlearning_pl.errors import PreemptedError, StorageError, require
 from unlearning_pl.io import replacing
-from unlearning_pl.runs import MANIFEST, RECORD
-from unlearning_pl.weights import WEIGHTS, check_readable, weights_path
+from unlearning_pl.training.runs import MANIFEST, RECORD
+from unlearning_pl.training.weights import WEIGHTS, check_readable, weights_path
 
 NOTHING, SAVE = 0, 1
 """What a process may ask for; any larger number is that of the signal which asks it to end."""

@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from unlearning_pl.checkpoints import kept
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.io import write_json, write_text
-from unlearning_pl.runs import CONFIG, MANIFEST, RECORD, environment
+from unlearning_pl.training.checkpoints import kept
+from unlearning_pl.training.runs import CONFIG, MANIFEST, RECORD, environment
 
 ASIDE = ".replaced"
 """Where the run that a new one replaces waits in its folder; alone there if the new one was killed at once."""

@@ -8,14 +8,14 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import FSDPStrategy
 from torch import Tensor
 
-from unlearning_pl import runs
-from unlearning_pl.checkpoints import ORIGINAL
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
+from unlearning_pl.training import runs
+from unlearning_pl.training.checkpoints import ORIGINAL
+from unlearning_pl.training.weights import check_weights, read_checkpoint
 from unlearning_pl.types import Split
-from unlearning_pl.weights import check_weights, read_checkpoint
 
 
 def parties(model: LightningModule, data: LightningDataModule | None) -> tuple[Learner, UnlearningData]:

@@ -1,0 +1,1 @@
+"""Training runs: the trainer, its checkpoints, and the folder of a run."""
