@@ -12,8 +12,9 @@ import yaml
 from lightning.pytorch.accelerators import CPUAccelerator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unlearning_pl import __version__, methods, reporting
+from unlearning_pl import __version__, methods
 from unlearning_pl.cli import COMMANDS, main
+from unlearning_pl.evaluation import audit_report
 from unlearning_pl.suggestions import choices, listing
 from unlearning_pl.training_cli import UnlearningCLI
 
@@ -102,7 +103,7 @@ def test_relearning_is_in_the_report_where_it_came_back(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epochs = iter([None, 4])  # the retrained model does not come back
-    monkeypatch.setattr(reporting, "relearning_epochs", lambda *_, **__: next(epochs))
+    monkeypatch.setattr(audit_report, "relearning_epochs", lambda *_, **__: next(epochs))
     references = f"--original {made}/original --retrained {made}/retrained"
     audit = f"audit --model {made}/ac {references} --views 2"
     assert command(f"{audit} --output {tmp_path}/with") == 0

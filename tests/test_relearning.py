@@ -10,8 +10,8 @@ from tiny import LEARNERS, make_data, make_learner, make_trainer
 from torch.optim import SGD
 
 from unlearning_pl.data import ForgetRequest, UnlearningData
+from unlearning_pl.evaluation.relearning import fixed_batches, mean_loss, relearning_epochs
 from unlearning_pl.learners import Learner
-from unlearning_pl.relearning import fixed_batches, mean_loss, relearning_epochs
 
 
 def trained(name: str, data: UnlearningData, epochs: int) -> Learner:

@@ -17,9 +17,9 @@ from unlearning_pl.benchmark import benchmark
 from unlearning_pl.blackbox.commands import owner, serve
 from unlearning_pl.demo import demo
 from unlearning_pl.errors import nearest, require
+from unlearning_pl.evaluation.audit_report import audit_runs
 from unlearning_pl.parsing import parsed, plain_parser
 from unlearning_pl.report import step_table, table
-from unlearning_pl.reporting import audit_runs
 from unlearning_pl.shadow.commands import shadow_attack
 from unlearning_pl.splitting.commands import split
 from unlearning_pl.training_cli import UnlearningCLI, training

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from unlearning_pl.errors import require
-from unlearning_pl.reporting import check_run
+from unlearning_pl.evaluation.audit_report import check_run
 from unlearning_pl.training import runs
 
 
