@@ -24,7 +24,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from unlearning_pl.data import Digits
 from unlearning_pl.learners import Classifier, Learner, SimCLR
-from unlearning_pl.shadow.crew import Call, places, together
+from unlearning_pl.shadow.job_runner import Call, places, together
 from unlearning_pl.types import Sample
 
 BATCH, RATE = 100, 0.05

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unlearning_pl.benchmark.plan import read_plans
+from unlearning_pl.benchmark.benchmark_plan import read_plans
 from unlearning_pl.cli import main
 
 ROOT = Path(__file__).parents[1]

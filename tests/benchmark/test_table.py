@@ -1,6 +1,6 @@
 """The arithmetic of the table, on figures made by hand."""
 
-from unlearning_pl.benchmark.table import Outcome, figures, page
+from unlearning_pl.benchmark.benchmark_table import Outcome, figures, page
 
 METHODS = ["fine_tune", "near", "far", "lost"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unlearning_pl.blackbox import client, open_encoder
 from unlearning_pl.blackbox.client import connect
-from unlearning_pl.blackbox.protocol import JSON, NPY, read_array, write_array
+from unlearning_pl.blackbox.wire_protocol import JSON, NPY, read_array, write_array
 from unlearning_pl.errors import InputError
 
 Serving = Callable[[HTTPServer], AbstractContextManager[str]]

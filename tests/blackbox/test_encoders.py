@@ -10,7 +10,7 @@ import yaml
 from exported import Features, export
 from torch import Tensor, nn
 
-from unlearning_pl.blackbox import Encoder, Pixels, models, open_encoder
+from unlearning_pl.blackbox import Encoder, Pixels, local_models, open_encoder
 from unlearning_pl.data import Digits, Parquet
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import SimCLR
@@ -106,7 +106,7 @@ def test_without_onnxruntime_the_message_has_the_line_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.onnx").write_bytes(b"")
-    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    monkeypatch.setattr(local_models, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'unlearning-pl\[onnx\]'"):
         open_encoder(str(tmp_path / "a.onnx"))
 

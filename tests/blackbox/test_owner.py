@@ -18,9 +18,9 @@ from torch import Tensor
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.blackbox import EmbeddingServer, Encoder, audit_images, open_encoder, open_pictures
-from unlearning_pl.blackbox.conclusion import conclusion, question
-from unlearning_pl.blackbox.owner import look
-from unlearning_pl.blackbox.pictures import views_of
+from unlearning_pl.blackbox.image_folder import views_of
+from unlearning_pl.blackbox.owner_audit import look
+from unlearning_pl.blackbox.owner_conclusion import conclusion, question
 from unlearning_pl.cli import main
 from unlearning_pl.data import ContrastiveViews, Digits, JitterViews
 from unlearning_pl.errors import InputError

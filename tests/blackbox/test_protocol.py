@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from unlearning_pl.blackbox.protocol import (
+from unlearning_pl.blackbox.wire_protocol import (
     JSON,
     NPY,
     read_array,

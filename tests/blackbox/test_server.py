@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from unlearning_pl.blackbox import EmbeddingServer, Encoder, open_encoder
-from unlearning_pl.blackbox.protocol import JSON, LARGEST, NPY, write_array
+from unlearning_pl.blackbox.wire_protocol import JSON, LARGEST, NPY, write_array
 from unlearning_pl.errors import InputError
 
 Serving = Callable[[HTTPServer], AbstractContextManager[str]]

@@ -10,10 +10,10 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from unlearning_pl.functional.roc import bootstrap_interval, membership_auc
-from unlearning_pl.shadow import attacks as module
-from unlearning_pl.shadow.attacks import Evidence, attacks, by_pair, distances, findings
-from unlearning_pl.shadow.plan import halves
-from unlearning_pl.shadow.scores import Scores
+from unlearning_pl.shadow import shadow_attacks as module
+from unlearning_pl.shadow.shadow_attacks import Evidence, attacks, by_pair, distances, findings
+from unlearning_pl.shadow.shadow_plan import halves
+from unlearning_pl.shadow.shadow_scores import Scores
 
 
 def evidence(

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from unlearning_pl.shadow import crew
-from unlearning_pl.shadow.crew import Call, places, together
+from unlearning_pl.shadow import job_runner
+from unlearning_pl.shadow.job_runner import Call, places, together
 
 HERE: dict[str, str] = {}
 
 
 @pytest.fixture(autouse=True)
 def _python_in_place_of_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "_PROGRAM", [sys.executable, "-S", "-c"])
+    monkeypatch.setattr(job_runner, "_PROGRAM", [sys.executable, "-S", "-c"])
 
 
 def calls(log: Path, *scripts: str) -> Iterator[Call]:
@@ -110,7 +110,7 @@ def test_a_signal_stops_all_processes(number: signal.Signals, error: type[BaseEx
 
 
 def test_who_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(crew, "_GRACE", 0.3)
+    monkeypatch.setattr(job_runner, "_GRACE", 0.3)
     deaf = "import os, signal, time; signal.signal(15, signal.SIG_IGN); print(os.getpid(), flush=True); time.sleep(60)"
 
     def breaks() -> Iterator[Call]:
@@ -128,11 +128,11 @@ def test_places_share_out_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(crew.torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(job_runner.torch.cuda, "device_count", lambda: 0)
     assert places(16) == [{"OMP_NUM_THREADS": "1"}] * 8
     assert places(16, 3) == [{"OMP_NUM_THREADS": "2"}] * 3
     assert places(4) == [{"OMP_NUM_THREADS": "2"}] * 4
-    monkeypatch.setattr(crew.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(job_runner.torch.cuda, "device_count", lambda: 2)
     assert [place["CUDA_VISIBLE_DEVICES"] for place in places(16)] == ["0", "1"]
     assert [place["CUDA_VISIBLE_DEVICES"] for place in places(16, 3)] == ["0", "1", "0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")

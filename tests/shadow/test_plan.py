@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unlearning_pl.finished import configuration
-from unlearning_pl.shadow.plan import halves, plan
-from unlearning_pl.shadow.plan import seeds as seeds_of
+from unlearning_pl.shadow.shadow_plan import halves, plan
+from unlearning_pl.shadow.shadow_plan import seeds as seeds_of
 from unlearning_pl.training import runs
 
 images = st.integers(2, 40)

@@ -16,8 +16,8 @@ from sklearn.metrics import roc_auc_score
 
 from unlearning_pl.cli import main
 from unlearning_pl.learners import Learner
-from unlearning_pl.shadow import crew
-from unlearning_pl.shadow.checks import check_output
+from unlearning_pl.shadow import job_runner
+from unlearning_pl.shadow.shadow_checks import check_output
 from unlearning_pl.training import runs
 
 CPU = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 2"
@@ -48,10 +48,10 @@ class Finished:
         return self.returncode
 
 
-def started(noted: list[str]) -> Callable[[crew.Call, Mapping[str, str]], Finished]:
+def started(noted: list[str]) -> Callable[[job_runner.Call, Mapping[str, str]], Finished]:
     """Run commands here in place of a process, and note what each makes."""
 
-    def start(call: crew.Call, environment: Mapping[str, str]) -> Finished:
+    def start(call: job_runner.Call, environment: Mapping[str, str]) -> Finished:
         run = Path(call.words[call.words.index("--run") + 1])
         noted.append(f"{run.parent.name}/{run.name}")
         code = main([*call.words])
@@ -66,7 +66,7 @@ def started(noted: list[str]) -> Callable[[crew.Call, Mapping[str, str]], Finish
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
-    monkeypatch.setattr(crew, "_start", started(names))
+    monkeypatch.setattr(job_runner, "_start", started(names))
     return names
 
 
@@ -88,7 +88,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             patch.chdir(folder)
             seed_everything(0, verbose=False)
             make_runs(learner)
-            patch.setattr(crew, "_start", started([]))
+            patch.setattr(job_runner, "_start", started([]))
             done(f"{SHADOW} --retrained retrained --count 6")
         shutil.copytree(folder, folder.with_name("saved"))
         return folder

@@ -16,9 +16,9 @@ from unlearning_pl.data import Digits, ImageSet, UnlearningData
 from unlearning_pl.data.captions import tokenize
 from unlearning_pl.data.splits.request_rows import draw
 from unlearning_pl.errors import InputError
-from unlearning_pl.splitting.choices import Choice, chosen, ordered
-from unlearning_pl.splitting.looking import Looks, even_batches, look
 from unlearning_pl.splitting.preview import read_earlier
+from unlearning_pl.splitting.select_images import Choice, chosen, ordered
+from unlearning_pl.splitting.training_features import Looks, even_batches, look
 from unlearning_pl.training import runs
 from unlearning_pl.types import Pixels, Sample
 

@@ -11,8 +11,8 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 from torch import Tensor
 from typing_extensions import override
 
-from unlearning_pl.blackbox.base import BATCH, Encoder, Pixels
-from unlearning_pl.blackbox.protocol import JSON, LARGEST, NPY, VERSION, Array, read_vectors, write_array
+from unlearning_pl.blackbox.encoder import BATCH, Encoder, Pixels
+from unlearning_pl.blackbox.wire_protocol import JSON, LARGEST, NPY, VERSION, Array, read_vectors, write_array
 from unlearning_pl.errors import InputError, require
 
 REQUEST = 8 * 2**20

@@ -13,12 +13,12 @@ from rich.console import Console
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
-from unlearning_pl.blackbox.base import BATCH, Encoder, Pixels
-from unlearning_pl.blackbox.conclusion import conclusion, owner_table, question
-from unlearning_pl.blackbox.encoders import open_encoder
-from unlearning_pl.blackbox.models import Layer
-from unlearning_pl.blackbox.owner import audit_images, require_views
-from unlearning_pl.blackbox.pictures import Pictures, open_pictures, require_apart
+from unlearning_pl.blackbox.encoder import BATCH, Encoder, Pixels
+from unlearning_pl.blackbox.encoder_addresses import open_encoder
+from unlearning_pl.blackbox.image_folder import Pictures, open_pictures, require_apart
+from unlearning_pl.blackbox.local_models import Layer
+from unlearning_pl.blackbox.owner_audit import audit_images, require_views
+from unlearning_pl.blackbox.owner_conclusion import conclusion, owner_table, question
 from unlearning_pl.blackbox.server import EmbeddingServer
 from unlearning_pl.data import Views
 from unlearning_pl.errors import require

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from typing_extensions import override
 
-from unlearning_pl.blackbox.base import Encoder
-from unlearning_pl.blackbox.protocol import JSON, LARGEST, NPY, VERSION, read_images, write_vectors
+from unlearning_pl.blackbox.encoder import Encoder
+from unlearning_pl.blackbox.wire_protocol import JSON, LARGEST, NPY, VERSION, read_images, write_vectors
 from unlearning_pl.errors import InputError, require
 
 _LOG = logging.getLogger(__name__)

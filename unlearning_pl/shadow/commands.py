@@ -7,8 +7,8 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from unlearning_pl.parsing import parsed, plain_parser
-from unlearning_pl.shadow.shadows import shadow
-from unlearning_pl.shadow.table import sentence, table
+from unlearning_pl.shadow.shadow_table import sentence, table
+from unlearning_pl.shadow.train_shadows import shadow
 
 
 def shadow_parser() -> ArgumentParser:

@@ -14,10 +14,10 @@ from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
 from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
 from unlearning_pl.report.output_folder import writable
-from unlearning_pl.splitting.choices import Choice, check_choice, chosen
-from unlearning_pl.splitting.looking import Looks, look
 from unlearning_pl.splitting.preview import Preview, preview, read_earlier
-from unlearning_pl.splitting.table import tables
+from unlearning_pl.splitting.preview_table import tables
+from unlearning_pl.splitting.select_images import Choice, check_choice, chosen
+from unlearning_pl.splitting.training_features import Looks, look
 from unlearning_pl.training import runs
 
 ENCODER, PIXELS = 0.98, 0.97

@@ -14,7 +14,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.splits.id_files import read_ids
 from unlearning_pl.errors import require
 from unlearning_pl.functional.duplicates import Pairs, near_duplicates
-from unlearning_pl.splitting.looking import Looks
+from unlearning_pl.splitting.training_features import Looks
 from unlearning_pl.training import runs
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from unlearning_pl.audits.compute import GAP, gap_metrics
-from unlearning_pl.benchmark.commands import REFERENCES
+from unlearning_pl.benchmark.job import REFERENCES
 from unlearning_pl.report.metric_terms import BY_KEY, TERMS, columns
 
 BASELINE = "fine_tune"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from unlearning_pl.benchmark.commands import ALONE, REFERENCES, Job
+from unlearning_pl.benchmark.job import ALONE, REFERENCES, Job
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError, nearest, require
 from unlearning_pl.finished import configuration

@@ -16,7 +16,7 @@ from torch import Tensor
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.splits.request_rows import rows_of
 from unlearning_pl.errors import require
-from unlearning_pl.splitting.looking import Looks
+from unlearning_pl.splitting.training_features import Looks
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from unlearning_pl.blackbox.base import Encoder, Pixels
 from unlearning_pl.blackbox.client import connect
-from unlearning_pl.blackbox.models import Layer, open_checkpoint, open_onnx, open_run, open_torchscript
+from unlearning_pl.blackbox.encoder import Encoder, Pixels
+from unlearning_pl.blackbox.local_models import Layer, open_checkpoint, open_onnx, open_run, open_torchscript
 from unlearning_pl.errors import InputError
 
 

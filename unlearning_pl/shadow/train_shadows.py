@@ -14,11 +14,11 @@ from torch import Tensor
 from unlearning_pl.errors import UnfinishedError
 from unlearning_pl.io import write_json
 from unlearning_pl.report.output_folder import writable
-from unlearning_pl.shadow.attacks import Answers, Evidence, attacks, distances, findings
-from unlearning_pl.shadow.checks import check, check_output
-from unlearning_pl.shadow.crew import Call, places, together
-from unlearning_pl.shadow.plan import Shadow, plan
-from unlearning_pl.shadow.scores import observe, stacked, write_scores
+from unlearning_pl.shadow.job_runner import Call, places, together
+from unlearning_pl.shadow.shadow_attacks import Answers, Evidence, attacks, distances, findings
+from unlearning_pl.shadow.shadow_checks import check, check_output
+from unlearning_pl.shadow.shadow_plan import Shadow, plan
+from unlearning_pl.shadow.shadow_scores import observe, stacked, write_scores
 from unlearning_pl.training import runs
 
 RESULT, SCORES = "shadow.json", "scores.npz"

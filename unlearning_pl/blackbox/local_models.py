@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl.blackbox.base import BATCH, Encoder, Pixels
+from unlearning_pl.blackbox.encoder import BATCH, Encoder, Pixels
 from unlearning_pl.data import Source
 from unlearning_pl.errors import InputError, nearest, require
 from unlearning_pl.learners import Learner

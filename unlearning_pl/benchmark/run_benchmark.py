@@ -7,9 +7,9 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from unlearning_pl.benchmark.commands import REFERENCES, Command, Job, check_alone, perform
-from unlearning_pl.benchmark.plan import Plan, read_plans
-from unlearning_pl.benchmark.table import Outcome, figures, page
+from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
+from unlearning_pl.benchmark.benchmark_table import Outcome, figures, page
+from unlearning_pl.benchmark.job import REFERENCES, Command, Job, check_alone, perform
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.finished import RESUMING, finished, interrupted
 from unlearning_pl.io import write_text
@@ -25,7 +25,7 @@ def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], outp
 
     Args:
         command: Runs one command line, a list of words.
-        plans: Files of plans, see :func:`unlearning_pl.benchmark.plan.read_plans`.
+        plans: Files of plans, see :func:`unlearning_pl.benchmark.benchmark_plan.read_plans`.
         seeds: Seeds of weights, batches and requests.
         output: Folder of everything.
 

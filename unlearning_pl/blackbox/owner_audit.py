@@ -10,8 +10,8 @@ from torch import Tensor
 
 from unlearning_pl.audits import Audit, Embeddings, compare, judge
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
-from unlearning_pl.blackbox.base import Encoder
-from unlearning_pl.blackbox.pictures import Pictures, views_of
+from unlearning_pl.blackbox.encoder import Encoder
+from unlearning_pl.blackbox.image_folder import Pictures, views_of
 from unlearning_pl.data import Views
 from unlearning_pl.errors import require
 from unlearning_pl.functional.threshold_attack import pair_similarities

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from unlearning_pl.functional.roc import bootstrap_interval, membership_auc, tpr_at_fpr
 from unlearning_pl.functional.shadow_models import gaussian_ratio, klom, leave_one_out, relative_membership
-from unlearning_pl.shadow.scores import Scores
+from unlearning_pl.shadow.shadow_scores import Scores
 
 FEW = 32
 """Fewer shadow models than this share their variances over all images."""
