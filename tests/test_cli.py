@@ -13,10 +13,10 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from unlearning_pl import __version__, methods
-from unlearning_pl.cli import COMMANDS, main
+from unlearning_pl.cli.parse_errors import choices, listing
+from unlearning_pl.cli.training_cli import UnlearningCLI
+from unlearning_pl.commands.main import COMMANDS, main
 from unlearning_pl.evaluation import audit_report
-from unlearning_pl.suggestions import choices, listing
-from unlearning_pl.training_cli import UnlearningCLI
 
 NAMES = [*COMMANDS, *UnlearningCLI.subcommands()]
 

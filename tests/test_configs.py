@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unlearning_pl.benchmark.benchmark_plan import read_plans
-from unlearning_pl.cli import main
+from unlearning_pl.commands.main import main
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml"))

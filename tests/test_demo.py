@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from unlearning_pl.cli import main
-from unlearning_pl.demo import METHODS, commands, demo
+from unlearning_pl.commands.demo import METHODS, commands, demo
+from unlearning_pl.commands.main import main
 from unlearning_pl.errors import InputError
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from unlearning_pl.finished import configuration
+from unlearning_pl.cli.finished_runs import configuration
 
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"

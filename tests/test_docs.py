@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unlearning_pl.blackbox.commands import owner_parser, serve_parser
-from unlearning_pl.cli import audit_parser, benchmark_parser, main
+from unlearning_pl.cli.command_parser import parsed
+from unlearning_pl.cli.finished_runs import configuration
+from unlearning_pl.commands.main import audit_parser, benchmark_parser, main
+from unlearning_pl.commands.owner import owner_parser, serve_parser
+from unlearning_pl.commands.shadow import shadow_parser
 from unlearning_pl.data import Digits
-from unlearning_pl.finished import configuration
-from unlearning_pl.parsing import parsed
-from unlearning_pl.shadow.commands import shadow_parser
 from unlearning_pl.training.trainer import UnlearningTrainer
 
 ROOT = Path(__file__).parents[1]

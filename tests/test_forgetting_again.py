@@ -11,7 +11,7 @@ from lightning.pytorch import Callback
 from sklearn.metrics import roc_auc_score
 from tiny import make_data, make_learner, make_trainer
 
-from unlearning_pl.cli import main
+from unlearning_pl.commands.main import main
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError
 from unlearning_pl.methods import NegGrad

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from unlearning_pl.cli.command_parser import add_data, data_of, parsed, plain_parser
+from unlearning_pl.cli.exit_status import verdict
+from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData
-from unlearning_pl.finished import configuration
-from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
-from unlearning_pl.verdicts import verdict
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

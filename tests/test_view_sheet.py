@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from unlearning_pl import view_sheet
-from unlearning_pl.cli import main
+from unlearning_pl.cli.command_parser import data_of, parsed
+from unlearning_pl.commands import views as views_command
+from unlearning_pl.commands.main import main
+from unlearning_pl.commands.views import in_turn, sheet_rows, told, views_parser
 from unlearning_pl.data import ImageSet, Source, UnlearningData, Views
-from unlearning_pl.parsing import data_of, parsed
 from unlearning_pl.report.image_sheet import Row
-from unlearning_pl.view_sheet import in_turn, sheet_rows, told, views_parser
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "configs/views").glob("*.yaml"))
@@ -47,13 +47,13 @@ class Told(Source):
 def drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[list[Row], list[str], list[str]]]:
     """What the command hands to the drawing; it works in an empty folder."""
     sheets: list[tuple[list[Row], list[str], list[str]]] = []
-    real = view_sheet.sheet
+    real = views_command.sheet
 
     def keeps(rows: list[Row], columns: list[str], title: list[str]) -> bytes:
         sheets.append((rows, columns, title))
         return real(rows, columns, title)
 
-    monkeypatch.setattr(view_sheet, "sheet", keeps)
+    monkeypatch.setattr(views_command, "sheet", keeps)
     monkeypatch.chdir(tmp_path)
     return sheets
 

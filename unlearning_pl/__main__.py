@@ -2,6 +2,6 @@
 
 import sys
 
-from unlearning_pl.cli import main
+from unlearning_pl.commands.main import main
 
 sys.exit(main())

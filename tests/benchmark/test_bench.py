@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from unlearning_pl.benchmark import Job, benchmark
-from unlearning_pl.cli import main, run
+from unlearning_pl.commands.main import main, run
 from unlearning_pl.errors import InputError, UnfinishedError
 from unlearning_pl.report.metric_terms import TERMS
 

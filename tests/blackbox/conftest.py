@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unlearning_pl.cli import main
+from unlearning_pl.commands.main import main
 from unlearning_pl.data import Digits
 
 FIT = (

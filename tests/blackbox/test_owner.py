@@ -21,7 +21,7 @@ from unlearning_pl.blackbox import EmbeddingServer, Encoder, audit_images, open_
 from unlearning_pl.blackbox.image_folder import views_of
 from unlearning_pl.blackbox.owner_audit import look
 from unlearning_pl.blackbox.owner_conclusion import conclusion, question
-from unlearning_pl.cli import main
+from unlearning_pl.commands.main import main
 from unlearning_pl.data import ContrastiveViews, Digits, JitterViews
 from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs

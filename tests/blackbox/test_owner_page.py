@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from unlearning_pl.blackbox import EmbeddingServer, open_encoder
-from unlearning_pl.blackbox.commands import owner_parser, serve_parser
-from unlearning_pl.cli import main
+from unlearning_pl.commands.main import main
+from unlearning_pl.commands.owner import owner_parser, serve_parser
 
 PAGE = (Path(__file__).parents[2] / "docs/owner.md").read_text()
 BLOCKS = dict(re.findall(r"```(json|python)\n(.*?)```", PAGE, flags=re.DOTALL))

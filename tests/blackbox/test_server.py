@@ -182,7 +182,7 @@ def test_a_port_in_use_is_told(served: str) -> None:
 def test_the_command_serves_until_it_is_interrupted(made: Path, noise: Tensor) -> None:
     # A process that is started in the background of a shell is deaf to SIGINT, and so are its children.
     main = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    main += "from unlearning_pl.cli import main; sys.exit(main())"
+    main += "from unlearning_pl.commands.main import main; sys.exit(main())"
     words = [sys.executable, "-c", main, "serve", "--model", f"{made}/after", "--port", "0", "--batch", "2"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -12,7 +12,7 @@ from image_files import by_class, encoded, pixels, truncated, write
 from tiny import make_learner, make_trainer
 from torch import Tensor, nn
 
-from unlearning_pl.cli import main
+from unlearning_pl.commands.main import main
 from unlearning_pl.data import Folder, ForgetRequest, ImageSet, Source, UnlearningData
 from unlearning_pl.data.loaders import Loader, ReadPositions, Rows, _as_it_is, index_loader
 from unlearning_pl.data.pool import Joined, Pool

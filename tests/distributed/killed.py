@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from unlearning_pl import io
-from unlearning_pl.cli import main
+from unlearning_pl.commands.main import main
 from unlearning_pl.learners import Learner
 
 DATA = "--data.source Digits --data.source.train_size 200 --data.source.image_size 8 --data.batch_size 20"

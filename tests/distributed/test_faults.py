@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from torch.distributed import DistError, TCPStore
 
+from unlearning_pl.cli.exit_status import heard, verdict
 from unlearning_pl.errors import InputError
-from unlearning_pl.verdicts import heard, verdict
 
 LONG = (
     "fit --model SimCLR --model.backbone resnet9_slim --data.source Digits --data.source.train_size 48 "
@@ -78,7 +78,7 @@ def test_a_mistake_of_a_process_that_a_shell_of_slurm_started_is_told(
     for name, value in {"LOCALID": "0", "NTASKS": "1", "JOB_NAME": named}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    monkeypatch.setattr("unlearning_pl.verdicts.rank", lambda: 1)
+    monkeypatch.setattr("unlearning_pl.cli.exit_status.rank", lambda: 1)
     assert heard(InputError()) == told
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning_pl.finished import configuration
+from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.shadow.shadow_plan import halves, plan
 from unlearning_pl.shadow.shadow_plan import seeds as seeds_of
 from unlearning_pl.training import runs

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl.cli import main
+from unlearning_pl.commands.main import main
 from unlearning_pl.data import Digits, ImageSet, UnlearningData
 from unlearning_pl.data.captions import tokenize
 from unlearning_pl.data.splits.request_rows import draw

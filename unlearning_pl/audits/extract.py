@@ -67,7 +67,7 @@ class Embedder(LightningModule):
 
 
 def look_at(learner: Learner, batch: Sample, classes: Tensor | None = None) -> Looks:
-    """What a learner says of a batch, by the fields of :class:`~unlearning_pl.audits.embeddings.Embeddings`, on the CPU.
+    """Fields of :class:`~unlearning_pl.audits.embeddings.Embeddings` of one batch, on the CPU.
 
     Args:
         learner: The model.

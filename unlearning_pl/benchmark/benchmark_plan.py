@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from unlearning_pl.benchmark.job import ALONE, REFERENCES, Job
+from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError, nearest, require
-from unlearning_pl.finished import configuration
 
 _TEXTS = ("title", "fit", "unlearn", "audit")
 _KEYS = (*_TEXTS, "forget", "methods")

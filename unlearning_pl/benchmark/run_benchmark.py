@@ -10,8 +10,8 @@ from rich.console import Console
 from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
 from unlearning_pl.benchmark.benchmark_table import Outcome, figures, page
 from unlearning_pl.benchmark.job import REFERENCES, Command, Job, check_alone, perform
+from unlearning_pl.cli.finished_runs import RESUMING, finished, interrupted
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
-from unlearning_pl.finished import RESUMING, finished, interrupted
 from unlearning_pl.io import write_text
 from unlearning_pl.report import read_report
 from unlearning_pl.training import runs

@@ -64,7 +64,7 @@ def conclusion(audits: Sequence[Audit]) -> str:
     more than chance, see :func:`unlearning_pl.report.wording.chance`.
 
     Args:
-        audits: As :func:`unlearning_pl.blackbox.owner_audit.audit_images` returns them; the last one is the model after.
+        audits: As :func:`~unlearning_pl.blackbox.owner_audit.audit_images` returns them; the last is the model after.
 
     Example:
         >>> conclusion([Audit("after", {}, {}, None)])[:33]

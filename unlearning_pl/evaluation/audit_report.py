@@ -16,12 +16,13 @@ from unlearning_pl.audits import Audit, judge_all
 from unlearning_pl.audits.extract import AUDITED
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.evaluation.relearning import QUIET, relearning_epochs
+from unlearning_pl.evaluation.relearning import relearning_epochs
 from unlearning_pl.learners import Learner
 from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.report.output_folder import writable
 from unlearning_pl.training import runs
 from unlearning_pl.training.trainer import UnlearningTrainer
+from unlearning_pl.training.trainer_defaults import QUIET
 from unlearning_pl.training.weights import digest
 
 _REFERENCES = {"original": "all", "retrained": "retain"}
@@ -50,7 +51,8 @@ def audit_runs(
         views: Augmented views per image of the membership attack.
         output: Folder of the report; ``audit`` in the first model's folder when not given.
         command: The words that asked for it, which the report names after those of the runs.
-        relearning: Most epochs of relearning, see :func:`unlearning_pl.evaluation.relearning.relearning_epochs`; 0 leaves it out.
+        relearning: Most epochs of relearning, see
+            :func:`~unlearning_pl.evaluation.relearning.relearning_epochs`; 0 leaves it out.
         trainer: Options of the trainer that looks at the models: ``devices``, ``precision`` and so on.
 
     Returns:

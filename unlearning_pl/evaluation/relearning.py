@@ -18,10 +18,8 @@ from unlearning_pl.errors import DivergedError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.unlearner import measuring
 from unlearning_pl.training.trainer import UnlearningTrainer
+from unlearning_pl.training.trainer_defaults import QUIET
 from unlearning_pl.types import Sample
-
-QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-"""Options of a trainer that works inside an audit."""
 
 
 class UntilKnown(Callback):

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from unlearning_pl.cli.finished_runs import RESUMING, finished, interrupted
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.data.splits.request_rows import draw
 from unlearning_pl.errors import InputError
-from unlearning_pl.finished import RESUMING, finished, interrupted
 from unlearning_pl.io import write_text
 from unlearning_pl.training import runs
 

@@ -15,10 +15,10 @@ from unlearning_pl.audits.extract import own_losses
 from unlearning_pl.audits.fuse_batch_norm import fused
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.evaluation.relearning import QUIET
 from unlearning_pl.functional.duplicates import thumbnails
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.trainer import UnlearningTrainer
+from unlearning_pl.training.trainer_defaults import QUIET
 from unlearning_pl.types import Pixels, Sample
 
 

@@ -13,6 +13,9 @@ from unlearning_pl.distributed.launchers import launched
 from unlearning_pl.errors import InputError
 from unlearning_pl.training.checkpoints import KeepLast, WholeFiles
 
+QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+"""Arguments of a trainer of which nobody watches the progress: audits, relearning, previews."""
+
 
 def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: dict[str, Any]) -> dict[str, Any]:
     """Lightning's arguments, completed with what a run needs and nobody gave.

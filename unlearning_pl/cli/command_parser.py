@@ -13,9 +13,9 @@ from jsonargparse import (  # type: ignore[attr-defined]
 )
 from typing_extensions import override
 
+from unlearning_pl.cli.parse_errors import meant
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError
-from unlearning_pl.suggestions import meant
 
 _OF_TRAINING = (
     *("model", "trainer", "method", "plugins", "optimizer", "schedule", "seed_everything"),

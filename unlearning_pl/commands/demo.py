@@ -1,6 +1,10 @@
-"""The whole job on handwritten digits, by the same commands that a user would type."""
+"""The command ``demo``: the whole job on handwritten digits, by the same commands that a user would type."""
+
+from jsonargparse import ArgumentParser
 
 from unlearning_pl.benchmark import Command, Job, check_alone, perform
+from unlearning_pl.cli.command_parser import parsed, plain_parser
+from unlearning_pl.commands.main import run
 from unlearning_pl.errors import require
 
 TRAIN = (
@@ -40,3 +44,17 @@ def demo(command: Command, seed: int = 0, run: str = "runs/demo") -> None:
 def commands(seed: int, run: str) -> list[str]:
     """The command lines of the demo, in order."""
     return [*JOB.runs(seed, run).values(), JOB.report(run, METHODS)]
+
+
+def demo_parser() -> ArgumentParser:
+    """Options of the command ``demo``."""
+    parser = plain_parser("demo", "Train, retrain, unlearn five ways and audit on handwritten digits.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of weights, batches and the forget request.")
+    parser.add_argument("--run", type=str, default="runs/demo", help="Folder of all its runs; replaced if it exists.")
+    return parser
+
+
+def run_demo(args: list[str]) -> None:
+    """Run the command ``demo``."""
+    options = parsed(demo_parser(), args)
+    demo(run, options.seed, options.run)

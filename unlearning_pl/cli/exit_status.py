@@ -10,9 +10,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from unlearning_pl.cli.parse_errors import mistake_behind
 from unlearning_pl.distributed.launchers import by_slurm, launched
 from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError
-from unlearning_pl.suggestions import mistake_behind
 
 RESUME = "A run with a checkpoint goes on with --ckpt_path auto; benchmark and shadow go on with the same command."
 TOGETHER = (DivergedError, PreemptedError)

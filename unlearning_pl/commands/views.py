@@ -9,10 +9,10 @@ from lightning.pytorch import seed_everything
 from rich.console import Console
 from torch import Tensor
 
+from unlearning_pl.cli.command_parser import add_data, data_of, parsed, plain_parser
 from unlearning_pl.data import Source, UnlearningData
 from unlearning_pl.errors import InputError, nearest, require
 from unlearning_pl.io import write_bytes
-from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
 from unlearning_pl.report.image_sheet import Row, sheet
 from unlearning_pl.report.output_folder import writable
 from unlearning_pl.training import runs

@@ -16,12 +16,12 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from rich.console import Console
 from typing_extensions import override
 
+from unlearning_pl.cli.parse_errors import HelpFormatter, listing, meant, mistake_behind
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.io import write_bytes
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.lr_schedule import Schedule
-from unlearning_pl.suggestions import HelpFormatter, listing, meant, mistake_behind
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoints import resume_point
 from unlearning_pl.training.trainer import UnlearningTrainer

@@ -9,10 +9,10 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
+from unlearning_pl.cli.command_parser import add_data, data_of, parsed, plain_parser
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
-from unlearning_pl.parsing import add_data, data_of, parsed, plain_parser
 from unlearning_pl.report.output_folder import writable
 from unlearning_pl.splitting.preview import Preview, preview, read_earlier
 from unlearning_pl.splitting.preview_table import tables

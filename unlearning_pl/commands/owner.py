@@ -1,4 +1,4 @@
-"""The commands ``owner`` and ``serve``."""
+"""The command ``owner``."""
 
 import shlex
 import sys
@@ -13,22 +13,18 @@ from rich.console import Console
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
-from unlearning_pl.blackbox.encoder import BATCH, Encoder, Pixels
+from unlearning_pl.blackbox.encoder import Encoder
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
 from unlearning_pl.blackbox.image_folder import Pictures, open_pictures, require_apart
-from unlearning_pl.blackbox.local_models import Layer
 from unlearning_pl.blackbox.owner_audit import audit_images, require_views
 from unlearning_pl.blackbox.owner_conclusion import conclusion, owner_table, question
-from unlearning_pl.blackbox.server import EmbeddingServer
+from unlearning_pl.cli.command_parser import parsed, plain_parser
+from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_of
 from unlearning_pl.data import Views
-from unlearning_pl.errors import require
-from unlearning_pl.parsing import parsed, plain_parser
 from unlearning_pl.report import write_report
 from unlearning_pl.report.output_folder import writable
 from unlearning_pl.training import runs
 from unlearning_pl.types import Split
-
-_ADDRESS = "A run folder, a .ckpt in one, a TorchScript file (.pt, .ts), an ONNX file"
 
 
 def owner_parser() -> ArgumentParser:
@@ -37,7 +33,7 @@ def owner_parser() -> ArgumentParser:
         "owner", "What models still know of your images, by the vectors that they give, and a report on it."
     )
     parser.add_argument(
-        "--before", type=str, required=True, help=f"Model before unlearning. {_ADDRESS} or http(s)://..."
+        "--before", type=str, required=True, help=f"Model before unlearning. {ADDRESS} or http(s)://..."
     )
     parser.add_argument("--after", type=str, required=True, help="Model after unlearning, likewise.")
     parser.add_argument("--reference", type=str | None, default=None, help="Model never trained on your images.")
@@ -50,18 +46,7 @@ def owner_parser() -> ArgumentParser:
     parser.set_defaults({"augmentation": {"class_path": "unlearning_pl.data.ContrastiveViews"}})
     parser.add_argument("--output", type=str, default="owner_audit", help="Folder of the report.")
     parser.add_argument("--timeout", type=float, default=30.0, help="Seconds to wait for each answer of a server.")
-    _add_pixels(parser)
-    return parser
-
-
-def serve_parser() -> ArgumentParser:
-    """Options of the command ``serve``."""
-    parser = plain_parser("serve", "Answer images with vectors over HTTP, by the protocol of docs/owner.md.")
-    parser.add_argument("--model", type=str, required=True, help=f"{_ADDRESS}.")
-    parser.add_argument("--host", type=str, default="127.0.0.1", help="Where to listen; this machine alone if absent.")
-    parser.add_argument("--port", type=int, default=8000, help="Port to listen at; 0 takes any that is free.")
-    parser.add_argument("--batch", type=int, default=BATCH, help="Most images that the model looks at at once.")
-    _add_pixels(parser)
+    add_pixels(parser)
     return parser
 
 
@@ -74,7 +59,7 @@ def owner(args: list[str]) -> None:
     pictures = _pictures(options.images, options.unseen)
     addresses = {ORIGINAL: options.before, RETRAINED: options.reference, "after": options.after}
     encoders = {
-        name: open_encoder(address, _pixels(options), options.timeout, options.layer)
+        name: open_encoder(address, pixels_of(options), options.timeout, options.layer)
         for name, address in addresses.items()
         if address is not None
     }
@@ -88,43 +73,6 @@ def owner(args: list[str]) -> None:
     console.print(owner_table(audits))
     console.print(conclusion(audits), highlight=False)
     console.print(f"Report: {page}", soft_wrap=True, markup=False)
-
-
-def serve(args: list[str]) -> None:
-    """Run the command ``serve``, until it is interrupted."""
-    options = parsed(serve_parser(), args)
-    address = options.model
-    require(
-        not address.startswith(("http://", "https://")),
-        "Expected a model on this machine, got the address of a server. Serve the file or the run itself.",
-    )
-    require(
-        1 <= options.batch <= BATCH,
-        f"Expected batch from 1 to {BATCH}, got {options.batch}. Choose what fits the memory.",
-    )
-    encoder = open_encoder(address, _pixels(options), layer=options.layer)
-    encoder.batch = min(encoder.batch, options.batch)
-    encoder.name = Path(address).resolve().name  # the rest of the path is nobody's business
-    with EmbeddingServer(encoder, options.host, options.port) as server:
-        plain: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
-        Console().print(f"Serving {address} at {server.address} until Ctrl-C.", **plain)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:  # the way to end it
-            Console().print("Stopped.", **plain)
-
-
-def _add_pixels(parser: ArgumentParser) -> None:
-    parser.add_argument("--layer", type=Layer, default="features", help="What to take of a run or a checkpoint.")
-    parser.add_argument("--image_size", type=int | None, default=None, help="For models that do not say it themselves.")
-    parser.add_argument(
-        "--mean", type=float, nargs="+", default=[0.0], help="TorchScript, ONNX: subtracted from pixels."
-    )
-    parser.add_argument("--std", type=float, nargs="+", default=[1.0], help="TorchScript, ONNX: divides pixels then.")
-
-
-def _pixels(options: Namespace) -> Pixels:
-    return Pixels(tuple(options.mean), tuple(options.std), options.image_size)
 
 
 def _pictures(images: str, unseen: str | None) -> dict[Split, Pictures]:

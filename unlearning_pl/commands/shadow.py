@@ -6,7 +6,7 @@ import sys
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
-from unlearning_pl.parsing import parsed, plain_parser
+from unlearning_pl.cli.command_parser import parsed, plain_parser
 from unlearning_pl.shadow.shadow_table import sentence, table
 from unlearning_pl.shadow.train_shadows import shadow
 

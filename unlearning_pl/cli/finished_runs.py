@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 from typing_extensions import override
 
+from unlearning_pl.cli.training_cli import UnlearningCLI, training
 from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoints import ORIGINAL
 from unlearning_pl.training.weights import digest, read_checkpoint, weights_path
-from unlearning_pl.training_cli import UnlearningCLI, training
 
 RESUMING = ["--ckpt_path", "last"]
 """Words behind a command with which its run goes on; the run that it ends with is that of the command alone."""

@@ -1,0 +1,1 @@
+"""Command lines: parsing them, explaining mistakes, exit codes."""

@@ -1,0 +1,24 @@
+"""The command ``benchmark``."""
+
+from jsonargparse import ArgumentParser
+
+from unlearning_pl.benchmark import benchmark
+from unlearning_pl.cli.command_parser import parsed, plain_parser
+from unlearning_pl.commands.main import run
+
+
+def benchmark_parser() -> ArgumentParser:
+    """Options of the command ``benchmark``."""
+    parser = plain_parser(
+        "benchmark", "Run plans over several seeds and write a table. What is finished is kept: repeat to go on."
+    )
+    parser.add_argument("plan", type=str, nargs="+", help="Files such as those under configs/benchmarks/.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of weights, batches, requests.")
+    parser.add_argument("--output", type=str, default="runs/benchmark", help="Folder of the runs and the tables.")
+    return parser
+
+
+def run_benchmark(args: list[str]) -> None:
+    """Run the command ``benchmark``."""
+    options = parsed(benchmark_parser(), args)
+    benchmark(run, options.plan, options.seeds, options.output)

@@ -1,0 +1,49 @@
+"""The command ``serve``."""
+
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+
+from unlearning_pl.blackbox.encoder import BATCH
+from unlearning_pl.blackbox.encoder_addresses import open_encoder
+from unlearning_pl.blackbox.server import EmbeddingServer
+from unlearning_pl.cli.command_parser import parsed, plain_parser
+from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_of
+from unlearning_pl.errors import require
+
+
+def serve_parser() -> ArgumentParser:
+    """Options of the command ``serve``."""
+    parser = plain_parser("serve", "Answer images with vectors over HTTP, by the protocol of docs/owner.md.")
+    parser.add_argument("--model", type=str, required=True, help=f"{ADDRESS}.")
+    parser.add_argument("--host", type=str, default="127.0.0.1", help="Where to listen; this machine alone if absent.")
+    parser.add_argument("--port", type=int, default=8000, help="Port to listen at; 0 takes any that is free.")
+    parser.add_argument("--batch", type=int, default=BATCH, help="Most images that the model looks at at once.")
+    add_pixels(parser)
+    return parser
+
+
+def serve(args: list[str]) -> None:
+    """Run the command ``serve``, until it is interrupted."""
+    options = parsed(serve_parser(), args)
+    address = options.model
+    require(
+        not address.startswith(("http://", "https://")),
+        "Expected a model on this machine, got the address of a server. Serve the file or the run itself.",
+    )
+    require(
+        1 <= options.batch <= BATCH,
+        f"Expected batch from 1 to {BATCH}, got {options.batch}. Choose what fits the memory.",
+    )
+    encoder = open_encoder(address, pixels_of(options), layer=options.layer)
+    encoder.batch = min(encoder.batch, options.batch)
+    encoder.name = Path(address).resolve().name  # the rest of the path is nobody's business
+    with EmbeddingServer(encoder, options.host, options.port) as server:
+        plain: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
+        Console().print(f"Serving {address} at {server.address} until Ctrl-C.", **plain)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:  # the way to end it
+            Console().print("Stopped.", **plain)
