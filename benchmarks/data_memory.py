@@ -27,9 +27,9 @@ import torch
 from PIL import Image
 
 from unlearning_pl.data import Folder, Parquet, Source, UnlearningData
-from unlearning_pl.data.loaders import ReadPositions, index_loader
+from unlearning_pl.data.loaders import StreamedPositions, index_loader
 from unlearning_pl.data.streams import StreamSampler
-from unlearning_pl.images.shared_pixels import give_back
+from unlearning_pl.images.shared_pixels import trim_memory
 
 PROCESSES, WORKERS, EPOCHS, FEW, ROWS = 4, 2, 3, 100, 256
 
@@ -77,14 +77,14 @@ def look_around(source: Source, rows: int) -> UnlearningData:
     data = UnlearningData(source)
     assert len(data.splits.train)
     for start in range(0, rows, ROWS):
-        data.pool.look_up(torch.arange(start, start + ROWS) % len(data.ids))
+        data.pool.rows_at(torch.arange(start, start + ROWS) % len(data.ids))
     return data
 
 
 def hold(folder: str, rows: int) -> None:
     """One of the processes that hold the images."""
     data = look_around(Parquet(f"{folder}/train.parquet", f"{folder}/test.parquet"), rows)
-    give_back()  # or each process shows what its allocator keeps for later, up to 20 MB either way
+    trim_memory()  # or each process shows what its allocator keeps for later, up to 20 MB either way
     print(len(data.ids), flush=True)
     sys.stdin.readline()
 
@@ -110,9 +110,9 @@ def streamed(folder: Path, count: int) -> tuple[float, list[int]]:
     write_folder(folder / "train", count)
     write_folder(folder / "test", FEW)
     start = time.perf_counter()
-    train, _ = Folder(str(folder / "train"), str(folder / "test"), image_size=32, hold="stream").load()
+    train, _ = Folder(str(folder / "train"), str(folder / "test"), image_size=32, storage="stream").load()
     seconds = time.perf_counter() - start
-    dataset = ReadPositions(torch.arange(count), train.images.read)  # type: ignore[union-attr]
+    dataset = StreamedPositions(torch.arange(count), train.images.read)  # type: ignore[union-attr]
     sampler = StreamSampler(dataset, "train", steps=count // ROWS, rows=ROWS)
     loader = index_loader(dataset, ROWS, sampler, WORKERS)
     found = []

@@ -24,7 +24,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from unlearning_pl.data import Digits
 from unlearning_pl.learners import Classifier, Learner, SimCLR
-from unlearning_pl.shadow.job_runner import Call, places, together
+from unlearning_pl.shadow.job_runner import Call, run_jobs, worker_environments
 from unlearning_pl.types import Sample
 
 BATCH, RATE = 100, 0.05
@@ -123,10 +123,10 @@ class Workers:
 def difference(kind: str, count: int) -> float:
     """Largest difference of a weight after two steps, stacked against alone, in float64: the models are the same."""
     models = [Loss(kind, seed).double() for seed in range(count)]
-    together = stacked([Loss(kind, seed).double() for seed in range(count)], steps=2)
+    run_jobs = stacked([Loss(kind, seed).double() for seed in range(count)], steps=2)
     one_after_another(models, steps=2)
     alone, _ = stack_module_state(models)
-    return max((alone[name] - together[name]).abs().max().item() for name in alone)
+    return max((alone[name] - run_jobs[name]).abs().max().item() for name in alone)
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -146,7 +146,7 @@ def commands(folder: Path, count: int, processes: int) -> None:
         for number in range(count)
     }
     failures: dict[str, str | None] = {}
-    together(jobs, places(count, processes), failures.__setitem__)
+    run_jobs(jobs, worker_environments(count, processes), failures.__setitem__)
     assert not any(failures.values()), failures
 
 

@@ -9,7 +9,7 @@ import torch
 from remembering import CLASSES, remembering
 from torch import Tensor
 
-from unlearning_pl.audits import Audit, compare, judge
+from unlearning_pl.audits import Audit, compare, compute_audit
 from unlearning_pl.audits.embeddings import Embeddings
 from unlearning_pl.report.metric_terms import BY_KEY, TERMS
 from unlearning_pl.types import Split
@@ -51,7 +51,7 @@ def audited(memories: Mapping[str, float], sizes: tuple[int, int, int] = (60, 24
     for row, (name, memory) in enumerate(memories.items()):
         embeddings = remembering(memory, sizes, logits=True)
         seconds = {"original": 40.0, "retrained": 30.0}.get(name, 2.0 + row)
-        audits.append(_filled(judge(name, embeddings, seconds), embeddings, memory))
+        audits.append(_filled(compute_audit(name, embeddings, seconds), embeddings, memory))
     references = (name if name in memories else None for name in ("original", "retrained"))
     return compare(audits, *references)
 

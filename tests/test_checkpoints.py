@@ -17,7 +17,7 @@ from torch.optim import SGD
 
 from unlearning_pl.errors import InputError, PreemptedError
 from unlearning_pl.learners import Learner
-from unlearning_pl.training.checkpoints import WholeFiles, resume_point
+from unlearning_pl.training.checkpoints import AtomicCheckpointIO, resume_point
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.weights import load_weights
 
@@ -165,9 +165,9 @@ def test_slurm_is_asked_to_start_the_job_again(tmp_path: Path, monkeypatch: pyte
 def saved(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Steps at which checkpoints are written."""
     steps: list[int] = []
-    whole = WholeFiles.save_checkpoint
+    whole = AtomicCheckpointIO.save_checkpoint
     monkeypatch.setattr(
-        WholeFiles,
+        AtomicCheckpointIO,
         "save_checkpoint",
         lambda self, checkpoint, *a, **k: steps.append(checkpoint["global_step"]) or whole(self, checkpoint, *a, **k),
     )

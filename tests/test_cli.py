@@ -13,7 +13,7 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from unlearning_pl import __version__, methods
-from unlearning_pl.cli.parse_errors import choices, listing
+from unlearning_pl.cli.parse_errors import choices, list_methods
 from unlearning_pl.cli.training_cli import UnlearningCLI
 from unlearning_pl.commands.main import COMMANDS, main
 from unlearning_pl.evaluation import audit_report
@@ -377,7 +377,7 @@ def test_a_new_export_appears_in_help_and_suggestions(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(methods, "Distil", Distil, raising=False)
     monkeypatch.setattr(methods, "__all__", [*methods.__all__, "Distil"])
-    assert re.search(r"\n  Distil +Copy a teacher\.\n", listing())
+    assert re.search(r"\n  Distil +Copy a teacher\.\n", list_methods())
     assert choices("method")["Distil"] is Distil
     assert "Distil" not in choices("plugins")
 
@@ -387,7 +387,10 @@ def test_a_new_export_appears_in_help_and_suggestions(monkeypatch: pytest.Monkey
     [
         ("--method FineTun", "Expected a class for method, got FineTun. Did you mean FineTune?"),
         ("--method SCRUB --method.foo 3", "Expected an option of SCRUB in method, got foo. It has max_epochs, gamma,"),
-        ("--method GradientPenalty --method.of los", "Expected loss or similarity as method.of, got los. Did you mean"),
+        (
+            "--method GradientPenalty --method.score los",
+            "Expected loss or similarity as method.score, got los. Did you",
+        ),
         ("--method GradientPenalty --method.target x", "Expected a number or held_out as method.target, got x."),
         ("--method SalUn --method.share half", "Expected a number as method.share, got half."),
         ("--plugins CoUn", "Write --plugins+=NAME, once for each."),

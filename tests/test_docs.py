@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unlearning_pl.cli.command_parser import parsed
+from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.cli.finished_runs import configuration
-from unlearning_pl.commands.main import audit_parser, benchmark_parser, main
-from unlearning_pl.commands.owner import owner_parser, serve_parser
+from unlearning_pl.commands.audit import audit_parser
+from unlearning_pl.commands.benchmark import benchmark_parser
+from unlearning_pl.commands.main import main
+from unlearning_pl.commands.owner import owner_parser
+from unlearning_pl.commands.serve import serve_parser
 from unlearning_pl.commands.shadow import shadow_parser
 from unlearning_pl.data import Digits
 from unlearning_pl.training.trainer import UnlearningTrainer
@@ -86,7 +89,7 @@ def test_the_commands_of_a_page_parse(page: str, expected: set[str], tmp_path: P
     (tmp_path / "model.ckpt").touch()  # any file passes for weights here
     for command, *options in lines:
         if command in parsers:
-            parsed(parsers[command](), options)
+            parse_args(parsers[command](), options)
             continue
         run = tmp_path / options[options.index("--run") + 1]
         run.mkdir(parents=True)

@@ -16,7 +16,7 @@ from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError
 from unlearning_pl.methods import NegGrad
 from unlearning_pl.training import runs
-from unlearning_pl.training.weights import digest, load_weights, read_checkpoint
+from unlearning_pl.training.weights import load_weights, read_checkpoint, weights_digest
 from unlearning_pl.types import Batch
 
 NOTHING = ForgetRequest()
@@ -82,7 +82,7 @@ def test_steps_compose(made: Path) -> None:
 
 
 def test_the_record_names_every_ancestor(made: Path) -> None:
-    original, one = digest(made / "original"), digest(made / "one")
+    original, one = weights_digest(made / "original"), weights_digest(made / "one")
     assert runs.lineage(made / "original") == []
     assert runs.lineage(made / "one") == [original]
     assert runs.lineage(made / "two") == [original, one]
@@ -123,7 +123,7 @@ def test_without_a_request_a_run_goes_on_with_its_own_images(own: ForgetRequest,
     data = unlearn(made / "two", tmp_path / "more", own=own)
     assert {**manifest(tmp_path / "more")} == manifest(made / "two")
     assert [data.ids[row] for row in data.positions("forget")] == manifest(made / "two")["steps"][-1]["forget"]
-    assert runs.lineage(tmp_path / "more") == [*runs.lineage(made / "two"), digest(made / "two")]
+    assert runs.lineage(tmp_path / "more") == [*runs.lineage(made / "two"), weights_digest(made / "two")]
 
 
 def test_a_retrained_model_forgets_further_images(made: Path, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_checkpoint_file_has_no_steps(made: Path, tmp_path: Path) -> None:
     data = unlearn(checkpoint, tmp_path / "run", ForgetRequest(count=5))
     assert data.splits.earlier == ()
     assert data.splits == make_data(forget=ForgetRequest(count=5)).splits
-    assert runs.lineage(tmp_path / "run") == [digest(checkpoint)]
+    assert runs.lineage(tmp_path / "run") == [weights_digest(checkpoint)]
 
 
 def test_a_checkpoint_within_a_run_that_forgot_is_refused(made: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_run_that_is_not_finished_is_no_beginning(made: Path, tmp_path: Path) 
 
 def test_the_audit_is_of_the_union_and_of_each_step(made: Path) -> None:
     data, learner = make_data(forget=NOTHING), make_learner("SimCLR")
-    data.adopt(made / "two/split.json")
+    data.load_split(made / "two/split.json")
     load_weights(learner, made / "two")
     audit = make_trainer(logger=False).audit(learner, data, "two", views=3)
     names = manifest(made / "two")["forget"]

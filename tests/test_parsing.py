@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unlearning_pl.cli.command_parser import add_data, data_of, parsed, plain_parser
-from unlearning_pl.cli.exit_status import verdict
+from unlearning_pl.cli.command_parser import add_data, data_from_options, make_parser, parse_args
+from unlearning_pl.cli.exit_status import exit_status
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData
 
@@ -16,9 +16,9 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 def data(*words: str | Path) -> UnlearningData:
-    parser = plain_parser("split", "Preview a request.")
+    parser = make_parser("split", "Preview a request.")
     add_data(parser)
-    return data_of(parsed(parser, [str(word) for word in words]))
+    return data_from_options(parse_args(parser, [str(word) for word in words]))
 
 
 def test_configurations_stack_and_options_come_last() -> None:
@@ -56,11 +56,11 @@ def test_a_mistake_in_a_file_gets_one_line(text: str | bytes | None, message: st
         (tmp_path / "a.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         data("--config", tmp_path / "a.yaml")
-    code, line = verdict(caught.value)
+    code, line = exit_status(caught.value)
     assert (code, len(line.splitlines())) == (2, 1)
 
 
 def test_a_command_without_data_takes_its_own_options_alone(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(yaml.safe_dump({"model": {"class_path": "SimCLR"}}))
     with pytest.raises(ValueError, match=r"got model\.class_path"):
-        parsed(plain_parser("demo", "All."), ["--config", str(tmp_path / "a.yaml")])
+        parse_args(make_parser("demo", "All."), ["--config", str(tmp_path / "a.yaml")])

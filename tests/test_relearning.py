@@ -10,7 +10,7 @@ from tiny import LEARNERS, make_data, make_learner, make_trainer
 from torch.optim import SGD
 
 from unlearning_pl.data import ForgetRequest, UnlearningData
-from unlearning_pl.evaluation.relearning import fixed_batches, mean_loss, relearning_epochs
+from unlearning_pl.evaluation.relearning import eval_loss, fixed_batches, relearning_epochs
 from unlearning_pl.learners import Learner
 
 
@@ -46,7 +46,7 @@ def test_epochs_are_those_of_training_on_the_forgotten_images_alone() -> None:
 
     class Watch(Callback):
         def on_train_epoch_end(self, trainer, pl_module) -> None:  # noqa: ANN001
-            images, target = data.pool.look_up(data.positions("forget"))
+            images, target = data.pool.rows_at(data.positions("forget"))
             pl_module.eval()
             with torch.no_grad():
                 scores = pl_module.class_scores(data.pool.normalise(images))
@@ -56,7 +56,7 @@ def test_epochs_are_those_of_training_on_the_forgotten_images_alone() -> None:
     student.optimize_with(partial(SGD, lr=0.01, momentum=0.9))
     data.feed(lambda _: ("forgotten",))
     make_trainer(max_epochs=count, logger=False, callbacks=[Watch()]).fit(student, datamodule=data)
-    images, target = data.pool.look_up(data.positions("forget"))
+    images, target = data.pool.rows_at(data.positions("forget"))
     with torch.no_grad():
         goal = torch.nn.functional.cross_entropy(original.eval().class_scores(data.pool.normalise(images)), target)
     assert losses[-1] <= goal < min(losses[:-1], default=float("inf"))
@@ -74,6 +74,6 @@ def test_the_loss_is_the_same_at_every_look(pair: tuple[Learner, UnlearningData]
     torch.manual_seed(5)
     state = torch.get_rng_state()
     first, second = (fixed_batches(data, learner.num_views, learner.device) for _ in range(2))
-    assert mean_loss(learner, first) == mean_loss(learner, second)
+    assert eval_loss(learner, first) == eval_loss(learner, second)
     assert torch.equal(torch.get_rng_state(), state)
     assert learner.training == learner.backbone.training

@@ -11,11 +11,11 @@ from lightning.pytorch import Callback
 from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.errors import InputError, StorageError
-from unlearning_pl.training.checkpoints import WholeFiles
+from unlearning_pl.training.checkpoints import AtomicCheckpointIO
 
 
 def write(path: Path, size: int = 1) -> None:
-    WholeFiles().save_checkpoint({"state_dict": {"weight": torch.zeros(size)}}, path)
+    AtomicCheckpointIO().save_checkpoint({"state_dict": {"weight": torch.zeros(size)}}, path)
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from tiny import make_data, make_learner, make_trainer
 from torch import nn
 from torchvision.models.vision_transformer import EncoderBlock
 
-from unlearning_pl.distributed.batch_norm import SharedBatchNorm, SharedStatistics
-from unlearning_pl.distributed.launchers import launched
+from unlearning_pl.distributed.batch_norm import DifferentiableSyncBatchNorm, SyncBatchNormPlugin
+from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.methods import SSD, ContrastiveUnlearning, CoUn, GradientPenalty, L1Sparse, SalUn
@@ -71,7 +71,7 @@ def test_momentum_encoders_are_not_spread_over_processes(name: str) -> None:
     ],
 )
 def test_methods_that_need_whole_weights_are_refused(method: Any, refused: bool) -> None:
-    assert method().shards is not refused
+    assert method().supports_fsdp is not refused
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_processes_that_are_spawned_are_refused() -> None:
 def test_layers_are_shared_in_place_and_come_back() -> None:
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     layer, before = model[1], {name: id(value) for name, value in model.named_parameters()}
-    shared = SharedStatistics()
+    shared = SyncBatchNormPlugin()
     shared.apply(model)
     assert type(layer) is not nn.BatchNorm1d
     x = torch.randn(5, 2)
@@ -107,31 +107,31 @@ def test_layers_are_shared_in_place_and_come_back() -> None:
 
 
 def test_a_layer_with_an_activation_keeps_it() -> None:
-    encoder, shared, x = build_backbone("efficientnet_b0")[0].eval(), SharedStatistics(), torch.randn(2, 3, 32, 32)
+    encoder, shared, x = build_backbone("efficientnet_b0")[0].eval(), SyncBatchNormPlugin(), torch.randn(2, 3, 32, 32)
     before = encoder(x)
     shared.apply(encoder)
-    assert any(type(layer) is SharedBatchNorm for layer in encoder.modules())
+    assert any(type(layer) is DifferentiableSyncBatchNorm for layer in encoder.modules())
     assert torch.equal(encoder(x), before)
 
 
 def test_a_layer_that_computes_otherwise_is_refused() -> None:
     with pytest.raises(InputError, match=r"norm layers of torch or timm.*got SplitBatchNorm"):
-        SharedStatistics().apply(nn.Sequential(SplitBatchNorm(4, 2)))
+        SyncBatchNormPlugin().apply(nn.Sequential(SplitBatchNorm(4, 2)))
 
 
 def test_tasks_that_are_not_as_many_as_those_of_each_node_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"SLURM_JOB_NAME": "job", "SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "2"}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    assert launched() == {"devices": 2, "num_nodes": 2}
+    assert launched_processes() == {"devices": 2, "num_nodes": 2}
     monkeypatch.setenv("SLURM_NTASKS", "2")  # --ntasks=2 where the script has --ntasks-per-node=2
     with pytest.raises(
         InputError, match=r"--ntasks-per-node=2 on each of 2 nodes, got --ntasks=2\. Leave --ntasks out"
     ):
-        launched()
+        launched_processes()
     monkeypatch.setenv("SLURM_NTASKS", "1")  # srun --ntasks=1 within the job
     monkeypatch.setenv("SLURM_NNODES", "1")
-    assert launched() == {"devices": 1, "num_nodes": 1}
+    assert launched_processes() == {"devices": 1, "num_nodes": 1}
 
 
 def test_all_gpus_are_those_of_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:

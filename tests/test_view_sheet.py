@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from unlearning_pl.cli.command_parser import data_of, parsed
+from unlearning_pl.cli.command_parser import data_from_options, parse_args
 from unlearning_pl.commands import views as views_command
 from unlearning_pl.commands.main import main
-from unlearning_pl.commands.views import in_turn, sheet_rows, told, views_parser
+from unlearning_pl.commands.views import alternate_classes, describe_source, sheet_rows, views_parser
 from unlearning_pl.data import ImageSet, Source, UnlearningData, Views
 from unlearning_pl.report.image_sheet import Row
 
@@ -69,14 +69,14 @@ def test_the_first_of_each_class_in_turn() -> None:
     while any(left.values()):
         turns += [rows.pop(0) for rows in left.values() if rows]
     for count in range(1, 10):
-        assert in_turn(targets, count) == turns[:count]
+        assert alternate_classes(targets, count) == turns[:count]
 
 
 def test_rows_have_the_image_its_views_and_its_words() -> None:
     data = UnlearningData(Told(), Darker(images=2))
     rows = sheet_rows(data, [3, 1], views=3)
     for row, position, name in zip(rows, (3, 1), "db", strict=True):
-        image = data.pool.look_up(torch.tensor([position]))[0][0]
+        image = data.pool.rows_at(torch.tensor([position]))[0][0]
         assert row.names == (name,)
         assert row.captions == (f"the {position}", "an image")
         torch.testing.assert_close(row.looks, torch.stack([image, image / 2, image / 3, image / 4]))
@@ -143,9 +143,9 @@ def test_what_cannot_be_drawn_is_one_line(
     monkeypatch.chdir(tmp_path)
     Path("old.png").write_bytes(b"kept")
     assert views(f"{SMALL} {words}") == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    describe_source = capsys.readouterr().err
+    assert message in describe_source
+    assert describe_source.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
     assert Path("old.png").read_bytes() == b"kept"
 
@@ -158,7 +158,7 @@ def test_a_source_in_a_source_is_told_too() -> None:
         def load(self) -> tuple[ImageSet, ImageSet]:
             return self.source.load()
 
-    assert told(Around(Around(Told(), "a"))) == "Around(source=Around(source=Told(), word='a'))"
+    assert describe_source(Around(Around(Told(), "a"))) == "Around(source=Around(source=Told(), word='a'))"
 
 
 @pytest.mark.parametrize("config", [file.stem for file in FILES])
@@ -168,7 +168,7 @@ def test_every_policy_of_configs_runs_on_a_batch(config: str) -> None:
     made = []
     for before in ("", f"{other} --data.views.blur {'false' if config.endswith('_224') else 'true'}"):
         words = shlex.split(f"{before} --config {ROOT}/configs/views/{config}.yaml")
-        made.append(data_of(parsed(views_parser(), words)).views)
+        made.append(data_from_options(parse_args(views_parser(), words)).views)
     assert repr(made[0]) == repr(made[1])
     size = 224 if config.endswith("_224") else 32
     images = torch.rand(1, 3, size, size).repeat(4, 1, 1, 1)

@@ -27,13 +27,13 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
         >>> write_bytes(Path(tempfile.mkdtemp()) / "a", b"whole").read_bytes()
         b'whole'
     """
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(content)
     return Path(path)
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[BinaryIO]:
+def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of ``path`` if all goes well, and is gone if not.
 
     It lies beside ``path``: from another file system the last step would be a copy, of which half may be left.

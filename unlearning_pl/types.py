@@ -55,7 +55,7 @@ class Sample(NamedTuple):
 Batch = Mapping[Split, Sample]
 
 
-def joint(batch: Batch) -> tuple[Sample, Tensor]:
+def concat_streams(batch: Batch) -> tuple[Sample, Tensor]:
     """Join all streams of a batch into one sample, so that one pass shares negatives and BatchNorm statistics.
 
     Args:

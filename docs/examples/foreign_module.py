@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torchvision.models import resnet18
 
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData
-from unlearning_pl.learners import plain
+from unlearning_pl.learners import mean_loss
 from unlearning_pl.methods import SCRUB
 
 
@@ -21,7 +21,7 @@ class Theirs(LightningModule):
     def __init__(self, net):
         super().__init__()
         self.net = net
-        self.objective = plain  # the value that a method replaces
+        self.objective = mean_loss  # the value that a method replaces
 
     def outputs(self, sample):
         return self.net(sample.views[0])

@@ -9,7 +9,7 @@ from audits.two_collectors import found
 from launching import launch
 from tiny import make_data, make_learner, make_trainer
 
-from unlearning_pl.audits.fuse_batch_norm import fused
+from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.contrastive_losses import nt_xent
@@ -35,7 +35,7 @@ def test_each_column_is_what_the_model_says_of_the_images_in_their_order() -> No
     trainer = make_trainer(logger=False)
     forget = trainer.embed({"a": learner}, data, views=4)["a"]["forget"]
     assert forget.index.tolist() == data.positions("forget").tolist()
-    images, target = data.pool.look_up(data.positions("forget"))
+    images, target = data.pool.rows_at(data.positions("forget"))
     clean = data.pool.normalise(images)
     with torch.no_grad():
         logits = learner.eval().class_scores(clean)
@@ -84,7 +84,7 @@ def test_a_fused_encoder_answers_alike_and_is_itself_again(backbone: str) -> Non
                 module.running_var.uniform_(0.5, 2)
         images, own = torch.rand(2, 3, 32, 32), learner.backbone
         before = learner.features(images)
-        with fused(learner):
+        with fused_batch_norm(learner):
             torch.testing.assert_close(learner.features(images), before, atol=1e-4, rtol=1e-4)
     assert learner.backbone is own
     assert torch.equal(learner.features(images), before)
@@ -93,6 +93,6 @@ def test_a_fused_encoder_answers_alike_and_is_itself_again(backbone: str) -> Non
 def test_the_same_learner_twice_is_itself_again() -> None:
     learner = make_learner("SimCLR")
     own = learner.backbone
-    with fused(learner), fused(learner):
+    with fused_batch_norm(learner), fused_batch_norm(learner):
         pass
     assert learner.backbone is own

@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC
 
-from unlearning_pl.audits import Embeddings, judge, judge_all
+from unlearning_pl.audits import Embeddings, compute_audit, compute_audits
 from unlearning_pl.functional.threshold_attack import equal_sizes, pair_similarities
 from unlearning_pl.metrics import ClassifierMI, EncoderMI
 from unlearning_pl.report.wording import verdict
@@ -77,7 +77,7 @@ def cmia(raw: dict[Split, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> f
 @pytest.mark.parametrize("seed", range(3))
 def test_emia_and_cmia_are_those_of_the_definitions(seed: int) -> None:
     raw = vectors(seed)
-    metrics = judge("ac", embedded(raw)).metrics
+    metrics = compute_audit("ac", embedded(raw)).metrics
     assert metrics["encoder_mi"] == pytest.approx(emia(raw))
     assert metrics["classifier_mi"] == pytest.approx(cmia(raw))
     assert 0 < metrics["encoder_mi"] < 100  # else anything would agree
@@ -89,12 +89,12 @@ def test_the_population_attack_is_the_loss_of_the_true_class() -> None:
     losses = {s: torch.nn.functional.cross_entropy(z, y, reduction="none") for s, (_, z, y) in raw.items()}
     labels = [1] * SIZES["forget"] + [0] * SIZES["test"]
     expected = roc_auc_score(labels, -torch.cat([losses["forget"], losses["test"]]).numpy())
-    assert judge("ac", embedded(raw)).metrics["population_auc"] == pytest.approx(expected, abs=1e-6)
+    assert compute_audit("ac", embedded(raw)).metrics["population_auc"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_gap_is_the_mean_of_the_five_distances() -> None:
     models = {name: vectors(seed) for seed, name in enumerate(("ac", "retrained"))}
-    audits = judge_all({name: embedded(raw) for name, raw in models.items()}, retrained="retrained")
+    audits = compute_audits({name: embedded(raw) for name, raw in models.items()}, retrained="retrained")
     ours, theirs = (models[name] for name in ("ac", "retrained"))
     gaps = [abs(emia(ours) - emia(theirs)), abs(cmia(ours) - cmia(theirs))]
     for split in SIZES:
@@ -113,7 +113,7 @@ def test_attacks_on_sets_of_one_distribution_say_one_half_within_their_interval(
         order = torch.randperm(60, generator=torch.Generator().manual_seed(seed))
         mixed = (views[order], logits[order], target[order])
         raw |= {"forget": tuple(part[:20] for part in mixed), "test": tuple(part[20:] for part in mixed)}
-        intervals = judge("ac", embedded(raw)).intervals
+        intervals = compute_audit("ac", embedded(raw)).intervals
         for key in held:
             low, high = intervals[key]
             held[key] += low <= 0.5 <= high
@@ -127,7 +127,7 @@ def test_the_metrics_for_any_module_say_what_the_audit_says() -> None:
         order = torch.randperm(len(views), generator=torch.Generator().manual_seed(0))
         encoder.update(views[order], split)
         classifier.update(logits.double().softmax(1)[order], target[order], split)
-    metrics = judge("ac", embedded(raw)).metrics
+    metrics = compute_audit("ac", embedded(raw)).metrics
     assert encoder.compute().item() == pytest.approx(metrics["encoder_mi"])
     assert classifier.compute().item() == pytest.approx(metrics["classifier_mi"])
 
@@ -140,13 +140,13 @@ def test_a_classifier_that_is_certain_still_gives_its_members_away() -> None:
         sure = torch.zeros_like(logits)
         sure[torch.arange(len(target)), target] = ahead + logits[:, 0]
         raw[split] = (views, sure, target)
-    assert judge("ac", embedded(raw)).metrics["population_auc"] > 0.99
+    assert compute_audit("ac", embedded(raw)).metrics["population_auc"] > 0.99
 
 
 @pytest.mark.parametrize("few", [1, 2, 5])
 def test_few_images_have_no_interval_that_would_be_too_narrow(few: int) -> None:
     splits = embedded(vectors(0))
-    audit = judge("ac", splits | {"forget": splits["forget"].take(torch.arange(few))})
+    audit = compute_audit("ac", splits | {"forget": splits["forget"].take(torch.arange(few))})
     assert audit.intervals == {}
     assert audit.metrics["membership_auc"] != 0.5
     assert "By chance alone" in verdict(audit, None)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearning_pl.audits import Audit, compare, judge
+from unlearning_pl.audits import Audit, compare, compute_audit
 from unlearning_pl.audits.alignment import forget_alignment, shown_alignment
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.alignment import forgetting_score
@@ -23,7 +23,7 @@ MEASURED = {
 
 
 def test_everything_is_measured_and_has_a_name_in_words(make) -> None:  # noqa: ANN001
-    audit = judge("ac", make(0.4), seconds=2.5)
+    audit = compute_audit("ac", make(0.4), seconds=2.5)
     assert set(audit.metrics) == MEASURED | {"seconds"}
     assert set(audit.metrics) | {"tpr_at_1_fpr", "average_gap", "speed_up", "forgetting_score"} <= set(BY_KEY)
     assert all(type(value) is float for value in audit.metrics.values())
@@ -56,9 +56,9 @@ def test_alignment_is_over_all_forget_images_and_the_matrix_over_the_first(make)
 
 def test_comparison_adds_what_is_relative(make) -> None:  # noqa: ANN001
     audits = [
-        judge("original", make(1.0), 40.0),
-        judge("retrained", make(0.0), 30.0),
-        judge("ac", make(0.6), 2.0),
+        compute_audit("original", make(1.0), 40.0),
+        compute_audit("retrained", make(0.0), 30.0),
+        compute_audit("ac", make(0.6), 2.0),
     ]
     original, retrained, unlearned = compare(audits, "original", "retrained")
     gap = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
@@ -84,23 +84,23 @@ def test_a_gap_counts_in_both_directions() -> None:
 
 
 def test_comparison_without_references_adds_nothing(make) -> None:  # noqa: ANN001
-    audit = judge("ac", make(), 2.0)
+    audit = compute_audit("ac", make(), 2.0)
     assert compare([audit])[0].metrics == audit.metrics
 
 
 def test_an_incomplete_reference_leaves_the_gap_undefined(make) -> None:  # noqa: ANN001
-    audits = [judge("retrained", make(sizes=(60, 24, 0))), judge("ac", make())]
+    audits = [compute_audit("retrained", make(sizes=(60, 24, 0))), compute_audit("ac", make())]
     assert not {"average_gap", "speed_up"} & set(compare(audits, retrained="retrained")[1].metrics)
 
 
 @pytest.mark.parametrize(("original", "retrained"), [("none", None), (None, "none")])
 def test_an_unknown_reference_is_named(make, original, retrained) -> None:  # noqa: ANN001
     with pytest.raises(InputError, match="among ac, got none"):
-        compare([judge("ac", make())], original, retrained)
+        compare([compute_audit("ac", make())], original, retrained)
 
 
 def test_two_audits_of_one_name_are_refused(make) -> None:  # noqa: ANN001
-    audit = judge("ac", make())
+    audit = compute_audit("ac", make())
     with pytest.raises(InputError, match="one audit a name"):
         compare([audit, audit])
 
@@ -113,7 +113,7 @@ def test_embeddings_that_are_not_finite_are_refused(make, field, value) -> None:
     broken.view(-1)[-1] = value
     splits["forget"] = replace(splits["forget"], **{field: broken})
     with pytest.raises(InputError, match=rf"in the {field} of the forget images.*embeddings are not finite \(ac\)"):
-        judge("ac", splits)
+        compute_audit("ac", splits)
 
 
 def constant(splits):  # noqa: ANN001, ANN201
@@ -126,14 +126,14 @@ def constant(splits):  # noqa: ANN001, ANN201
 @pytest.mark.parametrize("logits", [False, True])
 def test_awkward_sets_give_finite_numbers(make, sizes, constant_features, logits) -> None:  # noqa: ANN001
     splits = make(sizes=sizes, logits=logits)
-    audit = judge("ac", constant(splits) if constant_features else splits, seconds=0.0)
+    audit = compute_audit("ac", constant(splits) if constant_features else splits, seconds=0.0)
     metrics = compare([audit, replace(audit, name="retrained")], "ac", "retrained")[0].metrics
     json.dumps(metrics, allow_nan=False)
     assert ("membership_auc" in metrics) == (sizes[1] > 0 < sizes[2])
 
 
 def test_constant_features_tell_nothing(make) -> None:  # noqa: ANN001
-    metrics = judge("ac", constant(make())).metrics
+    metrics = compute_audit("ac", constant(make())).metrics
     assert metrics["membership_auc"] == metrics["membership_auc_retain"] == 0.5
     assert metrics["test_accuracy"] == metrics["test_knn"] == 25
 
@@ -142,4 +142,4 @@ def test_a_single_class_in_test_and_forget(make) -> None:  # noqa: ANN001
     splits = make()
     for split in ("forget", "test"):
         splits[split] = replace(splits[split], target=torch.zeros_like(splits[split].target))
-    assert set(judge("ac", splits).metrics) == MEASURED
+    assert set(compute_audit("ac", splits).metrics) == MEASURED

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from tiny import make_data, make_learner, make_trainer
 
-from unlearning_pl.audits import Embeddings, compare, judge
+from unlearning_pl.audits import Embeddings, compare, compute_audit
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.audits.image_text import pair_membership, pair_scores, retrieval, zero_shot
 from unlearning_pl.data import ForgetRequest, ImageSet, Source, UnlearningData
@@ -56,7 +56,7 @@ def test_what_a_model_says_of_captions_and_classes_is_collected() -> None:
     learner, data = make_learner("CLIP"), make_data()
     found = make_trainer(logger=False).embed({"a": learner}, data, views=2, splits=("forget",))["a"]["forget"]
     learner.eval()
-    images = data.pool.normalise(data.pool.look_up(found.index)[0])
+    images = data.pool.normalise(data.pool.rows_at(found.index)[0])
     tokens = data.pool.text(24).all(found.index)
     with torch.no_grad():
         anchor = learner.embed(images)
@@ -78,7 +78,7 @@ def test_images_without_classes_are_audited_by_their_captions_alone() -> None:
     embeddings = make_trainer(logger=False).embed({"a": make_learner("CLIP")}, data, views=2)["a"]
     there = embeddings["test"].captions.isfinite().all(2)
     assert there.sum(1).tolist() == [1, 2, 3] * 4
-    found = judge("a", embeddings).metrics
+    found = compute_audit("a", embeddings).metrics
     assert {
         "test_recall",
         "forget_recall",
@@ -118,7 +118,7 @@ def test_known_pairs_are_found_and_told_apart() -> None:
     knows, forgot = pairs(0.3), pairs(0.3, known=("retain",))
     assert retrieval(knows)["forget_recall"] > 90 > 60 > retrieval(forgot)["forget_recall"]
     assert retrieval(knows)["test_recall"] < 60
-    scores = judge("a", knows).scores
+    scores = compute_audit("a", knows).scores
     assert all(torch.equal(scores[split], pair_scores(knows)[split]) for split in SIZES)
     both = [pair_membership(one)[0] for one in (knows, forgot)]
     assert both[0]["pair_membership_auc"] > 0.95 > 0.7 > both[1]["pair_membership_auc"] > 0.3
@@ -175,10 +175,10 @@ def test_the_gap_of_pairs_is_over_recall_and_membership() -> None:
 def test_each_step_of_pairs_is_judged_as_if_it_were_the_forget_set() -> None:
     made = pairs(1.5)
     steps = [made["forget"].index[:4], made["forget"].index[4:]]
-    audit = judge("a", made, steps=steps)
+    audit = compute_audit("a", made, steps=steps)
     for step, share in zip(steps, audit.steps, strict=True):
         rows = torch.isin(made["forget"].index, step)
-        alone = judge("a", {**made, "forget": made["forget"].take(rows)}).metrics
+        alone = compute_audit("a", {**made, "forget": made["forget"].take(rows)}).metrics
         for key in ("forget_recall", "pair_mi", "pair_membership_auc", "forget_alignment"):
             assert share[key] == pytest.approx(alone[key])
     with (console := Console(width=100)).capture() as capture:

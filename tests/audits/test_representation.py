@@ -8,14 +8,14 @@ import scipy.linalg
 import torch
 import torch.nn.functional as F
 
-from unlearning_pl.audits import judge_all
+from unlearning_pl.audits import compute_audits
 from unlearning_pl.audits.probes import class_probabilities
-from unlearning_pl.audits.representation import Witness, against_original, against_retrained, mean_losses
+from unlearning_pl.audits.representation import ModelOutputs, against_original, against_retrained, mean_losses
 from unlearning_pl.audits.tsne_map import embedding_map
 
 
-def witness(splits) -> Witness:  # noqa: ANN001
-    return Witness(splits, class_probabilities(splits))
+def witness(splits) -> ModelOutputs:  # noqa: ANN001
+    return ModelOutputs(splits, class_probabilities(splits))
 
 
 def turned(splits, angle: float):  # noqa: ANN001, ANN201
@@ -72,7 +72,7 @@ def test_models_of_another_width_have_no_drift_but_alignment(make) -> None:  # n
 def test_references_are_not_compared_with_themselves(make) -> None:  # noqa: ANN001
     models = {"original": make(1.0), "retrained": make(0.0), "ac": make(0.5)}
     original, retrained, model = (
-        audit.metrics for audit in judge_all(models, {}, (), original="original", retrained="retrained")
+        audit.metrics for audit in compute_audits(models, {}, (), original="original", retrained="retrained")
     )
     assert {"cka_original", "drift_original", "cka_retrained", "forget_loss_change"} <= set(model)
     assert not {"cka_original", "forget_loss_change"} & set(original)

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
-from unlearning_pl.audits import Audit, compare, judge, probes
+from unlearning_pl.audits import Audit, compare, compute_audit, probes
 from unlearning_pl.audits.steps import SHARED
 from unlearning_pl.report import step_table, write_report
 
@@ -18,10 +18,10 @@ STEPS = [torch.tensor([1, 4, 5, 20]), torch.tensor([0, 2, 23]), torch.tensor([7]
 @pytest.mark.parametrize("logits", [False, True])
 def test_a_share_is_judged_as_if_it_were_the_forget_set(make, logits) -> None:  # noqa: ANN001
     splits = make(0.4, logits=logits)
-    audit = judge("ac", splits, steps=STEPS)
+    audit = compute_audit("ac", splits, steps=STEPS)
     assert len(audit.steps) == 3
     for step, share in zip(STEPS, audit.steps, strict=True):
-        alone = judge("ac", {**splits, "forget": splits["forget"].take(step)}).metrics
+        alone = compute_audit("ac", {**splits, "forget": splits["forget"].take(step)}).metrics
         assert share == pytest.approx({"count": len(step), **{key: alone[key] for key in SHARED if key in alone}})
         scores = torch.cat([audit.scores["forget"][step], audit.scores["test"]])
         assert share["membership_auc"] == pytest.approx(roc_auc_score([1] * len(step) + [0] * 40, scores))
@@ -30,32 +30,32 @@ def test_a_share_is_judged_as_if_it_were_the_forget_set(make, logits) -> None:  
 
 def test_shares_weighted_by_their_size_make_the_whole(make) -> None:  # noqa: ANN001
     rows = torch.randperm(24)
-    audit = judge("ac", make(0.4), steps=[rows[:5], rows[5:]])
+    audit = compute_audit("ac", make(0.4), steps=[rows[:5], rows[5:]])
     for key in audit.steps[0].keys() - {"count"}:
         assert sum(share["count"] * share[key] for share in audit.steps) / 24 == pytest.approx(audit.metrics[key])
 
 
 def test_one_step_adds_nothing(make) -> None:  # noqa: ANN001
-    assert judge("ac", make(), steps=[torch.arange(24)]).steps == ()
-    assert judge("ac", make()).steps == ()
+    assert compute_audit("ac", make(), steps=[torch.arange(24)]).steps == ()
+    assert compute_audit("ac", make()).steps == ()
 
 
 def test_the_probe_is_fitted_once(make, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
     fitted, fit = [], probes.LogisticRegression.fit
     monkeypatch.setattr(probes.LogisticRegression, "fit", lambda *args: fitted.append(1) or fit(*args))
-    judge("ac", make(), steps=STEPS)
+    compute_audit("ac", make(), steps=STEPS)
     assert len(fitted) == 1
 
 
 def test_what_is_not_defined_of_a_share_is_absent(make) -> None:  # noqa: ANN001
-    (share, _) = judge("ac", make(sizes=(60, 24, 0)), steps=STEPS[:2]).steps
+    (share, _) = compute_audit("ac", make(sizes=(60, 24, 0)), steps=STEPS[:2]).steps
     assert set(share) == {"count", "forget_accuracy", "forget_alignment"}
 
 
 @pytest.fixture
 def audits(make) -> list[Audit]:  # noqa: ANN001
     models = {"original": 1.0, "retrained": 0.0, "ac": 0.2, "neg_grad": 0.8}
-    audits = [judge(name, make(memory), 2.0, STEPS) for name, memory in models.items()]
+    audits = [compute_audit(name, make(memory), 2.0, STEPS) for name, memory in models.items()]
     return compare(audits, "original", "retrained")
 
 
@@ -80,7 +80,7 @@ def test_the_report_shows_each_step(tmp_path: Path, audits: list[Audit]) -> None
 
 
 def test_one_step_is_not_shown(tmp_path: Path, make) -> None:  # noqa: ANN001
-    page = write_report(tmp_path, [judge("ac", make())]).read_text()
+    page = write_report(tmp_path, [compute_audit("ac", make())]).read_text()
     assert "Each step" not in page
     assert "steps" not in json.loads((tmp_path / "report.json").read_text())["audits"][0]
 

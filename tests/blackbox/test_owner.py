@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from unlearning_pl.audits import Audit
-from unlearning_pl.blackbox import EmbeddingServer, Encoder, audit_images, open_encoder, open_pictures
-from unlearning_pl.blackbox.image_folder import views_of
-from unlearning_pl.blackbox.owner_audit import look
+from unlearning_pl.blackbox import EmbeddingServer, Encoder, audit_images, open_encoder, open_owner_images
+from unlearning_pl.blackbox.image_folder import augmented_views
+from unlearning_pl.blackbox.owner_audit import embed_images
 from unlearning_pl.blackbox.owner_conclusion import conclusion, question
 from unlearning_pl.commands.main import main
 from unlearning_pl.data import ContrastiveViews, Digits, JitterViews
@@ -81,10 +81,10 @@ def test_the_figures_are_the_same_wherever_the_model_is(
 
 
 def test_scores_and_alignment_equal_plain_loops(made: Path, owned: Path) -> None:
-    encoder, pictures = open_encoder(str(made / "after")), open_pictures(owned / "mine")
+    encoder, pictures = open_encoder(str(made / "after")), open_owner_images(owned / "mine")
     (audit,) = audit_images({"original": encoder}, {"forget": pictures}, ContrastiveViews(), 3)
     (images,) = pictures.batches((8, 8))
-    views = [encoder(view).double().numpy() for view in views_of(images, ContrastiveViews(), 3, "forget", 0)]
+    views = [encoder(view).double().numpy() for view in augmented_views(images, ContrastiveViews(), 3, "forget", 0)]
 
     def cosine(a: np.ndarray, b: np.ndarray) -> float:
         return float(a @ b / np.sqrt((a @ a) * (b @ b)))
@@ -101,7 +101,7 @@ def test_scores_and_alignment_equal_plain_loops(made: Path, owned: Path) -> None
 
 def test_gap_and_forgetting_score_equal_plain_loops(made: Path, owned: Path) -> None:
     encoders = {"original": open_encoder(str(made / "original")), "after": open_encoder(str(made / "after"))}
-    audits = audit_images(encoders, {"forget": open_pictures(owned / "mine")}, JitterViews(), 2)
+    audits = audit_images(encoders, {"forget": open_owner_images(owned / "mine")}, JitterViews(), 2)
     before, after = (audit.alignment for audit in audits)
     loop = sum(before[row, row].item() - after[row, row].item() for row in range(9)) / 9
     assert audits[1].metrics["forgetting_score"] == pytest.approx(loop, abs=1e-6)
@@ -149,9 +149,9 @@ def test_every_model_is_shown_the_same_views_in_whole_shades(policy: torch.nn.Mo
 
         return Encoder(name, embed, (8, 8), batch)
 
-    pictures = open_pictures(owned / "mine")
+    pictures = open_owner_images(owned / "mine")
     for name, batch in (("first", 256), ("second", 7)):
-        look(watching(name, batch), pictures, "forget", policy, 3)
+        embed_images(watching(name, batch), pictures, "forget", policy, 3)
     first, second = (torch.cat(images) for images in shown.values())
     assert first.shape == (4 * 9, 8, 8, 3)
     assert torch.equal(first, second)
@@ -162,11 +162,11 @@ def test_every_model_is_shown_the_same_views_in_whole_shades(policy: torch.nn.Mo
 
 def test_views_leave_the_rest_of_chance_alone() -> None:
     torch.manual_seed(3)
-    views = views_of(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), JitterViews(), 2, "forget", 0)
+    views = augmented_views(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), JitterViews(), 2, "forget", 0)
     after = torch.rand(4)
     torch.manual_seed(3)
     assert torch.equal(torch.rand(4), after)
-    other = views_of(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), JitterViews(), 2, "test", 0)
+    other = augmented_views(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), JitterViews(), 2, "test", 0)
     assert not torch.equal(views, other)
 
 
@@ -176,14 +176,14 @@ def test_images_are_found_below_a_folder_in_order_and_resized(owned: Path, tmp_p
     (tmp_path / "mine/.hidden.png").write_text("no image")
     Image.new("L", (20, 10), 7).save(tmp_path / "mine/gray.webp", lossless=True)
     Image.new("RGBA", (3, 3), (9, 9, 9, 0)).save(tmp_path / "mine/Z.BMP")
-    pictures = open_pictures(tmp_path / "mine")
+    pictures = open_owner_images(tmp_path / "mine")
     plain = ["1.png", "2.png", "4.png", "5.png", "7.png", "8.png"]
     deeper = ["deeper/0.png", "deeper/3.png", "deeper/6.png"]
     assert list(pictures.ids) == [*plain, "Z.BMP", *deeper, "gray.webp"]
     (images,) = pictures.batches((8, 6))
     assert images.shape == (11, 8, 6, 3)
     assert images[-1].unique().tolist() == [7]
-    assert pictures.fingerprint() != open_pictures(owned / "mine").fingerprint()
+    assert pictures.fingerprint() != open_owner_images(owned / "mine").fingerprint()
 
 
 def audit(name: str, auc: float, images: int = 100) -> Audit:
@@ -268,4 +268,4 @@ def test_a_mistake_of_a_server_gets_one_line(
 
 def test_a_folder_without_images_is_an_error_before_any_model_is_asked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Expected images"):
-        open_pictures(tmp_path)
+        open_owner_images(tmp_path)

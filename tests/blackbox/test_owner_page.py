@@ -13,7 +13,8 @@ import torch
 
 from unlearning_pl.blackbox import EmbeddingServer, open_encoder
 from unlearning_pl.commands.main import main
-from unlearning_pl.commands.owner import owner_parser, serve_parser
+from unlearning_pl.commands.owner import owner_parser
+from unlearning_pl.commands.serve import serve_parser
 
 PAGE = (Path(__file__).parents[2] / "docs/owner.md").read_text()
 BLOCKS = dict(re.findall(r"```(json|python)\n(.*?)```", PAGE, flags=re.DOTALL))

@@ -71,7 +71,7 @@ def test_an_earlier_split_is_adopted_with_another_request(tmp_path: Path) -> Non
     data = make_data(forget=ForgetRequest())
     write_manifest(tmp_path / "split.json", data.splits, data.ids)
     other = make_data(validation=0.3)
-    other.adopt(tmp_path / "split.json")
+    other.load_split(tmp_path / "split.json")
     other.request(ForgetRequest(count=5))
     assert torch.equal(other.positions("validation"), data.positions("validation"))
     assert len(other.positions("forget")) == 5
@@ -83,7 +83,7 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
     write_manifest(tmp_path / "split.json", data.splits, data.ids)
     other = UnlearningData(Digits(train_size=47, image_size=8))
     with pytest.raises(InputError, match="fingerprint"):
-        other.adopt(tmp_path / "split.json")
+        other.load_split(tmp_path / "split.json")
 
 
 def test_retraining_without_a_request_is_refused() -> None:

@@ -16,9 +16,9 @@ from PIL import Image
 from unlearning_pl.errors import InputError
 from unlearning_pl.images import decoding
 from unlearning_pl.images import encoded_images as encoded_images
-from unlearning_pl.images.decode_image import CorruptImageError, contents
+from unlearning_pl.images.decode_image import CorruptImageError, read_encoded
 from unlearning_pl.images.decoding import Reference, decode, load_images
-from unlearning_pl.images.encoded_images import Encoded
+from unlearning_pl.images.encoded_images import EncodedImages
 
 BROKEN = {
     "empty": (b"", "it is empty"),
@@ -103,13 +103,13 @@ def test_a_cut_file_is_decoded_whole_or_refused(kind: str, draw: st.DataObject) 
 
 def test_bytes_are_read_at_their_place(tmp_path: Path) -> None:
     file = write(tmp_path / "a", b"0123456789")
-    assert contents(Reference(str(file), 3, 4)) == b"3456"
-    assert contents(Reference(str(file), 3)) == b"3456789"
-    assert contents(Reference(str(file), 3, 4), most=2) == b"34"
+    assert read_encoded(Reference(str(file), 3, 4)) == b"3456"
+    assert read_encoded(Reference(str(file), 3)) == b"3456789"
+    assert read_encoded(Reference(str(file), 3, 4), most=2) == b"34"
     with pytest.raises(CorruptImageError, match="ends after 2 of 4"):
-        contents(Reference(str(file), 8, 4))
+        read_encoded(Reference(str(file), 8, 4))
     with pytest.raises(CorruptImageError, match="No such file"):
-        contents(Reference(str(tmp_path / "b")))
+        read_encoded(Reference(str(tmp_path / "b")))
 
 
 def images_in(folder: Path, count: int = 6, size: int = 8) -> tuple[list[Reference], list[str]]:
@@ -117,54 +117,54 @@ def images_in(folder: Path, count: int = 6, size: int = 8) -> tuple[list[Referen
     return [Reference(str(file)) for file in files], [file.name for file in files]
 
 
-@pytest.mark.parametrize("hold", ["memory", "stream"])
-@pytest.mark.parametrize("corrupt", ["refuse", "skip"])
-def test_held_and_streamed_images_are_the_same(hold: Any, corrupt: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_held_and_streamed_images_are_the_same(storage: Any, on_error: Any, tmp_path: Path) -> None:
     references, names = images_in(tmp_path, size=9)
-    images, kept = load_images([*references, encoded(pixels(seed=9))], [*names, "bytes"], 4, corrupt, hold)
+    images, kept = load_images([*references, encoded(pixels(seed=9))], [*names, "bytes"], 4, on_error, storage)
     assert kept == list(range(7))
-    assert isinstance(images, Encoded) == (hold == "stream")
+    assert isinstance(images, EncodedImages) == (storage == "stream")
     assert tuple(images.shape) == (7, 3, 4, 4)
     rows = torch.tensor([6, 0, 3, 3])
-    found = images.read(rows) if isinstance(images, Encoded) else images[rows]
+    found = images.read(rows) if isinstance(images, EncodedImages) else images[rows]
     for row, image in zip(rows.tolist(), found, strict=True):
         np.testing.assert_array_equal(image.numpy(), decode(encoded(pixels(9, 9, row)), 4) if row < 6 else
                                       decode(encoded(pixels(seed=9)), 4))  # fmt: skip
 
 
-@pytest.mark.parametrize("hold", ["memory", "stream"])
-def test_corrupt_images_are_refused_together(hold: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_corrupt_images_are_refused_together(storage: Any, tmp_path: Path) -> None:
     good, names = images_in(tmp_path)
     bad = [b"", b"text", Reference(str(tmp_path / "absent")), b"", b"", b""]
     with pytest.raises(InputError) as caught:
-        load_images([*good, *bad], [*names, *"abcdef"], 8, "refuse", hold)
+        load_images([*good, *bad], [*names, *"abcdef"], 8, "raise", storage)
     message = str(caught.value)
     assert "got 6 of 12 that it does not: a (it is empty), b (no image format that Pillow knows), c (No such" in message
-    assert "and 1 others. Repair or remove them, or leave them out with corrupt: skip." in message
+    assert "and 1 others. Repair or remove them, or leave them out with on_error: skip." in message
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("hold", ["memory", "stream"])
-def test_corrupt_images_are_skipped_with_a_warning(hold: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_corrupt_images_are_skipped_with_a_warning(storage: Any, tmp_path: Path) -> None:
     good, _ = images_in(tmp_path)
     encoded_images = [truncated(), good[0], good[1], b"", good[2], bomb()]
     with pytest.warns(UserWarning, match=r"3 of 6 images are corrupt and left out: a \(.*truncated.*\), d \(it"):
-        images, kept = load_images(encoded_images, list("abcdef"), 8, "skip", hold)
+        images, kept = load_images(encoded_images, list("abcdef"), 8, "skip", storage)
     assert kept == [1, 2, 4]
-    found = images.read(torch.arange(3)) if isinstance(images, Encoded) else images
+    found = images.read(torch.arange(3)) if isinstance(images, EncodedImages) else images
     for row, image in enumerate(found):
         np.testing.assert_array_equal(image.numpy(), channels_first(pixels(seed=row)))
 
 
-@pytest.mark.parametrize("hold", ["memory", "stream"])
-def test_nothing_but_corrupt_images_is_refused_even_when_they_may_be_skipped(hold: Any) -> None:
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_nothing_but_corrupt_images_is_refused_even_when_they_may_be_skipped(storage: Any) -> None:
     with pytest.raises(InputError, match=r"got 2 of 2 that it does not.*Repair them, or give other files"):
-        load_images([b"", b"x"], ["a", "b"], 8, "skip", hold)
+        load_images([b"", b"x"], ["a", "b"], 8, "skip", storage)
 
 
 def test_a_stream_that_meets_a_corrupt_image_names_it() -> None:
-    images, _ = load_images([encoded(pixels()), truncated()], ["a", "b"], 8, "refuse", "stream")
-    assert isinstance(images, Encoded)
+    images, _ = load_images([encoded(pixels()), truncated()], ["a", "b"], 8, "raise", "stream")
+    assert isinstance(images, EncodedImages)
     with pytest.raises(InputError, match=r"got b \(.*truncated.*\)\. Repair it"):
         images.read(torch.tensor([0, 1]))
 
@@ -180,14 +180,14 @@ def test_sizes_that_differ_need_an_image_size() -> None:
 
 def test_streams_need_an_image_size() -> None:
     with pytest.raises(InputError, match="Expected image_size with images that are streamed"):
-        load_images([encoded(pixels())], ["a"], None, hold="stream")
+        load_images([encoded(pixels())], ["a"], None, storage="stream")
 
 
 @pytest.mark.parametrize(("memory", "streamed"), [(4 * 192 * 2, False), (4 * 192 * 2 - 4, True)])
 def test_a_quarter_of_the_memory_is_held(memory: int, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_memory", lambda: memory)
     images, _ = load_images([encoded(pixels())] * 2, ["a", "b"], 8)
-    assert isinstance(images, Encoded) == streamed
+    assert isinstance(images, EncodedImages) == streamed
 
 
 @pytest.mark.parametrize("kind", ["", "memory"])
@@ -208,7 +208,7 @@ def test_the_memory_of_a_container_or_job_counts(
 
 def test_streamed_images_are_taken_sliced_and_copied(tmp_path: Path) -> None:
     references, names = images_in(tmp_path)
-    images = Encoded([*references, encoded(pixels(seed=9))], [*names, "bytes"], 8)
+    images = EncodedImages([*references, encoded(pixels(seed=9))], [*names, "bytes"], 8)
     everything = images.read(torch.arange(7))
     taken = images[torch.tensor([6, 2, 2])]
     assert torch.equal(taken.read(torch.arange(3)), everything[[6, 2, 2]])
@@ -218,24 +218,24 @@ def test_streamed_images_are_taken_sliced_and_copied(tmp_path: Path) -> None:
 
 def test_the_digest_notices_another_size_order_or_choice() -> None:
     data = [encoded(pixels()), encoded(pixels(9, 9)), encoded(pixels(10, 10))]
-    images = Encoded(data, list("abc"), 8)
-    others = [Encoded(data, list("abc"), 9), images[torch.tensor([1, 0, 2])], images[:2]]
-    assert images.digest == Encoded(data, list("xyz"), 8).digest
+    images = EncodedImages(data, list("abc"), 8)
+    others = [EncodedImages(data, list("abc"), 9), images[torch.tensor([1, 0, 2])], images[:2]]
+    assert images.digest == EncodedImages(data, list("xyz"), 8).digest
     assert images.digest not in [other.digest for other in others]
 
 
 def test_a_million_places_stay_small() -> None:
     references = [Reference("shard.tar", row, 1) for row in range(100_000)]
     names = [f"train/{row:08}" for row in range(100_000)]
-    assert len(pickle.dumps(Encoded(references, names, 8))) < 100_000 * 64
+    assert len(pickle.dumps(EncodedImages(references, names, 8))) < 100_000 * 64
 
 
 def test_a_worker_decodes_in_its_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoded_images, "cores", lambda: 4)
+    monkeypatch.setattr(encoded_images, "available_cores", lambda: 4)
     for worker, own in ((None, False), (object(), True)):
         monkeypatch.setattr(encoded_images, "get_worker_info", lambda worker=worker: worker)
         threads: set[int] = set()
-        encoded_images.in_threads(lambda _, threads=threads: threads.add(threading.get_ident()), 100)
+        encoded_images.map_threads(lambda _, threads=threads: threads.add(threading.get_ident()), 100)
         assert (threads == {threading.get_ident()}) is own
 
 

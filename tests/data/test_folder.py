@@ -10,7 +10,7 @@ from torchvision.datasets import ImageFolder
 
 from unlearning_pl.data import Folder, ForgetRequest, fingerprint, make_splits
 from unlearning_pl.errors import InputError
-from unlearning_pl.images.encoded_images import Encoded
+from unlearning_pl.images.encoded_images import EncodedImages
 
 
 @pytest.fixture
@@ -19,14 +19,14 @@ def folders(tmp_path: Path) -> tuple[str, str]:
 
 
 def all_pixels(images: Any) -> torch.Tensor:
-    return images.read(torch.arange(len(images))) if isinstance(images, Encoded) else images
+    return images.read(torch.arange(len(images))) if isinstance(images, EncodedImages) else images
 
 
-@pytest.mark.parametrize("hold", ["memory", "stream"])
-def test_it_reads_what_torchvision_reads(hold: Any, folders: tuple[str, str]) -> None:
-    for part, root, found in zip(("train", "test"), folders, Folder(*folders, 8, hold=hold).load(), strict=True):
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_it_reads_what_torchvision_reads(storage: Any, folders: tuple[str, str]) -> None:
+    for part, root, found in zip(("train", "test"), folders, Folder(*folders, 8, storage=storage).load(), strict=True):
         expected = ImageFolder(root)
-        assert isinstance(found.images, Encoded) == (hold == "stream")
+        assert isinstance(found.images, EncodedImages) == (storage == "stream")
         assert found.class_names == expected.classes == ["cat", "dog"]
         assert found.targets.tolist() == expected.targets
         assert found.ids == [f"{part}/{Path(path).relative_to(root).as_posix()}" for path, _ in expected.samples]
@@ -94,7 +94,7 @@ def test_skipped_images_take_their_metadata_along(tmp_path: Path, folders: tuple
     with pytest.raises(InputError, match="got 2 of 10 that it does not"):
         Folder(*folders, image_size=8).load()
     with pytest.warns(UserWarning, match=r"2 of 10 images are corrupt.*cat.1\.jpeg.*dog.3\.bmp \(it is empty\)"):
-        train, test = Folder(*folders, image_size=8, corrupt="skip").load()
+        train, test = Folder(*folders, image_size=8, on_error="skip").load()
     assert train.metadata["row"] == [0, 2, 3, 4, 5]
     assert train.ids == [f"train/{file}" for file in files if file != files[1]]
     assert (len(train), len(test)) == (5, 3)
@@ -143,7 +143,7 @@ def test_what_cannot_be_used_is_told_in_one_line(case: str, tmp_path: Path, fold
 
 
 def test_the_fingerprint_of_a_stream_notices_a_file_of_another_size(tmp_path: Path, folders: tuple[str, str]) -> None:
-    streamed = Folder(*folders, image_size=8, hold="stream")
+    streamed = Folder(*folders, image_size=8, storage="stream")
     first = fingerprint(*streamed.load())
     assert fingerprint(*streamed.load()) == first
     write(tmp_path / "train" / "cat" / "0.png", encoded(pixels(30, 30)))
@@ -154,6 +154,6 @@ def test_the_fingerprint_of_a_stream_notices_a_file_of_another_size(tmp_path: Pa
 def test_a_name_that_is_not_utf_8_is_read(tmp_path: Path, folders: tuple[str, str]) -> None:
     name = os.fsdecode(b"\xff.png")
     write(tmp_path / "train" / "cat" / name, encoded(pixels()))
-    train, test = Folder(*folders, image_size=8, hold="stream").load()
+    train, test = Folder(*folders, image_size=8, storage="stream").load()
     assert len(all_pixels(train.images)) == 7
     assert len(fingerprint(train, test)) == 64

@@ -126,7 +126,7 @@ def test_corrupt_images_are_named_or_left_out(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"got 1 of 6 that it does not: .*train/cat/1\.png"):
         Hub(str(folder)).load()
     with pytest.warns(UserWarning, match="1 of 6 images are corrupt and left out"):
-        train, _ = Hub(str(folder), corrupt="skip").load()
+        train, _ = Hub(str(folder), on_error="skip").load()
     assert train.ids == ["train/cat/0.png", "train/dog/0.png", "train/dog/1.png"]
     assert train.targets.tolist() == [0, 1, 1]
 

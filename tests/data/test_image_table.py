@@ -14,7 +14,7 @@ from PIL import Image
 from unlearning_pl.data import ImageTable
 from unlearning_pl.data.sources.table_files import read_table
 from unlearning_pl.errors import InputError
-from unlearning_pl.images.encoded_images import Encoded
+from unlearning_pl.images.encoded_images import EncodedImages
 
 # As Flickr8k's: captions end in " .", some hold commas, and one is quoted within quotes.
 CAPTIONS = """image,caption
@@ -128,15 +128,15 @@ def test_missing_files_are_counted_named_and_left_out_on_demand(other: str, tmp_
         ImageTable(train, other).load()
     assert len(str(told.value).splitlines()) == 1
     with pytest.warns(UserWarning, match=r"3 of 5 images are corrupt and left out: .*a\.png"):
-        first, _ = ImageTable(train, other, corrupt="skip").load()
+        first, _ = ImageTable(train, other, on_error="skip").load()
     assert (first.ids, first.captions, first.metadata) == (["train/b.png"], [("two",)], {"owner": [2]})
 
 
 def test_a_table_can_be_streamed(other: str, tmp_path: Path) -> None:
     pixels = write_images(tmp_path, ["a.png", "b.png"])
     train = table(tmp_path, "image,caption\nb.png,two\na.png,one\n", "train.csv")
-    first, _ = ImageTable(train, other, image_size=6, hold="stream").load()
-    assert isinstance(first.images, Encoded)
+    first, _ = ImageTable(train, other, image_size=6, storage="stream").load()
+    assert isinstance(first.images, EncodedImages)
     expected = np.stack([pixels["a.png"], pixels["b.png"]]).transpose(0, 3, 1, 2)
     np.testing.assert_array_equal(first.images.read(torch.tensor([1, 0])).numpy(), expected)
 

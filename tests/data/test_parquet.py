@@ -300,7 +300,7 @@ def test_corrupt_rows_are_left_out_with_all_that_is_known_of_them(tmp_path: Path
     with pytest.warns(
         UserWarning, match=r"3 of 6 images are corrupt and left out: .*a.parquet row 1 .*b.parquet row 0"
     ):
-        first, second = Parquet(train, test, corrupt="skip").load()
+        first, second = Parquet(train, test, on_error="skip").load()
     np.testing.assert_array_equal(first.images.numpy(), good[[0, 3]].transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(second.images.numpy(), good[[2]].transpose(0, 3, 1, 2))
     assert (first.targets.tolist(), second.targets.tolist()) == ([0, 3], [1])
@@ -312,7 +312,7 @@ def test_corrupt_rows_are_left_out_with_all_that_is_known_of_them(tmp_path: Path
 def test_a_part_without_a_readable_image_is_refused(tmp_path: Path) -> None:
     train, test = write(tmp_path / "a.parquet", pixels(2)), write(tmp_path / "b.parquet", [b"", b"no"])
     with pytest.raises(InputError, match="training and test images, got 2 and 0 that can be read"):
-        Parquet(train, test, corrupt="skip").load()
+        Parquet(train, test, on_error="skip").load()
 
 
 @pytest.mark.parametrize(

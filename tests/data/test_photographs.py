@@ -140,7 +140,7 @@ def test_a_photograph_that_was_cut_off_is_left_out_on_demand(content: bytes, tmp
     with pytest.raises(InputError, match="got 1 of 6"):
         OxfordPets(str(tmp_path), image_size=8, download=False).load()
     with pytest.warns(UserWarning, match=r"1 of 6 images are corrupt and left out: .*Abyssinian_1.jpg"):
-        train, _ = OxfordPets(str(tmp_path), image_size=8, download=False, corrupt="skip").load()
+        train, _ = OxfordPets(str(tmp_path), image_size=8, download=False, on_error="skip").load()
     assert train.ids == ["train/american_bulldog_1.jpg", "train/Abyssinian_2.jpg", "train/american_bulldog_2.jpg"]
     assert train.targets.tolist() == [1, 0, 1]
 

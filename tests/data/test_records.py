@@ -13,7 +13,7 @@ from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.errors import InputError
 from unlearning_pl.images import decoding
 from unlearning_pl.images.decoding import Reference
-from unlearning_pl.images.encoded_images import Encoded
+from unlearning_pl.images.encoded_images import EncodedImages
 
 
 def png(seed: int, size: int = 6) -> bytes:
@@ -39,12 +39,12 @@ def test_streamed_images_are_those_that_are_held(
         records("train", train, labels=[0, 1, 1, 0], captions=[("a",), ("b",), ("c",), ("d", "e")]),
         records("test", [png(4), png(5)], labels=[1, 0], captions=[("f",), ("g",)], metadata={"owner": [7, 8]}),
     )
-    held = image_sets(*given, ["cat", "dog"], image_size=4, corrupt="skip")
+    held = image_sets(*given, ["cat", "dog"], image_size=4, on_error="skip")
     monkeypatch.setattr(decoding, "_memory", lambda: 1)
-    streamed = image_sets(*given, ["cat", "dog"], image_size=4, corrupt="skip")
+    streamed = image_sets(*given, ["cat", "dog"], image_size=4, on_error="skip")
     for one, other in zip(held, streamed, strict=True):
         assert isinstance(one.images, torch.Tensor)
-        assert isinstance(other.images, Encoded)
+        assert isinstance(other.images, EncodedImages)
         assert torch.equal(one.images, other.images.read(torch.arange(len(one))))
         assert (one.ids, one.captions, one.metadata) == (other.ids, other.captions, other.metadata)
         assert torch.equal(one.targets, other.targets)

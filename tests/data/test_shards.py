@@ -12,7 +12,7 @@ from image_files import encoded, pixels, truncated
 
 from unlearning_pl.data import Shards
 from unlearning_pl.errors import InputError
-from unlearning_pl.images.encoded_images import Encoded
+from unlearning_pl.images.encoded_images import EncodedImages
 
 Entry = dict[str, Any]
 
@@ -47,14 +47,14 @@ def labelled(tmp_path: Path) -> str:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # webdataset's reader closes no file
-@pytest.mark.parametrize("hold", ["memory", "stream"])
+@pytest.mark.parametrize("storage", ["memory", "stream"])
 @pytest.mark.parametrize("where", ["", "/*.tar", "/0000[01].tar"])
-def test_it_reads_what_webdataset_wrote(hold: Any, where: str, tmp_path: Path, test_shard: str) -> None:
-    train, test = Shards(labelled(tmp_path) + where, test_shard, 8, hold=hold).load()
+def test_it_reads_what_webdataset_wrote(storage: Any, where: str, tmp_path: Path, test_shard: str) -> None:
+    train, test = Shards(labelled(tmp_path) + where, test_shard, 8, storage=storage).load()
     files = [str(tmp_path / "train" / f"0000{number}.tar") for number in range(2)]
     expected = list(webdataset.WebDataset(files, shardshuffle=False).decode("rgb8"))
-    images = train.images.read(torch.arange(6)) if isinstance(train.images, Encoded) else train.images
-    assert isinstance(train.images, Encoded) == (hold == "stream")
+    images = train.images.read(torch.arange(6)) if isinstance(train.images, EncodedImages) else train.images
+    assert isinstance(train.images, EncodedImages) == (storage == "stream")
     for row, theirs in enumerate(expected):
         (pixel_kind,) = {"jpg", "png", "webp"} & {*theirs}
         np.testing.assert_array_equal(images[row].numpy(), theirs[pixel_kind].transpose(2, 0, 1))
@@ -171,7 +171,7 @@ def test_what_cannot_be_used_is_told_in_one_line(case: str, tmp_path: Path, test
 def test_an_absent_image_may_be_skipped(tmp_path: Path, test_shard: str) -> None:
     place = shard(tmp_path / "a.tar", {"__key__": "a", "cls": 1}, sample("b", 1, cls=1), sample("c", 1, cls=0))
     with pytest.warns(UserWarning, match=r"1 of 5 images are corrupt and left out: .*a\.tar a \(it is empty\)"):
-        train, _ = Shards(str(place), test_shard, 8, corrupt="skip").load()
+        train, _ = Shards(str(place), test_shard, 8, on_error="skip").load()
     assert train.ids == ["train/b", "train/c"]
     assert train.targets.tolist() == [1, 0]
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from unlearning_pl.images import shared_pixels
 from unlearning_pl.images.decoding import Reference, load_images
-from unlearning_pl.images.shared_pixels import shared
+from unlearning_pl.images.shared_pixels import share_pixels
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ class Maker:
 def test_what_is_shared_is_made_once(cache: Path) -> None:
     make = Maker()
     for _ in range(2):
-        images, notes = shared(["a", 1], 6, make)
+        images, notes = share_pixels(["a", 1], 6, make)
         assert torch.equal(images, torch.full((3, 2), 7, dtype=torch.uint8))
         assert notes == {"made": [7]}
     assert make.calls == 1
@@ -44,23 +44,23 @@ def test_what_is_shared_is_made_once(cache: Path) -> None:
 
 @pytest.mark.parametrize("other", [["a", 2], ["a"], [b"a", 1], ["a1"], ["a", "1"]])
 def test_anything_else_is_made_anew(other: list[Any]) -> None:
-    shared(["a", 1], 6, Maker())
-    assert shared(other, 6, Maker(8))[0].unique().tolist() == [8]
+    share_pixels(["a", 1], 6, Maker())
+    assert share_pixels(other, 6, Maker(8))[0].unique().tolist() == [8]
 
 
 def test_few_pixels_write_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_pixels, "_LEAST", 7)
     make = Maker()
-    assert shared(["a"], 6, make)[1] == shared(["a"], 6, make)[1] == {"made": [7]}
+    assert share_pixels(["a"], 6, make)[1] == share_pixels(["a"], 6, make)[1] == {"made": [7]}
     assert make.calls == 2
     assert not cache.exists()
 
 
 def test_writing_changes_nobody_elses_pixels() -> None:
-    ours, _ = shared(["a"], 6, Maker())
-    theirs, _ = shared(["a"], 6, Maker())
+    ours, _ = share_pixels(["a"], 6, Maker())
+    theirs, _ = share_pixels(["a"], 6, Maker())
     ours.zero_()
-    assert theirs.unique().tolist() == shared(["a"], 6, Maker())[0].unique().tolist() == [7]
+    assert theirs.unique().tolist() == share_pixels(["a"], 6, Maker())[0].unique().tolist() == [7]
 
 
 HARM = {
@@ -76,26 +76,26 @@ HARM = {
 
 @pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
 def test_half_a_file_is_made_again(harm: Any, cache: Path) -> None:
-    shared(["a"], 6, Maker())
+    share_pixels(["a"], 6, Maker())
     (file,) = cache.glob("*.pixels")
     file.write_bytes(harm(file.read_bytes()))
     make = Maker()
-    assert shared(["a"], 6, make)[0].unique().tolist() == [7]
+    assert share_pixels(["a"], 6, make)[0].unique().tolist() == [7]
     assert make.calls == 1
-    shared(["a"], 6, make)
+    share_pixels(["a"], 6, make)
     assert make.calls == 1
 
 
 def test_what_a_killed_process_left_is_written_over(cache: Path) -> None:
-    shared(["a"], 6, Maker())
+    share_pixels(["a"], 6, Maker())
     (file,) = cache.glob("*.pixels")
     file.rename(file.with_suffix(".part"))
-    assert shared(["a"], 6, Maker(8))[0].unique().tolist() == [8]
+    assert share_pixels(["a"], 6, Maker(8))[0].unique().tolist() == [8]
     assert not list(cache.glob("*.part"))
 
 
 def test_a_deleted_file_stays_with_who_has_it(cache: Path) -> None:
-    images, _ = shared(["a"], 6, Maker())
+    images, _ = share_pixels(["a"], 6, Maker())
     (file,) = cache.glob("*.pixels")
     file.unlink()
     assert images.unique().tolist() == [7]
@@ -117,7 +117,7 @@ def test_what_cannot_be_written_is_held_by_each(what: str, cache: Path, monkeypa
         monkeypatch.setattr(os, "fsync", full)
     make = Maker()
     with pytest.warns(UserWarning, match="cannot be shared between processes in .*Set UNLEARNING_PL_CACHE"):
-        images, notes = shared(["a"], 6, make)
+        images, notes = share_pixels(["a"], 6, make)
     assert images.unique().tolist() == notes["made"] == [7]
     assert make.calls == 1
     assert not cache.is_dir() or not [file for file in cache.iterdir() if file.suffix != ".lock"]
@@ -135,21 +135,21 @@ def test_a_file_that_is_deleted_at_once_is_held_by_each(
     real = getattr(module, name)
     monkeypatch.setattr(module, name, lambda *given: (real(*given), delete())[0])
     make = Maker()
-    assert shared(["a"], 6, make)[0].unique().tolist() == [7]
+    assert share_pixels(["a"], 6, make)[0].unique().tolist() == [7]
     assert make.calls == 1
 
 
 def test_what_does_not_last_is_made_for_each(cache: Path) -> None:
     make = Maker()
     for _ in range(2):
-        assert shared(["a"], 6, make, lambda: make.calls > 2)[0].unique().tolist() == [7]
-    shared(["a"], 6, make, lambda: True)
-    shared(["a"], 6, make)
+        assert share_pixels(["a"], 6, make, lambda: make.calls > 2)[0].unique().tolist() == [7]
+    share_pixels(["a"], 6, make, lambda: True)
+    share_pixels(["a"], 6, make)
     assert make.calls == 3
 
 
 def test_images_are_private_to_their_owner(cache: Path) -> None:
-    shared(["a"], 6, Maker())
+    share_pixels(["a"], 6, Maker())
     (file,) = cache.glob("*.pixels")
     assert file.stat().st_mode & 0o077 == 0
 
@@ -161,7 +161,7 @@ def come_first(told: Any, start: Any) -> None:
 
     shared_pixels._LEAST = 0
     start.wait()
-    told.put(int(shared(["race"], 200_000, make)[0].sum()))
+    told.put(int(share_pixels(["race"], 200_000, make)[0].sum()))
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # of newer releases of Python

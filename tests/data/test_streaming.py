@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from unlearning_pl.commands.main import main
 from unlearning_pl.data import Folder, ForgetRequest, ImageSet, Source, UnlearningData
-from unlearning_pl.data.loaders import Loader, ReadPositions, Rows, _as_it_is, index_loader
-from unlearning_pl.data.pool import Joined, Pool
+from unlearning_pl.data.loaders import PositionLoader, StreamedBatch, StreamedPositions, _as_it_is, index_loader
+from unlearning_pl.data.pool import ConcatImages, Pool
 from unlearning_pl.errors import InputError
-from unlearning_pl.images.encoded_images import Encoded
+from unlearning_pl.images.encoded_images import EncodedImages
 from unlearning_pl.methods import AlignmentCalibration
 
 # Newer releases of Python warn of what every data loader on Linux does.
@@ -30,8 +30,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(by_class(root / "train", each=20)), str(by_class(root / "test", each=4))
 
 
-def make_data(folders: tuple[str, str], hold: Any = "stream", workers: int = 0) -> UnlearningData:
-    source = Folder(*folders, image_size=8, hold=hold)
+def make_data(folders: tuple[str, str], storage: Any = "stream", workers: int = 0) -> UnlearningData:
+    source = Folder(*folders, image_size=8, storage=storage)
     request = ForgetRequest(count=6)
     return UnlearningData(source, forget=request, validation=0.1, batch_size=12, workers=workers)
 
@@ -48,8 +48,8 @@ def trained(data: UnlearningData, run: Path | None = None, **options: Any) -> Te
 
 def test_any_number_of_workers_trains_to_the_weights_of_images_in_memory(folders: tuple[str, str]) -> None:
     held, streamed, worked = (
-        (torch.manual_seed(0), trained(make_data(folders, hold, workers)))[1]
-        for hold, workers in (("memory", 2), ("stream", 0), ("stream", 2))
+        (torch.manual_seed(0), trained(make_data(folders, storage, workers)))[1]
+        for storage, workers in (("memory", 2), ("stream", 0), ("stream", 2))
     )
     assert torch.equal(held, streamed)
     assert torch.equal(streamed, worked)
@@ -58,10 +58,10 @@ def test_any_number_of_workers_trains_to_the_weights_of_images_in_memory(folders
 @pytest.mark.parametrize("workers", [0, 1])
 def test_methods_that_measure_and_look_up_partners_work_on_streams(workers: int, folders: tuple[str, str]) -> None:
     found = []
-    for hold in ("memory", "stream"):
+    for storage in ("memory", "stream"):
         torch.manual_seed(0)
         learner = make_learner("SimCLR")
-        data = make_data(folders, hold, workers)
+        data = make_data(folders, storage, workers)
         method = AlignmentCalibration(partner="dataset")
         trainer = make_trainer(max_epochs=1, callbacks=[method])
         trainer.fit(learner, datamodule=data)
@@ -84,8 +84,8 @@ def test_a_streamed_run_resumes_bit_for_bit(folders: tuple[str, str], tmp_path: 
 def test_audits_see_the_same_images(folders: tuple[str, str]) -> None:
     learner = make_learner("SimCLR")
     first, second = (
-        make_trainer().predict(learner, datamodule=make_data(folders, hold, workers))
-        for hold, workers in (("memory", 0), ("stream", 2))
+        make_trainer().predict(learner, datamodule=make_data(folders, storage, workers))
+        for storage, workers in (("memory", 0), ("stream", 2))
     )
     for ours, theirs in zip(first, second, strict=True):
         assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
@@ -112,23 +112,23 @@ def test_an_image_that_fails_while_training_ends_it_in_one_line(
     source = f"--data.source Folder --data.source.train {train} --data.source.test {test} --data.source.image_size 8"
     model = "--model SimCLR --model.backbone resnet9_slim --data.batch_size 8"
     small = f"--trainer.max_epochs 1 --trainer.accelerator cpu --run {tmp_path / 'run'}"
-    words = f"fit {model} {source} --data.source.hold stream --data.workers {workers} {small}"
+    words = f"fit {model} {source} --data.source.storage stream --data.workers {workers} {small}"
     assert main([*words.split(), "--trainer.enable_progress_bar", "false"]) == 2
     (line,) = [line for line in capfd.readouterr().err.splitlines() if "error:" in line]
     assert "Expected an image that Pillow reads, got " in line
     assert "z.jpg (image file is truncated" in line
-    assert line.endswith("Repair it, or leave out what is corrupt with corrupt: skip.")
+    assert line.endswith("Repair it, or leave out what is corrupt with on_error: skip.")
 
 
-def streamed_images(count: int = 5) -> Encoded:
-    return Encoded([encoded(pixels(seed=row)) for row in range(count)], [f"{row}" for row in range(count)], 8)
+def streamed_images(count: int = 5) -> EncodedImages:
+    return EncodedImages([encoded(pixels(seed=row)) for row in range(count)], [f"{row}" for row in range(count)], 8)
 
 
 def test_workers_may_be_spawned() -> None:
-    joined = Joined(streamed_images(), torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 8, 8))
-    dataset = ReadPositions(torch.tensor([7, 0, 6, 4]), joined.read)
+    joined = ConcatImages(streamed_images(), torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 8, 8))
+    dataset = StreamedPositions(torch.tensor([7, 0, 6, 4]), joined.read)
     context = multiprocessing.get_context("spawn")
-    loader = Loader(dataset, batch_size=2, collate_fn=_as_it_is, num_workers=1, multiprocessing_context=context)
+    loader = PositionLoader(dataset, batch_size=2, collate_fn=_as_it_is, num_workers=1, multiprocessing_context=context)
     rows = list(loader)
     assert [batch.index.tolist() for batch in rows] == [[7, 0], [6, 4]]
     for batch in rows:
@@ -136,10 +136,10 @@ def test_workers_may_be_spawned() -> None:
 
 
 def test_a_worker_hands_its_mistake_over() -> None:
-    images = Encoded([encoded(pixels()), b"text"], ["a", "b"], 8)
-    loader = index_loader(ReadPositions(torch.arange(2), images.read), rows=1, workers=1)
+    images = EncodedImages([encoded(pixels()), b"text"], ["a", "b"], 8)
+    loader = index_loader(StreamedPositions(torch.arange(2), images.read), rows=1, workers=1)
     batches = iter(loader)
-    assert isinstance(next(batches), Rows)
+    assert isinstance(next(batches), StreamedBatch)
     with pytest.raises(InputError, match="got b") as caught:
         next(batches)
     assert "\n" not in str(caught.value)
@@ -147,10 +147,10 @@ def test_a_worker_hands_its_mistake_over() -> None:
 
 def test_what_goes_to_a_worker_has_no_ids() -> None:
     names = [f"train/{row:0200}" for row in range(1000)]
-    images = Encoded([b"x"] * 1000, ["x"] * 1000, 8)
+    images = EncodedImages([b"x"] * 1000, ["x"] * 1000, 8)
     train = ImageSet(images, torch.zeros(1000, dtype=torch.int64), names, [])
     test = ImageSet(images, train.targets, [f"t{name}" for name in names], [])
-    dataset = ReadPositions(torch.arange(3), Pool(train, test, _Statistics()).images.read)
+    dataset = StreamedPositions(torch.arange(3), Pool(train, test, _Statistics()).images.read)
     assert len(pickle.dumps(dataset)) < 100_000
 
 
@@ -165,8 +165,8 @@ class _Statistics(Source):
 def test_a_pool_reads_both_sets_without_a_copy(held: tuple[bool, bool]) -> None:
     streams = streamed_images(4), streamed_images(5)[torch.tensor([4, 3])]
     tensors = [images.read(torch.arange(len(images))) for images in streams]
-    parts = [tensor if hold else stream for hold, tensor, stream in zip(held, tensors, streams, strict=True)]
-    joined = Joined(*parts)
+    parts = [tensor if storage else stream for storage, tensor, stream in zip(held, tensors, streams, strict=True)]
+    joined = ConcatImages(*parts)
     everything = torch.cat(tensors)
     for index in ([5, 3, 0, 4], [1, 1], [5], [0, 1, 2, 3, 4, 5]):
         assert torch.equal(joined.read(torch.tensor(index)), everything[index])
@@ -180,11 +180,11 @@ def test_a_copy_on_a_device_has_both_sets_in_order(monkeypatch: pytest.MonkeyPat
     empty = torch.empty
     monkeypatch.setattr(torch, "empty", lambda *shape, device, **more: empty(*shape, **more))
     device: Any = SimpleNamespace(type="mps")  # memory of a device, without one
-    found = Joined(train, test).near(device)
+    found = ConcatImages(train, test).on_device(device)
     assert found is not None
     assert torch.equal(found, torch.cat([train, test]))
 
 
 def test_images_of_two_sizes_make_no_pool() -> None:
     with pytest.raises(InputError, match=r"of one shape, got \(3, 8, 8\) and \(3, 4, 4\)\. Set image_size"):
-        Joined(streamed_images(), torch.zeros(2, 3, 4, 4, dtype=torch.uint8))
+        ConcatImages(streamed_images(), torch.zeros(2, 3, 4, 4, dtype=torch.uint8))

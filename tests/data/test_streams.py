@@ -6,8 +6,8 @@ import subprocess
 import pytest
 import torch
 
-from unlearning_pl.data.loaders import ReadPositions, index_loader
-from unlearning_pl.data.streams import Positions, StreamSampler, run_seed, shares
+from unlearning_pl.data.loaders import StreamedPositions, index_loader
+from unlearning_pl.data.streams import Positions, StreamSampler, rows_per_stream, run_seed
 from unlearning_pl.errors import InputError
 
 
@@ -29,13 +29,13 @@ from unlearning_pl.errors import InputError
 def test_rows_are_in_proportion_and_the_same_on_every_process(
     sizes: dict[str, int], batch_size: int, processes: int, expected: dict[str, int]
 ) -> None:
-    assert shares(sizes, batch_size, processes) == expected
+    assert rows_per_stream(sizes, batch_size, processes) == expected
 
 
 @pytest.mark.parametrize(("batch_size", "processes"), [(7, 2), (1, 1), (0, 1), (-4, 1)])
 def test_a_batch_that_does_not_divide_is_told(batch_size: int, processes: int) -> None:
     with pytest.raises(InputError, match=f"batch_size.*got {batch_size}"):
-        shares({"train": 100}, batch_size, processes)
+        rows_per_stream({"train": 100}, batch_size, processes)
 
 
 def fed(size: int, steps: int, rows: int, epoch: int = 0, processes: int = 1) -> list[list[int]]:
@@ -97,7 +97,7 @@ def test_workers_go_on_when_the_whole_job_is_asked_to_end_and_end_with_their_par
 ) -> None:
     if server is not None:  # a process that forks workers for others
         monkeypatch.setattr(os, "getppid", lambda: server)
-    rows = ReadPositions(torch.arange(40), lambda index: index)
+    rows = StreamedPositions(torch.arange(40), lambda index: index)
     others = set(multiprocessing.active_children())  # of tests before
     loader = index_loader(rows, rows=4, workers=2)
     batches = iter(loader)

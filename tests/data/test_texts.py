@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unlearning_pl.data import Digits, ImageSet, UnlearningData
-from unlearning_pl.images.packed_strings import Texts
+from unlearning_pl.images.packed_strings import PackedStrings
 
 lists = st.lists(st.text(st.characters()))  # surrogates too: the name of a file may be no text
 
 
 @given(lists, lists, lists)
 def test_it_behaves_as_the_list_does(first: list[str], second: list[str], third: list[str]) -> None:
-    expected, found = first + second + third, Texts(first) + Texts(second) + Texts(third)
+    expected, found = first + second + third, PackedStrings(first) + PackedStrings(second) + PackedStrings(third)
     assert list(found) == expected == found[:]
     assert [found[row] for row in range(-len(found), len(found))] == 2 * expected
     assert found[::-2] == expected[::-2]
     assert found == expected
-    assert expected == Texts(found)
+    assert expected == PackedStrings(found)
     assert pickle.loads(pickle.dumps(found)) == expected
     assert (found == third) == (expected == third)
     for row in (len(found), -len(found) - 1):
@@ -31,9 +31,9 @@ def test_it_behaves_as_the_list_does(first: list[str], second: list[str], third:
 
 
 def test_another_text_or_order_is_not_equal() -> None:
-    assert Texts(["a", "b"]) != ["b", "a"]
-    assert Texts(["a", "b"]) != ["ab", ""]
-    assert Texts(["a"]) != "a"
+    assert PackedStrings(["a", "b"]) != ["b", "a"]
+    assert PackedStrings(["a", "b"]) != ["ab", ""]
+    assert PackedStrings(["a"]) != "a"
 
 
 def test_ids_of_a_run_cost_their_letters_and_eight_bytes_an_image() -> None:
@@ -41,7 +41,7 @@ def test_ids_of_a_run_cost_their_letters_and_eight_bytes_an_image() -> None:
     images, targets = torch.zeros(count, 3, 1, 1, dtype=torch.uint8), torch.zeros(count, dtype=torch.int64)
     tracemalloc.start()
     sets = [ImageSet(images, targets, [f"{part}/{row:08}" for row in range(count)], ["x"]) for part in ("one", "two")]
-    both = Texts(sets[0].ids) + Texts(sets[1].ids)
+    both = PackedStrings(sets[0].ids) + PackedStrings(sets[1].ids)
     gc.collect()
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -177,7 +177,7 @@ def test_colour_changes_keep_to_their_strength() -> None:
 
 def test_the_hue_moves_by_a_quarter_of_the_strength() -> None:
     red = torch.tensor([0.5, 0.3, 0.3]).view(1, 3, 1, 1).expand(2000, -1, 4, 4)  # nothing is cut at this strength
-    hue = kornia.color.rgb_to_hsv(color_jitter.recoloured(red, 0.2))[:, 0, 0, 0]
+    hue = kornia.color.rgb_to_hsv(color_jitter.color_jitter(red, 0.2))[:, 0, 0, 0]
     turn = (hue + math.pi).remainder(math.tau) / math.tau - 0.5  # all other changes keep it
     assert -0.0501 < turn.min() < -0.049
     assert 0.049 < turn.max() < 0.0501
@@ -193,7 +193,7 @@ def test_recolouring_is_that_of_kornia_one_change_after_the_other(monkeypatch: p
     expected = jitter.apply_transform(images, parameters, {})
     monkeypatch.setattr(torch, "randperm", lambda _: torch.tensor([2, 0, 3, 1]))
     fixed(monkeypatch, 1.3, 0.8, 0.2, 0.7)
-    torch.testing.assert_close(color_jitter.recoloured(images, 0.4), expected)
+    torch.testing.assert_close(color_jitter.color_jitter(images, 0.4), expected)
 
 
 def test_hue_turns_as_in_hsv() -> None:
@@ -202,7 +202,7 @@ def test_hue_turns_as_in_hsv() -> None:
     images[16:20] = 0.5
     angle = torch.linspace(-math.pi, math.pi, 64)
     expected = kornia.enhance.adjust_hue(images, angle)
-    torch.testing.assert_close(color_jitter.turned_hue(images, angle), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(color_jitter.adjust_hue(images, angle), expected, atol=1e-5, rtol=0)
 
 
 def test_grayscale_weighs_the_channels_by_their_luminance() -> None:
@@ -220,7 +220,7 @@ def test_grayscale_weighs_the_channels_by_their_luminance() -> None:
 def test_half_of_the_images_are_blurred_each_by_its_own_sigma() -> None:
     point = torch.zeros(1000, 3, 32, 32)
     point[..., 16, 16] = 1
-    made = color_jitter.blurred(point)
+    made = color_jitter.gaussian_blur(point)
     torch.testing.assert_close(made.sum(dim=(2, 3)), torch.ones(1000, 3))
     peaks = made[:, 0, 16, 16]
     beside = made[:, 0, 16, 17]
@@ -251,7 +251,7 @@ def test_boxes_are_those_of_torchvision(scale: float, size: tuple[int, int]) -> 
     theirs = torch.tensor(
         [RandomResizedCrop.get_params(torch.empty(1, *size), [scale, 1.0], [3 / 4, 4 / 3])[2:] for _ in range(2000)]
     ) / torch.tensor([height, width])
-    drawn = crops.fitting_box(torch.empty(2000, 1, 1, 1).expand(-1, -1, *size), scale, 4 / 3)
+    drawn = crops.sample_crop_box(torch.empty(2000, 1, 1, 1).expand(-1, -1, *size), scale, 4 / 3)
     ours = torch.stack(drawn[::-1], dim=1)  # torchvision's order is height, width
     for side in (0, 1):  # theirs are whole pixels
         assert ks_2samp((ours[:, side] * size[side]).round(), (theirs[:, side] * size[side]).round()).pvalue > 1e-3
@@ -263,7 +263,7 @@ def test_boxes_are_those_of_torchvision(scale: float, size: tuple[int, int]) -> 
 
 def test_a_box_is_enlarged_as_torchvision_does(monkeypatch: pytest.MonkeyPatch) -> None:
     images = torch.rand(2, 3, 16, 24)
-    monkeypatch.setattr(crops, "fitting_box", lambda *_: (torch.full((2,), 0.5), torch.full((2,), 0.25)))
+    monkeypatch.setattr(crops, "sample_crop_box", lambda *_: (torch.full((2,), 0.5), torch.full((2,), 0.25)))
     # The box is 12 wide and 4 high; x from -1 to 1 is its place from left to right.
     for place, (top, left), coin in [
         ((-1.0, -1.0), (0, 0), 0.9),

@@ -110,7 +110,7 @@ def train(job: dict[str, Any], name: str, run: Path, strategy: str, **options: A
 
 def allowed(name: str) -> bool:
     job: dict[str, Any] = {} if name == "plain" else make_method(name)
-    return all(part.shards for part in [*job.get("plugins", []), *([job["method"]] if job else [])])
+    return all(part.supports_fsdp for part in [*job.get("plugins", []), *([job["method"]] if job else [])])
 
 
 METHODS["ContrastiveUnlearning"] = partial(METHODS["ContrastiveUnlearning"].func, stop=False)

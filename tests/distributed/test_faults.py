@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from torch.distributed import DistError, TCPStore
 
-from unlearning_pl.cli.exit_status import heard, verdict
+from unlearning_pl.cli.exit_status import exit_status, should_report
 from unlearning_pl.errors import InputError
 
 LONG = (
@@ -66,7 +66,7 @@ def test_a_port_in_use_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MASTER_PORT", str(port))
         with pytest.raises(DistError) as caught:
             TCPStore("127.0.0.1", port, is_master=True, timeout=timedelta(seconds=5))
-    code, line = verdict(caught.value)
+    code, line = exit_status(caught.value)
     assert code == 1
     assert line.startswith(f"Expected a free port, got {port}")
 
@@ -79,7 +79,7 @@ def test_a_mistake_of_a_process_that_a_shell_of_slurm_started_is_told(
         monkeypatch.setenv(f"SLURM_{name}", value)
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr("unlearning_pl.cli.exit_status.rank", lambda: 1)
-    assert heard(InputError()) == told
+    assert should_report(InputError()) == told
 
 
 def test_the_others_end_when_the_first_is_killed(job: subprocess.Popen[str]) -> None:

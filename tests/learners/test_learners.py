@@ -21,7 +21,7 @@ from unlearning_pl.learners import (
     MoCo,
     MomentumEncoder,
     SimCLR,
-    plain,
+    mean_loss,
 )
 from unlearning_pl.learners.backbones import BUILDERS, build_backbone
 from unlearning_pl.types import Sample
@@ -56,7 +56,7 @@ def test_plain_is_the_mean_over_all_rows_fed(learner: Learner, sample: Sample) -
         "forget": sample.take(slice(4, None)),
     }
     expected = learner.losses(learner.outputs(sample), sample).mean()  # CLIP: of captions as well
-    torch.testing.assert_close(plain(learner, halves), expected)
+    torch.testing.assert_close(mean_loss(learner, halves), expected)
 
 
 def test_simclr_loss_is_ntxent_of_both_anchors(sample: Sample) -> None:
@@ -119,7 +119,7 @@ def test_the_learned_temperature_stays_in_clips_range() -> None:
 
 
 def test_scramble_breaks_every_pair(learner: Learner, sample: Sample) -> None:
-    scrambled = learner.scramble(sample)
+    scrambled = learner.corrupt_targets(sample)
     torch.testing.assert_close(scrambled.views[0], sample.views[0], rtol=0, atol=0)
     if isinstance(learner, CLIP):
         assert (scrambled.text != sample.text).any(1).all()
@@ -135,7 +135,7 @@ def test_scramble_breaks_every_pair(learner: Learner, sample: Sample) -> None:
 def test_a_random_label_is_drawn_from_all_others() -> None:
     target = torch.full((1000,), 3)
     sample = Sample((torch.zeros(1000, 1),), target, target)
-    assert set(Classifier("resnet9_slim").scramble(sample).target.tolist()) == set(range(10)) - {3}
+    assert set(Classifier("resnet9_slim").corrupt_targets(sample).target.tolist()) == set(range(10)) - {3}
 
 
 def test_rematch_is_the_loss_of_the_partners_positive(learner: Learner, sample: Sample) -> None:
@@ -145,9 +145,9 @@ def test_rematch_is_the_loss_of_the_partners_positive(learner: Learner, sample: 
     views = sample.views if isinstance(learner, CLIP) else (sample.views[0], lent.views[1])
     lent = lent._replace(views=(sample.views[0], views[1]), index=sample.index)
     expected = learner.losses(learner.outputs(lent), lent)
-    rematched = learner.losses(*learner.rematch(learner.outputs(sample), sample, partner))
+    rematched = learner.losses(*learner.swap_positives(learner.outputs(sample), sample, partner))
     if isinstance(learner, BYOL):  # the second direction predicts the partner's view 0, not one's own
-        outputs, _ = learner.rematch(learner.outputs(sample), sample, partner)
+        outputs, _ = learner.swap_positives(learner.outputs(sample), sample, partner)
         expected = -F.cosine_similarity(learner.outputs(sample)[0], outputs[1], dim=-1).mean(0)
     torch.testing.assert_close(rematched, expected)
 
@@ -196,7 +196,7 @@ def test_the_momentum_encoder_moves_once_a_step(name: str, monkeypatch: pytest.M
     moves: list[int] = []
     learner, trainer = make_learner(name), make_trainer(max_epochs=2, accumulate_grad_batches=2, logger=False)
     monkeypatch.setattr(MomentumEncoder, "follow", lambda *_: moves.append(trainer.global_step))
-    learner.objective = lambda module, batch: sum(plain(module, batch) for _ in range(3))
+    learner.objective = lambda module, batch: sum(mean_loss(module, batch) for _ in range(3))
     trainer.fit(learner, datamodule=make_data(batch_size=14))
     assert moves == [0, 1, 2, 3]
 
@@ -230,7 +230,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_is_saved(tmp_path: py
     learner, trainer = make_learner("Classifier"), make_trainer(tmp_path / "run", max_epochs=3)
 
     def breaks_in_the_second_epoch(module: Learner, batch: dict[str, Sample]) -> Tensor:
-        return plain(module, batch) * (float("nan") if module.current_epoch == 1 else 1.0)
+        return mean_loss(module, batch) * (float("nan") if module.current_epoch == 1 else 1.0)
 
     learner.objective = breaks_in_the_second_epoch
     with pytest.raises(DivergedError, match="in epoch 1"):

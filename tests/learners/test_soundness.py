@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.errors import DivergedError
-from unlearning_pl.learners import Learner, plain
+from unlearning_pl.learners import Learner, mean_loss
 
 
 def test_images_of_a_broken_loss_are_named_and_nothing_broken_is_kept(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_images_of_a_broken_loss_are_named_and_nothing_broken_is_kept(tmp_path: 
             fed.append(batch["train"].index.tolist())
 
     def broken(learner: Learner, batch: Any) -> torch.Tensor:
-        return plain(learner, batch) * (float("nan") if learner.trainer.global_step in (7, 8) else 1.0)
+        return mean_loss(learner, batch) * (float("nan") if learner.trainer.global_step in (7, 8) else 1.0)
 
     learner = make_learner("SimCLR")
     learner.objective = broken
@@ -36,7 +36,7 @@ def test_images_of_a_broken_loss_are_named_and_nothing_broken_is_kept(tmp_path: 
 
 def test_a_broken_loss_stops_a_long_epoch_early(tmp_path: Path) -> None:
     learner = make_learner("SimCLR")
-    learner.objective = lambda module, batch: plain(module, batch) * float("nan")
+    learner.objective = lambda module, batch: mean_loss(module, batch) * float("nan")
     trainer = make_trainer(tmp_path / "run", log_every_n_steps=2)
     with pytest.raises(DivergedError):
         trainer.fit(learner, datamodule=make_data(batch_size=8))

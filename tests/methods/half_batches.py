@@ -42,7 +42,7 @@ def installed(name: str, learner: Learner) -> Unlearner:
     parts = make_method(name)
     method = parts["method"]
     for plugin in parts.get("plugins", []):
-        plugin._inner, plugin.under = method.objective, method.streams
+        plugin._inner_objective, plugin.inner_streams = method.objective, method.streams
         plugin.prepare(learner, SIZES)
         method = plugin
     method.prepare(learner, SIZES)
@@ -101,7 +101,7 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(1)
     alignment_calibration.derangement = contrastive_learner.derangement = clip.derangement = neighbours
-    Classifier.scramble = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)
+    Classifier.corrupt_targets = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)
     whole = {split: make_rows(n) for split, n in ROWS.items()}
     whole = {split: s._replace(views=tuple(v.double() for v in s.views)) for split, s in whole.items()}
     pairs = [(method, name) for method in ["plain", *METHODS, *PLUGINS] for name in LEARNERS]

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.permutations import derangement
-from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, plain
+from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, mean_loss
 from unlearning_pl.methods import AlignmentCalibration
-from unlearning_pl.types import Batch, Sample, joint
+from unlearning_pl.types import Batch, Sample, concat_streams
 
 
 class Data(SimpleNamespace):
@@ -24,7 +24,7 @@ class Data(SimpleNamespace):
     def positions(self, split: str) -> Tensor:
         return self.sizes[split]
 
-    def look_up(self, index: Tensor) -> Sample:
+    def samples_at(self, index: Tensor) -> Sample:
         self.drawn.append(index)
         return Sample(tuple(view[index] for view in self.images[: self.num_views]), self.targets[index], index)
 
@@ -55,7 +55,7 @@ def test_equals_the_formula_in_plain_loops(
     other = forget[derangement(3)] if partner == "batch" else data.drawn[0]
     lent = (data.images[0, forget], data.images[1, other])
     retained = Sample(tuple(data.images[:2, 10:15]), data.targets[10:15], torch.arange(10, 15))
-    calibrated, _ = joint({"retain": retained, "forget": Sample(lent, data.targets[other], forget)})
+    calibrated, _ = concat_streams({"retain": retained, "forget": Sample(lent, data.targets[other], forget)})
     losses = loops.losses(learner, calibrated)
     if isinstance(learner, BYOL) and partner == "batch":  # the other direction pairs v1_i with v0_j
         mirrored = Sample((data.images[1, forget], data.images[0, other]), data.targets[other], forget)
@@ -109,7 +109,7 @@ def test_without_a_forget_sample_it_is_plain_training(learner: Learner, batch: B
     method.prepare(learner, splits)
     empty = Sample(tuple(view[:0] for view in batch["forget"].views), torch.arange(0), torch.arange(0))
     for rows in (none, {**none, "forget": empty}):
-        assert torch.equal(method.objective(learner, rows), plain(learner, none))
+        assert torch.equal(method.objective(learner, rows), mean_loss(learner, none))
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)
@@ -132,7 +132,7 @@ def test_a_lone_forget_sample_has_no_partner(learner: Learner, batch: Batch, spl
     batch = {**batch, "forget": Sample(tuple(v[:1] for v in gone.views), gone.target[:1], gone.index[:1])}
     method = AlignmentCalibration(alpha=1.0, beta=0.0)
     method.prepare(learner, splits)
-    sample, _ = joint(batch)
+    sample, _ = concat_streams(batch)
     expected = learner.losses(learner.outputs(sample), sample)[:5].mean()
     torch.testing.assert_close(method.objective(learner, batch), expected)
 
@@ -165,7 +165,7 @@ def test_an_image_lends_its_caption_to_another_forget_image(partner: Literal["ba
     drawn: list[Tensor] = []
     data = SimpleNamespace(
         positions=lambda split: torch.arange(10) if split == "forget" else torch.arange(10, 40),
-        look_up=lambda index: drawn.append(index) or pool.take(index)._replace(index=index),
+        samples_at=lambda index: drawn.append(index) or pool.take(index)._replace(index=index),
     )
     batch: Batch = {"retain": pool.take(torch.arange(10, 15)), "forget": pool.take(torch.tensor([7, 2, 5]))}
     method = AlignmentCalibration(0.6, 4.0, partner)
@@ -177,7 +177,7 @@ def test_an_image_lends_its_caption_to_another_forget_image(partner: Literal["ba
     other = batch["forget"].index[derangement(3)] if partner == "batch" else drawn[0]
     assert (other != batch["forget"].index).all()
     lent = batch["forget"]._replace(text=pool.text[other])
-    whole, _ = joint({"retain": batch["retain"], "forget": lent})
+    whole, _ = concat_streams({"retain": batch["retain"], "forget": lent})
     losses = loops.losses(learner, whole)
     calibrated = (sum(losses[:5]) + 0.6 * sum(losses[5:])) / (5 + 0.6 * 3)
     images, texts = learner.outputs(batch["forget"])

@@ -8,7 +8,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Classifier, Learner
 from unlearning_pl.methods import BadTeacher
 from unlearning_pl.methods.teachers import random_copy
-from unlearning_pl.types import Batch, joint
+from unlearning_pl.types import Batch, concat_streams
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "Classifier"], indirect=True)
@@ -18,7 +18,7 @@ def test_equals_the_formula_in_plain_loops(learner: Learner, batch: Batch) -> No
     with torch.no_grad():
         for weight in learner.parameters():
             weight.add_(0.2 * torch.randn_like(weight) * weight.std(correction=0))
-    sample, forget = joint(batch)
+    sample, forget = concat_streams(batch)
     found, good, bad = (loops.logits(model, sample) for model in (learner, method.good, method.bad))
     expected = []
     for i, gone in enumerate(forget.tolist()):

@@ -16,7 +16,7 @@ from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_metho
 
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError, PreemptedError
-from unlearning_pl.learners import Learner, plain
+from unlearning_pl.learners import Learner, mean_loss
 from unlearning_pl.methods import Unlearner
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.types import Sample, Split
@@ -36,7 +36,7 @@ def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> li
 
 def stepped(trainer: UnlearningTrainer, method: str) -> bool:
     """Whether the last epoch had a finite loss; a method that edits weights has no step."""
-    trains = "plugins" in make_method(method) or make_method(method)["method"].trains
+    trains = "plugins" in make_method(method) or make_method(method)["method"].takes_steps
     return bool(torch.isfinite(trainer.callback_metrics["train/loss"])) if trains else trainer.global_step == 0
 
 
@@ -46,7 +46,7 @@ def test_trains_and_leaves_the_seam_as_it_was(method: str, name: str, originals:
     trainer.unlearn(learner, data, str(originals[name]), **make_method(method))
     assert stepped(trainer, method)
     assert all(torch.isfinite(value).all() for value in learner.state_dict().values())
-    assert learner.objective is plain
+    assert learner.objective is mean_loss
     assert data.streams(0) == ("train",)
     assert data.num_views is None
     assert len(trainer.callbacks) == len(make_trainer().callbacks)
@@ -142,7 +142,7 @@ def test_a_failed_run_leaves_the_seam_as_it_was(method: str, originals: dict[str
     trainer = make_trainer(callbacks=[Breaks()])
     with pytest.raises(RuntimeError, match="disk full"):
         trainer.unlearn(learner, data, str(originals["SimCLR"]), **make_method(method))
-    assert learner.objective is plain
+    assert learner.objective is mean_loss
     assert data.streams(0) == ("train",)
     assert data.num_views is None
 

@@ -27,7 +27,7 @@ def test_equals_the_formula_in_plain_loops(learner: Learner, batch: Batch, direc
 
 def test_adds_to_the_loss_under_it_and_both_views_have_a_gradient(learner: Learner, batch: Batch) -> None:
     plugin = CoUn()
-    plugin._inner, plugin.under = FineTune().objective, FineTune().streams
+    plugin._inner_objective, plugin.inner_streams = FineTune().objective, FineTune().streams
     only_retain = {"retain": batch["retain"]}
     expected = FineTune().objective(learner, only_retain) + plugin.term(learner, only_retain)
     torch.testing.assert_close(plugin.objective(learner, only_retain), expected)
@@ -38,7 +38,7 @@ def test_adds_to_the_loss_under_it_and_both_views_have_a_gradient(learner: Learn
 
 def test_a_method_without_retain_samples_still_sees_its_own_stream_only(learner: Learner, batch: Batch) -> None:
     plugin = CoUn(weight=0.7)
-    plugin._inner, plugin.under = GradientAscent().objective, GradientAscent().streams
+    plugin._inner_objective, plugin.inner_streams = GradientAscent().objective, GradientAscent().streams
     assert plugin.streams(0) == ("forget", "retain")
     ascent = GradientAscent().objective(learner, {"forget": batch["forget"]})
     torch.testing.assert_close(plugin.objective(learner, batch), ascent + plugin.term(learner, batch))
@@ -63,7 +63,7 @@ def test_the_projection_head_is_trained_resumed_and_thrown_away(original: Path, 
     class Spy(CoUn):
         def on_train_start(self, trainer: object, pl_module: Learner) -> None:
             super().on_train_start(trainer, pl_module)
-            heads.append(pl_module.scaffold["coun_head"])
+            heads.append(pl_module.auxiliary_modules["coun_head"])
 
     ends = []
     for epochs in ([3], [1, 3]):
@@ -77,7 +77,7 @@ def test_the_projection_head_is_trained_resumed_and_thrown_away(original: Path, 
             assert set(learner.state_dict()) == names
             saved = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
             assert set(saved["state_dict"]) == names
-            assert saved["scaffold"]
+            assert saved["auxiliary_modules"]
         ends.append((learner.state_dict(), heads[-1].state_dict()))
     for unbroken, resumed in zip(*ends, strict=True):
         assert all(torch.equal(unbroken[key], resumed[key]) for key in unbroken)

@@ -1,6 +1,6 @@
 import torch
 
-from unlearning_pl.learners import Learner, plain
+from unlearning_pl.learners import Learner, mean_loss
 from unlearning_pl.methods import GradientAscent
 from unlearning_pl.types import Batch
 
@@ -8,7 +8,7 @@ from unlearning_pl.types import Batch
 def test_a_step_raises_the_forget_loss(learner: Learner, batch: Batch) -> None:
     fed = {"forget": batch["forget"]}
     method = GradientAscent()
-    before = plain(learner, fed)
+    before = mean_loss(learner, fed)
     loss = method.objective(learner, fed)
     assert method.feed == ("forget",)
     torch.testing.assert_close(loss, -before)
@@ -17,4 +17,4 @@ def test_a_step_raises_the_forget_loss(learner: Learner, batch: Batch) -> None:
         for p in learner.parameters():
             if p.grad is not None:
                 p -= 1e-3 * p.grad
-    assert plain(learner, fed) > before
+    assert mean_loss(learner, fed) > before

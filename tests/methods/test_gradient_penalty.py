@@ -11,7 +11,7 @@ from torch import Tensor
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner, SimCLR
 from unlearning_pl.methods import GradientPenalty
-from unlearning_pl.types import Batch, Sample, joint
+from unlearning_pl.types import Batch, Sample, concat_streams
 
 EVERY = ["SimCLR", "MoCo", "BYOL", "Classifier"]
 
@@ -41,7 +41,7 @@ def test_equals_the_formula_with_differences_in_the_views(
     learner: Learner, batch: Batch, of: Literal["loss", "similarity"], target: float, power: int
 ) -> None:
     batch = small(batch)
-    sample, _ = joint(batch)
+    sample, _ = concat_streams(batch)
     used = sample.views[: learner.num_views]
 
     @torch.no_grad()
@@ -63,7 +63,7 @@ def test_equals_the_formula_with_differences_in_the_views(
 def test_equals_the_formula_with_differences_in_the_embeddings(
     learner: Learner, batch: Batch, of: Literal["loss", "similarity"]
 ) -> None:
-    sample, _ = joint(batch)
+    sample, _ = concat_streams(batch)
     with torch.no_grad():
         outputs = learner.outputs(sample)
     free = outputs if isinstance(outputs, Tensor) else outputs[0]
@@ -78,14 +78,14 @@ def test_equals_the_formula_with_differences_in_the_embeddings(
     point = torch.stack(outputs) if both else free
     norms = numeric_norms(score, point, rows_at=-2)[5:]
     expected = loops.mean(loops.losses(learner, sample)[:5]) + 0.7 * loops.mean(norms)
-    loss = GradientPenalty(0.7, 0.0, of=of, at="embeddings").objective(learner, batch)
+    loss = GradientPenalty(0.7, 0.0, score=of, wrt="embeddings").objective(learner, batch)
     assert loss.item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("learner", ["Classifier"], indirect=True)
 def test_interpolations_lie_between_forget_and_held_out_views(learner: Learner, batch: Batch) -> None:
     batch = {**batch, "validation": batch["retain"]._replace(index=torch.arange(20, 25))}
-    method = GradientPenalty(0.7, 0.0, at="interpolations")
+    method = GradientPenalty(0.7, 0.0, wrt="interpolations")
     assert method.streams(0) == ("retain", "forget", "validation")
     torch.manual_seed(2)
     loss = method.objective(learner, batch)
@@ -121,9 +121,9 @@ def test_the_first_stage_aims_at_the_running_mean_of_held_out_norms(learner: Lea
 
 
 @pytest.mark.parametrize("learner", EVERY, indirect=True)
-@pytest.mark.parametrize("at", ["views", "embeddings"])
-def test_its_gradient_equals_differences_in_the_weights(learner: Learner, batch: Batch, at: Any) -> None:
-    method, weights = GradientPenalty(target=0.0, at=at), [p for p in learner.parameters() if p.requires_grad]
+@pytest.mark.parametrize("wrt", ["views", "embeddings"])
+def test_its_gradient_equals_differences_in_the_weights(learner: Learner, batch: Batch, wrt: Any) -> None:
+    method, weights = GradientPenalty(target=0.0, wrt=wrt), [p for p in learner.parameters() if p.requires_grad]
     method.objective(learner, batch).backward()
     for seed in range(3):
         generator = torch.Generator().manual_seed(seed)
@@ -142,8 +142,8 @@ def test_its_gradient_equals_differences_in_the_weights(learner: Learner, batch:
 
 
 @pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("at", ["views", "embeddings"])
-def test_autocast_changes_its_gradient_by_no_more_than_rounding(name: str, at: Any) -> None:
+@pytest.mark.parametrize("wrt", ["views", "embeddings"])
+def test_autocast_changes_its_gradient_by_no_more_than_rounding(name: str, wrt: Any) -> None:
     torch.manual_seed(0)
     learner, found = make_learner(name).eval(), []
     learner.log = lambda *_, **__: None
@@ -152,7 +152,7 @@ def test_autocast_changes_its_gradient_by_no_more_than_rounding(name: str, at: A
         learner.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             # the penalty alone, so that the training loss cannot hide a broken second derivative
-            whole, training = (GradientPenalty(weight, 0.0, at=at).objective(learner, batch) for weight in (1.0, 0.0))
+            whole, training = (GradientPenalty(weight, 0.0, wrt=wrt).objective(learner, batch) for weight in (1.0, 0.0))
             loss = whole - training
         loss.backward()
         found.append(torch.cat([p.grad.flatten() for p in learner.parameters() if p.grad is not None]))
@@ -163,7 +163,7 @@ def test_autocast_changes_its_gradient_by_no_more_than_rounding(name: str, at: A
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)
 def test_without_weight_it_is_the_retain_loss_of_the_joint_pass(learner: Learner, batch: Batch) -> None:
-    sample, _ = joint(batch)
+    sample, _ = concat_streams(batch)
     expected = learner.losses(learner.outputs(sample), sample)[:5].mean()
     torch.testing.assert_close(GradientPenalty(weight=0.0, target=0.0).objective(learner, batch), expected)
 

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from tiny import METHODS, PLUGINS, make_data, make_learner
 from torch.nn import functional as F
 
-from unlearning_pl.learners import Classifier, plain
+from unlearning_pl.learners import Classifier, mean_loss
 from unlearning_pl.methods.unlearner import PROTOCOL
 from unlearning_pl.types import Batch, Sample
 
@@ -29,7 +29,7 @@ class Theirs(LightningModule):
         inner = make_learner("Classifier")
         assert isinstance(inner, Classifier)
         self.encoder, self.head = inner.backbone, inner.head
-        self.objective = plain
+        self.objective = mean_loss
 
     def outputs(self, sample: Sample) -> torch.Tensor:
         return self.head(self.encoder(sample.views[0]))
@@ -66,18 +66,18 @@ def fit(module: LightningModule, method: str) -> None:
 
 @pytest.mark.parametrize("method", EVERY)
 def test_a_method_runs_with_what_it_says_that_it_calls(method: str) -> None:
-    offered = {name: MORE[name] for name in EVERY[method].func.calls}
+    offered = {name: MORE[name] for name in EVERY[method].func.required_methods}
     theirs = type("Offers", (Theirs,), offered)()
     before = {name: value.clone() for name, value in theirs.state_dict().items()}
     fit(theirs, method)
     assert any(not torch.equal(before[name], value) for name, value in theirs.state_dict().items())
     assert all(torch.isfinite(value).all() for value in theirs.state_dict().values())
-    assert theirs.objective is plain
+    assert theirs.objective is mean_loss
 
 
-@pytest.mark.parametrize("method", [name for name in EVERY if EVERY[name].func.calls])
+@pytest.mark.parametrize("method", [name for name in EVERY if EVERY[name].func.required_methods])
 def test_what_is_missing_is_named_before_training(method: str) -> None:
-    missing = ", ".join(EVERY[method].func.calls)
+    missing = ", ".join(EVERY[method].func.required_methods)
     with pytest.raises(TypeError, match=f"Expected a module with {missing} for {method}, got Theirs without"):
         fit(Theirs(), method)
 
@@ -87,7 +87,7 @@ def test_the_page_names_what_each_method_calls() -> None:
     rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("|")]
     for method in EVERY:
         (cells,) = [cells for cells in rows if method in re.findall(r"\w+", cells[0])]
-        assert set(EVERY[method].func.calls) <= set(re.findall(r"`(\w+)", cells[1])), method
+        assert set(EVERY[method].func.required_methods) <= set(re.findall(r"`(\w+)", cells[1])), method
     assert all(f"`{name}" in page for name in PROTOCOL)
 
 
@@ -100,4 +100,4 @@ def test_the_example_runs_and_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", [str(example)])
     names = runpy.run_path(str(example), run_name="__main__")
     assert names["trainer"].global_step > 0
-    assert names["theirs"].objective is plain
+    assert names["theirs"].objective is mean_loss

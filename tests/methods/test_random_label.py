@@ -3,9 +3,9 @@ import pytest
 import torch
 from tiny import make_rows
 
-from unlearning_pl.learners import Learner, plain
+from unlearning_pl.learners import Learner, mean_loss
 from unlearning_pl.methods import RandomLabel
-from unlearning_pl.types import Batch, joint
+from unlearning_pl.types import Batch, concat_streams
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)
@@ -13,8 +13,8 @@ def test_equals_the_formula_in_plain_loops(learner: Learner, batch: Batch) -> No
     torch.manual_seed(3)
     loss = RandomLabel().objective(learner, batch)
     torch.manual_seed(3)
-    broken = learner.scramble(batch["forget"])
-    sample, _ = joint({"retain": batch["retain"], "forget": broken})
+    broken = learner.corrupt_targets(batch["forget"])
+    sample, _ = concat_streams({"retain": batch["retain"], "forget": broken})
     assert loss.item() == pytest.approx(loops.mean(loops.losses(learner, sample)), abs=1e-6)
 
 
@@ -23,7 +23,7 @@ def test_no_forget_sample_keeps_what_was_learned_about_it(learner: Learner, batc
     before = batch["forget"]
     for seed in range(50):
         torch.manual_seed(seed)
-        after = learner.scramble(before)
+        after = learner.corrupt_targets(before)
         if learner.num_views == 1:
             assert (after.target != before.target).all()
             assert after.target.min() >= 0
@@ -37,5 +37,5 @@ def test_no_forget_sample_keeps_what_was_learned_about_it(learner: Learner, batc
 
 def test_a_lone_image_has_nobody_to_be_mismatched_with(learner: Learner, batch: Batch) -> None:
     alone = {"retain": batch["retain"], "forget": make_rows(1, start=5)}
-    expected = plain(learner, {"retain": batch["retain"]})
+    expected = mean_loss(learner, {"retain": batch["retain"]})
     torch.testing.assert_close(RandomLabel().objective(learner, alone), expected)

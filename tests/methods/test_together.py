@@ -11,7 +11,7 @@ from tiny import make_data, make_learner, make_trainer
 from torch import nn
 
 from unlearning_pl.errors import InputError
-from unlearning_pl.learners import Classifier, plain
+from unlearning_pl.learners import Classifier, mean_loss
 from unlearning_pl.methods import (
     SCRUB,
     SSD,
@@ -29,9 +29,9 @@ from unlearning_pl.methods import (
 VARIANTS: dict[str, Callable[[], Unlearner]] = {
     "partners of the data set, three views": lambda: AlignmentCalibration(partner="dataset", views=3),
     "partners of the batch, three views": lambda: AlignmentCalibration(views=3),
-    "interpolations": lambda: GradientPenalty(at="interpolations"),
-    "embeddings": lambda: GradientPenalty(at="embeddings"),
-    "similarity": lambda: GradientPenalty(target=0.0, of="similarity"),
+    "interpolations": lambda: GradientPenalty(wrt="interpolations"),
+    "embeddings": lambda: GradientPenalty(wrt="embeddings"),
+    "similarity": lambda: GradientPenalty(target=0.0, score="similarity"),
 }
 
 
@@ -60,14 +60,14 @@ def test_plug_ins_stack_on_methods_and_on_one_another(method: type[Unlearner], o
     trainer.unlearn(learner, make_data(), str(originals["Classifier"]), method(), plugins)
     assert set(learner.state_dict()) == set(make_learner("Classifier").state_dict())
     assert {"train/retain_contrast", "train/loss"} <= set(trainer.callback_metrics)
-    assert learner.objective is plain
+    assert learner.objective is mean_loss
 
 
 def test_salun_holds_its_weights_under_a_plug_in(originals: dict[str, Path]) -> None:
     before = torch.load(originals["Classifier"] / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
     learner, method = make_learner("Classifier"), SalUn(share=0.3)
     make_trainer().unlearn(learner, make_data(), str(originals["Classifier"]), method, [CoUn(projection_dim=8)])
-    assert not any(name.startswith("scaffold") for name in method.selected)
+    assert not any(name.startswith("auxiliary_modules") for name in method.selected)
     for name, mask in method.selected.items():
         assert not ((learner.state_dict()[name] != before[name]) & ~mask).any()
 
@@ -88,7 +88,7 @@ class Frozen(LightningModule):
         super().__init__()
         inner = make_learner("Classifier")
         self.encoder, self.head = inner.backbone.eval(), nn.Linear(inner.feature_dim, 10)
-        self.objective = plain
+        self.objective = mean_loss
 
     def outputs(self, sample: Any) -> torch.Tensor:
         return self.head(self.encoder(sample.views[0]))

@@ -11,7 +11,7 @@ from browser import EXECUTABLE, chromium, look
 from PIL import Image
 from remembering import remembering
 
-from unlearning_pl.audits import Audit, judge
+from unlearning_pl.audits import Audit, compute_audit
 from unlearning_pl.report import write_report
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="needs Chromium or Chrome")
@@ -31,7 +31,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     models = audited({"original": 1.0, "retrained": 0.0, "alignment_calibration_with_a_long_name": 0.2, "coun": 0.4})
     light = [replace(audit, alignment=torch.zeros(0, 0), map={}, losses={}, probabilities={}) for audit in models]
     many = [replace(light[2], name=f"{'very' * 9}_long_{row}") for row in range(8)]
-    forget = judge("after", {"forget": replace(remembering()["forget"], losses=None)})
+    forget = compute_audit("after", {"forget": replace(remembering()["forget"], losses=None)})
     return {
         "all": write_report(place / "all", models, CONTEXT),
         "many": write_report(place / "many", [*light[:2], *many], CONTEXT),

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from sklearn.metrics import roc_auc_score
 
 import unlearning_pl.report
-from unlearning_pl.audits import Audit, judge
+from unlearning_pl.audits import Audit, compute_audit
 from unlearning_pl.audits.steps import SHARED
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import read_report, write_report
@@ -87,7 +87,7 @@ def test_a_whole_report_is_valid(document: dict[str, Any]) -> None:
                 ({"count": 1}, {"count": 2}),
             )
         ],
-        [judge("ac", {})],
+        [compute_audit("ac", {})],
     ],
     ids=["nothing", "not a number", "steps", "no images"],
 )

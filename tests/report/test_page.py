@@ -10,7 +10,7 @@ import pytest
 import torch
 from audited import CONTEXT, audited
 
-from unlearning_pl.audits import Audit, compare, judge
+from unlearning_pl.audits import Audit, compare, compute_audit
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import write_report
 from unlearning_pl.report.metric_terms import TERMS
@@ -152,7 +152,7 @@ def test_of_many_classes_those_that_tell_models_apart_are_shown(tmp_path: Path) 
 
 
 def test_a_black_box_shows_what_it_has(tmp_path: Path, make) -> None:  # noqa: ANN001
-    audit = judge("after", {"forget": replace(make()["forget"], losses=None)})
+    audit = compute_audit("after", {"forget": replace(make()["forget"], losses=None)})
     told = {"question": "24 of my images.", "conclusion": "They are <gone>.", "models": {"after": "http://127.0.0.1:1"}}
     page = write_report(tmp_path, [replace(audit, class_accuracy={}, map={})], told).read_text()
     text = words(page)
@@ -173,7 +173,7 @@ def test_nearest_model_is_shaded_and_the_original_never(page: str) -> None:
 
 def test_markup_in_names_is_text(tmp_path: Path, make) -> None:  # noqa: ANN001
     name = '<script>alert("x_y")</script>'
-    audits = compare([judge("original", make(1.0)), judge(name, make(0.2))], "original")
+    audits = compare([compute_audit("original", make(1.0)), compute_audit(name, make(0.2))], "original")
     page = write_report(tmp_path, audits, {**CONTEXT, "title": name, "settings": {name: {name: name}}}).read_text()
     assert "<script" not in page
     assert "<i>odd" not in page
@@ -183,11 +183,11 @@ def test_markup_in_names_is_text(tmp_path: Path, make) -> None:  # noqa: ANN001
 
 
 def test_a_dollar_in_a_name_is_not_mathematics(tmp_path: Path, make) -> None:  # noqa: ANN001
-    assert "a$_{$b" in words(write_report(tmp_path, [judge("a$_{$b", make())]).read_text().replace("<wbr>", ""))
+    assert "a$_{$b" in words(write_report(tmp_path, [compute_audit("a$_{$b", make())]).read_text().replace("<wbr>", ""))
 
 
 def test_what_is_undefined_is_said(tmp_path: Path, make) -> None:  # noqa: ANN001
-    audit = judge("ac", make(sizes=(60, 1, 0)))
+    audit = compute_audit("ac", make(sizes=(60, 1, 0)))
     text = words(write_report(tmp_path, [audit]).read_text())
     assert "not defined" in text
     assert "No retrained model was audited" in text

@@ -3,7 +3,7 @@
 import torch
 from rich.console import Console
 
-from unlearning_pl.audits import Audit, compare, judge
+from unlearning_pl.audits import Audit, compare, compute_audit
 from unlearning_pl.report import table
 
 
@@ -16,9 +16,9 @@ def printed(audits: list[Audit]) -> list[str]:
 
 def test_one_row_a_model_within_100_columns(make) -> None:  # noqa: ANN001
     audits = [
-        judge("original", make(1.0), 40.0),
-        judge("retrained", make(0.0), 30.0),
-        judge("alignment_calibration", make(0.2), 2.0),
+        compute_audit("original", make(1.0), 40.0),
+        compute_audit("retrained", make(0.0), 30.0),
+        compute_audit("alignment_calibration", make(0.2), 2.0),
     ]
     lines = printed(compare(audits, "original", "retrained"))
     assert max(len(line) for line in lines) <= 100

@@ -12,7 +12,7 @@ from torch import Tensor
 from unlearning_pl.functional.roc import bootstrap_interval, membership_auc
 from unlearning_pl.shadow import shadow_attacks as module
 from unlearning_pl.shadow.shadow_attacks import Evidence, attacks, by_pair, distances, findings
-from unlearning_pl.shadow.shadow_plan import halves
+from unlearning_pl.shadow.shadow_plan import assign_halves
 from unlearning_pl.shadow.shadow_scores import Scores
 
 
@@ -25,7 +25,7 @@ def evidence(
     def noise(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    seen, level = halves(images, count, seed), 3 * noise(images)
+    seen, level = assign_halves(images, count, seed), 3 * noise(images)
 
     def scores(gain: Tensor | float, models: int | None = None) -> Scores:
         shape = (images,) if models is None else (models, images)
@@ -189,7 +189,7 @@ def test_four_models_are_too_few_for_lira_in_turn() -> None:
 
 
 def test_pairs_are_told_apart() -> None:
-    seen = halves(5, 6, seed=1)
+    seen = assign_halves(5, 6, seed=1)
     values = torch.arange(30.0).view(6, 5)
     members, others = by_pair(values, seen)
     for pair in range(3):

@@ -12,7 +12,7 @@ import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from unlearning_pl.shadow import job_runner
-from unlearning_pl.shadow.job_runner import Call, places, together
+from unlearning_pl.shadow.job_runner import Call, run_jobs, worker_environments
 
 HERE: dict[str, str] = {}
 
@@ -29,7 +29,7 @@ def calls(log: Path, *scripts: str) -> Iterator[Call]:
 
 def worked(jobs: dict[str, Iterator[Call]], count: int) -> dict[str, str | None]:
     ended: dict[str, str | None] = {}
-    together(jobs, [HERE] * count, ended.__setitem__)
+    run_jobs(jobs, [HERE] * count, ended.__setitem__)
     return ended
 
 
@@ -129,18 +129,18 @@ def test_places_share_out_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setattr(job_runner.torch.cuda, "device_count", lambda: 0)
-    assert places(16) == [{"OMP_NUM_THREADS": "1"}] * 8
-    assert places(16, 3) == [{"OMP_NUM_THREADS": "2"}] * 3
-    assert places(4) == [{"OMP_NUM_THREADS": "2"}] * 4
+    assert worker_environments(16) == [{"OMP_NUM_THREADS": "1"}] * 8
+    assert worker_environments(16, 3) == [{"OMP_NUM_THREADS": "2"}] * 3
+    assert worker_environments(4) == [{"OMP_NUM_THREADS": "2"}] * 4
     monkeypatch.setattr(job_runner.torch.cuda, "device_count", lambda: 2)
-    assert [place["CUDA_VISIBLE_DEVICES"] for place in places(16)] == ["0", "1"]
-    assert [place["CUDA_VISIBLE_DEVICES"] for place in places(16, 3)] == ["0", "1", "0"]
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in worker_environments(16)] == ["0", "1"]
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in worker_environments(16, 3)] == ["0", "1", "0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert places(16) == [{"OMP_NUM_THREADS": "3", "CUDA_VISIBLE_DEVICES": gpu} for gpu in "57"]
+    assert worker_environments(16) == [{"OMP_NUM_THREADS": "3", "CUDA_VISIBLE_DEVICES": gpu} for gpu in "57"]
 
 
 def test_a_process_gets_its_place(tmp_path: Path) -> None:
     script = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
-    together({"a": calls(tmp_path / "a", script)}, [{"CUDA_VISIBLE_DEVICES": "9"}], lambda *_: None)
+    run_jobs({"a": calls(tmp_path / "a", script)}, [{"CUDA_VISIBLE_DEVICES": "9"}], lambda *_: None)
     assert (tmp_path / "a").read_text().strip() == "9"

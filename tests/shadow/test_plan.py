@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unlearning_pl.cli.finished_runs import configuration
-from unlearning_pl.shadow.shadow_plan import halves, plan
+from unlearning_pl.shadow.shadow_plan import assign_halves, plan
 from unlearning_pl.shadow.shadow_plan import seeds as seeds_of
 from unlearning_pl.training import runs
 
@@ -22,7 +22,7 @@ seeds = st.integers(0, 2**31)
 def test_every_image_is_seen_by_half_of_the_models_and_every_model_sees_half_of_the_images(
     images: int, pairs: int, seed: int
 ) -> None:
-    seen = halves(images, 2 * pairs, seed)
+    seen = assign_halves(images, 2 * pairs, seed)
     assert seen.sum(0).tolist() == [pairs] * images
     assert torch.equal(seen[::2], ~seen[1::2])
     assert all(count in (images // 2, images - images // 2) for count in seen.sum(1).tolist())
@@ -31,15 +31,15 @@ def test_every_image_is_seen_by_half_of_the_models_and_every_model_sees_half_of_
 @given(images, pairs, pairs, seeds)
 def test_more_models_change_nothing_for_those_that_are_there(images: int, some: int, more: int, seed: int) -> None:
     few, many = sorted((2 * some, 2 * more))
-    assert torch.equal(halves(images, many, seed)[:few], halves(images, few, seed))
+    assert torch.equal(assign_halves(images, many, seed)[:few], assign_halves(images, few, seed))
 
 
 def test_halves_are_drawn_evenly_and_differ_by_seed_and_pair() -> None:
-    seen = halves(6, 2000, seed=3)[::2].double()
+    seen = assign_halves(6, 2000, seed=3)[::2].double()
     together = (seen.T @ seen) / len(seen)  # of 6 images 3 are seen: two given ones together in 1 of 5 draws
     expected = torch.full((6, 6), 0.2, dtype=torch.float64).fill_diagonal_(0.5)
     assert (together - expected).abs().max() < 0.06
-    assert not torch.equal(halves(30, 2, seed=0), halves(30, 2, seed=1))
+    assert not torch.equal(assign_halves(30, 2, seed=0), assign_halves(30, 2, seed=1))
 
 
 def test_a_shadow_model_is_asked_for_by_the_settings_of_the_runs(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_shadow_models_see_and_unlearn_what_was_drawn(place: Path) -> None:
 def test_scores_are_what_each_model_says(place: Path) -> None:
     scores = np.load("model/shadows/scores.npz")
     data = runs.open_data("model")
-    images, target = data.pool.look_up(data.positions("forget"))
+    images, target = data.pool.rows_at(data.positions("forget"))
     for column, folder in (("originals", "original"), ("unlearned", "unlearned")):
         learner = runs.open_learner(f"model/shadows/4/{folder}").eval()
         with torch.no_grad():

@@ -14,11 +14,11 @@ from torch import Tensor
 from unlearning_pl.commands.main import main
 from unlearning_pl.data import Digits, ImageSet, UnlearningData
 from unlearning_pl.data.captions import tokenize
-from unlearning_pl.data.splits.request_rows import draw
+from unlearning_pl.data.splits.request_rows import seeded_permutation
 from unlearning_pl.errors import InputError
 from unlearning_pl.splitting.preview import read_earlier
-from unlearning_pl.splitting.select_images import Choice, chosen, ordered
-from unlearning_pl.splitting.training_features import Looks, even_batches, look
+from unlearning_pl.splitting.select_images import Choice, ordered, select_images
+from unlearning_pl.splitting.training_features import TrainingFeatures, even_batches, extract_features
 from unlearning_pl.training import runs
 from unlearning_pl.types import Pixels, Sample
 
@@ -67,7 +67,7 @@ def digits() -> ImageSet:
 
 def kept() -> list[int]:
     """Rows that are trained on, by the draw of what is held out."""
-    return sorted(draw(60, (0, 1))[6:].tolist())
+    return sorted(seeded_permutation(60, (0, 1))[6:].tolist())
 
 
 def cells(printed: str) -> dict[str, list[str]]:
@@ -165,9 +165,9 @@ def test_the_nearest_are_an_image_and_its_neighbours(made: Path, capsys: pytest.
 def test_an_image_is_nearer_to_itself_than_its_copies() -> None:
     data = UnlearningData(Digits(train_size=60))
     rows = torch.arange(60)
-    looks = Looks(rows, torch.ones(60, 4), torch.zeros(60))
+    looks = TrainingFeatures(rows, torch.ones(60, 4), torch.zeros(60))
     last = max(data.ids[:60])  # equal ones are taken by id
-    assert chosen(Choice(nearest=last, count=2), looks, data, rows) == [last, min(data.ids[:60])]
+    assert select_images(Choice(nearest=last, count=2), looks, data, rows) == [last, min(data.ids[:60])]
 
 
 def test_an_encoder_s_choice_repeats_exactly(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +190,7 @@ def test_no_batch_is_much_smaller_than_the_others(images: int, most: int) -> Non
 
 def test_easy_images_of_an_encoder_are_not_those_of_a_small_batch(made: Path) -> None:
     data = runs.open_data(made / "simclr")
-    looks = look(data, runs.open_learner(made / "simclr"))
+    looks = extract_features(data, runs.open_learner(made / "simclr"))
     assert data.batch_size == 20
     # 54 images: were the last 14 a batch of their own, their losses would be lower by log(28 / 40)
     batches = [part.mean().item() for part in looks.losses.split(18)]
@@ -204,7 +204,7 @@ def test_images_are_normalised_as_the_model_wants_them(made: Path) -> None:
     mean, std = (torch.tensor(values)[:, None, None] for values in learner.pixels)
     with torch.no_grad():
         expected = learner.features((images - mean) / std)
-    torch.testing.assert_close(look(data, learner).vectors, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(extract_features(data, learner).vectors, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_a_model_without_numbers_is_refused(made: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_model_without_numbers_is_refused(made: Path) -> None:
     with torch.no_grad():
         next(learner.parameters()).fill_(float("nan"))
     with pytest.raises(InputError, match="got NaN or infinity"):
-        look(runs.open_data(made / "simclr"), learner)
+        extract_features(runs.open_data(made / "simclr"), learner)
 
 
 def test_a_model_of_pairs_judges_them_with_their_captions(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,7 +320,7 @@ def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureF
 def test_a_mistake_gets_one_line(words: str, message: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("old.json").write_text("[]")
     Path("folder.json").mkdir()
-    held = digits().ids[int(draw(60, (0, 1))[0])]
+    held = digits().ids[int(seeded_permutation(60, (0, 1))[0])]
     test = Digits(train_size=60).load()[1].ids[0]
     words = words.replace("RUN", f"{made}/original").replace("TEST", test).replace("HELD", held)
     assert message in error(words, capsys)

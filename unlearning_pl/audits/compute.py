@@ -17,7 +17,7 @@ from unlearning_pl.audits.probes import (
     named_correctly,
     neighbour_accuracies,
 )
-from unlearning_pl.audits.representation import Witness, against_original, against_retrained, mean_losses
+from unlearning_pl.audits.representation import ModelOutputs, against_original, against_retrained, mean_losses
 from unlearning_pl.audits.steps import each_share
 from unlearning_pl.audits.tsne_map import embedding_map
 from unlearning_pl.errors import InputError, require
@@ -38,7 +38,7 @@ def gap_metrics(known: Collection[str]) -> tuple[str, ...]:
     return next((keys for keys in (PAIR_GAP, GAP) if all(key in known for key in keys)), ())
 
 
-def judge(name: str, embeddings: BySplit, seconds: float | None = None, steps: Sequence[Tensor] = ()) -> Audit:
+def compute_audit(name: str, embeddings: BySplit, seconds: float | None = None, steps: Sequence[Tensor] = ()) -> Audit:
     """Measure one model: accuracies, membership inference and alignment.
 
     Args:
@@ -58,7 +58,7 @@ def judge(name: str, embeddings: BySplit, seconds: float | None = None, steps: S
     return _audited(name, _witness(name, embeddings), {} if seconds is None else {"seconds": seconds}, steps)
 
 
-def judge_all(
+def compute_audits(
     models: Mapping[str, BySplit],
     known: Mapping[str, Mapping[str, float]] | None = None,
     steps: Sequence[Tensor] = (),
@@ -70,7 +70,7 @@ def judge_all(
     Args:
         models: What each model says, by its name.
         known: Metrics that are known already, by model and key, such as ``seconds``.
-        steps: As for :func:`judge`.
+        steps: As for :func:`compute_audit`.
         original: Name of the original, where it is among the models.
         retrained: Name of the retrained model, where it is among them.
 
@@ -96,13 +96,13 @@ def judge_all(
     return compare(audits, original, retrained)
 
 
-def _witness(name: str, splits: BySplit) -> Witness:
+def _witness(name: str, splits: BySplit) -> ModelOutputs:
     require_finite(name, splits)
     splits = filled(splits)
-    return Witness(splits, class_probabilities(splits))
+    return ModelOutputs(splits, class_probabilities(splits))
 
 
-def _audited(name: str, witness: Witness, found: Mapping[str, float], steps: Sequence[Tensor]) -> Audit:
+def _audited(name: str, witness: ModelOutputs, found: Mapping[str, float], steps: Sequence[Tensor]) -> Audit:
     splits, probabilities = witness
     scores, hits = membership_scores(splits), named_correctly(splits, probabilities)
     population, population_intervals = population_attack(splits, probabilities)

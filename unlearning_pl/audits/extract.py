@@ -15,9 +15,9 @@ from torch import Tensor, distributed, nn
 from typing_extensions import override
 
 from unlearning_pl.audits.embeddings import Embeddings
-from unlearning_pl.audits.fuse_batch_norm import fused
+from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.distributed.collectives import apart
+from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import similarities
 from unlearning_pl.functional.threshold_attack import pair_similarities
@@ -53,8 +53,8 @@ class Embedder(LightningModule):
 
     @override
     def predict_step(self, batch: Sample, batch_idx: int, dataloader_idx: int = 0) -> list[Looks]:
-        with apart():  # a loss compares the rows of this batch, wherever other batches are
-            return [look_at(one, batch, known) for one, known in zip(self._given, self._classes, strict=True)]
+        with single_process():  # a loss compares the rows of this batch, wherever other batches are
+            return [embed_batch(one, batch, known) for one, known in zip(self._given, self._classes, strict=True)]
 
     @override
     def on_predict_start(self) -> None:
@@ -66,7 +66,7 @@ class Embedder(LightningModule):
             ]
 
 
-def look_at(learner: Learner, batch: Sample, classes: Tensor | None = None) -> Looks:
+def embed_batch(learner: Learner, batch: Sample, classes: Tensor | None = None) -> Looks:
     """Fields of :class:`~unlearning_pl.audits.embeddings.Embeddings` of one batch, on the CPU.
 
     Args:
@@ -140,7 +140,7 @@ def own_losses(learner: Learner, batch: Sample) -> Tensor:
     return learner.losses(learner.outputs(own), own)
 
 
-def collect(
+def extract_embeddings(
     trainer: Trainer,
     learners: Mapping[str, Learner],
     data: UnlearningData,
@@ -173,11 +173,11 @@ def collect(
             len(data.positions(AUDITED[name])) > 0,
             f"Expected {name} images to audit, got none. Give a forget request.",
         )
-    data.look_at(tuple(AUDITED[name] for name in splits), views)
+    data.set_predict_splits(tuple(AUDITED[name] for name in splits), views)
     with ExitStack() as stack:
-        stack.callback(data.look_at, None, 0)
+        stack.callback(data.set_predict_splits, None, 0)
         for learner in learners.values():
-            stack.enter_context(fused(learner))
+            stack.enter_context(fused_batch_norm(learner))
         embedder = Embedder(list(learners.values()))
         embedder.prompts = data.prompts(embedder.context_length)
         batches: Any = trainer.predict(embedder, datamodule=data)

@@ -17,7 +17,7 @@ from unlearning_pl.functional.similarity import cosine_drift, linear_cka, procru
 from unlearning_pl.types import Split
 
 
-class Witness(NamedTuple):
+class ModelOutputs(NamedTuple):
     """What one model says.
 
     Attributes:
@@ -47,7 +47,7 @@ def mean_losses(splits: BySplit) -> dict[str, float]:
     return {f"{split}_loss": losses.double().mean().item() for split, losses in known.items()}
 
 
-def against_original(model: Witness, original: Witness) -> dict[str, float]:
+def against_original(model: ModelOutputs, original: ModelOutputs) -> dict[str, float]:
     """How far unlearning moved the model.
 
     Returns:
@@ -69,7 +69,7 @@ def against_original(model: Witness, original: Witness) -> dict[str, float]:
     return change | _features(model, original, "original", rotated=False)
 
 
-def against_retrained(model: Witness, retrained: Witness) -> dict[str, float]:
+def against_retrained(model: ModelOutputs, retrained: ModelOutputs) -> dict[str, float]:
     """How far the model is from the one that never saw the forget images.
 
     Two trainings from different weights end in different coordinates, so the drift is measured after the rotation
@@ -94,7 +94,7 @@ def against_retrained(model: Witness, retrained: Witness) -> dict[str, float]:
     return found | _features(model, retrained, "retrained", rotated=True)
 
 
-def _features(model: Witness, reference: Witness, name: str, rotated: bool) -> dict[str, float]:
+def _features(model: ModelOutputs, reference: ModelOutputs, name: str, rotated: bool) -> dict[str, float]:
     if "forget" not in model.splits or "forget" not in reference.splits:
         return {}
     both: tuple[Split, ...] = ("forget", "retain")

@@ -1,6 +1,6 @@
 """Whole jobs, by the commands that a user would type: plans of methods over several seeds, and their table."""
 
-from unlearning_pl.benchmark.job import Command, Job, check_alone, perform
+from unlearning_pl.benchmark.job import Command, Job, require_single_process, run_command
 from unlearning_pl.benchmark.run_benchmark import benchmark
 
-__all__ = ["Command", "Job", "benchmark", "check_alone", "perform"]
+__all__ = ["Command", "Job", "benchmark", "require_single_process", "run_command"]

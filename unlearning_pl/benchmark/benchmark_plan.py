@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from unlearning_pl.benchmark.job import ALONE, REFERENCES, Job
+from unlearning_pl.benchmark.job import REFERENCES, SINGLE_PROCESS, Job
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError, nearest, require
@@ -19,7 +19,7 @@ _TEXTS = ("title", "fit", "unlearn", "audit")
 _KEYS = (*_TEXTS, "forget", "methods")
 _OURS = (
     *("--run", "--seed_everything", "--overwrite", "--ckpt_path", "--print_config", "--help", "-h"),
-    *(f"--trainer.{name}" for name in ALONE),
+    *(f"--trainer.{name}" for name in SINGLE_PROCESS),
 )
 _TAKEN = {
     "fit": ("--data.train_on", "--data.forget"),
@@ -148,7 +148,7 @@ def _parse(plan: Plan) -> None:
         except InputError as error:
             raise InputError(f"{plan.path}, {name}: {error}") from error
         # A file that is named with --config may set what no word may.
-        given = parsed | {f"trainer.{key}": parsed["trainer"][key] for key in ALONE}
+        given = parsed | {f"trainer.{key}": parsed["trainer"][key] for key in SINGLE_PROCESS}
         for key, ours in _set_by_us(plan, name, command).items():
             require(
                 given.get(key) == ours,
@@ -161,7 +161,7 @@ def _parse(plan: Plan) -> None:
 def _set_by_us(plan: Plan, name: str, command: str) -> dict[str, Any]:
     request = {field.name: None for field in fields(ForgetRequest)} | dict(plan.job.forget) | {"seed": 0}
     ours: dict[str, Any] = {"run": f"{plan.path.stem}/{name}", "ckpt_path": None}
-    ours |= {f"trainer.{key}": value for key, value in ALONE.items()}
+    ours |= {f"trainer.{key}": value for key, value in SINGLE_PROCESS.items()}
     return ours | ({"forget": request} if command == "unlearn" else {})
 
 

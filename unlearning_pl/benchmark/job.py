@@ -10,13 +10,13 @@ from typing import Any
 
 from rich.console import Console
 
-from unlearning_pl.distributed.launchers import launched
+from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import require
 
 REFERENCES = ("original", "retrained")
 Command = Callable[[list[str]], None]
 """Runs one command line, a list of words."""
-ALONE = {"devices": 1, "num_nodes": 1}
+SINGLE_PROCESS = {"devices": 1, "num_nodes": 1}
 """Of each run's trainer, as parsed: processes that a run starts would begin with the whole job, not with that run."""
 
 
@@ -69,7 +69,7 @@ class Job:
         return " ".join(f"{option}.{key} {shlex.quote(value)}" for key, value in {**asked, "seed": str(seed)}.items())
 
 
-def check_alone() -> None:
+def require_single_process() -> None:
     """Refuse processes of torchrun or srun, each of which would run the whole job.
 
     Raises:
@@ -78,7 +78,7 @@ def check_alone() -> None:
     Example:
         >>> check_alone()
     """
-    processes = math.prod(launched().values())
+    processes = math.prod(launched_processes().values())
     require(
         processes == 1,
         f"Expected one process, got {processes}. Start the command without torchrun or with one task; other seeds can "
@@ -86,7 +86,7 @@ def check_alone() -> None:
     )
 
 
-def perform(line: str, command: Command) -> None:
+def run_command(line: str, command: Command) -> None:
     """Print a command line and run it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     Console().print(f"\nunlearning-pl {line}", style="bold", soft_wrap=True, highlight=False, markup=False)

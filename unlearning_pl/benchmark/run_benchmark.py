@@ -9,7 +9,7 @@ from rich.console import Console
 
 from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
 from unlearning_pl.benchmark.benchmark_table import Outcome, figures, page
-from unlearning_pl.benchmark.job import REFERENCES, Command, Job, check_alone, perform
+from unlearning_pl.benchmark.job import REFERENCES, Command, Job, require_single_process, run_command
 from unlearning_pl.cli.finished_runs import RESUMING, finished, interrupted
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.io import write_text
@@ -34,7 +34,7 @@ def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], outp
             has been run then.
         UnfinishedError: If runs failed; the table names them and has the others.
     """
-    check_alone()
+    require_single_process()
     repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
     require(repeated is None, f"Expected different seeds, got {repeated} twice. Name each once.")
     for seed in seeds:
@@ -87,7 +87,7 @@ def _going_on(line: str, run: Path) -> str:
 def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -> None:
     """Run a command; a mistake or a divergence is noted, and anything else stops the benchmark."""
     try:
-        perform(line, command)
+        run_command(line, command)
     except (InputError, DivergedError, MisconfigurationException) as error:
         failures[name] = " ".join(str(error).split())
         Console().print(f"{name} failed: {failures[name]}", soft_wrap=True, highlight=False, markup=False)

@@ -2,8 +2,8 @@
 
 from unlearning_pl.blackbox.encoder import Encoder, Pixels
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
-from unlearning_pl.blackbox.image_folder import open_pictures
+from unlearning_pl.blackbox.image_folder import open_owner_images
 from unlearning_pl.blackbox.owner_audit import audit_images
 from unlearning_pl.blackbox.server import EmbeddingServer
 
-__all__ = ["EmbeddingServer", "Encoder", "Pixels", "audit_images", "open_encoder", "open_pictures"]
+__all__ = ["EmbeddingServer", "Encoder", "Pixels", "audit_images", "open_encoder", "open_owner_images"]

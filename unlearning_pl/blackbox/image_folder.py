@@ -24,7 +24,7 @@ _NAMED = 5  # files that a message names
 
 
 @dataclass(frozen=True)
-class Pictures:
+class OwnerImages:
     """Image files below a folder.
 
     Attributes:
@@ -52,7 +52,7 @@ class Pictures:
             yield torch.from_numpy(np.stack(rows))
 
 
-def open_pictures(folder: str | Path) -> Pictures:
+def open_owner_images(folder: str | Path) -> OwnerImages:
     """Find all image files below a folder (png, jpg, webp, bmp) and read each once; hidden files are left out.
 
     Raises:
@@ -76,10 +76,10 @@ def open_pictures(folder: str | Path) -> Pictures:
         f"Expected images that can be read in {folder}, got {len(broken)} that cannot: {shown}. Repair or remove them.",
     )
     digests = tuple(hashlib.sha256((place / name).read_bytes()).hexdigest() for name in names)
-    return Pictures(place, tuple(names), digests)
+    return OwnerImages(place, tuple(names), digests)
 
 
-def require_apart(images: Pictures, unseen: Pictures) -> None:
+def require_disjoint(images: OwnerImages, unseen: OwnerImages) -> None:
     """Refuse unseen images that are among those to forget: an attack cannot tell an image from itself.
 
     Raises:
@@ -94,7 +94,7 @@ def require_apart(images: Pictures, unseen: Pictures) -> None:
     )
 
 
-def views_of(images: Tensor, policy: Views, count: int, *where: int | str) -> Tensor:
+def augmented_views(images: Tensor, policy: Views, count: int, *where: int | str) -> Tensor:
     """Augmented views of a batch, rounded to whole shades, since that is what goes over a wire.
 
     Every model is so shown the same: what is drawn follows from the place of the batch alone, and nothing else of what

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from unlearning_pl.audits import Audit, Embeddings, compare, judge
+from unlearning_pl.audits import Audit, Embeddings, compare, compute_audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
 from unlearning_pl.blackbox.encoder import Encoder
-from unlearning_pl.blackbox.image_folder import Pictures, views_of
+from unlearning_pl.blackbox.image_folder import OwnerImages, augmented_views
 from unlearning_pl.data import Views
 from unlearning_pl.errors import require
 from unlearning_pl.functional.threshold_attack import pair_similarities
 from unlearning_pl.types import Split
 
 
-def look(encoder: Encoder, pictures: Pictures, split: Split, policy: Views, views: int) -> Embeddings:
+def embed_images(encoder: Encoder, pictures: OwnerImages, split: Split, policy: Views, views: int) -> Embeddings:
     """What a model says of an owner's images, as an audit reads it.
 
     A black box has one kind of vector: it is both the features of the clean image and the projection of a view. Classes
@@ -45,7 +45,7 @@ def look(encoder: Encoder, pictures: Pictures, split: Split, policy: Views, view
 
 
 def audit_images(
-    encoders: Mapping[str, Encoder], pictures: Mapping[Split, Pictures], policy: Views, views: int = 10
+    encoders: Mapping[str, Encoder], pictures: Mapping[Split, OwnerImages], policy: Views, views: int = 10
 ) -> list[Audit]:
     """Judge models by their vectors of an owner's images alone, and compare them.
 
@@ -63,7 +63,9 @@ def audit_images(
     """
     require_views(views)
     audits = [
-        judge(name, {split: look(encoder, images, split, policy, views) for split, images in pictures.items()})
+        compute_audit(
+            name, {split: embed_images(encoder, images, split, policy, views) for split, images in pictures.items()}
+        )
         for name, encoder in encoders.items()
     ]
     references = [name if name in encoders else None for name in (ORIGINAL, RETRAINED)]
@@ -83,9 +85,9 @@ def require_views(views: int) -> None:
 
 
 def _rows(
-    encoder: Encoder, pictures: Pictures, split: Split, policy: Views, views: int
+    encoder: Encoder, pictures: OwnerImages, split: Split, policy: Views, views: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     for number, images in enumerate(pictures.batches(encoder.image_size)):
-        shown = torch.cat([images[None], views_of(images, policy, views, split, number)])
+        shown = torch.cat([images[None], augmented_views(images, policy, views, split, number)])
         clean, *augmented = encoder(shown.flatten(0, 1)).chunk(len(shown))
         yield clean, pair_similarities(torch.stack(augmented, dim=1)), augmented[0], augmented[1]

@@ -13,7 +13,7 @@ from jsonargparse import (  # type: ignore[attr-defined]
 )
 from typing_extensions import override
 
-from unlearning_pl.cli.parse_errors import meant
+from unlearning_pl.cli.parse_errors import explain_parse_error
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError
 
@@ -45,7 +45,7 @@ class _Configuration(ActionConfigFile):
         self.apply_config(parser, cfg, self.dest, json.dumps(kept, default=str))
 
 
-def plain_parser(command: str, description: str) -> ArgumentParser:
+def make_parser(command: str, description: str) -> ArgumentParser:
     """A command that is not Lightning's.
 
     Example:
@@ -65,7 +65,7 @@ def add_data(parser: ArgumentParser) -> None:
     what these say of model and training.
 
     Args:
-        parser: Made by :func:`plain_parser`.
+        parser: Made by :func:`make_parser`.
 
     Example:
         >>> add_data(parser := plain_parser("views", "Draw views."))
@@ -75,11 +75,11 @@ def add_data(parser: ArgumentParser) -> None:
     parser.add_class_arguments(UnlearningData, "data")
 
 
-def data_of(options: Namespace) -> UnlearningData:
+def data_from_options(options: Namespace) -> UnlearningData:
     """The data that the options of :func:`add_data` mean; no image is read.
 
     Args:
-        options: As :func:`parsed` returns them.
+        options: As :func:`parse_args` returns them.
 
     Raises:
         InputError: If a source, a view policy or a request refuses its settings.
@@ -95,7 +95,7 @@ def data_of(options: Namespace) -> UnlearningData:
     return data
 
 
-def parsed(parser: ArgumentParser, args: list[str]) -> Namespace:
+def parse_args(parser: ArgumentParser, args: list[str]) -> Namespace:
     """The options given, or the sentence that helps with a mistake in them.
 
     Raises:
@@ -108,4 +108,4 @@ def parsed(parser: ArgumentParser, args: list[str]) -> Namespace:
     try:
         return parser.parse_args(args)
     except ArgumentError as error:
-        raise InputError(meant(str(error), parser)) from error
+        raise InputError(explain_parse_error(str(error), parser)) from error

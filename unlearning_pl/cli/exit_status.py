@@ -10,8 +10,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from unlearning_pl.cli.parse_errors import mistake_behind
-from unlearning_pl.distributed.launchers import by_slurm, launched
+from unlearning_pl.cli.parse_errors import find_input_error
+from unlearning_pl.distributed.launchers import launched_processes, started_by_srun
 from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError
 
 RESUME = "A run with a checkpoint goes on with --ckpt_path auto; benchmark and shadow go on with the same command."
@@ -25,7 +25,7 @@ STORAGE = tuple(
 )
 
 
-def verdict(error: BaseException) -> tuple[int | None, str]:
+def exit_status(error: BaseException) -> tuple[int | None, str]:
     """Exit code and line for an error; no code for one that nobody foresaw, whose traceback is wanted.
 
     Example:
@@ -49,11 +49,11 @@ def verdict(error: BaseException) -> tuple[int | None, str]:
         return 1, f"Expected to read and write {error.filename or 'files'}, got: {error.strerror}. {RESUME}"
     if isinstance(error, MisconfigurationException):
         return 2, str(error)
-    mistake = mistake_behind(error) if isinstance(error, (ValueError, ArgumentError)) else None
+    mistake = find_input_error(error) if isinstance(error, (ValueError, ArgumentError)) else None
     return (None, "") if mistake is None else (2, str(mistake))
 
 
-def heard(error: BaseException) -> bool:
+def should_report(error: BaseException) -> bool:
     """Whether this process is to say so: rank 0, and any other for what may have happened to it alone.
 
     Example:
@@ -66,7 +66,7 @@ def heard(error: BaseException) -> bool:
         return False
     # Before the processes know one another, a mistake in the command is each one's: once a node is enough. That of a
     # process which rank 0 has started is its own.
-    alike = torch.distributed.is_torchelastic_launched() or by_slurm()
+    alike = torch.distributed.is_torchelastic_launched() or started_by_srun()
     first = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID")) == ("0" if alike else "1")
     return first or torch.distributed.is_initialized()
 
@@ -78,7 +78,7 @@ def exit_code(error: BaseException, code: int) -> int:
         >>> exit_code(DivergedError(), 1)
         1
     """
-    return 0 if rank() and isinstance(error, TOGETHER) and not launched() else code
+    return 0 if rank() and isinstance(error, TOGETHER) and not launched_processes() else code
 
 
 def rank() -> int:

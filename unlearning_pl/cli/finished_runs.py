@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 from typing_extensions import override
 
-from unlearning_pl.cli.training_cli import UnlearningCLI, training
+from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
 from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoints import ORIGINAL
-from unlearning_pl.training.weights import digest, read_checkpoint, weights_path
+from unlearning_pl.training.weights import checkpoint_path, read_checkpoint, weights_digest
 
 RESUMING = ["--ckpt_path", "last"]
 """Words behind a command with which its run goes on; the run that it ends with is that of the command alone."""
@@ -53,7 +53,7 @@ def configuration(words: list[str]) -> dict[str, Any]:
         >>> configuration(["fit", "--model", "SimCLR", "--trainer.max_epochs", "3"])["trainer"]["max_epochs"]
         3
     """
-    cli = training(words, _Parsed)
+    cli = run_training_command(words, _Parsed)
     parsed: dict[str, Any] = yaml.safe_load(cli._parser(words[0]).dump(cli.config[words[0]], skip_none=False))
     return parsed
 
@@ -82,7 +82,7 @@ def finished(words: Sequence[str], run: Path) -> bool:
         False
     """
     try:
-        record, _ = runs.read_record(run), weights_path(run)
+        record, _ = runs.read_record(run), checkpoint_path(run)
         began = _digest(record.get("original"))
     except InputError:  # absent or damaged
         return False
@@ -113,7 +113,7 @@ def interrupted(words: Sequence[str], run: Path) -> bool:
 
 
 def _digest(original: str | None) -> str | None:
-    return None if original is None else digest(original)
+    return None if original is None else weights_digest(original)
 
 
 def _means_the_same(words: Sequence[str], run: Path) -> bool:

@@ -49,7 +49,7 @@ def choices(option: str) -> dict[str, type]:
     }
 
 
-def listing() -> str:
+def list_methods() -> str:
     """All methods and plug-ins, a line each: the name and the first line of the docstring.
 
     Example:
@@ -81,7 +81,7 @@ class HelpFormatter(DefaultHelpFormatter):
         return "\n".join(lines)
 
 
-def meant(message: str, parser: ArgumentParser) -> str:
+def explain_parse_error(message: str, parser: ArgumentParser) -> str:
     """Say what a parser's message is about in one sentence, with the nearest names.
 
     Args:
@@ -175,7 +175,7 @@ def _class(key: str, message: str) -> str | None:
     return f"Expected a class for {key}, got {given}. " + nearest(found[1].rpartition(".")[2], choices(key))
 
 
-def mistake_behind(error: BaseException | None) -> InputError | ArgumentError | None:
+def find_input_error(error: BaseException | None) -> InputError | ArgumentError | None:
     """The user's mistake behind an error: the parser wraps what a constructor says."""
     while error is not None and not isinstance(error, (InputError, ArgumentError)):
         error = error.__cause__ or error.__context__

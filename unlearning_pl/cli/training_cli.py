@@ -16,7 +16,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from rich.console import Console
 from typing_extensions import override
 
-from unlearning_pl.cli.parse_errors import HelpFormatter, listing, meant, mistake_behind
+from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error, list_methods
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.io import write_bytes
@@ -76,7 +76,7 @@ class UnlearningCLI(LightningCLI):
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         parser.usage = f"unlearning-pl {subcommand} {USAGE[subcommand]}"
-        parser.description = DESCRIPTION[subcommand] + (f"\n\n{listing()}" if subcommand == "unlearn" else "")
+        parser.description = DESCRIPTION[subcommand] + (f"\n\n{list_methods()}" if subcommand == "unlearn" else "")
         parser.set_defaults({"trainer.max_epochs": EPOCHS.get(subcommand)})
         if subcommand == "unlearn":
             parser.link_arguments(("run", "method", "plugins"), "trainer.run", compute_fn=_unlearned_folder)
@@ -93,7 +93,7 @@ class UnlearningCLI(LightningCLI):
         except UnicodeDecodeError as error:
             raise InputError("Expected text in every --config, got a binary file. Give YAML files.") from error
         except ArgumentError as error:
-            raise InputError(meant(str(error), self._parser(args[0]))) from error
+            raise InputError(explain_parse_error(str(error), self._parser(args[0]))) from error
 
     @override
     def _parse_ckpt_path(self) -> None:
@@ -152,7 +152,7 @@ class UnlearningCLI(LightningCLI):
         except InputError:
             raise
         except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-            raise mistake_behind(error) or InputError(
+            raise find_input_error(error) or InputError(
                 f"Expected settings that fit this machine and one another, got: {error}. Correct the option."
             ) from error
 
@@ -166,7 +166,7 @@ class UnlearningCLI(LightningCLI):
         elif config.run is not None:
             folder = Path(config.run).expanduser()
             load_weights(self.model, folder)
-            self.datamodule.adopt(folder / runs.MANIFEST)
+            self.datamodule.load_split(folder / runs.MANIFEST)
 
     def _configuration(self) -> str:
         """What repeats the run, whichever way this start of it was asked for."""
@@ -195,7 +195,7 @@ class UnlearningCLI(LightningCLI):
         Console().print(f"Features of {len(ids)} images: {path}")
 
 
-def training(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:
+def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:
     """Run a command that trains or reads a run; errors are exceptions."""
     strict = {"exit_on_error": False, "allow_abbrev": False}
     return cli(

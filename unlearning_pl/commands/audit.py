@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 from rich.console import Console
 
-from unlearning_pl.cli.command_parser import parsed, plain_parser
+from unlearning_pl.cli.command_parser import make_parser, parse_args
 from unlearning_pl.evaluation.audit_report import audit_runs
 from unlearning_pl.report import step_table, table
 
@@ -18,7 +18,7 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 def audit_parser() -> ArgumentParser:
     """Options of the command ``audit``."""
-    parser = plain_parser(
+    parser = make_parser(
         "audit", "Measure unlearned models against the original and the retrained one, and write a report."
     )
     parser.add_argument("--model", type=str, nargs="+", required=True, help="Run folders of unlearned models.")
@@ -36,7 +36,7 @@ def audit_parser() -> ArgumentParser:
 
 def audit(args: list[str]) -> None:
     """Run the command ``audit``."""
-    options = parsed(audit_parser(), args)
+    options = parse_args(audit_parser(), args)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # of the trainings that it needs
     named = (options.model, options.original, options.retrained)
     machine = {key: options[key] for key in ("precision", "accelerator", "devices", "num_nodes")}

@@ -3,13 +3,13 @@
 from jsonargparse import ArgumentParser
 
 from unlearning_pl.benchmark import benchmark
-from unlearning_pl.cli.command_parser import parsed, plain_parser
+from unlearning_pl.cli.command_parser import make_parser, parse_args
 from unlearning_pl.commands.main import run
 
 
 def benchmark_parser() -> ArgumentParser:
     """Options of the command ``benchmark``."""
-    parser = plain_parser(
+    parser = make_parser(
         "benchmark", "Run plans over several seeds and write a table. What is finished is kept: repeat to go on."
     )
     parser.add_argument("plan", type=str, nargs="+", help="Files such as those under configs/benchmarks/.")
@@ -20,5 +20,5 @@ def benchmark_parser() -> ArgumentParser:
 
 def run_benchmark(args: list[str]) -> None:
     """Run the command ``benchmark``."""
-    options = parsed(benchmark_parser(), args)
+    options = parse_args(benchmark_parser(), args)
     benchmark(run, options.plan, options.seeds, options.output)

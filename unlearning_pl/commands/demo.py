@@ -2,8 +2,8 @@
 
 from jsonargparse import ArgumentParser
 
-from unlearning_pl.benchmark import Command, Job, check_alone, perform
-from unlearning_pl.cli.command_parser import parsed, plain_parser
+from unlearning_pl.benchmark import Command, Job, require_single_process, run_command
+from unlearning_pl.cli.command_parser import make_parser, parse_args
 from unlearning_pl.commands.main import run
 from unlearning_pl.errors import require
 
@@ -35,10 +35,10 @@ def demo(command: Command, seed: int = 0, run: str = "runs/demo") -> None:
         seed: Seed of weights, batches and the forget request.
         run: Folder of all its runs; runs of an earlier demo there are replaced.
     """
-    check_alone()
+    require_single_process()
     require(seed >= 0, f"Expected seed >= 0, got {seed}. Choose a seed that is not negative.")
     for line in commands(seed, run):
-        perform(line, command)
+        run_command(line, command)
 
 
 def commands(seed: int, run: str) -> list[str]:
@@ -48,7 +48,7 @@ def commands(seed: int, run: str) -> list[str]:
 
 def demo_parser() -> ArgumentParser:
     """Options of the command ``demo``."""
-    parser = plain_parser("demo", "Train, retrain, unlearn five ways and audit on handwritten digits.")
+    parser = make_parser("demo", "Train, retrain, unlearn five ways and audit on handwritten digits.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of weights, batches and the forget request.")
     parser.add_argument("--run", type=str, default="runs/demo", help="Folder of all its runs; replaced if it exists.")
     return parser
@@ -56,5 +56,5 @@ def demo_parser() -> ArgumentParser:
 
 def run_demo(args: list[str]) -> None:
     """Run the command ``demo``."""
-    options = parsed(demo_parser(), args)
+    options = parse_args(demo_parser(), args)
     demo(run, options.seed, options.run)

@@ -51,9 +51,9 @@ def run(args: list[str]) -> None:
         module, function = COMMANDS[command].split(".")
         getattr(import_module(f"unlearning_pl.commands.{module}"), function)(rest)
     else:
-        from unlearning_pl.cli.training_cli import training
+        from unlearning_pl.cli.training_cli import run_training_command
 
-        training(args)
+        run_training_command(args)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -71,12 +71,12 @@ def main(args: list[str] | None = None) -> int:
         _hush()
         run(args)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
-        from unlearning_pl.cli.exit_status import exit_code, heard, rank, verdict
+        from unlearning_pl.cli.exit_status import exit_code, exit_status, rank, should_report
 
-        code, line = verdict(error)
+        code, line = exit_status(error)
         if code is None:
             raise
-        if heard(error):
+        if should_report(error):
             _say(line, rank())
         return exit_code(error, code)
     finally:

@@ -15,21 +15,21 @@ from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
 from unlearning_pl.blackbox.encoder import Encoder
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
-from unlearning_pl.blackbox.image_folder import Pictures, open_pictures, require_apart
+from unlearning_pl.blackbox.image_folder import OwnerImages, open_owner_images, require_disjoint
 from unlearning_pl.blackbox.owner_audit import audit_images, require_views
 from unlearning_pl.blackbox.owner_conclusion import conclusion, owner_table, question
-from unlearning_pl.cli.command_parser import parsed, plain_parser
+from unlearning_pl.cli.command_parser import make_parser, parse_args
 from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_of
 from unlearning_pl.data import Views
 from unlearning_pl.report import write_report
-from unlearning_pl.report.output_folder import writable
+from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.training import runs
 from unlearning_pl.types import Split
 
 
 def owner_parser() -> ArgumentParser:
     """Options of the command ``owner``."""
-    parser = plain_parser(
+    parser = make_parser(
         "owner", "What models still know of your images, by the vectors that they give, and a report on it."
     )
     parser.add_argument(
@@ -53,7 +53,7 @@ def owner_parser() -> ArgumentParser:
 def owner(args: list[str]) -> None:
     """Run the command ``owner``."""
     parser = owner_parser()
-    options = parsed(parser, args)
+    options = parse_args(parser, args)
     policy: Views = parser.instantiate_classes(options).augmentation
     require_views(options.views)
     pictures = _pictures(options.images, options.unseen)
@@ -63,7 +63,7 @@ def owner(args: list[str]) -> None:
         for name, address in addresses.items()
         if address is not None
     }
-    folder = writable(Path(options.output).expanduser())
+    folder = make_output_folder(Path(options.output).expanduser())
     seed_everything(0, verbose=False)
     audits = audit_images(encoders, pictures, policy, options.views)
     settings = {name: _settings(encoder, policy, options) for name, encoder in encoders.items()}
@@ -75,15 +75,15 @@ def owner(args: list[str]) -> None:
     console.print(f"Report: {page}", soft_wrap=True, markup=False)
 
 
-def _pictures(images: str, unseen: str | None) -> dict[Split, Pictures]:
-    pictures: dict[Split, Pictures] = {"forget": open_pictures(images)}
+def _pictures(images: str, unseen: str | None) -> dict[Split, OwnerImages]:
+    pictures: dict[Split, OwnerImages] = {"forget": open_owner_images(images)}
     if unseen is not None:
-        pictures["test"] = open_pictures(unseen)
-        require_apart(pictures["forget"], pictures["test"])
+        pictures["test"] = open_owner_images(unseen)
+        require_disjoint(pictures["forget"], pictures["test"])
     return pictures
 
 
-def _context(pictures: Mapping[Split, Pictures], audits: Sequence[Audit]) -> dict[str, Any]:
+def _context(pictures: Mapping[Split, OwnerImages], audits: Sequence[Audit]) -> dict[str, Any]:
     counts = {split: len(images) for split, images in pictures.items()}
     return {
         "title": "Owner's audit",

@@ -9,14 +9,14 @@ from rich.console import Console
 from unlearning_pl.blackbox.encoder import BATCH
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
 from unlearning_pl.blackbox.server import EmbeddingServer
-from unlearning_pl.cli.command_parser import parsed, plain_parser
+from unlearning_pl.cli.command_parser import make_parser, parse_args
 from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_of
 from unlearning_pl.errors import require
 
 
 def serve_parser() -> ArgumentParser:
     """Options of the command ``serve``."""
-    parser = plain_parser("serve", "Answer images with vectors over HTTP, by the protocol of docs/owner.md.")
+    parser = make_parser("serve", "Answer images with vectors over HTTP, by the protocol of docs/owner.md.")
     parser.add_argument("--model", type=str, required=True, help=f"{ADDRESS}.")
     parser.add_argument("--host", type=str, default="127.0.0.1", help="Where to listen; this machine alone if absent.")
     parser.add_argument("--port", type=int, default=8000, help="Port to listen at; 0 takes any that is free.")
@@ -27,7 +27,7 @@ def serve_parser() -> ArgumentParser:
 
 def serve(args: list[str]) -> None:
     """Run the command ``serve``, until it is interrupted."""
-    options = parsed(serve_parser(), args)
+    options = parse_args(serve_parser(), args)
     address = options.model
     require(
         not address.startswith(("http://", "https://")),

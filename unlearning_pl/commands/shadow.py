@@ -6,14 +6,14 @@ import sys
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
-from unlearning_pl.cli.command_parser import parsed, plain_parser
+from unlearning_pl.cli.command_parser import make_parser, parse_args
 from unlearning_pl.shadow.shadow_table import sentence, table
 from unlearning_pl.shadow.train_shadows import shadow
 
 
 def shadow_parser() -> ArgumentParser:
     """Options of the command ``shadow``."""
-    parser = plain_parser(
+    parser = make_parser(
         "shadow",
         "Train shadow models and attack a model and its original with them. What is finished is kept: repeat to go on.",
     )
@@ -31,7 +31,7 @@ def shadow_parser() -> ArgumentParser:
 def shadow_attack(args: list[str]) -> None:
     """Run the command ``shadow``."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # scoring opens a trainer for every few models
-    options = vars(parsed(shadow_parser(), args))
+    options = vars(parse_args(shadow_parser(), args))
     options.pop("config")
     found, path = shadow(**options, command=["unlearning-pl", "shadow", *args])
     console = Console() if sys.stdout.isatty() else Console(width=100)

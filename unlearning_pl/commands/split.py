@@ -9,15 +9,15 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
-from unlearning_pl.cli.command_parser import add_data, data_of, parsed, plain_parser
+from unlearning_pl.cli.command_parser import add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
-from unlearning_pl.report.output_folder import writable
+from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.splitting.preview import Preview, preview, read_earlier
 from unlearning_pl.splitting.preview_table import tables
-from unlearning_pl.splitting.select_images import Choice, check_choice, chosen
-from unlearning_pl.splitting.training_features import Looks, look
+from unlearning_pl.splitting.select_images import Choice, check_choice, select_images
+from unlearning_pl.splitting.training_features import TrainingFeatures, extract_features
 from unlearning_pl.training import runs
 
 ENCODER, PIXELS = 0.98, 0.97
@@ -26,7 +26,7 @@ ENCODER, PIXELS = 0.98, 0.97
 
 def split_parser() -> ArgumentParser:
     """Options of the command ``split``."""
-    parser = plain_parser(
+    parser = make_parser(
         "split",
         "Preview a forget request before anything is trained: counts, classes, overlap, copies that would stay.",
     )
@@ -54,7 +54,7 @@ def split_parser() -> ArgumentParser:
 def split(args: list[str]) -> None:
     """Run the command ``split``."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    options = parsed(split_parser(), args)
+    options = parse_args(split_parser(), args)
     choice = Choice(options.hardest, options.easiest, options.nearest, options.count)
     _check_ways(options, choice, configured=any(word.startswith(("--data", "--config")) for word in args))
     _check_output(options)
@@ -109,7 +109,7 @@ def _check_output(options: Namespace) -> None:
             options.overwrite or not path.exists(),
             f"Expected a new file as --output, got {path}, which exists. Add --overwrite to replace it.",
         )
-        writable(path.parent)
+        make_output_folder(path.parent)
 
 
 def _from_run(options: Namespace, choice: Choice) -> Preview:
@@ -123,15 +123,15 @@ def _from_run(options: Namespace, choice: Choice) -> Preview:
         runs.split_for(options.original, data, ForgetRequest(**options.forget))
     asked = choice.given() | {"original": options.original} if choice.given() else data.splits.request.given()
     earlier = read_earlier([*([options.original] if before else []), *options.earlier], data.ids)
-    looks = look(data, runs.open_learner(options.original))
+    looks = extract_features(data, runs.open_learner(options.original))
     if choice.given():
-        runs.split_for(options.original, data, ForgetRequest(ids=[*chosen(choice, looks, data, candidates)]))
+        runs.split_for(options.original, data, ForgetRequest(ids=[*select_images(choice, looks, data, candidates)]))
     return _preview(options, data, asked, looks, earlier)
 
 
 def _from_data(options: Namespace) -> Preview:
     """Preview a request by the images alone."""
-    data, asked = data_of(options), ForgetRequest(**options.forget)
+    data, asked = data_from_options(options), ForgetRequest(**options.forget)
     if asked.given():
         data.forget = asked
     require(
@@ -140,11 +140,15 @@ def _from_data(options: Namespace) -> Preview:
     )
     request = data.splits.request.given()
     earlier = read_earlier(options.earlier, data.ids)
-    return _preview(options, data, request, look(data), earlier)
+    return _preview(options, data, request, extract_features(data), earlier)
 
 
 def _preview(
-    options: Namespace, data: UnlearningData, asked: Mapping[str, Any], looks: Looks, earlier: Mapping[str, list[str]]
+    options: Namespace,
+    data: UnlearningData,
+    asked: Mapping[str, Any],
+    looks: TrainingFeatures,
+    earlier: Mapping[str, list[str]],
 ) -> Preview:
     usual, by = (PIXELS, "pixels") if options.original is None else (ENCODER, options.original)
     return preview(data, asked, looks, earlier, usual if options.threshold is None else options.threshold, by)

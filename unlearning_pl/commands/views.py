@@ -9,18 +9,18 @@ from lightning.pytorch import seed_everything
 from rich.console import Console
 from torch import Tensor
 
-from unlearning_pl.cli.command_parser import add_data, data_of, parsed, plain_parser
+from unlearning_pl.cli.command_parser import add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.data import Source, UnlearningData
 from unlearning_pl.errors import InputError, nearest, require
 from unlearning_pl.io import write_bytes
 from unlearning_pl.report.image_sheet import Row, sheet
-from unlearning_pl.report.output_folder import writable
+from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.training import runs
 
 
 def views_parser() -> ArgumentParser:
     """Options of the command ``views``."""
-    parser = plain_parser(
+    parser = make_parser(
         "views",
         "Draw a sheet of views as PNG: a row an image, clean at first, with its id, its class and its captions.",
     )
@@ -38,19 +38,19 @@ def views_parser() -> ArgumentParser:
 def draw_views(args: list[str]) -> None:
     """Run the command ``views``."""
     parser = views_parser()
-    options = parsed(parser, args)
+    options = parse_args(parser, args)
     if options.run is not None:  # its configuration comes before what was said besides
         runs.read_config(options.run)
-        options = parsed(parser, ["--config", str(Path(options.run) / runs.CONFIG), *args])
+        options = parse_args(parser, ["--config", str(Path(options.run) / runs.CONFIG), *args])
     require(options.views >= 1, f"Expected views >= 1, got {options.views}. Draw a few.")
     require(0 <= options.seed < 2**32, f"Expected seed from 0 to {2**32 - 1}, got {options.seed}. Give another --seed.")
     path = _new(options.output, options.overwrite)
-    data = data_of(options)
+    data = data_from_options(options)
     positions = _named(data, options.ids) if options.ids else _first(data, options.images)
     seed_everything(options.seed, verbose=False)
     rows = sheet_rows(data, positions, options.views)
     columns = ["image", *(f"view {number}" for number in range(1, options.views + 1))]
-    write_bytes(path, sheet(rows, columns, [f"{told(data.source)}, seed {options.seed}", repr(data.views)]))
+    write_bytes(path, sheet(rows, columns, [f"{describe_source(data.source)}, seed {options.seed}", repr(data.views)]))
     Console().print(f"Views: {path}", soft_wrap=True, markup=False, highlight=False)
 
 
@@ -63,7 +63,7 @@ def sheet_rows(data: UnlearningData, positions: list[int], views: int) -> list[R
         (('1482', 'class 6'), (4, 3, 16, 16))
     """
     train, test = data.load()
-    images = data.pool.look_up(torch.tensor(positions))[0]
+    images = data.pool.rows_at(torch.tensor(positions))[0]
     made = data.views(images.repeat(views, 1, 1, 1)).unflatten(0, (views, len(images)))
     rows = []
     for number, position in enumerate(positions):
@@ -74,7 +74,7 @@ def sheet_rows(data: UnlearningData, positions: list[int], views: int) -> list[R
     return rows
 
 
-def in_turn(targets: Tensor, count: int) -> list[int]:
+def alternate_classes(targets: Tensor, count: int) -> list[int]:
     """The first image of each class, then the second of each, until there are ``count``.
 
     Args:
@@ -92,7 +92,7 @@ def in_turn(targets: Tensor, count: int) -> list[int]:
     return rows
 
 
-def told(source: Source) -> str:
+def describe_source(source: Source) -> str:
     """A source and the arguments that it was given, as text.
 
     Example:
@@ -101,7 +101,7 @@ def told(source: Source) -> str:
     """
 
     def text(value: Any) -> str:
-        return told(value) if isinstance(value, Source) else repr(value)
+        return describe_source(value) if isinstance(value, Source) else repr(value)
 
     given = {name: value for name, value in vars(source).items() if value is not None and name[0] != "_"}
     return f"{type(source).__name__}({', '.join(f'{name}={text(value)}' for name, value in given.items())})"
@@ -113,7 +113,7 @@ def _first(data: UnlearningData, count: int) -> list[int]:
         1 <= count <= len(train),
         f"Expected images from 1 to {len(train)}, the training images, got {count}. Draw a few.",
     )
-    return in_turn(train.targets, count)
+    return alternate_classes(train.targets, count)
 
 
 def _named(data: UnlearningData, ids: list[str]) -> list[int]:
@@ -132,5 +132,5 @@ def _new(output: str, overwrite: bool) -> Path:
         not path.is_dir() and (overwrite or not path.exists()),
         f"Expected a new file, got {output}, which exists. Give another --output, or --overwrite.",
     )
-    writable(path.parent)
+    make_output_folder(path.parent)
     return path

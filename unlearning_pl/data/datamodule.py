@@ -14,19 +14,21 @@ from typing_extensions import override
 
 from unlearning_pl.data.augment.views import JitterViews, Views
 from unlearning_pl.data.captions import Captions
-from unlearning_pl.data.loaders import Loader, ReadPositions, Rows, Samples, index_loader
+from unlearning_pl.data.loaders import PositionLoader, SampleLoader, StreamedBatch, StreamedPositions, index_loader
 from unlearning_pl.data.sources.source import Digits, Source
-from unlearning_pl.data.split_datamodule import SplitData
+from unlearning_pl.data.split_datamodule import SplitDataModule
 from unlearning_pl.data.splits.forget_request import ForgetRequest
-from unlearning_pl.data.streams import Positions, StreamSampler, WholeBatches, run_seed, shares
+from unlearning_pl.data.streams import DistributedBatchSampler, Positions, StreamSampler, rows_per_stream, run_seed
 from unlearning_pl.errors import require
 from unlearning_pl.types import Batch, Pixels, Sample, Split
 
 Streams = Callable[[int], tuple[Split, ...]]  # epoch -> names
-Fed = Tensor | Rows | dict[Split, Tensor | Rows]  # what a step gets: positions, with their images if streamed
+Fed = (
+    Tensor | StreamedBatch | dict[Split, Tensor | StreamedBatch]
+)  # what a step gets: positions, with their images if streamed
 
 
-class UnlearningData(SplitData):
+class UnlearningData(SplitDataModule):
     """Images split into retain, forget, validation and test, and fed as streams.
 
     All images make the pool (training images, then test images): uint8, on the device where they take at most a
@@ -68,7 +70,7 @@ class UnlearningData(SplitData):
     def examples(self) -> Tensor:
         """Two clean training images as a learner sees them, ``(2, 3, H, W)``."""
         self.load()
-        return self.pool.normalise(self.pool.look_up(self.positions("train")[:2])[0])
+        return self.pool.normalise(self.pool.rows_at(self.positions("train")[:2])[0])
 
     def feed(self, streams: Streams | None) -> None:
         """Let a method choose the streams of an epoch; None gives the choice back to ``train_on``."""
@@ -91,22 +93,22 @@ class UnlearningData(SplitData):
                 else "Say what to forget."
             )
             require(size > 0, f"Expected samples in the stream {name}, got none. {remedy}")
-        return shares(sizes, self.batch_size, processes)
+        return rows_per_stream(sizes, self.batch_size, processes)
 
     def steps(self, streams: tuple[Split, ...], processes: int) -> int:
         """Whole steps of an epoch that is fed these streams, at least one."""
         rows = self.rows(streams, processes)
         return max(1, sum(len(self.positions(name)) for name in rows) // sum(rows.values()))
 
-    def look_up(self, index: Tensor) -> Sample:
+    def samples_at(self, index: Tensor) -> Sample:
         """Samples of positions ``(B,)``, with fresh views as training sees them, on the device of ``index``."""
         with torch.no_grad(), torch.autocast(index.device.type, enabled=False):
             return self._sample(index)
 
-    def look(self, rows: Tensor | Rows, views: int) -> Sample:
+    def eval_samples(self, rows: Tensor | StreamedBatch, views: int) -> Sample:
         """Samples of positions ``(B,)`` as an audit sees them: the clean image, augmented views, all captions."""
-        index, read = rows if isinstance(rows, Rows) else (rows, None)
-        images, target = self.pool.look_up(index, read)
+        index, read = rows if isinstance(rows, StreamedBatch) else (rows, None)
+        images, target = self.pool.rows_at(index, read)
         looks = (images, *self._augmented(images, views))
         captions = self._captions()
         return Sample(self._normalised(looks), target, index, None if captions is None else captions.all(index))
@@ -142,7 +144,7 @@ class UnlearningData(SplitData):
         return CombinedLoader(loaders, "min_size")
 
     @override
-    def val_dataloader(self) -> list[Loader]:
+    def val_dataloader(self) -> list[PositionLoader]:
         held_out = self.positions("validation")
         validate = self.trainer is not None and self.trainer.state.fn == "validate"
         require(
@@ -153,43 +155,43 @@ class UnlearningData(SplitData):
         return [self._dealt_out(held_out, even=True)] if len(held_out) else []
 
     @override
-    def test_dataloader(self) -> Loader:
+    def test_dataloader(self) -> PositionLoader:
         return self._dealt_out(self.positions("test"), even=True)
 
     @override
-    def predict_dataloader(self) -> Loader | list[Loader]:
+    def predict_dataloader(self) -> PositionLoader | list[PositionLoader]:
         if self._predicted is None:
             return self._in_order(torch.arange(len(self.ids)))
         return [self._dealt_out(self.positions(split)) for split in self._predicted]
 
     def samples(self, splits: tuple[Split, ...], device: torch.device) -> dict[Split, Iterable[Sample]]:
         """Each split from first to last, as samples on the device; every process sees all of it."""
-        return {name: Samples(self._in_order(self.positions(name)), device, self._sample) for name in splits}
+        return {name: SampleLoader(self._in_order(self.positions(name)), device, self._sample) for name in splits}
 
-    def look_at(self, splits: tuple[Split, ...] | None, views: int) -> None:
+    def set_predict_splits(self, splits: tuple[Split, ...] | None, views: int) -> None:
         """Choose what ``predict`` sees: a loader for each split, with augmented views beside the clean image.
 
         None and 0 give back the default: every image of the pool, clean.
         """
         self._predicted, self._predicted_views = splits, views
 
-    def _dealt_out(self, positions: Tensor, even: bool = False) -> Loader:
+    def _dealt_out(self, positions: Tensor, even: bool = False) -> PositionLoader:
         assert self.trainer is not None
         if self.trainer.world_size == 1:
             return self._in_order(positions)
         rows, dataset = min(self.batch_size, len(positions)), self._dataset(positions)
-        sampler = WholeBatches(dataset, rows, self.trainer.global_rank, self.trainer.world_size, even)
+        sampler = DistributedBatchSampler(dataset, rows, self.trainer.global_rank, self.trainer.world_size, even)
         return self._loader(dataset, rows, sampler)
 
-    def _in_order(self, positions: Tensor) -> Loader:
+    def _in_order(self, positions: Tensor) -> PositionLoader:
         return self._loader(self._dataset(positions), min(self.batch_size, len(positions)), None)
 
     def _dataset(self, positions: Tensor) -> Positions:
         self.load()
         images = self.pool.images
-        return ReadPositions(positions, images.read) if images.streamed else Positions(positions)
+        return StreamedPositions(positions, images.read) if images.streamed else Positions(positions)
 
-    def _loader(self, dataset: Positions, rows: int, sampler: DistributedSampler[int] | None) -> Loader:
+    def _loader(self, dataset: Positions, rows: int, sampler: DistributedSampler[int] | None) -> PositionLoader:
         assert self.trainer is not None
         streamed = self.pool.images.streamed
         pin = streamed and self.trainer.strategy.root_device.type == "cuda"
@@ -203,7 +205,7 @@ class UnlearningData(SplitData):
         if isinstance(batch, dict):
             torch.manual_seed(run_seed("fit", trainer.fit_loop.total_batch_idx, trainer.global_rank))
         elif not trainer.training:
-            index = batch.index if isinstance(batch, Rows) else batch
+            index = batch.index if isinstance(batch, StreamedBatch) else batch
             torch.manual_seed(run_seed("evaluate", int(index[0])))
         return batch
 
@@ -214,13 +216,13 @@ class UnlearningData(SplitData):
             return {name: self._sample(rows) for name, rows in batch.items()}
         return self._sample(batch)
 
-    def _sample(self, rows: Tensor | Rows) -> Sample:
+    def _sample(self, rows: Tensor | StreamedBatch) -> Sample:
         trainer = self.trainer
         assert trainer is not None
         if trainer.predicting:
-            return self.look(rows, self._predicted_views)
-        index, read = rows if isinstance(rows, Rows) else (rows, None)
-        images, target = self.pool.look_up(index, read)
+            return self.eval_samples(rows, self._predicted_views)
+        index, read = rows if isinstance(rows, StreamedBatch) else (rows, None)
+        images, target = self.pool.rows_at(index, read)
         own: int = getattr(trainer.lightning_module, "num_views", 2)
         if trainer.training:
             views = self._augmented(images, own if self.num_views is None else self.num_views)
@@ -231,16 +233,16 @@ class UnlearningData(SplitData):
             text = captions.draw(index) if trainer.training else captions.first(index)
         return Sample(self._normalised(views), target, index, text)
 
-    def _wanted(self, name: str) -> Any:
+    def _learner_attribute(self, name: str) -> Any:
         """What the learner says of its input; None where it does not say, or there is none."""
         return None if self.trainer is None else getattr(self.trainer.lightning_module, name, None)
 
     def _captions(self) -> Captions | None:
-        length: int | None = self._wanted("context_length")
+        length: int | None = self._learner_attribute("context_length")
         return None if length is None else self.pool.text(length)
 
     def _normalised(self, views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        pixels: Pixels | None = self._wanted("pixels")
+        pixels: Pixels | None = self._learner_attribute("pixels")
         return tuple(self.pool.normalise(view, pixels) for view in views)
 
     def _augmented(self, images: Tensor, count: int) -> tuple[Tensor, ...]:

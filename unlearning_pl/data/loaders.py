@@ -21,7 +21,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.types import Sample
 
 
-class Rows(NamedTuple):
+class StreamedBatch(NamedTuple):
     """A batch of streamed images.
 
     Attributes:
@@ -33,7 +33,7 @@ class Rows(NamedTuple):
     images: Tensor
 
 
-class ReadPositions(Positions):
+class StreamedPositions(Positions):
     """Positions and the images there, read by whichever process asks: a worker, if the loader has some.
 
     Args:
@@ -46,15 +46,15 @@ class ReadPositions(Positions):
         self.read = read
 
     @override
-    def __getitems__(self, rows: list[int]) -> Rows | InputError:  # type: ignore[override]
+    def __getitems__(self, rows: list[int]) -> StreamedBatch | InputError:  # type: ignore[override]
         index = self.positions[rows]
         try:
-            return Rows(index, self.read(index))
+            return StreamedBatch(index, self.read(index))
         except InputError as error:  # raised in a worker it would be buried under the worker's traceback
             return error
 
 
-class Loader(DataLoader[Any]):
+class PositionLoader(DataLoader[Any]):
     """A data loader whose workers hand over their mistakes in the user's data, to be raised here in one line."""
 
     @override
@@ -67,7 +67,7 @@ class Loader(DataLoader[Any]):
 
 def index_loader(
     dataset: Positions, rows: int, sampler: DistributedSampler[int] | None = None, workers: int = 0, pin: bool = False
-) -> Loader:
+) -> PositionLoader:
     """A loader whose batches are index tensors of ``rows`` positions, in order unless a sampler says otherwise.
 
     Args:
@@ -81,7 +81,7 @@ def index_loader(
         >>> [batch.tolist() for batch in index_loader(Positions(torch.tensor([5, 7, 9])), rows=2)]
         [[5, 7], [9]]
     """
-    return Loader(
+    return PositionLoader(
         dataset,
         batch_size=rows,
         sampler=sampler,
@@ -114,20 +114,22 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-class Samples:
+class SampleLoader:
     """A loader of positions as an iterable of samples, as often as it is asked for.
 
     Args:
         loader: Gives index tensors, or rows with their images.
         device: Where the samples are wanted.
-        look_up: Makes a sample of what the loader gives, on that device.
+        make_sample: Makes a sample of what the loader gives, on that device.
     """
 
-    def __init__(self, loader: Loader, device: torch.device, look_up: Callable[[Tensor | Rows], Sample]) -> None:
-        self.loader, self.device, self.look_up = loader, device, look_up
+    def __init__(
+        self, loader: PositionLoader, device: torch.device, make_sample: Callable[[Tensor | StreamedBatch], Sample]
+    ) -> None:
+        self.loader, self.device, self.make_sample = loader, device, make_sample
 
     @torch.no_grad()
     def __iter__(self) -> Iterator[Sample]:
         for step, batch in enumerate(self.loader):
             torch.manual_seed(run_seed("measure", step))
-            yield self.look_up(move_data_to_device(batch, self.device))
+            yield self.make_sample(move_data_to_device(batch, self.device))

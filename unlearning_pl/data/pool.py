@@ -9,13 +9,13 @@ from torch import Tensor
 from unlearning_pl.data.captions import Captions
 from unlearning_pl.data.sources.source import Source
 from unlearning_pl.errors import require
-from unlearning_pl.images.encoded_images import Encoded
+from unlearning_pl.images.encoded_images import EncodedImages
 from unlearning_pl.images.image_set import ImageSet
-from unlearning_pl.images.packed_strings import Texts
+from unlearning_pl.images.packed_strings import PackedStrings
 from unlearning_pl.types import Pixels
 
 
-class Joined:
+class ConcatImages:
     """Images of two sets, one behind the other, without a copy of either.
 
     Args:
@@ -31,7 +31,7 @@ class Joined:
         [4, 0, 3]
     """
 
-    def __init__(self, train: Tensor | Encoded, test: Tensor | Encoded) -> None:
+    def __init__(self, train: Tensor | EncodedImages, test: Tensor | EncodedImages) -> None:
         ours, theirs = tuple(train.shape[1:]), tuple(test.shape[1:])
         require(
             ours == theirs,
@@ -42,7 +42,7 @@ class Joined:
     @property
     def streamed(self) -> bool:
         """Whether some of them are decoded when they are looked at."""
-        return isinstance(self.train, Encoded) or isinstance(self.test, Encoded)
+        return isinstance(self.train, EncodedImages) or isinstance(self.test, EncodedImages)
 
     def read(self, index: Tensor) -> Tensor:
         """Images ``(B, 3, H, W)`` uint8 at ``index`` ``(B,)``, on the CPU."""
@@ -57,7 +57,7 @@ class Joined:
         images[late] = _read(self.test, rows[late] - len(self.train))
         return images
 
-    def near(self, device: torch.device) -> Tensor | None:
+    def on_device(self, device: torch.device) -> Tensor | None:
         """All of them on a device ``(N, 3, H, W)``; None where they stay: streamed, too many, or the CPU."""
         if not (isinstance(self.train, Tensor) and isinstance(self.test, Tensor)) or device.type == "cpu":
             return None
@@ -71,8 +71,8 @@ class Joined:
         return images
 
 
-def _read(images: Tensor | Encoded, rows: Tensor) -> Tensor:
-    return images.read(rows) if isinstance(images, Encoded) else images[rows]
+def _read(images: Tensor | EncodedImages, rows: Tensor) -> Tensor:
+    return images.read(rows) if isinstance(images, EncodedImages) else images[rows]
 
 
 class Pool:
@@ -87,25 +87,25 @@ class Pool:
     """
 
     def __init__(self, train: ImageSet, test: ImageSet, source: Source) -> None:
-        self.ids = Texts(train.ids) + Texts(test.ids)
+        self.ids = PackedStrings(train.ids) + PackedStrings(test.ids)
         known = train.captions is not None and test.captions is not None
         self.captions = [*(train.captions or ()), *(test.captions or ())] if known else None
         self._text: Captions | None = None
-        self.images = Joined(train.images, test.images)
-        self._near: Tensor | None = None
+        self.images = ConcatImages(train.images, test.images)
+        self._on_device: Tensor | None = None
         self._targets = torch.cat([train.targets, test.targets])
         self._mean = torch.tensor(source.mean).view(-1, 1, 1)
         self._std = torch.tensor(source.std).view(-1, 1, 1)
 
-    def look_up(self, index: Tensor, images: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def rows_at(self, index: Tensor, images: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Images in [0, 1], ``(B, 3, H, W)``, and targets, ``(B,)``, of positions ``(B,)``, on their device.
 
         Images that a worker has read already come along as uint8.
         """
         if self._mean.device != index.device:
             self._move(index.device)
-        if images is None and self._near is not None:
-            images = self._near[index]
+        if images is None and self._on_device is not None:
+            images = self._on_device[index]
         elif images is None:
             images = self.images.read(index).to(index.device, non_blocking=True)
         return images.float() / 255, self._targets[index]
@@ -133,5 +133,5 @@ class Pool:
         return (images - mean) / std
 
     def _move(self, device: torch.device) -> None:
-        self._near = self.images.near(device)
+        self._on_device = self.images.on_device(device)
         self._targets, self._mean, self._std = (x.to(device) for x in (self._targets, self._mean, self._std))

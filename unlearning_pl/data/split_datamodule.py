@@ -11,18 +11,18 @@ from torch import Tensor
 from unlearning_pl.data.captions import tokenize
 from unlearning_pl.data.pool import Pool
 from unlearning_pl.data.sources.source import Source
-from unlearning_pl.data.sources.template_captions import sentences
+from unlearning_pl.data.sources.template_captions import template_captions
 from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.splits.forget_split import Splits, make_splits, with_request
 from unlearning_pl.data.splits.manifest import read_manifest
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
-from unlearning_pl.images.packed_strings import Texts
-from unlearning_pl.images.shared_pixels import give_back
+from unlearning_pl.images.packed_strings import PackedStrings
+from unlearning_pl.images.shared_pixels import trim_memory
 from unlearning_pl.types import Split
 
 
-class SplitData(LightningDataModule):
+class SplitDataModule(LightningDataModule):
     """One pool of images, read once, and the positions of each split in it.
 
     Args:
@@ -43,7 +43,7 @@ class SplitData(LightningDataModule):
         """Read the training and test images, once."""
         if self._loaded is None:
             self._loaded = self.source.load()
-            give_back()  # the encoded images, of which nothing is left
+            trim_memory()  # the encoded images, of which nothing is left
             self.pool = Pool(*self._loaded, self.source)
         return self._loaded
 
@@ -52,10 +52,10 @@ class SplitData(LightningDataModule):
         """Positions of every split, drawn once from the request."""
         if self._splits is None:
             self._splits = make_splits(*self.load(), self.forget, self.validation)
-            give_back()  # what the fingerprint took
+            trim_memory()  # what the fingerprint took
         return self._splits
 
-    def adopt(self, manifest: str | Path) -> None:
+    def load_split(self, manifest: str | Path) -> None:
         """Use the split of an earlier run.
 
         Raises:
@@ -63,7 +63,7 @@ class SplitData(LightningDataModule):
         """
         self._splits = read_manifest(manifest, *self.load())
 
-    def confirm(self, manifest: str | Path) -> None:
+    def verify_split(self, manifest: str | Path) -> None:
         """Refuse to go on with an earlier run's split that is not this one.
 
         Raises:
@@ -85,7 +85,7 @@ class SplitData(LightningDataModule):
         return positions
 
     @property
-    def ids(self) -> Texts:
+    def ids(self) -> PackedStrings:
         """Id of every image of the pool."""
         self.load()
         return self.pool.ids
@@ -99,6 +99,6 @@ class SplitData(LightningDataModule):
         """Tokens of the descriptions of each class, ``(K, T, L)``; None where classes or the reader are missing."""
         if context_length is None or not self.class_names:
             return None
-        said = sentences(self.class_names, self.source.templates)
+        said = template_captions(self.class_names, self.source.templates)
         tokens = tokenize([text for texts in said for text in texts], context_length)
         return tokens.long().view(len(said), len(said[0]), -1)

@@ -31,7 +31,7 @@ def run_seed(*where: int | str) -> int:
     return crc32(repr((os.environ.get("PL_GLOBAL_SEED", "0"), *where)).encode())
 
 
-def shares(sizes: Mapping[Split, int], batch_size: int, processes: int = 1) -> dict[Split, int]:
+def rows_per_stream(sizes: Mapping[Split, int], batch_size: int, processes: int = 1) -> dict[Split, int]:
     """Divide the rows of a batch among streams, in proportion to their sizes.
 
     Every process gets the same number of rows, of each stream at least two, which partners, contrast and BatchNorm
@@ -140,7 +140,7 @@ class StreamSampler(DistributedSampler[int]):
         return self.steps * self.rows // self.num_replicas
 
 
-class WholeBatches(DistributedSampler[int]):
+class DistributedBatchSampler(DistributedSampler[int]):
     """Rows in order, dealt out in whole batches: of W processes the r-th gets batches r, r + W, ...
 
     What depends on a batch (its random views, statistics over its rows) is so the same for one process and for many,

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import override
 
-from unlearning_pl.distributed.collectives import total, world_size
+from unlearning_pl.distributed.collectives import all_reduce_sum, world_size
 from unlearning_pl.errors import require
 
 _AFTER = ("drop", "act")  # what timm's BatchNormAct2d goes on with
 
 
-class SharedBatchNorm(_BatchNorm):
+class DifferentiableSyncBatchNorm(_BatchNorm):
     """Batch normalisation over the rows of all processes, on any device and with gradients of any order.
 
     torch's ``SyncBatchNorm`` refuses CPUs, and its backward pass cannot be differentiated again; on a GPU it is faster.
@@ -43,8 +43,8 @@ class SharedBatchNorm(_BatchNorm):
         x = input.to(torch.promote_types(input.dtype, torch.float32))
         axes, shape = [0, *range(2, x.dim())], [1, -1] + [1] * (x.dim() - 2)
         n = world_size() * x.numel() // x.shape[1]
-        centred = x - (mean := total(x.sum(axes)) / n).view(shape)
-        variance = total(centred.square().sum(axes)) / n
+        centred = x - (mean := all_reduce_sum(x.sum(axes)) / n).view(shape)
+        variance = all_reduce_sum(centred.square().sum(axes)) / n
         self._remember(mean.detach(), variance.detach() * n / (n - 1))
         scale = (variance + self.eps).rsqrt()
         if self.affine:
@@ -65,12 +65,12 @@ class SharedBatchNorm(_BatchNorm):
         """Any number of dimensions will do."""
 
 
-class SharedStatistics(TorchSyncBatchNorm):
+class SyncBatchNormPlugin(TorchSyncBatchNorm):
     """What ``sync_batchnorm`` does to a model's layers while it trains.
 
     torch's own layer where it works, which is on GPUs, without gradients of gradients and for layers that do nothing
-    else; :class:`SharedBatchNorm` elsewhere. There the modules stay, and with them their names, weights and whoever
-    else holds them.
+    else; :class:`DifferentiableSyncBatchNorm` elsewhere. There the modules stay, and with them their names, weights and
+    whoever else holds them.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class SharedStatistics(TorchSyncBatchNorm):
             return super().apply(model)
         for layer in layers:
             self._before[layer] = type(layer)
-            layer.__class__ = SharedBatchNorm
+            layer.__class__ = DifferentiableSyncBatchNorm
         return model
 
     @override

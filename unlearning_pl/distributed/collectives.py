@@ -15,34 +15,34 @@ from torch.nn.functional import pad
 
 T = TypeVar("T")
 
-_apart = False
+_single = False
 
 
 @contextmanager
-def apart() -> Iterator[None]:
+def single_process() -> Iterator[None]:
     """Within it this process is alone: for what every process computes on the same rows.
 
     Example:
-        >>> with apart():
+        >>> with single_process():
         ...     world_size()
         1
     """
-    global _apart
-    before, _apart = _apart, True
+    global _single
+    before, _single = _single, True
     try:
         yield
     finally:
-        _apart = before
+        _single = before
 
 
 def world_size() -> int:
     """Number of processes whose rows are gathered."""
-    return 1 if _apart else int(dist.world_size())
+    return 1 if _single else int(dist.world_size())
 
 
 def rank() -> int:
     """This process among them."""
-    return 0 if _apart else int(dist.rank())
+    return 0 if _single else int(dist.rank())
 
 
 def gather(rows: Tensor) -> Tensor:
@@ -74,10 +74,10 @@ def gather(rows: Tensor) -> Tensor:
         return rows
     n = rows.shape[-2]
     before, after = rank() * n, (world_size() - 1 - rank()) * n
-    return total(pad(rows, (0, 0, before, after)))
+    return all_reduce_sum(pad(rows, (0, 0, before, after)))
 
 
-def total(x: Tensor) -> Tensor:
+def all_reduce_sum(x: Tensor) -> Tensor:
     """Sum a tensor of one shape over processes; the gradient of a gradient is right too.
 
     Example:
@@ -105,7 +105,7 @@ class _Sum(torch.autograd.Function):
         return summed
 
 
-def own_rows(n: int, device: torch.device) -> Tensor:
+def local_indices(n: int, device: torch.device) -> Tensor:
     """Where the ``n`` rows of this process stand in what :func:`gather` returns, ``(n,)`` int64.
 
     Example:
@@ -128,13 +128,13 @@ def gather_with_indices(rows: Tensor) -> tuple[Tensor, Tensor]:
         >>> gather_with_indices(torch.eye(2))[1]
         tensor([0, 1])
     """
-    return gather(rows), own_rows(len(rows), rows.device)
+    return gather(rows), local_indices(len(rows), rows.device)
 
 
-def largest(value: int) -> Callable[[], int]:
+def async_all_reduce_max(value: int) -> Callable[[], int]:
     """Begin to find the largest ``value`` of all processes; what is returned waits for it.
 
-    It goes over :func:`aside`, so it can be begun in one step and asked for in the next.
+    It goes over :func:`cpu_group`, so it can be begun in one step and asked for in the next.
 
     Example:
         >>> largest(3)()
@@ -143,7 +143,7 @@ def largest(value: int) -> Callable[[], int]:
     if world_size() == 1:
         return lambda: value
     found = torch.tensor(value)
-    sent = distributed.all_reduce(found, op=distributed.ReduceOp.MAX, group=aside(), async_op=True)
+    sent = distributed.all_reduce(found, op=distributed.ReduceOp.MAX, group=cpu_group(), async_op=True)
 
     def wait() -> int:
         sent.wait()
@@ -152,8 +152,8 @@ def largest(value: int) -> Callable[[], int]:
     return wait
 
 
-def everyone(value: T) -> list[T]:
-    """What each process says, in the order of ranks, over :func:`aside`.
+def all_gather_object(value: T) -> list[T]:
+    """What each process says, in the order of ranks, over :func:`cpu_group`.
 
     Example:
         >>> everyone("here")
@@ -162,14 +162,14 @@ def everyone(value: T) -> list[T]:
     if world_size() == 1:
         return [value]
     said = [value] * world_size()
-    distributed.all_gather_object(said, value, group=aside())
+    distributed.all_gather_object(said, value, group=cpu_group())
     return said
 
 
 _aside: tuple[Any, Any] = (None, None)
 
 
-def aside(timeout: timedelta | None = None) -> Any:
+def cpu_group(timeout: timedelta | None = None) -> Any:
     """A group of all processes for what they say to one another beside the training, over the CPU.
 
     It never waits for a device, and cannot come between the collectives of a step, whose order on each process is

@@ -14,7 +14,7 @@ from lightning.pytorch.strategies import Strategy
 from unlearning_pl.errors import require
 
 
-def launched() -> dict[str, int]:
+def launched_processes() -> dict[str, int]:
     """Processes of a node (``devices``) and nodes (``num_nodes``), where torchrun or srun has started them.
 
     Raises:
@@ -27,7 +27,7 @@ def launched() -> dict[str, int]:
     known = os.environ
     if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
         devices, processes = int(known["LOCAL_WORLD_SIZE"]), int(known["WORLD_SIZE"])
-    elif by_slurm():
+    elif started_by_srun():
         processes, nodes = int(known["SLURM_NTASKS"]), int(known.get("SLURM_NNODES", "1"))
         devices = processes // nodes
         said = int(known.get("SLURM_NTASKS_PER_NODE", devices))
@@ -41,7 +41,7 @@ def launched() -> dict[str, int]:
     return {"devices": devices, "num_nodes": max(1, processes // max(1, devices))}
 
 
-def requeue() -> str:
+def requeue_slurm_job() -> str:
     """Ask SLURM to start this job again; returns what came of it, in a few words."""
     job = os.environ.get("SLURM_JOB_ID", "")
     if not job:
@@ -57,7 +57,7 @@ def requeue() -> str:
 
 
 @contextmanager
-def together(strategy: Strategy, seconds: float = 10.0) -> Iterator[None]:
+def terminate_children_on_error(strategy: Strategy, seconds: float = 10.0) -> Iterator[None]:
     """Let an error here also end the processes that Lightning has started here, which may wait for this one in vain.
 
     Args:
@@ -76,7 +76,7 @@ def together(strategy: Strategy, seconds: float = 10.0) -> Iterator[None]:
         raise
 
 
-def by_slurm() -> bool:
+def started_by_srun() -> bool:
     """Whether srun has started this process, as Lightning sees it.
 
     A shell in an allocation has the variables too, but its job has one of two names.

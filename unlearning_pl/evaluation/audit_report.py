@@ -12,18 +12,18 @@ from lightning.pytorch import seed_everything
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import distributed
 
-from unlearning_pl.audits import Audit, judge_all
+from unlearning_pl.audits import Audit, compute_audits
 from unlearning_pl.audits.extract import AUDITED
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.evaluation.relearning import relearning_epochs
 from unlearning_pl.learners import Learner
 from unlearning_pl.report import log_to_tensorboard, write_report
-from unlearning_pl.report.output_folder import writable
+from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.training import runs
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.trainer_defaults import QUIET
-from unlearning_pl.training.weights import digest
+from unlearning_pl.training.weights import weights_digest
 
 _REFERENCES = {"original": "all", "retrained": "retain"}
 """What the runs given as references are trained on."""
@@ -68,7 +68,7 @@ def audit_runs(
     named = _named(models, original, retrained)
     for name, run in named.items():
         check_run(name, run, models[0], original)
-    folder = writable(Path(output).expanduser() if output else Path(models[0]) / "audit")
+    folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")
     data = runs.open_data(models[0])
     learners = {name: runs.open_learner(run) for name, run in named.items()}
     seed_everything(0, verbose=False)
@@ -80,7 +80,7 @@ def audit_runs(
         return [], folder / "report.html"
     known = _known(named, learners, data, relearning, trainer)
     steps = [step.forget for step in data.splits.steps]
-    audits = judge_all(embeddings, known, steps, *(name if name in named else None for name in _REFERENCES))
+    audits = compute_audits(embeddings, known, steps, *(name if name in named else None for name in _REFERENCES))
     how: dict[str, Any] = {"precision": watcher.precision, "processes": watcher.world_size}
     how |= {"audit": {"views": views, "relearning": relearning, "seed": 0}}
     return audits, _written(folder, named, audits, _context(named, data, command) | how)
@@ -153,14 +153,14 @@ def check_run(name: str, run: str, model: str, original: str | None) -> None:
     _check_reference(name, run, model)
     ancestors = () if name in _REFERENCES else runs.lineage(run)
     require(
-        original is None or not ancestors or digest(original) in ancestors,
+        original is None or not ancestors or weights_digest(original) in ancestors,
         f"Expected the original that {run} began as, got {original}. Give {runs.read_record(run).get('original')}.",
     )
 
 
 def _check_reference(name: str, run: str, model: str) -> None:
     """Refuse as original what the model did not begin as, and as retrained what was not trained from scratch."""
-    if name not in _REFERENCES or (name == "original" and digest(run) in runs.lineage(model)):
+    if name not in _REFERENCES or (name == "original" and weights_digest(run) in runs.lineage(model)):
         return
     trained_on, wanted = runs.read_config(run)["data"].get("train_on"), _REFERENCES[name]
     command = "unlearn" if runs.lineage(run) else "fit"

@@ -13,16 +13,16 @@ from typing_extensions import override
 
 from unlearning_pl.audits.extract import own_losses
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.distributed.collectives import apart
+from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import DivergedError
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods.unlearner import measuring
+from unlearning_pl.methods.unlearner import evaluation_mode
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.trainer_defaults import QUIET
 from unlearning_pl.types import Sample
 
 
-class UntilKnown(Callback):
+class StopWhenRelearned(Callback):
     """Ends training when the loss of the forgotten images is back to the original's, on the same views.
 
     Args:
@@ -39,7 +39,7 @@ class UntilKnown(Callback):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.batches = fixed_batches(self.data, self.original.num_views, pl_module.device)
-        self.target = mean_loss(self.original.to(pl_module.device), self.batches)
+        self.target = eval_loss(self.original.to(pl_module.device), self.batches)
         self._look(trainer, pl_module, 0)
 
     @override
@@ -48,7 +48,7 @@ class UntilKnown(Callback):
 
     def _look(self, trainer: Trainer, learner: LightningModule, epochs: int) -> None:
         assert isinstance(learner, Learner)
-        if self.epochs is None and mean_loss(learner, self.batches) <= self.target:
+        if self.epochs is None and eval_loss(learner, self.batches) <= self.target:
             self.epochs = epochs
             trainer.should_stop = True
 
@@ -59,12 +59,12 @@ def fixed_batches(data: UnlearningData, views: int, device: torch.device) -> lis
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
         starts = range(0, len(positions), data.batch_size)
-        return [data.look(positions[start : start + data.batch_size].to(device), views) for start in starts]
+        return [data.eval_samples(positions[start : start + data.batch_size].to(device), views) for start in starts]
 
 
-def mean_loss(learner: Learner, batches: Sequence[Sample]) -> float:
+def eval_loss(learner: Learner, batches: Sequence[Sample]) -> float:
     """Mean loss of an image in evaluation mode."""
-    with measuring(learner), torch.no_grad():
+    with evaluation_mode(learner), torch.no_grad():
         losses = torch.cat([own_losses(learner, batch) for batch in batches])
     return losses.double().mean().item()
 
@@ -90,7 +90,7 @@ def relearning_epochs(
     """
     student = copy.deepcopy(learner)
     student.optimize_with(partial(SGD, lr=0.01, momentum=0.9))
-    known = UntilKnown(original, data)
+    known = StopWhenRelearned(original, data)
     trainer = UnlearningTrainer(
         max_epochs=limit,
         callbacks=[known],
@@ -102,7 +102,7 @@ def relearning_epochs(
     )
     data.feed(lambda _: ("forgotten",))
     try:
-        with apart():
+        with single_process():
             trainer.fit(student, datamodule=data)
     except DivergedError:  # it certainly does not know them then
         return None

@@ -37,7 +37,7 @@ class UnreadError(CorruptImageError):
     """The file of an image cannot be read for now: for want of rights, of memory, or of a disk that answers."""
 
 
-def contents(image: Reference | bytes, most: int | None = None) -> bytes:
+def read_encoded(image: Reference | bytes, most: int | None = None) -> bytes:
     """The encoded bytes of an image, or the first ``most`` of them.
 
     Raises:
@@ -106,7 +106,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def look_into(image: Reference | bytes) -> None:
+def check_header(image: Reference | bytes) -> None:
     """Find out cheaply whether there is an image: its header is read, its pixels are not.
 
     Raises:
@@ -119,9 +119,9 @@ def look_into(image: Reference | bytes) -> None:
         unlearning_pl.images.decode_image.CorruptImageError: no image format that Pillow knows
     """
     try:
-        _open(contents(image, _BEGINNING))
+        _open(read_encoded(image, _BEGINNING))
     except CorruptImageError:
-        _open(contents(image))  # some formats want all of the file, and some headers are long
+        _open(read_encoded(image))  # some formats want all of the file, and some headers are long
 
 
 def _open(data: bytes) -> None:
@@ -139,7 +139,7 @@ def _reason(data: bytes, error: Exception) -> str:
     return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
-def stamp(path: str) -> tuple[int, int, int]:
+def file_stamp(path: str) -> tuple[int, int, int]:
     """Size of a file in bytes, and when its content and its entry changed, in nanoseconds; all -1 without a file.
 
     The first of the times goes along with a copy (``cp -p``, ``rsync -t``), the second is the machine's own.
@@ -156,7 +156,7 @@ def stamp(path: str) -> tuple[int, int, int]:
 
 
 @cache
-def endings() -> frozenset[str]:
+def image_suffixes() -> frozenset[str]:
     """What the names of image files end with, of all formats that Pillow reads.
 
     Example:

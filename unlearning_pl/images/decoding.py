@@ -19,18 +19,18 @@ from unlearning_pl.images.decode_image import (
     CorruptImageError,
     Reference,
     UnreadError,
-    contents,
+    check_header,
     decode,
-    look_into,
-    stamp,
+    file_stamp,
+    read_encoded,
 )
-from unlearning_pl.images.encoded_images import Encoded, in_threads
-from unlearning_pl.images.shared_pixels import shared
+from unlearning_pl.images.encoded_images import EncodedImages, map_threads
+from unlearning_pl.images.shared_pixels import share_pixels
 
-__all__ = ["Corrupt", "Hold", "Reference", "decode", "load_images"]
+__all__ = ["OnError", "Reference", "Storage", "decode", "load_images"]
 
-Corrupt = Literal["refuse", "skip"]
-Hold = Literal["auto", "memory", "stream"]
+OnError = Literal["raise", "skip"]
+Storage = Literal["auto", "memory", "stream"]
 Shape = tuple[int, int, int]
 
 _NAMED = 5  # images that a message names
@@ -42,9 +42,9 @@ def load_images(
     encoded: Sequence[Reference | bytes],
     names: Sequence[str],
     image_size: int | None,
-    corrupt: Corrupt = "refuse",
-    hold: Hold = "auto",
-) -> tuple[Tensor | Encoded, list[int]]:
+    on_error: OnError = "raise",
+    storage: Storage = "auto",
+) -> tuple[Tensor | EncodedImages, list[int]]:
     """Decode images, or make sure that they can be decoded later.
 
     Pixels that are held are decoded by as many threads as there are cores, and are the same memory in all processes
@@ -55,8 +55,8 @@ def load_images(
         encoded: Where each image lies, or its bytes; at least one.
         names: What messages call each, N.
         image_size: S, to which the largest centred square is resized; without it all images must have one size.
-        corrupt: ``refuse`` them all in one message, or ``skip`` them with a warning.
-        hold: ``memory`` holds pixels, ``stream`` decodes batch by batch, ``auto`` holds what takes at most a quarter
+        on_error: ``raise`` them all in one message, or ``skip`` them with a warning.
+        storage: ``memory`` holds pixels, ``stream`` decodes batch by batch, ``auto`` holds what takes at most a quarter
             of the machine's memory. (Of all its memory: what is free differs between two processes of one run.)
 
     Returns:
@@ -79,30 +79,30 @@ def load_images(
     )
     model, shape = (0, (3, image_size, image_size)) if image_size is not None else _first_shape(encoded)
     bytes_of_all = len(encoded) * int(np.prod(shape))
-    if hold == "memory" or (hold == "auto" and bytes_of_all <= _memory() // 4):
-        return _held(encoded, names, image_size, corrupt, (model, shape))
+    if storage == "memory" or (storage == "auto" and bytes_of_all <= _memory() // 4):
+        return _held(encoded, names, image_size, on_error, (model, shape))
     require(
         image_size is not None,
-        "Expected image_size with images that are streamed, got none. Set it, or hold: memory if they fit.",
+        "Expected image_size with images that are streamed, got none. Set it, or storage: memory if they fit.",
     )
     assert image_size is not None
-    faults = _faults(encoded, image_size if corrupt == "skip" else None)
-    kept = _kept(faults, names, corrupt)
-    return Encoded(encoded, names, image_size).take(kept), kept
+    faults = _faults(encoded, image_size if on_error == "skip" else None)
+    kept = _kept(faults, names, on_error)
+    return EncodedImages(encoded, names, image_size).take(kept), kept
 
 
 def _held(
     encoded: Sequence[Reference | bytes],
     names: Sequence[str],
     image_size: int | None,
-    corrupt: Corrupt,
+    on_error: OnError,
     model: tuple[int, Shape],
 ) -> tuple[Tensor, list[int]]:
     unread: list[int] = []  # which may be there for the next process, so that it must look for itself
 
     def make() -> tuple[npt.NDArray[np.uint8], list[tuple[int, str]]]:
         pixels, faults, shapes = _decode_all(encoded, image_size, model[1], unread)
-        kept = _kept(faults, names, corrupt, warn=False)
+        kept = _kept(faults, names, on_error, warn=False)
         other = min(shapes, default=None)
         require(
             other is None,
@@ -116,15 +116,15 @@ def _held(
         return pixels[: len(kept)], sorted(faults.items())
 
     size = len(encoded) * int(np.prod(model[1]))
-    images, told = shared(_made_from(encoded, image_size, corrupt), size, make, lambda: not unread)
-    return images, _kept({int(row): str(reason) for row, reason in told}, names, corrupt)
+    images, told = share_pixels(_made_from(encoded, image_size, on_error), size, make, lambda: not unread)
+    return images, _kept({int(row): str(reason) for row, reason in told}, names, on_error)
 
 
 def _first_shape(encoded: Sequence[Reference | bytes]) -> tuple[int, Shape]:
     """The first image that can be decoded, and its shape."""
     for row, image in enumerate(encoded):
         try:
-            pixels = decode(contents(image))
+            pixels = decode(read_encoded(image))
         except CorruptImageError:
             continue
         return row, (3, *pixels.shape[1:])
@@ -141,7 +141,7 @@ def _decode_all(
 
     def one(row: int) -> None:
         try:
-            image = decode(contents(encoded[row]), image_size)
+            image = decode(read_encoded(encoded[row]), image_size)
         except CorruptImageError as error:
             faults[row] = str(error)
             unread.extend([row] if isinstance(error, UnreadError) else [])
@@ -151,7 +151,7 @@ def _decode_all(
         else:
             shapes[row] = image.shape
 
-    in_threads(one, len(encoded))
+    map_threads(one, len(encoded))
     return pixels, faults, shapes
 
 
@@ -162,26 +162,26 @@ def _faults(encoded: Sequence[Reference | bytes], image_size: int | None) -> dic
     def one(row: int) -> None:
         try:
             if image_size is None:
-                look_into(encoded[row])
+                check_header(encoded[row])
             else:
-                decode(contents(encoded[row]), image_size)
+                decode(read_encoded(encoded[row]), image_size)
         except CorruptImageError as error:
             faults[row] = str(error)
 
-    in_threads(one, len(encoded))
+    map_threads(one, len(encoded))
     return faults
 
 
-def _kept(faults: Mapping[int, str], names: Sequence[str], corrupt: Corrupt, warn: bool = True) -> list[int]:
+def _kept(faults: Mapping[int, str], names: Sequence[str], on_error: OnError, warn: bool = True) -> list[int]:
     """The rows that are not corrupt, if that is allowed."""
     if not faults:
         return list(range(len(names)))
     shown = ", ".join(f"{names[row]} ({faults[row]})" for row in sorted(faults)[:_NAMED])
     shown += f" and {len(faults) - _NAMED} others" if len(faults) > _NAMED else ""
-    remedy = "Repair or remove them, or leave them out with corrupt: skip."
+    remedy = "Repair or remove them, or leave them out with on_error: skip."
     if len(faults) == len(names):
         remedy = "Repair them, or give other files."
-    if corrupt != "skip" or len(faults) == len(names):
+    if on_error != "skip" or len(faults) == len(names):
         raise InputError(
             f"Expected images that Pillow reads, got {len(faults)} of {len(names)} that it does not: {shown}. {remedy}"
         )
@@ -190,14 +190,14 @@ def _kept(faults: Mapping[int, str], names: Sequence[str], corrupt: Corrupt, war
     return [row for row in range(len(names)) if row not in faults]
 
 
-def _made_from(encoded: Sequence[Reference | bytes], image_size: int | None, corrupt: Corrupt) -> Iterator[Any]:
+def _made_from(encoded: Sequence[Reference | bytes], image_size: int | None, on_error: OnError) -> Iterator[Any]:
     """All that decides about the pixels: another Pillow may come with another decoder."""
-    yield from (PIL.__version__, image_size, corrupt)
+    yield from (PIL.__version__, image_size, on_error)
     stamps: dict[str, tuple[int, int, int]] = {}
     for image in encoded:
         if isinstance(image, Reference):
             if image.path not in stamps:
-                stamps[image.path] = stamp(image.path)
+                stamps[image.path] = file_stamp(image.path)
             yield os.path.abspath(image.path), image.offset, image.size, *stamps[image.path]
         else:
             yield image

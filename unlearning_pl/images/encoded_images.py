@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from unlearning_pl.errors import InputError
-from unlearning_pl.images.decode_image import CorruptImageError, Reference, contents, decode, stamp
-from unlearning_pl.images.packed_strings import Texts
+from unlearning_pl.images.decode_image import CorruptImageError, Reference, decode, file_stamp, read_encoded
+from unlearning_pl.images.packed_strings import PackedStrings
 
 _CHUNK = 64  # images that a thread takes at a time
 
 
-class Encoded:
+class EncodedImages:
     """Images that stay encoded, in files or in memory, and are decoded batch by batch.
 
     It stands where a tensor of pixels ``(N, 3, S, S)`` would, as far as looking at rows goes. What it holds of each
@@ -53,7 +53,7 @@ class Encoded:
             for image in encoded
         ]
         self._places: npt.NDArray[np.int64] = np.array(places, dtype=np.int64).reshape(-1, 3)  # file, offset, size
-        self._paths, self._names, self._rows = Texts(files), Texts(names), np.arange(len(encoded))
+        self._paths, self._names, self._rows = PackedStrings(files), PackedStrings(names), np.arange(len(encoded))
         self._held = np.frombuffer(b"".join(held), dtype=np.uint8)
         self._size = image_size
 
@@ -75,7 +75,7 @@ class Encoded:
         sizes = self._places[self._rows, 2].astype("<i8")
         return hashlib.sha256(sizes.tobytes() + str(self._size).encode()).digest()
 
-    def take(self, rows: Tensor | Sequence[int] | slice) -> "Encoded":
+    def take(self, rows: Tensor | Sequence[int] | slice) -> "EncodedImages":
         """The images at ``rows``, in that order; nothing is read."""
         chosen = copy(self)
         chosen._rows = self._rows[rows.cpu().numpy() if isinstance(rows, Tensor) else rows]
@@ -95,7 +95,7 @@ class Encoded:
         def read(place: int) -> None:
             pixels[place] = self._decode(int(wanted[place]))
 
-        in_threads(read, len(wanted))
+        map_threads(read, len(wanted))
         return torch.from_numpy(pixels)
 
     def _decode(self, row: int) -> npt.NDArray[np.uint8]:
@@ -103,20 +103,20 @@ class Encoded:
         try:
             if file < 0:
                 return decode(self._held[offset : offset + size].tobytes(), self._size)
-            return decode(contents(Reference(self._paths[file], offset, size)), self._size)
+            return decode(read_encoded(Reference(self._paths[file], offset, size)), self._size)
         except CorruptImageError as error:
             raise InputError(
                 f"Expected an image that Pillow reads, got {self._names[row]} ({error}). "
-                "Repair it, or leave out what is corrupt with corrupt: skip."
+                "Repair it, or leave out what is corrupt with on_error: skip."
             ) from error
 
 
 def _extent(image: Reference) -> tuple[int, int]:
-    size = image.size if image.size >= 0 else max(0, stamp(image.path)[0] - image.offset)
+    size = image.size if image.size >= 0 else max(0, file_stamp(image.path)[0] - image.offset)
     return image.offset, size
 
 
-def in_threads(work: Callable[[int], None], count: int) -> None:
+def map_threads(work: Callable[[int], None], count: int) -> None:
     """Do ``work`` for 0 to ``count - 1``, in as many threads as the process has cores; Pillow works without the GIL.
 
     A worker process of a data loader, which has others beside it, uses its one thread.
@@ -132,7 +132,7 @@ def in_threads(work: Callable[[int], None], count: int) -> None:
         for row in range(start, min(start + step, count)):
             work(row)
 
-    threads = 1 if get_worker_info() else cores()
+    threads = 1 if get_worker_info() else available_cores()
     step = max(1, min(_CHUNK, count // threads))
     if threads == 1 or count < 2:
         step = count
@@ -143,6 +143,6 @@ def in_threads(work: Callable[[int], None], count: int) -> None:
     return None
 
 
-def cores() -> int:
+def available_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.errors import require
-from unlearning_pl.images.encoded_images import Encoded
-from unlearning_pl.images.packed_strings import Texts
+from unlearning_pl.images.encoded_images import EncodedImages
+from unlearning_pl.images.packed_strings import PackedStrings
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class ImageSet:
         images: Pixels, ``(N, 3, H, W)`` uint8, or what decodes them.
         targets: Class of each image, ``(N,)`` int64 in ``[0, len(class_names))``.
         ids: A name for each image that stays the same from run to run; no two are equal. They are kept as
-            :class:`~unlearning_pl.images.packed_strings.Texts`.
+            :class:`~unlearning_pl.images.packed_strings.PackedStrings`.
         class_names: Name of each class; none where nothing is labelled, and every target is 0 then.
         captions: One caption or several of each image, at least one; None where images have no text.
         metadata: What else is known of each image: columns by name, N values each; requests can ask for it.
@@ -38,7 +38,7 @@ class ImageSet:
         (2, 'b')
     """
 
-    images: Tensor | Encoded
+    images: Tensor | EncodedImages
     targets: Tensor
     ids: Sequence[str]
     class_names: list[str]
@@ -47,7 +47,7 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         _check_texts(self.ids)
-        object.__setattr__(self, "ids", Texts(self.ids))  # a hundred bytes less of each image in every process
+        object.__setattr__(self, "ids", PackedStrings(self.ids))  # a hundred bytes less of each image in every process
         columns: list[Sized] = [*self.metadata.values(), *([] if self.captions is None else [self.captions])]
         parts: list[Sized] = [self.images, self.targets, self.ids, *columns]
         lengths = [len(part) for part in parts]
@@ -94,5 +94,7 @@ class ImageSet:
 
 
 def _check_texts(ids: Sequence[Any]) -> None:
-    other = next((name for name in ids if not isinstance(name, str)), None) if not isinstance(ids, Texts) else None
+    other = (
+        next((name for name in ids if not isinstance(name, str)), None) if not isinstance(ids, PackedStrings) else None
+    )
     require(other is None, f"Expected ids that are texts, got {other!r}. Correct the source.")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Texts(Sequence[str]):
+class PackedStrings(Sequence[str]):
     """Many texts in few objects, instead of one each: a million paths or ids stay cheap, also to copy to a worker.
 
     An object takes about sixty bytes beside its letters, in every process; here a text takes eight. It equals any
@@ -20,7 +20,7 @@ class Texts(Sequence[str]):
         texts: What to keep.
 
     Example:
-        >>> texts = Texts(["a", "", "bc"]) + Texts(["d"])
+        >>> texts = PackedStrings(["a", "", "bc"]) + PackedStrings(["d"])
         >>> len(texts), texts[2], texts[-1], texts[1:]
         (4, 'bc', 'd', ['', 'bc', 'd'])
         >>> texts == ["a", "", "bc", "d"]
@@ -30,7 +30,7 @@ class Texts(Sequence[str]):
     def __init__(self, texts: Iterable[str]) -> None:
         self._parts: list[tuple[bytes, npt.NDArray[np.int64]]]  # letters, and where each text ends
         self._starts: list[int]  # the first row of each part, and the number of rows
-        if isinstance(texts, Texts):
+        if isinstance(texts, PackedStrings):
             self._parts, self._starts = texts._parts, texts._starts
             return
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]  # names of files need not be UTF-8
@@ -55,7 +55,7 @@ class Texts(Sequence[str]):
         (joined, ends), row = self._parts[part], row - self._starts[part]
         return joined[ends[row] : ends[row + 1]].decode("utf-8", "surrogatepass")
 
-    def __add__(self, other: "Texts") -> "Texts":
+    def __add__(self, other: "PackedStrings") -> "PackedStrings":
         both = copy(self)
         both._parts = [*self._parts, *other._parts]
         both._starts = [*accumulate((len(ends) - 1 for _, ends in both._parts), initial=0)]
@@ -69,4 +69,4 @@ class Texts(Sequence[str]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Texts({self[:]!r})"
+        return f"PackedStrings({self[:]!r})"

@@ -36,7 +36,7 @@ _LAYOUT = 1
 Made = tuple[npt.NDArray[np.uint8], Any]
 
 
-def shared(
+def share_pixels(
     made_from: Iterable[Any], size: int, make: Callable[[], Made], lasts: Callable[[], bool] = lambda: True
 ) -> tuple[Tensor, Any]:
     """Pixels that are made once a machine, and mapped by everybody else.
@@ -77,7 +77,7 @@ def shared(
     return _private(made or make())  # also where somebody deleted the file at once
 
 
-def give_back() -> None:
+def trim_memory() -> None:
     """Return to the machine what this process has freed, of which allocators keep hundreds of MB for later.
 
     Example:

@@ -33,7 +33,7 @@ class BYOL(ContrastiveLearner):
     """
 
     temperature = 1.0
-    shards = False  # a momentum encoder's shards are not those of the online one
+    supports_fsdp = False  # a momentum encoder's shards are not those of the online one
 
     def __init__(
         self, backbone: str = "resnet18", momentum: float = 0.996, hidden_dim: int = 4096, projection_dim: int = 256
@@ -62,4 +62,4 @@ class BYOL(ContrastiveLearner):
     @override
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         if self.begins_step(batch_idx):
-            self.target_encoder.follow(self.backbone, self.projection_head, self.momentum)
+            self.target_encoder.ema_update(self.backbone, self.projection_head, self.momentum)

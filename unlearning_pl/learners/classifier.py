@@ -60,13 +60,13 @@ class Classifier(Learner):
         return F.cross_entropy(outputs, sample.target, reduction="none")
 
     @override
-    def scramble(self, sample: Sample) -> Sample:
+    def corrupt_targets(self, sample: Sample) -> Sample:
         """Give each image a random label that is not its own."""
         shift = torch.randint_like(sample.target, 1, self.num_classes)
         return sample._replace(target=(sample.target + shift) % self.num_classes)
 
     @override
-    def rematch(self, outputs: Tensor, sample: Sample, partner: Tensor) -> tuple[Tensor, Sample]:
+    def swap_positives(self, outputs: Tensor, sample: Sample, partner: Tensor) -> tuple[Tensor, Sample]:
         return outputs, sample._replace(target=sample.target[partner])
 
     @override

@@ -70,7 +70,7 @@ class CLIP(ContrastiveLearner):
         return symmetric_info_nce(*outputs, self.temperature, gather_with_indices)
 
     @override
-    def scramble(self, sample: Sample) -> Sample:
+    def corrupt_targets(self, sample: Sample) -> Sample:
         """Give each image the caption of another one."""
         assert sample.text is not None
         partner = derangement(len(sample.text), sample.text.device)

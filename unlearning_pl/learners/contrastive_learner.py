@@ -41,14 +41,14 @@ class ContrastiveLearner(Learner):
         return logits if logits.dim() == 2 else logits.mean(0)
 
     @override
-    def scramble(self, sample: Sample) -> Sample:
+    def corrupt_targets(self, sample: Sample) -> Sample:
         """Give each image the second view of another one."""
         first, second, *rest = sample.views
         partner = derangement(len(second), second.device)
         return sample._replace(views=(first, second[partner], *rest))
 
     @override
-    def rematch(self, outputs: Pair, sample: Sample, partner: Tensor) -> tuple[Pair, Sample]:
+    def swap_positives(self, outputs: Pair, sample: Sample, partner: Tensor) -> tuple[Pair, Sample]:
         anchor, positive = outputs
         return (anchor, positive.index_select(-2, partner)), sample
 
@@ -76,7 +76,7 @@ class MomentumEncoder(nn.Module):
         self.projection_head = copy.deepcopy(projection_head)
         deactivate_requires_grad(self)
 
-    def follow(self, backbone: nn.Module, projection_head: nn.Module, momentum: float) -> None:
+    def ema_update(self, backbone: nn.Module, projection_head: nn.Module, momentum: float) -> None:
         """Move towards the online network, and keep ``momentum`` of its own weights; once a step."""
         update_momentum(backbone, self.backbone, momentum)
         update_momentum(projection_head, self.projection_head, momentum)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from unlearning_pl.distributed.collectives import everyone
+from unlearning_pl.distributed.collectives import all_gather_object
 
 
-class Means:
+class HeldOutMeans:
     """Means of batch means, weighted by rows, over the batches of all processes; one seen twice counts once.
 
     Example:
@@ -38,7 +38,7 @@ class Means:
             for index, values in self._batches
         ]
         self._batches = []
-        seen = {first: (rows, values) for each in everyone(mine) for first, rows, values in each}
+        seen = {first: (rows, values) for each in all_gather_object(mine) for first, rows, values in each}
         batches = [seen[first] for first in sorted(seen)]  # a sum depends on the order
         total = sum(rows for rows, _ in batches)
         names = batches[0][1] if batches else {}

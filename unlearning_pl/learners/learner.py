@@ -14,28 +14,28 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from typing_extensions import override
 
-from unlearning_pl.distributed.collectives import apart
+from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import InputError
-from unlearning_pl.learners.held_out_means import Means
+from unlearning_pl.learners.held_out_means import HeldOutMeans
 from unlearning_pl.learners.loss_terms import log_term
 from unlearning_pl.learners.lr_schedule import Schedule, scheduler
-from unlearning_pl.learners.non_finite_guard import Soundness
-from unlearning_pl.types import Batch, Pixels, Sample, joint
+from unlearning_pl.learners.non_finite_guard import NonFiniteGuard
+from unlearning_pl.types import Batch, Pixels, Sample, concat_streams
 
 Objective = Callable[["Learner", Batch], Tensor]
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 
 
-def plain(learner: "Learner", batch: Batch) -> Tensor:
+def mean_loss(learner: "Learner", batch: Batch) -> Tensor:
     """The mean loss over all rows fed: pretraining, retraining and fine-tuning alike."""
-    sample, _ = joint(batch)
+    sample, _ = concat_streams(batch)
     return learner.losses(learner.outputs(sample), sample).mean()
 
 
 class Learner(LightningModule, ABC):
     """An encoder with its training loss, whose objective can be replaced.
 
-    ``training_step`` calls ``self.objective(self, batch)``, which is :func:`plain` until an unlearning method
+    ``training_step`` calls ``self.objective(self, batch)``, which is :func:`mean_loss` until an unlearning method
     installs another one. A model family writes the short methods below and nothing else.
 
     Args:
@@ -45,23 +45,23 @@ class Learner(LightningModule, ABC):
     Attributes:
         num_views: Augmented copies of an image that its loss needs.
         knows_classes: Whether it gives scores of classes.
-        shards: Whether its weights can be spread over processes (FSDP).
+        supports_fsdp: Whether its weights can be spread over processes (FSDP).
         context_length: Tokens of a caption that it reads; None where it reads no text.
         pixels: How it wants images normalised; None for the source's channel statistics.
     """
 
     num_views: ClassVar[int] = 2
     knows_classes: ClassVar[bool] = False
-    shards: ClassVar[bool] = True
+    supports_fsdp: ClassVar[bool] = True
     context_length: int | None = None
     pixels: Pixels | None = None
 
     def __init__(self, backbone: nn.Module, feature_dim: int) -> None:
         super().__init__()
         self.backbone, self.feature_dim = backbone, feature_dim
-        self.objective: Objective = plain
-        self.scaffold = nn.ModuleDict()  # what a method needs while it trains, and takes away again
-        self._soundness, self._held_out = Soundness(), Means()
+        self.objective: Objective = mean_loss
+        self.auxiliary_modules = nn.ModuleDict()  # what a method needs while it trains, and takes away again
+        self._soundness, self._held_out = NonFiniteGuard(), HeldOutMeans()
         self.optimize_with(lambda parameters: SGD(parameters, lr=0.06, momentum=0.9, weight_decay=5e-4), "cosine")
 
     def features(self, x: Tensor) -> Tensor:
@@ -106,11 +106,11 @@ class Learner(LightningModule, ABC):
         """The training loss of each sample, ``(B,)``."""
 
     @abstractmethod
-    def scramble(self, sample: Sample) -> Sample:
+    def corrupt_targets(self, sample: Sample) -> Sample:
         """The same images with what was learned about them broken: random other labels, or mismatched pairs."""
 
     @abstractmethod
-    def rematch(self, outputs: Any, sample: Sample, partner: Tensor) -> tuple[Any, Sample]:
+    def swap_positives(self, outputs: Any, sample: Sample, partner: Tensor) -> tuple[Any, Sample]:
         """Pair each row with the positive (or the label) of row ``partner[i]``; ``partner`` is ``(B,)`` int64."""
 
     @abstractmethod
@@ -174,23 +174,24 @@ class Learner(LightningModule, ABC):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["planned"] = self.plan(self.trainer)
-        # The scaffold is needed to resume, and is no part of the model.
+        # Auxiliary modules are needed to resume, and are no part of the model.
         state = checkpoint["state_dict"]
-        checkpoint["scaffold"] = {name: state.pop(name) for name in list(state) if name.startswith("scaffold.")}
+        auxiliary = [name for name in state if name.startswith("auxiliary_modules.")]
+        checkpoint["auxiliary_modules"] = {name: state.pop(name) for name in auxiliary}
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if "state_dict" not in checkpoint:  # FSDP has loaded it already
             return
         wanted = self.state_dict()
-        scaffold = checkpoint.get("scaffold", {}).items()
-        checkpoint["state_dict"] |= {name: value for name, value in scaffold if name in wanted}
+        auxiliary = checkpoint.get("auxiliary_modules", {}).items()
+        checkpoint["state_dict"] |= {name: value for name, value in auxiliary if name in wanted}
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # 0 logs epochs alone
         if batch_idx and every and batch_idx % every == 0:
-            self.check_numbers()  # not at every step, which would make the device wait
+            self.check_finite()  # not at every step, which would make the device wait
         loss = self.objective(self, batch)
         index = torch.cat([sample.index for sample in batch.values()])
         self._soundness.note(loss, index)
@@ -199,15 +200,15 @@ class Learner(LightningModule, ABC):
 
     @override
     def on_train_epoch_start(self) -> None:
-        self._soundness = Soundness()
+        self._soundness = NonFiniteGuard()
 
     @override
     def on_train_epoch_end(self) -> None:
         # Rank 0 sums the epoch's metrics for its progress bar, and waits for the other processes to do so as well.
         _ = self.trainer.callback_metrics
-        self.check_numbers()
+        self.check_finite()
 
-    def check_numbers(self) -> None:
+    def check_finite(self) -> None:
         """Stop the run, on all processes alike, if a loss of this epoch or a weight is not finite on any.
 
         Raises:
@@ -226,7 +227,7 @@ class Learner(LightningModule, ABC):
 
     def evaluate(self, sample: Sample) -> None:
         """Take in what :meth:`metrics` says of a batch of held-out samples."""
-        with apart():  # whole batches are dealt out to the processes: each is what one process would have seen
+        with single_process():  # whole batches are dealt out to the processes: each is what one process would have seen
             self._held_out.add(self.metrics(self.outputs(sample), sample), sample.index)
 
     @override

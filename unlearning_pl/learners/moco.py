@@ -41,7 +41,7 @@ class MoCo(ContrastiveLearner):
         InputError: If a number is out of its range or the backbone does not exist.
     """
 
-    shards = False  # a momentum encoder's shards are not those of the online one
+    supports_fsdp = False  # a momentum encoder's shards are not those of the online one
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class MoCo(ContrastiveLearner):
     @override
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         if self.begins_step(batch_idx):
-            self.key_encoder.follow(self.backbone, self.projection_head, self.momentum)
+            self.key_encoder.ema_update(self.backbone, self.projection_head, self.momentum)
 
     @override
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from unlearning_pl.distributed.collectives import everyone, largest
+from unlearning_pl.distributed.collectives import all_gather_object, async_all_reduce_max
 from unlearning_pl.errors import DivergedError
 
 
-class Soundness:
+class NonFiniteGuard:
     """Notes whether the losses of an epoch are finite, without making the device wait before it is asked."""
 
     def __init__(self) -> None:
@@ -42,10 +42,10 @@ class Soundness:
         found = torch.stack([torch.isfinite(p.detach()).all() for p in parameters]).all()
         finite = found if self._finite is None else self._finite.to(found.device)
         sound, steps = torch.stack([found, finite]).tolist()
-        if not largest(not (sound and steps))():
+        if not async_all_reduce_max(not (sound and steps))():
             return
         mine = [] if steps or self._suspects is None else self._suspects.tolist()
-        suspects = sorted({row for rows in everyone(mine) for row in rows})
+        suspects = sorted({row for rows in all_gather_object(mine) for row in rows})
         named = f", first in the batch of {', '.join(ids[row] for row in suspects)}" if suspects and ids else ""
         raise DivergedError(
             f"Expected a finite loss and finite weights, got NaN or infinity in epoch {where}{named}. Lower the "

@@ -8,12 +8,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.distributed.collectives import total, world_size
+from unlearning_pl.distributed.collectives import all_reduce_sum, world_size
 from unlearning_pl.errors import require
 from unlearning_pl.functional.permutations import derangement
-from unlearning_pl.learners import Learner, log_term, plain
+from unlearning_pl.learners import Learner, log_term, mean_loss
 from unlearning_pl.methods.unlearner import Unlearner
-from unlearning_pl.types import Batch, Sample, joint
+from unlearning_pl.types import Batch, Sample, concat_streams
 
 
 class AlignmentCalibration(Unlearner):
@@ -43,7 +43,7 @@ class AlignmentCalibration(Unlearner):
         InputError: If a coefficient is negative.
     """
 
-    calls = ("rematch", "alignment")
+    required_methods = ("rematch", "alignment")
 
     def __init__(
         self,
@@ -69,15 +69,15 @@ class AlignmentCalibration(Unlearner):
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         retained, forget = len(batch["retain"].index), batch.get("forget")
         if forget is None or len(forget.index) == 0:
-            return plain(learner, {"retain": batch["retain"]})
+            return mean_loss(learner, {"retain": batch["retain"]})
         losses, other, outputs, pairs = (self._within if self.partner == "batch" else self._across)(learner, batch)
         if outputs is None or self.views == 3:
-            pairs, _ = joint({name: _pair(rows, self.views - 1) for name, rows in batch.items()})
+            pairs, _ = concat_streams({name: _pair(rows, self.views - 1) for name, rows in batch.items()})
             outputs = learner.outputs(pairs)
         # A partner that is the image itself, drawn twice, is none.
         alpha = self.alpha * (other != forget.index)
         # A process may have fewer partners than another: over their mean, the losses average to that of one process.
-        weight = total(retained + alpha.sum()) / world_size()
+        weight = all_reduce_sum(retained + alpha.sum()) / world_size()
         calibrated = (losses[:retained].sum() + (alpha * losses[retained:]).sum()) / weight
         alignment = learner.alignment(outputs, pairs)[retained:].mean()
         log_term(learner, "forget_alignment", alignment, len(forget.index))
@@ -85,12 +85,12 @@ class AlignmentCalibration(Unlearner):
 
     def _within(self, learner: Learner, batch: Batch) -> tuple[Tensor, Tensor, Any, Sample]:
         """Losses with partners of the batch, the partners' positions, and outputs and samples of the true pairs."""
-        sample, _ = joint(batch)
+        sample, _ = concat_streams(batch)
         retained, forgotten = len(batch["retain"].index), len(batch["forget"].index)
         rows = torch.arange(retained, device=sample.index.device)
         partner = torch.cat([rows, retained + derangement(forgotten, rows.device)])
         outputs = learner.outputs(sample)
-        losses = learner.losses(*learner.rematch(outputs, sample, partner))
+        losses = learner.losses(*learner.swap_positives(outputs, sample, partner))
         return losses, sample.index[partner][retained:], outputs, sample
 
     def _across(self, learner: Learner, batch: Batch) -> tuple[Tensor, Tensor, None, Sample]:
@@ -99,9 +99,9 @@ class AlignmentCalibration(Unlearner):
         all_forget = self.positions = self.positions.to(forget.index.device)
         steps = torch.randint_like(forget.index, 1, max(len(all_forget), 2))
         partner = all_forget[(torch.searchsorted(all_forget, forget.index) + steps) % len(all_forget)]
-        lent = self.data.look_up(partner)
+        lent = self.data.samples_at(partner)
         lent = lent._replace(views=(forget.views[0], *lent.views[1:2]))
-        sample, _ = joint({"retain": _pair(batch["retain"], 1), "forget": lent})
+        sample, _ = concat_streams({"retain": _pair(batch["retain"], 1), "forget": lent})
         return learner.losses(learner.outputs(sample), sample), partner, None, sample
 
 

@@ -10,7 +10,7 @@ from unlearning_pl.functional.divergences import distillation
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.teachers import frozen_copy, random_copy
 from unlearning_pl.methods.unlearner import Unlearner
-from unlearning_pl.types import Batch, joint
+from unlearning_pl.types import Batch, concat_streams
 
 
 class BadTeacher(Unlearner):
@@ -31,7 +31,7 @@ class BadTeacher(Unlearner):
         InputError: If the temperature is not positive.
     """
 
-    calls = ("logits",)
+    required_methods = ("logits",)
 
     def __init__(self, temperature: float = 1.0) -> None:
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. The authors use 1.")
@@ -43,7 +43,7 @@ class BadTeacher(Unlearner):
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        sample, forget = joint(batch)
+        sample, forget = concat_streams(batch)
         found = learner.logits(learner.outputs(sample))
         with torch.no_grad():
             good, bad = (teacher.logits(teacher.outputs(sample)) for teacher in (self.good, self.bad))

@@ -12,9 +12,9 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.distributed.collectives import gather
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import class_contrast
-from unlearning_pl.learners import Learner, log_term, plain
-from unlearning_pl.methods.unlearner import Unlearner, measuring
-from unlearning_pl.types import Batch, Sample, Split, joint
+from unlearning_pl.learners import Learner, log_term, mean_loss
+from unlearning_pl.methods.unlearner import Unlearner, evaluation_mode
+from unlearning_pl.types import Batch, Sample, Split, concat_streams
 
 
 class ContrastiveUnlearning(Unlearner):
@@ -41,14 +41,14 @@ class ContrastiveUnlearning(Unlearner):
         InputError: If a number is out of its range.
     """
 
-    calls = ("embed", "class_scores", "alignment")
-    keeps = ("stopped",)
+    required_methods = ("embed", "class_scores", "alignment")
+    state_keys = ("stopped",)
 
     def __init__(self, weight: float = 1.0, temperature: float = 0.1, stop: bool = True) -> None:
         require(weight >= 0, f"Expected weight >= 0, got {weight}. Give lambda, the weight of the contrast.")
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. Contrastive losses use 0.07 to 0.5.")
         self.weight, self.temperature, self.stop = weight, temperature, stop
-        self.shards = not stop  # it looks at images between two epochs
+        self.supports_fsdp = not stop  # it looks at images between two epochs
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
@@ -59,7 +59,7 @@ class ContrastiveUnlearning(Unlearner):
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         retain, forget = batch["retain"], batch["forget"]
-        sample, _ = joint(batch)
+        sample, _ = concat_streams(batch)
         own = forget.views[1:2] if max(learner.num_views, self.num_views) > 1 else ()
         z = learner.embed(torch.cat([sample.views[0], *own]))
         rows = [len(retain.index), len(forget.index), len(z) - len(sample.index)]
@@ -74,7 +74,7 @@ class ContrastiveUnlearning(Unlearner):
             candidates = torch.cat([candidates, second])
         contrast = class_contrast(anchor, candidates, same, others, self.temperature).mean()
         log_term(learner, "forget_contrast", contrast, len(anchor))
-        return plain(learner, {"retain": retain}) + self.weight * contrast
+        return mean_loss(learner, {"retain": retain}) + self.weight * contrast
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -86,7 +86,7 @@ class ContrastiveUnlearning(Unlearner):
         if not (self.stop and self.judged):
             return
         learner, data = self._parties(trainer, pl_module)
-        with torch.no_grad(), measuring(learner):
+        with torch.no_grad(), evaluation_mode(learner):
             forget, held_out = (
                 _success(learner, samples) for samples in data.samples(self.judged, learner.device).values()
             )

@@ -41,7 +41,7 @@ class CoUn(PlugIn):
     """
 
     num_views = 2
-    calls = ("features",)
+    required_methods = ("features",)
 
     def __init__(
         self,
@@ -57,27 +57,27 @@ class CoUn(PlugIn):
         )
         self.weight, self.temperature, self.directions = weight, temperature, directions
         self.projection_dim = projection_dim
-        self.shards = not projection_dim  # a resumed run gets a head back that FSDP does not know yet
+        self.supports_fsdp = not projection_dim  # a resumed run gets a head back that FSDP does not know yet
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
         if self.projection_dim:
             width = learner.feature_dim
-            learner.scaffold[HEAD] = SimCLRProjectionHead(width, width, self.projection_dim)
+            learner.auxiliary_modules[HEAD] = SimCLRProjectionHead(width, width, self.projection_dim)
 
     @override
     def term(self, learner: Learner, batch: Batch) -> Tensor:
         first, second = (learner.features(view) for view in batch["retain"].views[:2])
         if self.projection_dim:
-            first, second = (learner.scaffold[HEAD](features) for features in (first, second))
+            first, second = (learner.auxiliary_modules[HEAD](features) for features in (first, second))
         contrast = symmetric_info_nce(first, second, self.temperature, gather_with_indices).mean()
         contrast = 2 * contrast if self.directions == "sum" else contrast
         log_term(learner, "retain_contrast", contrast, len(first))
         return self.weight * contrast
 
     @override
-    def _leave(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super()._leave(trainer, pl_module)
-        scaffold = getattr(pl_module, "scaffold", {})
-        if HEAD in scaffold:
-            del scaffold[HEAD]
+    def uninstall(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().uninstall(trainer, pl_module)
+        auxiliary = getattr(pl_module, "auxiliary_modules", {})
+        if HEAD in auxiliary:
+            del auxiliary[HEAD]

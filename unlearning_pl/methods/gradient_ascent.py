@@ -3,7 +3,7 @@
 from torch import Tensor
 from typing_extensions import override
 
-from unlearning_pl.learners import Learner, plain
+from unlearning_pl.learners import Learner, mean_loss
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch
 
@@ -21,4 +21,4 @@ class GradientAscent(Unlearner):
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        return -plain(learner, batch)
+        return -mean_loss(learner, batch)

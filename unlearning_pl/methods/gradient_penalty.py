@@ -13,7 +13,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.gradients import input_gradient_norm
 from unlearning_pl.learners import Learner, log_term
 from unlearning_pl.methods.unlearner import Unlearner
-from unlearning_pl.types import Batch, Sample, Split, joint
+from unlearning_pl.types import Batch, Sample, Split, concat_streams
 
 
 class GradientPenalty(Unlearner):
@@ -44,27 +44,27 @@ class GradientPenalty(Unlearner):
         InputError: If a number is out of its range.
     """
 
-    compiles, shards = False, False
-    calls = ("alignment",)
-    keeps = ("level",)
+    supports_compile, supports_fsdp = False, False
+    required_methods = ("alignment",)
+    state_keys = ("level",)
 
     def __init__(
         self,
         weight: float = 1.0,
         target: float | Literal["held_out"] = "held_out",
         power: int = 1,
-        of: Literal["loss", "similarity"] = "loss",
-        at: Literal["views", "embeddings", "interpolations"] = "views",
+        score: Literal["loss", "similarity"] = "loss",
+        wrt: Literal["views", "embeddings", "interpolations"] = "views",
     ) -> None:
         require(weight >= 0, f"Expected weight >= 0, got {weight}. Give lambda, the weight of the penalty.")
         known = target == "held_out" or (not isinstance(target, str) and target >= 0)
         require(known, f"Expected target >= 0 or held_out, got {target}. Give k, the norm to aim at.")
         require(power in (1, 2), f"Expected power 1 or 2, got {power}. Choose one of them.")
-        self.weight, self.target, self.power, self.of, self.at = weight, target, power, of, at
+        self.weight, self.target, self.power, self.score, self.wrt = weight, target, power, score, wrt
 
     @override
     def streams(self, epoch: int) -> tuple[Split, ...]:
-        both = self.target == "held_out" or self.at == "interpolations"
+        both = self.target == "held_out" or self.wrt == "interpolations"
         return (*self.feed, "validation") if both else self.feed
 
     @override
@@ -78,8 +78,8 @@ class GradientPenalty(Unlearner):
         with sdpa_kernel(SDPBackend.MATH):
             outputs = learner.outputs(sample)
             losses = learner.losses(outputs, sample)
-        score = losses if self.of == "loss" else learner.alignment(outputs, sample)
-        if self.at == "embeddings":
+        score = losses if self.score == "loss" else learner.alignment(outputs, sample)
+        if self.wrt == "embeddings":
             tensors = (outputs,) if isinstance(outputs, Tensor) else outputs
             free = tuple(tensor for tensor in tensors if tensor.requires_grad)
             norms = input_gradient_norm(score[retained:], free, rows_at=-2)[retained:]
@@ -93,11 +93,11 @@ class GradientPenalty(Unlearner):
     def _pass(self, batch: Batch) -> tuple[Sample, tuple[Tensor, ...]]:
         """All rows of the pass, and the views among them that are differentiated: all but the retain samples'."""
         rows: dict[Split, Sample] = {"retain": batch["retain"], "forget": batch["forget"]}
-        if self.at == "interpolations":
+        if self.wrt == "interpolations":
             rows["forget"] = _between(batch["forget"], batch["validation"])
         if self.target == "held_out":
             rows["validation"] = batch["validation"]
-        sample, _ = joint(rows)
+        sample, _ = concat_streams(rows)
         retained = len(batch["retain"].index)
         free = tuple(view[retained:].detach().requires_grad_() for view in sample.views)
         views = tuple(torch.cat([view[:retained], part]) for view, part in zip(sample.views, free, strict=True))

@@ -31,7 +31,7 @@ class L1Sparse(PlugIn):
         InputError: If a number is out of its range, or the run is not counted in epochs.
     """
 
-    needs, shards = (), False
+    required_streams, supports_fsdp = (), False
 
     def __init__(self, weight: float = 5e-4, free_epochs: int = 0) -> None:
         require(weight >= 0, f"Expected weight >= 0, got {weight}. Papers use 1e-6 to 0.1.")

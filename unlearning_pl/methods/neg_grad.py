@@ -5,7 +5,7 @@ from typing_extensions import override
 
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.unlearner import Unlearner
-from unlearning_pl.types import Batch, joint
+from unlearning_pl.types import Batch, concat_streams
 
 
 class NegGrad(Unlearner):
@@ -20,6 +20,6 @@ class NegGrad(Unlearner):
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        sample, forget = joint(batch)
+        sample, forget = concat_streams(batch)
         losses = learner.losses(learner.outputs(sample), sample)
         return losses.where(~forget, -losses).mean()

@@ -4,7 +4,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.errors import require
-from unlearning_pl.learners import Learner, plain
+from unlearning_pl.learners import Learner, mean_loss
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, Split
 
@@ -37,9 +37,9 @@ class NegGradPlus(Unlearner):
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        descent = plain(learner, {"retain": batch["retain"]})
+        descent = mean_loss(learner, {"retain": batch["retain"]})
         if "forget" not in batch:
             return descent
         forget = batch["forget"]
         rows: Batch = {"forget": forget} if len(forget.index) > 1 else {"forget": forget, "train": forget}
-        return self.weight * descent - (1 - self.weight) * plain(learner, rows)
+        return self.weight * descent - (1 - self.weight) * mean_loss(learner, rows)

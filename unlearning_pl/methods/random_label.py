@@ -5,20 +5,20 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.learners import Learner, plain
+from unlearning_pl.learners import Learner, mean_loss
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch
 
 
-def scrambled_loss(learner: Learner, batch: Batch) -> Tensor:
+def corrupted_loss(learner: Learner, batch: Batch) -> Tensor:
     """Mean loss of a joint pass in which what was learned about forget samples is broken, anew in each step."""
     forget = batch["forget"]
     if learner.num_views > 1 and len(forget.index) == 1:  # nobody to be mismatched with
-        return plain(learner, {"retain": batch["retain"]})
-    return plain(learner, {**batch, "forget": learner.scramble(forget)})
+        return mean_loss(learner, {"retain": batch["retain"]})
+    return mean_loss(learner, {**batch, "forget": learner.corrupt_targets(forget)})
 
 
-def warn_of_one(learner: Learner, data: UnlearningData) -> None:
+def warn_single_image(learner: Learner, data: UnlearningData) -> None:
     """Say that a single image of a contrastive learner cannot be mismatched."""
     if learner.num_views > 1 and len(data.positions("forget")) == 1:
         rank_zero_warn("One image to forget has no partner to be mismatched with: this is fine-tuning.")
@@ -36,12 +36,12 @@ class RandomLabel(Unlearner):
     remains.
     """
 
-    calls = ("scramble",)
+    required_methods = ("scramble",)
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        warn_of_one(learner, data)
+        warn_single_image(learner, data)
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        return scrambled_loss(learner, batch)
+        return corrupted_loss(learner, batch)

@@ -12,7 +12,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.importance import top_share
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods.random_label import scrambled_loss, warn_of_one
+from unlearning_pl.methods.random_label import corrupted_loss, warn_single_image
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.methods.weight_gradients import summed_gradients, trainable
 from unlearning_pl.types import Batch, Sample, Split
@@ -38,8 +38,8 @@ class SalUn(Unlearner):
         InputError: If the share is out of its range.
     """
 
-    calls, shards = ("scramble",), False
-    keeps = ("selected",)
+    required_methods, supports_fsdp = ("scramble",), False
+    state_keys = ("selected",)
 
     def __init__(self, share: float = 0.5) -> None:
         require(0 < share <= 1, f"Expected share above 0 and at most 1, got {share}. The authors use 0.5.")
@@ -47,7 +47,7 @@ class SalUn(Unlearner):
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        warn_of_one(learner, data)
+        warn_single_image(learner, data)
         self.original = {name: weight.detach().clone() for name, weight in trainable(learner).items()}
         self.selected: dict[str, Tensor] = {}
 
@@ -64,7 +64,7 @@ class SalUn(Unlearner):
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        return scrambled_loss(learner, batch)
+        return corrupted_loss(learner, batch)
 
     @override
     @torch.no_grad()

@@ -11,7 +11,7 @@ from unlearning_pl.functional.divergences import distillation
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.teachers import frozen_copy
 from unlearning_pl.methods.unlearner import Unlearner
-from unlearning_pl.types import Batch, Split, joint
+from unlearning_pl.types import Batch, Split, concat_streams
 
 
 class SCRUB(Unlearner):
@@ -37,8 +37,8 @@ class SCRUB(Unlearner):
         InputError: If a number is out of its range.
     """
 
-    calls = ("logits",)
-    alternates = True
+    required_methods = ("logits",)
+    alternates_streams = True
 
     def __init__(self, max_epochs: int = 3, gamma: float = 1.0, alpha: float = 0.5, temperature: float = 2.0) -> None:
         require(max_epochs >= 0, f"Expected max_epochs >= 0, got {max_epochs}. CoUn searches 1 to 10.")
@@ -64,7 +64,7 @@ class SCRUB(Unlearner):
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        sample, _ = joint(batch)
+        sample, _ = concat_streams(batch)
         outputs = learner.outputs(sample)
         with torch.no_grad():
             wanted = self.teacher.logits(self.teacher.outputs(sample))

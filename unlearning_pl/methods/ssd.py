@@ -40,7 +40,7 @@ class SSD(Unlearner):
         InputError: If a number is out of its range.
     """
 
-    trains, shards = False, False
+    takes_steps, supports_fsdp = False, False
 
     def __init__(self, selection: float = 2.0, dampening: float = 1.0, rows: int = 8) -> None:
         require(selection > 0, f"Expected selection > 0, got {selection}. CoUn searches 0.1 to 100.")

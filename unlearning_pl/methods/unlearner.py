@@ -10,22 +10,22 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.distributed.collectives import apart
+from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import require
-from unlearning_pl.learners import Learner, Objective, plain
+from unlearning_pl.learners import Learner, Objective, mean_loss
 from unlearning_pl.types import Batch, Sample, Split
 
 PROTOCOL = ("objective", "num_views", "outputs", "losses")
-"""What a module must offer to every method, see docs/protocol.md; ``calls`` names what one method needs besides."""
+"""What a module must offer to every method, see docs/protocol.md; ``required_methods`` names what one method adds."""
 
 
 @contextmanager
-def measuring(learner: LightningModule) -> Iterator[None]:
+def evaluation_mode(learner: LightningModule) -> Iterator[None]:
     """Evaluation mode and no other process, for what every process computes on all samples; modes are put back."""
     modes = {module: module.training for module in learner.modules()}
     learner.eval()  # BatchNorm must not move
     try:
-        with apart():
+        with single_process():
             yield
     finally:
         for module, mode in modes.items():
@@ -43,23 +43,23 @@ class Unlearner(Callback):
     Attributes:
         feed: Streams of a step.
         num_views: Views per sample that the objective reads; the learner's own number if that is larger.
-        calls: Methods of the learner that it calls besides ``outputs`` and ``losses``.
-        alternates: Whether the streams change from epoch to epoch.
-        compiles: Whether the objective can run through a compiled encoder.
-        shards: Whether it can work while weights are spread over processes (FSDP).
-        trains: Whether it takes steps at all; one that edits weights in ``measure`` takes none.
-        keeps: Attributes that a resumed run needs, saved with the callback.
+        required_methods: Methods of the learner that it calls besides ``outputs`` and ``losses``.
+        alternates_streams: Whether the streams change from epoch to epoch.
+        supports_compile: Whether the objective can run through a compiled encoder.
+        supports_fsdp: Whether it can work while weights are spread over processes (FSDP).
+        takes_steps: Whether it takes steps at all; one that edits weights in ``measure`` takes none.
+        state_keys: Attributes that a resumed run needs, saved with the callback.
     """
 
     feed: ClassVar[tuple[Split, ...]] = ("retain", "forget")
     num_views: int = 1
-    calls: ClassVar[tuple[str, ...]] = ()
-    alternates: ClassVar[bool] = False
-    compiles: ClassVar[bool] = True
-    shards: bool = True
-    trains: ClassVar[bool] = True
-    keeps: ClassVar[tuple[str, ...]] = ()
-    _measured, _joined, _reloads = False, False, 0
+    required_methods: ClassVar[tuple[str, ...]] = ()
+    alternates_streams: ClassVar[bool] = False
+    supports_compile: ClassVar[bool] = True
+    supports_fsdp: bool = True
+    takes_steps: ClassVar[bool] = True
+    state_keys: ClassVar[tuple[str, ...]] = ()
+    _measured, _installed, _reloads = False, False, 0
 
     def streams(self, epoch: int) -> tuple[Split, ...]:
         """Streams to feed in an epoch."""
@@ -73,12 +73,12 @@ class Unlearner(Callback):
 
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         """The scalar loss of a step."""
-        return plain(learner, batch)
+        return mean_loss(learner, batch)
 
-    def join(self, learner: Learner, data: UnlearningData) -> None:
-        """Take the place of the plain objective and of the data module's own streams."""
+    def install(self, learner: Learner, data: UnlearningData) -> None:
+        """Replace the learner's objective and the data module's streams by those of this method."""
         require(
-            learner.objective is plain,
+            learner.objective is mean_loss,
             f"Expected one method, before its plug-ins, got {type(self).__name__} behind another. List it first.",
         )
         data.feed(self.streams)
@@ -90,51 +90,52 @@ class Unlearner(Callback):
         if stage != "fit":
             return
         learner, data = self._parties(trainer, pl_module)
-        self._measured, self._joined = False, True
+        self._measured, self._installed = False, True
         self._reloads = trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
-        if self.alternates:
+        if self.alternates_streams:
             trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
         self.prepare(learner, data)
-        self.join(learner, data)
+        self.install(learner, data)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         learner, data = self._parties(trainer, pl_module)
         self._move(learner.device)
         if not self._measured:
-            with measuring(learner):
+            with evaluation_mode(learner):
                 self.measure(learner, data.samples(self.feed, learner.device))
             self._measured = True
 
     @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
-            self._leave(trainer, pl_module)
+            self.uninstall(trainer, pl_module)
 
     @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._leave(trainer, pl_module)  # Lightning calls no teardown then
+        self.uninstall(trainer, pl_module)  # Lightning calls no teardown then
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"measured": self._measured, **{name: getattr(self, name) for name in self.keeps}}
+        return {"measured": self._measured, **{name: getattr(self, name) for name in self.state_keys}}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._measured = state_dict["measured"]
-        for name in self.keeps:
+        for name in self.state_keys:
             setattr(self, name, state_dict[name])
 
-    def _leave(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not self._joined:
+    def uninstall(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give objective, streams and number of views back; called at the end of a fit and after an error."""
+        if not self._installed:
             return
         learner: Any = pl_module
         data: UnlearningData = trainer.datamodule  # type: ignore[attr-defined]
-        learner.objective = plain
+        learner.objective = mean_loss
         data.feed(None)
         data.num_views = None
         trainer.reload_dataloaders_every_n_epochs = self._reloads  # type: ignore[attr-defined]
-        self._joined = False
+        self._installed = False
         self._move("cpu")
 
     def _move(self, device: torch.device | str) -> None:
@@ -148,7 +149,7 @@ class Unlearner(Callback):
             raise TypeError(
                 f"Expected datamodule=UnlearningData(...), got {type(data).__name__}. Wrap the images in it."
             )
-        missing = [name for name in (*PROTOCOL, *self.calls) if not hasattr(pl_module, name)]
+        missing = [name for name in (*PROTOCOL, *self.required_methods) if not hasattr(pl_module, name)]
         if missing:
             raise TypeError(
                 f"Expected a module with {', '.join(missing)} for {type(self).__name__}, got "
@@ -163,13 +164,13 @@ class PlugIn(Unlearner):
     The method under it sees the streams that it chose; those that the term reads are fed besides.
 
     Attributes:
-        needs: Streams that the term reads.
-        under: Streams of the method under it, by epoch.
+        required_streams: Streams that the term reads.
+        inner_streams: Streams of the method under it, by epoch.
     """
 
-    needs: ClassVar[tuple[Split, ...]] = ("retain",)
-    under: Callable[[int], tuple[Split, ...]]
-    _inner: Objective = staticmethod(plain)
+    required_streams: ClassVar[tuple[Split, ...]] = ("retain",)
+    inner_streams: Callable[[int], tuple[Split, ...]]
+    _inner_objective: Objective = staticmethod(mean_loss)
 
     def term(self, learner: Learner, batch: Batch) -> Tensor:
         """The scalar that is added to the loss."""
@@ -177,18 +178,18 @@ class PlugIn(Unlearner):
 
     @override
     def streams(self, epoch: int) -> tuple[Split, ...]:
-        fed = self.under(epoch)
-        return (*fed, *(name for name in self.needs if name not in fed))
+        fed = self.inner_streams(epoch)
+        return (*fed, *(name for name in self.required_streams if name not in fed))
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        own: Batch = {name: batch[name] for name in self.under(learner.current_epoch)}
-        return self._inner(learner, own) + self.term(learner, batch)
+        own: Batch = {name: batch[name] for name in self.inner_streams(learner.current_epoch)}
+        return self._inner_objective(learner, own) + self.term(learner, batch)
 
     @override
-    def join(self, learner: Learner, data: UnlearningData) -> None:
-        self.under = data.streams
-        self._inner = learner.objective
+    def install(self, learner: Learner, data: UnlearningData) -> None:
+        self.inner_streams = data.streams
+        self._inner_objective = learner.objective
         data.feed(self.streams)
         learner.objective = self.objective
         data.num_views = max(data.num_views or learner.num_views, self.num_views)

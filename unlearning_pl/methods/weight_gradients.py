@@ -12,7 +12,9 @@ from unlearning_pl.types import Sample
 def trainable(learner: Learner) -> dict[str, Tensor]:
     """The weights of the model that an optimiser moves, by name; what a plug-in added for the training is none."""
     named = learner.named_parameters()
-    return {name: weight for name, weight in named if weight.requires_grad and not name.startswith("scaffold.")}
+    return {
+        name: weight for name, weight in named if weight.requires_grad and not name.startswith("auxiliary_modules.")
+    }
 
 
 def summed_gradients(learner: Learner, samples: Iterable[Sample]) -> dict[str, Tensor]:

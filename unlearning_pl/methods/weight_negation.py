@@ -29,7 +29,7 @@ class WeightNegation(Unlearner):
     """
 
     feed = ("retain",)
-    calls = ("backbone",)
+    required_methods = ("backbone",)
 
     def __init__(self, layers: int = 1) -> None:
         require(layers >= 1, f"Expected layers >= 1, got {layers}. The authors negate 1, of a transformer 2.")

@@ -231,7 +231,7 @@ def columns(known: Collection[str]) -> tuple[tuple[str, str], ...]:
     return PAIR_COLUMNS if OF_PAIRS in known else COLUMNS
 
 
-def attack(known: Collection[str]) -> str:
+def attack_key(known: Collection[str]) -> str:
     """Key of the AUC by which a model is judged: of pairs where it knows pairs, else of views.
 
     Example:

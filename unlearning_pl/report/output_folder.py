@@ -6,7 +6,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.io import write_text
 
 
-def writable(folder: Path) -> Path:
+def make_output_folder(folder: Path) -> Path:
     """Make a folder where it is missing, and refuse it before anything is computed if it cannot be written to.
 
     Raises:

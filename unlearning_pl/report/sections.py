@@ -15,7 +15,7 @@ from unlearning_pl.report.comparison_rows import named
 from unlearning_pl.report.figures import svg
 from unlearning_pl.report.histograms import Values, highest_share, histogram, value_range
 from unlearning_pl.report.map_figures import embedding_map, heat_map
-from unlearning_pl.report.metric_terms import attack
+from unlearning_pl.report.metric_terms import attack_key
 from unlearning_pl.report.roc_figures import roc, roc_figure
 
 _MAPPED = 100  # images in a heat map: with eight models the page stays below 3 MB
@@ -82,7 +82,7 @@ def curves(audits: Sequence[Audit]) -> list[Card]:
     """
     known = [audit for audit in audits if {"forget", "test"} <= audit.scores.keys()]
     found = {audit.name: roc(audit.scores["forget"], audit.scores["test"]) for audit in known}
-    keys = {audit.name: attack(audit.metrics) for audit in known}
+    keys = {audit.name: attack_key(audit.metrics) for audit in known}
     auc = {audit.name: audit.metrics[keys[audit.name]] for audit in known if keys[audit.name] in audit.metrics}
     if len(found) <= _TOGETHER:
         title = "All models" if len(found) > 1 else ""

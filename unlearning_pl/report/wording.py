@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unlearning_pl.audits.embeddings import ORIGINAL, Audit
-from unlearning_pl.report.metric_terms import attack
+from unlearning_pl.report.metric_terms import attack_key
 
 
 def chance(forget: int, test: int) -> float:
@@ -68,7 +68,7 @@ def privacy(audit: Audit, retrained: Audit | None = None) -> str:
         >>> print(privacy(Audit("ac", {"membership_auc": 0.52}, {}, None)))  # doctest: +ELLIPSIS
         An attacker who sees only embeddings separates ... images with AUC 0.52 (0.50 = cannot tell).
     """
-    key = attack(audit.metrics)
+    key = attack_key(audit.metrics)
     auc = audit.metrics.get(key)
     if auc is None:
         return (
@@ -114,7 +114,7 @@ def verdict(audit: Audit, retrained: Audit | None) -> str:
     """
     side = None if retrained is None or audit is retrained else _side(audit, retrained)
     if side is None:
-        return "" if attack(audit.metrics) not in audit.metrics else _alone(audit, audit is retrained)
+        return "" if attack_key(audit.metrics) not in audit.metrics else _alone(audit, audit is retrained)
     margin = _margin(audit)
     familiar = "forgotten images look {} familiar than to the retrained model, by more than chance ({:.2f})"
     if side > 0:
@@ -126,7 +126,7 @@ def verdict(audit: Audit, retrained: Audit | None) -> str:
 
 def _side(audit: Audit, retrained: Audit) -> int | None:
     """1 where more is remembered than by the retrained model, -1 where less, 0 within chance."""
-    auc, reference = (model.metrics.get(attack(audit.metrics)) for model in (audit, retrained))
+    auc, reference = (model.metrics.get(attack_key(audit.metrics)) for model in (audit, retrained))
     if auc is None or reference is None:
         return None
     margin = _margin(audit)
@@ -139,7 +139,7 @@ def _margin(audit: Audit) -> float:
 
 def _alone(audit: Audit, never_saw_them: bool) -> str:
     """What the AUC says without another model to compare with."""
-    key = attack(audit.metrics)
+    key = attack_key(audit.metrics)
     ends, auc = audit.intervals.get(key), audit.metrics[key]
     if ends is None or (abs(auc - 0.5) <= _margin(audit) and not ends[0] <= 0.5 <= ends[1]):
         return f"By chance alone it lies within 0.50 ± {_margin(audit):.2f} for this many images."
@@ -173,7 +173,7 @@ def recognition(audit: Audit, original: Audit | None, retrained: Audit | None = 
 
 
 def _of_pairs(audit: Audit) -> str:
-    return " of images and captions" if attack(audit.metrics).startswith("pair") else ""
+    return " of images and captions" if attack_key(audit.metrics).startswith("pair") else ""
 
 
 def utility(audit: Audit, retrained: Audit | None = None) -> str:

@@ -39,7 +39,7 @@ Told = Callable[[str, str | None], None]
 """Told of each job that ends: its name, and why it failed or None."""
 
 
-def places(jobs: int, processes: int | None = None) -> list[dict[str, str]]:
+def worker_environments(jobs: int, processes: int | None = None) -> list[dict[str, str]]:
     """The environment of each process that works at the same time.
 
     A GPU each, where there are any, else a core each; more processes share GPUs, and fewer share out the cores. An
@@ -63,12 +63,12 @@ def places(jobs: int, processes: int | None = None) -> list[dict[str, str]]:
     return [shared | ({"CUDA_VISIBLE_DEVICES": gpus[row % len(gpus)]} if gpus else {}) for row in range(count)]
 
 
-def together(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]], told: Told) -> None:
+def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]], told: Told) -> None:
     """Work on several jobs at a time, one for each environment; one that fails leaves the others alone.
 
     Args:
         jobs: Commands by the name of the job.
-        environments: What each process adds to the environment, see :func:`places`.
+        environments: What each process adds to the environment, see :func:`worker_environments`.
         told: Called at the end of each job.
 
     Raises:

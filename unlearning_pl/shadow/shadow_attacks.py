@@ -51,7 +51,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Answers:
+class AttackScores:
     """What one attack says of each image; the higher, the surer that a model saw (or unlearned) it.
 
     Attributes:
@@ -94,7 +94,7 @@ class Finding:
     interval: tuple[float, float]
 
 
-def attacks(evidence: Evidence) -> list[Answers]:
+def attacks(evidence: Evidence) -> list[AttackScores]:
     """LiRA and RMIA on the original, U-LiRA and RMIA on the model.
 
     Before unlearning a shadow model saw an image or it did not. Afterwards it unlearned the image, or it is compared as
@@ -115,19 +115,19 @@ def attacks(evidence: Evidence) -> list[Answers]:
     return found
 
 
-def _ratio(target: str, shadows: Scores, own: Scores, evidence: Evidence) -> Answers:
+def _ratio(target: str, shadows: Scores, own: Scores, evidence: Evidence) -> AttackScores:
     def attack(scores: Tensor, others: Tensor, seen: Tensor) -> Tensor:
         return gaussian_ratio(scores, others, seen, evidence.pooled)
 
     seen, pairs = evidence.seen, torch.arange(len(evidence.seen)) // 2
     known = None if evidence.retrained is None else attack(evidence.retrained.images, shadows.images, seen)
     turns = leave_one_out(attack, shadows.images, seen, groups=pairs) if len(seen) >= LEAST_IN_TURN else None
-    return Answers(
+    return AttackScores(
         "LiRA" if target == "original" else "U-LiRA", target, attack(own.images, shadows.images, seen), known, turns
     )
 
 
-def _relative(target: str, shadows: Scores, own: Scores, evidence: Evidence) -> Answers:
+def _relative(target: str, shadows: Scores, own: Scores, evidence: Evidence) -> AttackScores:
     seen, pairs = evidence.seen, torch.arange(len(evidence.seen)) // 2
     before, after = evidence.originals.probabilities(), shadows.probabilities()
 
@@ -142,7 +142,7 @@ def _relative(target: str, shadows: Scores, own: Scores, evidence: Evidence) -> 
     populations = torch.stack([before.population, after.population], dim=1)
     turns = leave_one_out(both, after.images, seen, populations, pairs)
     known = None if evidence.retrained is None else attack(evidence.retrained)
-    return Answers("RMIA", target, attack(own), known, turns[:, 1].where(seen, turns[:, 0]))
+    return AttackScores("RMIA", target, attack(own), known, turns[:, 1].where(seen, turns[:, 0]))
 
 
 def by_pair(values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,7 +163,7 @@ def by_pair(values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     return first.where(seen[::2], second), second.where(seen[::2], first)
 
 
-def findings(answers: Answers, seen: Tensor) -> list[Finding]:
+def findings(answers: AttackScores, seen: Tensor) -> list[Finding]:
     """How well an attack separates, by each set of unseen images that there is.
 
     Args:
@@ -176,7 +176,7 @@ def findings(answers: Answers, seen: Tensor) -> list[Finding]:
     ]
 
 
-def _sets(answers: Answers, seen: Tensor) -> Iterator[tuple[str, str, Tensor, Tensor]]:
+def _sets(answers: AttackScores, seen: Tensor) -> Iterator[tuple[str, str, Tensor, Tensor]]:
     if answers.retrained is not None:
         yield answers.target, "retrained", answers.own[None], answers.retrained[None]
     if answers.in_turn is None:
@@ -188,7 +188,7 @@ def _sets(answers: Answers, seen: Tensor) -> Iterator[tuple[str, str, Tensor, Te
         yield "retrained", "shadow models", answers.retrained[None], others
 
 
-def _metrics(answers: Answers, members: Tensor, others: Tensor) -> dict[str, float]:
+def _metrics(answers: AttackScores, members: Tensor, others: Tensor) -> dict[str, float]:
     members, others = members.flatten(), others.flatten()
     metrics = {"auc": membership_auc(members, others).item()}
     metrics |= {

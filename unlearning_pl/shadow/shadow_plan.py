@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unlearning_pl.cli.finished_runs import RESUMING, finished, interrupted
 from unlearning_pl.data import ForgetRequest
-from unlearning_pl.data.splits.request_rows import draw
+from unlearning_pl.data.splits.request_rows import seeded_permutation
 from unlearning_pl.errors import InputError
 from unlearning_pl.io import write_text
 from unlearning_pl.training import runs
@@ -26,7 +26,7 @@ _ALONE = {"devices": "1", "num_nodes": "1", "strategy": "auto", "enable_progress
 """A shadow model is trained by one process, whatever the original was; many of them share the machine."""
 
 
-def halves(images: int, count: int, seed: int = 0) -> Tensor:
+def assign_halves(images: int, count: int, seed: int = 0) -> Tensor:
     """Which shadow model sees which image: of each two, one sees the half that the other does not.
 
     Every image is seen by half of the models for any even number of them, and more models change nothing for those
@@ -46,7 +46,7 @@ def halves(images: int, count: int, seed: int = 0) -> Tensor:
     """
     seen = torch.ones(count, images, dtype=torch.bool)
     for pair in range(count // 2):
-        order = torch.from_numpy(draw(images, (seed, pair, _STREAM)))
+        order = torch.from_numpy(seeded_permutation(images, (seed, pair, _STREAM)))
         seen[2 * pair, order[: images // 2]] = False
         seen[2 * pair + 1, order[images // 2 :]] = False
     return seen
@@ -178,7 +178,7 @@ def plan(
         >>> shadows[0].unseen == shadows[1].seen, shadows[1].seed
         (True, 2)
     """
-    seen = halves(len(ids), count, seed)
+    seen = assign_halves(len(ids), count, seed)
     shadows = []
     for number, (row, own) in enumerate(zip(seen.tolist(), seeds(count, seed, taken), strict=True)):
         parts = ([name for name, mine in zip(ids, row, strict=True) if mine == kind] for kind in (False, True))

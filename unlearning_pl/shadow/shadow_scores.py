@@ -68,7 +68,7 @@ def stacked(models: Sequence[Scores]) -> Scores:
     return Scores(images, torch.stack([model.population for model in models]), models[0].classifier)
 
 
-def observe(models: Mapping[str, str | Path], data: UnlearningData, views: int) -> dict[str, Scores]:
+def score_models(models: Mapping[str, str | Path], data: UnlearningData, views: int) -> dict[str, Scores]:
     """Score the images to forget and the test images by several runs, on the same pictures.
 
     Args:

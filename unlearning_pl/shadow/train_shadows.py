@@ -13,12 +13,12 @@ from torch import Tensor
 
 from unlearning_pl.errors import UnfinishedError
 from unlearning_pl.io import write_json
-from unlearning_pl.report.output_folder import writable
-from unlearning_pl.shadow.job_runner import Call, places, together
-from unlearning_pl.shadow.shadow_attacks import Answers, Evidence, attacks, distances, findings
+from unlearning_pl.report.output_folder import make_output_folder
+from unlearning_pl.shadow.job_runner import Call, run_jobs, worker_environments
+from unlearning_pl.shadow.shadow_attacks import AttackScores, Evidence, attacks, distances, findings
 from unlearning_pl.shadow.shadow_checks import check, check_output
 from unlearning_pl.shadow.shadow_plan import Shadow, plan
-from unlearning_pl.shadow.shadow_scores import observe, stacked, write_scores
+from unlearning_pl.shadow.shadow_scores import score_models, stacked, write_scores
 from unlearning_pl.training import runs
 
 RESULT, SCORES = "shadow.json", "scores.npz"
@@ -75,7 +75,7 @@ def shadow(
     retrained = str(Path(retrained).resolve()) if retrained else None
     place = Path(output).expanduser().resolve() if output else Path(model) / "shadows"
     check_output(place / RESULT, model)
-    folder = writable(place)
+    folder = make_output_folder(place)
     data = runs.open_data(model)
     ids = [data.ids[row] for row in data.positions("forgotten").tolist()]
     targets = {"original": original, "model": model} | ({"retrained": retrained} if retrained else {})
@@ -86,8 +86,8 @@ def shadow(
     before, after = ({str(one.folder): getattr(one, kind) for one in shadows} for kind in ("original", "unlearned"))
     evidence = Evidence(
         seen,
-        *(stacked([*observe(each, data, views).values()]) for each in (before, after)),
-        **observe(targets, data, views),
+        *(stacked([*score_models(each, data, views).values()]) for each in (before, after)),
+        **score_models(targets, data, views),
     )
     _write_scores(folder, evidence, ids, [data.ids[row] for row in data.positions("test").tolist()])
     settings = {"model": model, "original": original, "retrained": retrained, "seed": seed, "views": views}
@@ -111,7 +111,7 @@ def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int 
             failures[name] = failure
 
     jobs = {shadow.folder.name: _calls(shadow, model, original) for shadow in shadows}
-    together(jobs, places(len(shadows), processes), told)
+    run_jobs(jobs, worker_environments(len(shadows), processes), told)
     if failures:
         named = "; ".join(f"shadow {name}: {why}" for name, why in failures.items())
         raise UnfinishedError(
@@ -157,7 +157,7 @@ def _result(evidence: Evidence, ids: list[str], settings: dict[str, Any], shadow
     }
 
 
-def _by_image(answers: Sequence[Answers], klom: dict[str, Tensor]) -> dict[str, Tensor]:
+def _by_image(answers: Sequence[AttackScores], klom: dict[str, Tensor]) -> dict[str, Tensor]:
     columns: dict[str, Tensor] = {}
     for each in answers:
         found = {"": each.own} | ({} if each.retrained is None else {"_retrained": each.retrained})

@@ -14,7 +14,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.splits.id_files import read_ids
 from unlearning_pl.errors import require
 from unlearning_pl.functional.duplicates import Pairs, near_duplicates
-from unlearning_pl.splitting.training_features import Looks
+from unlearning_pl.splitting.training_features import TrainingFeatures
 from unlearning_pl.training import runs
 
 
@@ -83,7 +83,7 @@ class Preview(NamedTuple):
 def preview(
     data: UnlearningData,
     request: Mapping[str, Any],
-    looks: Looks,
+    looks: TrainingFeatures,
     earlier: Mapping[str, Sequence[str]],
     threshold: float,
     by: str,

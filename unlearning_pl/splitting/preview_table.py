@@ -41,10 +41,10 @@ def tables(found: Preview, show: int = 20) -> Iterator[RenderableType]:
         yield _table("Asked before", ("Request", "Images", "Asked again"), rows)
     if show and len(found.pairs.first):
         yield _table("Near duplicates that stay", ("Forget", "Retain", "Cosine"), _pairs(found, show))
-    yield Text(verdict(found))
+    yield Text(duplicates_sentence(found))
 
 
-def verdict(found: Preview) -> str:
+def duplicates_sentence(found: Preview) -> str:
     """How many images to forget have a copy that stays, in one sentence."""
     n = len(found.ids)
     copied = int(found.pairs.of_first.sum())

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.data.splits.request_rows import rows_of
+from unlearning_pl.data.splits.request_rows import rows_of_ids
 from unlearning_pl.errors import require
-from unlearning_pl.splitting.training_features import Looks
+from unlearning_pl.splitting.training_features import TrainingFeatures
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ def check_choice(choice: Choice, data: UnlearningData, candidates: Tensor) -> Te
     gone = data.positions("train")
     gone = gone[~torch.isin(gone, candidates)]
     wanted = [] if choice.nearest is None else [choice.nearest]
-    return rows_of(wanted, "--nearest", train, candidates, set(test.ids), {train.ids[row] for row in gone.tolist()})
+    return rows_of_ids(wanted, "--nearest", train, candidates, set(test.ids), {train.ids[row] for row in gone.tolist()})
 
 
-def chosen(choice: Choice, looks: Looks, data: UnlearningData, candidates: Tensor) -> list[str]:
+def select_images(choice: Choice, looks: TrainingFeatures, data: UnlearningData, candidates: Tensor) -> list[str]:
     """Ids of the training images that a choice means, those that fit best first; equal ones by id.
 
     Args:

@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.audits.extract import own_losses
-from unlearning_pl.audits.fuse_batch_norm import fused
+from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.duplicates import thumbnails
@@ -22,7 +22,7 @@ from unlearning_pl.training.trainer_defaults import QUIET
 from unlearning_pl.types import Pixels, Sample
 
 
-class Looks(NamedTuple):
+class TrainingFeatures(NamedTuple):
     """What is seen of the training images, in the order of their rows.
 
     Attributes:
@@ -36,10 +36,10 @@ class Looks(NamedTuple):
     vectors: Tensor
     losses: Tensor
 
-    def at(self, rows: Tensor) -> "Looks":
+    def at(self, rows: Tensor) -> "TrainingFeatures":
         """Those of some rows, all of them among these."""
         found = torch.searchsorted(self.rows, rows)
-        return Looks(rows, self.vectors[found], self.losses[found] if len(self.losses) else self.losses)
+        return TrainingFeatures(rows, self.vectors[found], self.losses[found] if len(self.losses) else self.losses)
 
 
 class _Looking(LightningModule):
@@ -58,7 +58,7 @@ class _Looking(LightningModule):
         return batch.index.cpu(), vectors.float().cpu(), losses.float().cpu()
 
 
-def look(data: UnlearningData, learner: Learner | None = None) -> Looks:
+def extract_features(data: UnlearningData, learner: Learner | None = None) -> TrainingFeatures:
     """Look at all images that are trained on.
 
     A learner's loss is of the clean image where it needs one view, else of augmented views, which follow from a seed of
@@ -75,15 +75,15 @@ def look(data: UnlearningData, learner: Learner | None = None) -> Looks:
     seed_everything(0, verbose=False)
     views = 0 if learner is None or learner.num_views == 1 else learner.num_views
     given, data.batch_size = data.batch_size, even_batches(len(data.positions("train")), data.batch_size)
-    data.look_at(("train",), views)
+    data.set_predict_splits(("train",), views)
     trainer = UnlearningTrainer(devices=1, **QUIET)
     try:
-        with nullcontext() if learner is None else fused(learner):
+        with nullcontext() if learner is None else fused_batch_norm(learner):
             batches: Any = trainer.predict(_Looking(learner), datamodule=data)
     finally:
-        data.look_at(None, 0)
+        data.set_predict_splits(None, 0)
         data.batch_size = given
-    looks = Looks(*(torch.cat(column) for column in zip(*batches, strict=True)))
+    looks = TrainingFeatures(*(torch.cat(column) for column in zip(*batches, strict=True)))
     require(
         bool(looks.vectors.isfinite().all()) and not bool(looks.losses.isnan().any()),
         "Expected a model whose features and losses are numbers, got NaN or infinity. Give another --original.",

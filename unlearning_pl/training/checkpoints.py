@@ -12,12 +12,12 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
-from unlearning_pl.distributed.collectives import aside, largest, world_size
-from unlearning_pl.distributed.launchers import requeue
+from unlearning_pl.distributed.collectives import async_all_reduce_max, cpu_group, world_size
+from unlearning_pl.distributed.launchers import requeue_slurm_job
 from unlearning_pl.errors import PreemptedError, StorageError, require
-from unlearning_pl.io import replacing
+from unlearning_pl.io import atomic_write
 from unlearning_pl.training.runs import MANIFEST, RECORD
-from unlearning_pl.training.weights import WEIGHTS, check_readable, weights_path
+from unlearning_pl.training.weights import WEIGHTS, check_readable, checkpoint_path
 
 NOTHING, SAVE = 0, 1
 """What a process may ask for; any larger number is that of the signal which asks it to end."""
@@ -27,7 +27,7 @@ ORIGINAL = "original_sha256"
 """What a record, and a checkpoint, calls the digest of the original that a run began as."""
 
 
-class KeepLast(Checkpoint):
+class LastCheckpoint(Checkpoint):
     """Keeps the state of a run as checkpoints/last.ckpt: after each epoch, every few minutes, and when it ends.
 
     A run ends early when SIGTERM or SIGUSR1 comes to any of its processes: all agree on a step, save what it left, and
@@ -52,7 +52,7 @@ class KeepLast(Checkpoint):
         self._begun = self._step = trainer.global_step
         self._time = time.monotonic()
         if world_size() > 1:
-            aside(getattr(trainer.strategy, "_timeout", None))
+            cpu_group(getattr(trainer.strategy, "_timeout", None))
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -65,11 +65,11 @@ class KeepLast(Checkpoint):
             return  # a step first: a start as long as the time would be repeated for ever
         if trainer.global_step > self._step:
             learner: Any = pl_module
-            learner.check_numbers()
+            learner.check_finite()
             self._save(trainer)
         if self._wanted != SAVE:
-            outcome = requeue() if again and trainer.is_global_zero else ""
-            largest(NOTHING)()  # a process that leaves earlier could have SLURM end the one that asks
+            outcome = requeue_slurm_job() if again and trainer.is_global_zero else ""
+            async_all_reduce_max(NOTHING)()  # a process that leaves earlier could have SLURM end the one that asks
             raise PreemptedError(self._wanted, outcome)
         self._wanted = NOTHING
 
@@ -88,7 +88,7 @@ class KeepLast(Checkpoint):
         if self._mine:
             if self._step == self._begun:  # once
                 check_readable(checkpoint["callbacks"])
-            settle(checkpoint["loops"]["fit_loop"], trainer.num_training_batches)
+            normalize_loop_progress(checkpoint["loops"]["fit_loop"], trainer.num_training_batches)
 
     def _save(self, trainer: Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -105,11 +105,11 @@ class KeepLast(Checkpoint):
         if due:  # and once: the answer comes a step later, when the next question is on its way
             self._time = time.monotonic()
         mine = max(trainer._signal_connector.asked, SAVE if due else NOTHING)  # type: ignore[attr-defined]
-        before, self._asked = self._asked, largest(mine)
+        before, self._asked = self._asked, async_all_reduce_max(mine)
         return mine if world_size() == 1 else before()
 
 
-class WholeFiles(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint whole or not at all: into a file beside it, which then takes its place.
 
     Lightning's own goes by way of the system's temporary folder, which may be small or of another file system.
@@ -126,7 +126,7 @@ class WholeFiles(TorchCheckpointIO):
         try:
             for half in path.parent.glob(f".{path.name}.*"):  # of a process that was killed while it wrote
                 half.unlink()
-            with replacing(path) as file:
+            with atomic_write(path) as file:
                 torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:  # torch has words of its own for a disk that is full
             raise StorageError(
@@ -135,7 +135,7 @@ class WholeFiles(TorchCheckpointIO):
             ) from error
 
 
-def settle(loops: dict[str, Any], batches: float) -> None:
+def normalize_loop_progress(loops: dict[str, Any], batches: float) -> None:
     """Have the progress of Lightning's loops say what is done, and nothing of what is not, whichever hook it is from.
 
     By itself it counts a batch that is there and not begun as fetched, and perhaps as the epoch's last; an epoch that
@@ -185,10 +185,10 @@ def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:
     if ckpt_path is None:
         return None
     if ckpt_path not in ("last", "auto"):
-        return weights_path(ckpt_path)
+        return checkpoint_path(ckpt_path)
     require(run is not None, f"Expected --run with ckpt_path = {ckpt_path}, got none. Add it.")
     assert run is not None
-    return weights_path(run) if ckpt_path == "last" or kept(run) else None
+    return checkpoint_path(run) if ckpt_path == "last" or has_checkpoint(run) else None
 
 
 def is_finished(run: Path | None, overwrite: bool) -> bool:
@@ -212,7 +212,7 @@ def is_finished(run: Path | None, overwrite: bool) -> bool:
     return run is not None and (run / RECORD).exists()
 
 
-def kept(run: Path) -> bool:
+def has_checkpoint(run: Path) -> bool:
     """Whether a run folder has a checkpoint of any name.
 
     Example:

@@ -18,7 +18,7 @@ from unlearning_pl.training.weights import check_weights, read_checkpoint
 from unlearning_pl.types import Split
 
 
-def parties(model: LightningModule, data: LightningDataModule | None) -> tuple[Learner, UnlearningData]:
+def check_types(model: LightningModule, data: LightningDataModule | None) -> tuple[Learner, UnlearningData]:
     """What is trained on what, if they are of our kind.
 
     Raises:
@@ -48,13 +48,13 @@ def check_methods(method: Unlearner, plugins: Sequence[PlugIn]) -> None:
             f"Expected a method, got {type(part).__name__}, which methods are made of. Choose another.",
         )
     require(
-        method.trains or not plugins,
+        method.takes_steps or not plugins,
         f"Expected a method that trains under {' and '.join(type(p).__name__ for p in plugins)}, got "
         f"{type(method).__name__}, which takes no step. Leave the plug-in out, or choose another method.",
     )
 
 
-def check_beginning(run: Path | None, weights: Path) -> None:
+def check_not_replaced(run: Path | None, weights: Path) -> None:
     """Refuse to replace the run that another begins with.
 
     Raises:
@@ -101,15 +101,15 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
     for method in methods:
         least = (trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps)
         require(
-            method.trains or not any(least),
+            method.takes_steps or not any(least),
             f"Expected no trainer.min_epochs and min_steps with {type(method).__name__}, which takes no step, got "
             f"{least[0]} and {least[1]}. Leave them out.",
         )
         require(
-            method.compiles or not compiled,
+            method.supports_compile or not compiled,
             f"Expected trainer.compile = false with {type(method).__name__}, got true. Leave it out.",
         )
-    needed = [name for plugin in methods if isinstance(plugin, PlugIn) for name in plugin.needs]
+    needed = [name for plugin in methods if isinstance(plugin, PlugIn) for name in plugin.required_streams]
     streams = methods[0].streams if methods else data.streams
     epochs = dict.fromkeys(streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1)))
     fewest = min(batches(trainer, data, tuple(dict.fromkeys((*fed, *needed)))) for fed in epochs)
@@ -164,7 +164,7 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
         f"Expected the original that {path} began as, got another one. Put it back, or start a new run.",
     )
     if run is not None:
-        data.confirm(run / runs.MANIFEST)
+        data.verify_split(run / runs.MANIFEST)
 
 
 def _check_form(model: Learner, state: dict[str, Tensor], path: Path) -> None:
@@ -200,7 +200,7 @@ def _check_interval(trainer: Trainer, fewest: int) -> None:
 def _check_sharded(trainer: Trainer, compiled: bool, parts: Sequence[Learner | Unlearner]) -> None:
     for part in parts:
         require(
-            part.shards,
+            part.supports_fsdp,
             f"Expected a model and methods whose weights can be spread over processes, got {type(part).__name__}. "
             "Choose trainer.strategy ddp; docs/strategies.md says what goes with fsdp.",
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.io import write_json, write_text
-from unlearning_pl.training.checkpoints import kept
+from unlearning_pl.training.checkpoints import has_checkpoint
 from unlearning_pl.training.runs import CONFIG, MANIFEST, RECORD, environment
 
 ASIDE = ".replaced"
@@ -18,7 +18,7 @@ ASIDE = ".replaced"
 
 
 @contextmanager
-def opened(
+def open_run_folder(
     folder: Path | None, overwrite: bool, checkpoint: Path | None, writes: bool, configuration: str | None = None
 ) -> Iterator[bool]:
     """Open a run folder; an error before its first checkpoint leaves it as it was.
@@ -46,14 +46,14 @@ def opened(
         yield False
         shutil.rmtree(folder / ASIDE, ignore_errors=True)  # of the start that this run began with
         return
-    refuse(folder, overwrite)
+    check_unused(folder, overwrite)
     existed = folder.exists()
     aside = _set_aside(folder)
     try:
         _write_configuration(folder, configuration)
         yield True
     except BaseException:
-        if aside.exists() and not kept(folder):  # else the folder is gone, and the error says so
+        if aside.exists() and not has_checkpoint(folder):  # else the folder is gone, and the error says so
             _put_back(aside, folder, existed)
         raise
     shutil.rmtree(aside)
@@ -64,7 +64,7 @@ def _write_configuration(folder: Path, configuration: str | None) -> None:
         write_text(folder / CONFIG, configuration)
 
 
-def refuse(run: Path, overwrite: bool) -> None:
+def check_unused(run: Path, overwrite: bool) -> None:
     """Refuse a folder in use.
 
     Raises:
@@ -92,7 +92,7 @@ def _written(run: Path) -> list[Path]:
 def _set_aside(run: Path) -> Path:
     aside = run / ASIDE
     try:
-        if aside.exists() and not kept(run):  # a process was killed before its first checkpoint
+        if aside.exists() and not has_checkpoint(run):  # a process was killed before its first checkpoint
             _put_back(aside, run, existed=True)
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)

@@ -94,7 +94,7 @@ def open_data(run: str | Path) -> UnlearningData:
         InputError: If the folder holds no run, or the data are no longer the same.
     """
     data: UnlearningData = build(run, "data")
-    data.adopt(Path(run) / MANIFEST)
+    data.load_split(Path(run) / MANIFEST)
     return data
 
 
@@ -142,7 +142,7 @@ def split_for(original: str | Path, data: UnlearningData, forget: ForgetRequest)
     )
     if Path(original).is_dir():
         record, further = read_record(original), forgot_before(original)
-        data.adopt(Path(original) / MANIFEST)
+        data.load_split(Path(original) / MANIFEST)
         if further and not forget.given():
             _check_going_on(original, data, unlearned="original" in record)
             return

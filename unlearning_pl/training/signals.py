@@ -7,10 +7,10 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 from lightning.pytorch.trainer.states import TrainerFn
 from typing_extensions import override
 
-from unlearning_pl.training.checkpoints import KeepLast
+from unlearning_pl.training.checkpoints import LastCheckpoint
 
 
-class Signals(_SignalConnector):
+class SignalHandler(_SignalConnector):
     """Notes SIGTERM and SIGUSR1 while a fit runs, to be acted on between two steps.
 
     Lightning's own handlers call collectives, and save, wherever the signal happens to meet the process: in the middle
@@ -30,7 +30,7 @@ class Signals(_SignalConnector):
             return
         self._original_handlers = self._get_current_signal_handlers()
         self.asked, self.received_sigterm = 0, False
-        if not any(isinstance(callback, KeepLast) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
+        if not any(isinstance(callback, LastCheckpoint) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
             self._register_signal(signal.SIGTERM, self._end)
             return
         for name in ("SIGTERM", "SIGUSR1"):

@@ -12,28 +12,28 @@ from lightning.pytorch.strategies import FSDPStrategy
 from lightning.pytorch.utilities import rank_zero_info
 from typing_extensions import override
 
-from unlearning_pl.audits import Audit, Embeddings, judge
-from unlearning_pl.audits.extract import AUDITED, collect
+from unlearning_pl.audits import Audit, Embeddings, compute_audit
+from unlearning_pl.audits.extract import AUDITED, extract_embeddings
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
-from unlearning_pl.distributed.launchers import together
+from unlearning_pl.distributed.launchers import terminate_children_on_error
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoints import is_finished, resume_point
 from unlearning_pl.training.checks import (
-    check_beginning,
     check_fit,
     check_methods,
+    check_not_replaced,
     check_resume,
-    parties,
+    check_types,
     planned_steps,
 )
-from unlearning_pl.training.run_folder import opened, write_record
-from unlearning_pl.training.signals import Signals
+from unlearning_pl.training.run_folder import open_run_folder, write_record
+from unlearning_pl.training.signals import SignalHandler
 from unlearning_pl.training.stopwatch import Stopwatch
 from unlearning_pl.training.trainer_defaults import trainer_arguments
-from unlearning_pl.training.weights import digest, find_weights, load_weights, weights_path
+from unlearning_pl.training.weights import checkpoint_path, find_weights, load_weights, weights_digest
 from unlearning_pl.types import Split
 
 
@@ -82,7 +82,7 @@ class UnlearningTrainer(Trainer):
         self.provenance: dict[str, Any] = {}  # what the run begins as, and what led to that
         kwargs = trainer_arguments(self.run_folder, self.stopwatch, checkpoint_minutes, kwargs)
         super().__init__(*args, **kwargs)
-        self._signal_connector = Signals(self)
+        self._signal_connector = SignalHandler(self)
 
     @override
     def fit(
@@ -108,7 +108,7 @@ class UnlearningTrainer(Trainer):
             weights: What to begin with in place of random weights: a run folder, a checkpoint or safetensors file, or,
                 for CLIP, a tag of open_clip such as ``openai``.
         """
-        model, data = parties(model, datamodule)
+        model, data = check_types(model, datamodule)
         check_fit(self, self.compile, model, data)
         if ckpt_path == "auto" and is_finished(self.run_folder, self.overwrite):
             rank_zero_info(f"The run {self.run_folder} is finished; it stays as it is.")
@@ -118,16 +118,16 @@ class UnlearningTrainer(Trainer):
             check_resume(self, self.run_folder, checkpoint, model, data)
         if weights is not None:
             path = find_weights(model, weights)
-            check_beginning(self.run_folder, path)
-            self.provenance = {"weights": weights, "weights_sha256": digest(path)}
+            check_not_replaced(self.run_folder, path)
+            self.provenance = {"weights": weights, "weights_sha256": weights_digest(path)}
             if checkpoint is None:
                 load_weights(model, weights)
         self._make_ready(model, data)
         again = self.overwrite or ckpt_path == "auto"  # auto: killed before its first checkpoint, a run leaves nothing
-        with opened(self.run_folder, again, checkpoint, self._writes, self.configuration) as fresh:
+        with open_run_folder(self.run_folder, again, checkpoint, self._writes, self.configuration) as fresh:
             if self._writes and fresh:
                 write_manifest(self._folder / runs.MANIFEST, data.splits, data.ids)
-            with warnings.catch_warnings(), together(self.strategy):
+            with warnings.catch_warnings(), terminate_children_on_error(self.strategy):
                 # A resumed run goes on at the very step: see StreamSampler.begun.
                 warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
                 super().fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=weights_only)
@@ -156,14 +156,14 @@ class UnlearningTrainer(Trainer):
             forget: What is to be forgotten; the data module's or the original's own request when not given.
             ckpt_path: Checkpoint of this run to resume from, ``last`` or ``auto``, as in :meth:`fit`.
         """
-        check_beginning(self.run_folder, weights_path(original))
+        check_not_replaced(self.run_folder, checkpoint_path(original))
         if isinstance(method, PlugIn):
             plugins, method = [method, *plugins], None
         method = method or FineTune()
         check_methods(method, plugins)
         load_weights(model, original)
         runs.split_for(original, datamodule, forget)
-        began = digest(original)
+        began = weights_digest(original)
         ancestors = [*runs.lineage(original), began]
         self.provenance = {"original": str(original), "original_sha256": began, "lineage": ancestors}
         installed: list[Callback] = [method, *plugins]
@@ -194,7 +194,7 @@ class UnlearningTrainer(Trainer):
         for learner in learners.values():
             if self.channels_last:
                 learner.to(memory_format=torch.channels_last)
-        return collect(self, learners, datamodule, views, splits)
+        return extract_embeddings(self, learners, datamodule, views, splits)
 
     def audit(
         self, model: Learner, datamodule: UnlearningData, name: str, seconds: float | None = None, views: int = 10
@@ -212,7 +212,7 @@ class UnlearningTrainer(Trainer):
         mine: Audit | InputError | None = None
         if self.is_global_zero:
             try:
-                mine = judge(name, found[name], seconds, [step.forget for step in datamodule.splits.steps])
+                mine = compute_audit(name, found[name], seconds, [step.forget for step in datamodule.splits.steps])
             except InputError as error:  # the other processes wait for an answer
                 mine = error
         audit: Any = self.strategy.broadcast(mine)

@@ -8,10 +8,10 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from unlearning_pl.distributed.batch_norm import SharedStatistics
-from unlearning_pl.distributed.launchers import launched
+from unlearning_pl.distributed.batch_norm import SyncBatchNormPlugin
+from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import InputError
-from unlearning_pl.training.checkpoints import KeepLast, WholeFiles
+from unlearning_pl.training.checkpoints import AtomicCheckpointIO, LastCheckpoint
 
 QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 """Arguments of a trainer of which nobody watches the progress: audits, relearning, previews."""
@@ -40,16 +40,16 @@ def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: 
     arguments["enable_checkpointing"] = keep
     plugins = arguments["plugins"] = _listed(given.get("plugins"))
     if run is not None and keep:
-        arguments["callbacks"].append(KeepLast(run, minutes))
+        arguments["callbacks"].append(LastCheckpoint(run, minutes))
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            plugins.append(WholeFiles())
+            plugins.append(AtomicCheckpointIO())
     if given.get("sync_batchnorm"):
-        plugins.append(SharedStatistics())
+        plugins.append(SyncBatchNormPlugin())
     if any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
         return arguments  # whatever launched this process is not to be asked
     # 1 is what Lightning and our commands take where nobody says; -1 is all, which a launcher has counted
     unsaid = (None, "auto", 1, -1, "-1")
-    return arguments | {name: count for name, count in launched().items() if given.get(name) in unsaid}
+    return arguments | {name: count for name, count in launched_processes().items() if given.get(name) in unsaid}
 
 
 def _listed(parts: Any) -> list[Any]:

@@ -18,7 +18,7 @@ WEIGHTS = "checkpoints/last.ckpt"
 """Where a run folder has them."""
 
 
-def weights_path(run: str | Path) -> Path:
+def checkpoint_path(run: str | Path) -> Path:
     """The checkpoint of a run folder, or the checkpoint file itself.
 
     Raises:
@@ -30,9 +30,9 @@ def weights_path(run: str | Path) -> Path:
     return path
 
 
-def digest(run: str | Path) -> str:
+def weights_digest(run: str | Path) -> str:
     """SHA-256 of a run's weights file, or of a checkpoint file."""
-    return hashlib.sha256(weights_path(run).read_bytes()).hexdigest()
+    return hashlib.sha256(checkpoint_path(run).read_bytes()).hexdigest()
 
 
 def read_checkpoint(run: str | Path) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def read_checkpoint(run: str | Path) -> dict[str, Any]:
     Raises:
         InputError: If the file does not exist or is no checkpoint.
     """
-    path = weights_path(run)
+    path = checkpoint_path(run)
     require(
         path.suffix != ".safetensors" or find_spec("safetensors") is not None,
         f"Expected the package safetensors to read {path}, got none. Run pip install 'unlearning-pl[clip]'.",
@@ -99,7 +99,7 @@ def find_weights(learner: Learner, run: str | Path) -> Path:
     Raises:
         InputError: If it does not exist.
     """
-    return weights_path(run if Path(run).exists() else learner.published(str(run)) or run)
+    return checkpoint_path(run if Path(run).exists() else learner.published(str(run)) or run)
 
 
 def load_weights(learner: Learner, run: str | Path) -> None:

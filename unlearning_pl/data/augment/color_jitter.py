@@ -17,7 +17,7 @@ from torch import Tensor
 from unlearning_pl.data.augment import draws
 
 
-def recoloured(images: Tensor, jitter: float) -> Tensor:
+def color_jitter(images: Tensor, jitter: float) -> Tensor:
     """Change brightness, contrast, saturation and hue, in an order that is drawn once a batch, by the CPU's generator.
 
     Args:
@@ -40,11 +40,11 @@ def recoloured(images: Tensor, jitter: float) -> Tensor:
             images = adjust_saturation_with_gray_subtraction(images, draws.uniform(images, low, high))
         else:
             turn = math.tau * jitter / 4
-            images = turned_hue(images, draws.uniform(images, -turn, turn))
+            images = adjust_hue(images, draws.uniform(images, -turn, turn))
     return images
 
 
-def blurred(images: Tensor) -> Tensor:
+def gaussian_blur(images: Tensor) -> Tensor:
     """Blur each image by a Gaussian of its own sigma, 0.1 to 2 pixels; the kernel is a tenth of the height.
 
     Example:
@@ -56,7 +56,7 @@ def blurred(images: Tensor) -> Tensor:
     return gaussian_blur2d(images, (size, size), sigma)
 
 
-def turned_hue(images: Tensor, angle: Tensor) -> Tensor:
+def adjust_hue(images: Tensor, angle: Tensor) -> Tensor:
     """Turn the hue of HSV by ``angle`` ``(B,)`` in radians, without going through HSV images and back.
 
     A channel is ``V - C * clamp(min(k, 4 - k), 0, 1)`` with value V, chroma C and k its place on the hexagon.

@@ -15,7 +15,7 @@ _DRAWS = 10
 """How often torchvision draws a box anew that does not fit into the image."""
 
 
-def read(images: Tensor, theta: list[list[Tensor]], padding: str, mode: str = "bilinear") -> Tensor:
+def affine_sample(images: Tensor, theta: list[list[Tensor]], padding: str, mode: str = "bilinear") -> Tensor:
     """Read ``images`` at affinely mapped positions.
 
     Args:
@@ -34,7 +34,7 @@ def read(images: Tensor, theta: list[list[Tensor]], padding: str, mode: str = "b
     return F.grid_sample(images, grid, mode=mode, padding_mode=padding, align_corners=False)
 
 
-def read_box(images: Tensor, width: Tensor, height: Tensor, flip_p: float) -> Tensor:
+def resize_crop(images: Tensor, width: Tensor, height: Tensor, flip_p: float) -> Tensor:
     """Enlarge a box of each image to the size of the image, from a random place, some mirrored.
 
     Args:
@@ -51,11 +51,11 @@ def read_box(images: Tensor, width: Tensor, height: Tensor, flip_p: float) -> Te
     x = (1 - width) * draws.uniform(images, -1, 1)
     y = (1 - height) * draws.uniform(images, -1, 1)
     none = torch.zeros_like(width)
-    theta = [[width * draws.mirror(images, flip_p), none, x], [none, height, y]]
-    return read(images, theta, padding="border")
+    theta = [[width * draws.random_flip_sign(images, flip_p), none, x], [none, height, y]]
+    return affine_sample(images, theta, padding="border")
 
 
-def fitting_box(images: Tensor, min_scale: float, ratio: float) -> tuple[Tensor, Tensor]:
+def sample_crop_box(images: Tensor, min_scale: float, ratio: float) -> tuple[Tensor, Tensor]:
     """Width and height of a random box in each image, as shares of the image's: two ``(B,)`` in (0, 1].
 
     Area and the logarithm of the aspect ratio are uniform; a box that does not fit is drawn again, ten times at most,

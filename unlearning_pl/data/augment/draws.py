@@ -18,7 +18,7 @@ def uniform(images: Tensor, low: float, high: float) -> Tensor:
     return torch.rand(len(images), device=images.device, dtype=images.dtype) * (high - low) + low
 
 
-def happens(images: Tensor, probability: float) -> Tensor:
+def bernoulli_mask(images: Tensor, probability: float) -> Tensor:
     """One coin a row, ``(B, 1, 1, 1)`` bool.
 
     Example:
@@ -28,11 +28,11 @@ def happens(images: Tensor, probability: float) -> Tensor:
     return (uniform(images, 0, 1) < probability)[:, None, None, None]
 
 
-def mirror(images: Tensor, probability: float) -> Tensor:
+def random_flip_sign(images: Tensor, probability: float) -> Tensor:
     """-1 for the rows to mirror, 1 for the others, ``(B,)``.
 
     Example:
         >>> mirror(torch.zeros(2, 3, 4, 4), 1.0)
         tensor([-1., -1.])
     """
-    return 1 - 2 * happens(images, probability).flatten().to(images.dtype)
+    return 1 - 2 * bernoulli_mask(images, probability).flatten().to(images.dtype)

@@ -73,7 +73,7 @@ class JitterViews(Views):
         cos, sin = angle.cos() / size, angle.sin() / size
         x = [cos, -sin * height / width, 2 * draws.uniform(images, -self.translate, self.translate)]
         y = [sin * width / height, cos, 2 * draws.uniform(images, -self.translate, self.translate)]
-        moved = crops.read(images, [x, y], padding="zeros")
+        moved = crops.affine_sample(images, [x, y], padding="zeros")
         return (moved + self.noise * torch.randn_like(moved)).clamp(0, 1)
 
 
@@ -124,17 +124,19 @@ class ContrastiveViews(Views):
     def forward(self, images: Tensor) -> Tensor:
         """Views of ``images`` ``(B, 3, H, W)`` in ``[0, 1]``, of the same shape and range."""
         views = self._crop(images)
-        views = torch.where(draws.happens(views, self.jitter_p), color_jitter.recoloured(views, self.jitter), views)
-        views = torch.where(draws.happens(views, self.grayscale_p), rgb_to_grayscale(views), views)
+        views = torch.where(
+            draws.bernoulli_mask(views, self.jitter_p), color_jitter.color_jitter(views, self.jitter), views
+        )
+        views = torch.where(draws.bernoulli_mask(views, self.grayscale_p), rgb_to_grayscale(views), views)
         if self.blur:
-            views = torch.where(draws.happens(views, 0.5), color_jitter.blurred(views), views)
+            views = torch.where(draws.bernoulli_mask(views, 0.5), color_jitter.gaussian_blur(views), views)
         return views.clamp(0, 1)
 
     def _crop(self, images: Tensor) -> Tensor:
         area = draws.uniform(images, self.min_scale, 1)
         ratio = draws.uniform(images, math.log(3 / 4), math.log(4 / 3)).exp() * (images.shape[-2] / images.shape[-1])
         width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-        return crops.read_box(images, width, height, self.flip_p)
+        return crops.resize_crop(images, width, height, self.flip_p)
 
 
 class CropViews(Views):
@@ -169,7 +171,9 @@ class CropViews(Views):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Views of ``images`` ``(B, 3, H, W)`` in ``[0, 1]``, of the same shape and range."""
-        return crops.read_box(images, *crops.fitting_box(images, self.min_scale, self.ratio), self.flip_p).clamp(0, 1)
+        return crops.resize_crop(images, *crops.sample_crop_box(images, self.min_scale, self.ratio), self.flip_p).clamp(
+            0, 1
+        )
 
 
 class SupervisedViews(Views):
@@ -203,8 +207,8 @@ class SupervisedViews(Views):
         shift = torch.randint(-self.padding, self.padding + 1, shape, device=device).to(images.dtype)
         x, y = 2 * shift[0] / images.shape[-1], 2 * shift[1] / images.shape[-2]
         none = torch.zeros_like(x)
-        theta = [[draws.mirror(images, self.flip_p), none, x], [none, none + 1, y]]
-        return crops.read(images, theta, padding="zeros", mode="nearest")
+        theta = [[draws.random_flip_sign(images, self.flip_p), none, x], [none, none + 1, y]]
+        return crops.affine_sample(images, theta, padding="zeros", mode="nearest")
 
 
 def _in_range(name: str, value: float, low: float, high: float) -> float:

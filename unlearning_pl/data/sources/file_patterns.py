@@ -6,7 +6,7 @@ from pathlib import Path
 from unlearning_pl.errors import require
 
 
-def find(field: str, where: str, pattern: str) -> list[Path]:
+def find_files(field: str, where: str, pattern: str) -> list[Path]:
     """A file, or all files of ``pattern`` below a folder, or those of a glob; sorted, the same on every platform.
 
     Hidden files and folders do not count, unless a path names one.

@@ -11,8 +11,8 @@ from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.data.sources.table_files import read_table
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.images.decode_image import endings
-from unlearning_pl.images.decoding import Corrupt, Hold, Reference
+from unlearning_pl.images.decode_image import image_suffixes
+from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_set import ImageSet
 
 _METADATA, _FILE = "metadata.csv", "file_name"
@@ -43,8 +43,8 @@ class Folder(Source):
         test: Folder of the test images.
         image_size: Height and width, to which the largest centred square is resized; without it all images must
             have one size.
-        corrupt: ``refuse`` images that cannot be decoded, or ``skip`` them with a warning.
-        hold: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
+        on_error: ``raise`` images that cannot be decoded, or ``skip`` them with a warning.
+        storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
         InputError: If a folder, its images or its table cannot be used.
@@ -60,10 +60,15 @@ class Folder(Source):
     std = IMAGENET_STD
 
     def __init__(
-        self, train: str, test: str, image_size: int | None = None, corrupt: Corrupt = "refuse", hold: Hold = "auto"
+        self,
+        train: str,
+        test: str,
+        image_size: int | None = None,
+        on_error: OnError = "raise",
+        storage: Storage = "auto",
     ) -> None:
         self.train, self.test, self.image_size = train, test, image_size
-        self.corrupt, self.hold = corrupt, hold
+        self.on_error, self.storage = on_error, storage
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """All training and test images, sorted by class and name."""
@@ -76,7 +81,7 @@ class Folder(Source):
             f"{_some(sorted({*train.classes} ^ {*test.classes}))} in one of them only. Add or remove folders.",
         )
         parts = (_records("train", train), _records("test", test))
-        return image_sets(*parts, image_size=self.image_size, corrupt=self.corrupt, hold=self.hold)
+        return image_sets(*parts, image_size=self.image_size, on_error=self.on_error, storage=self.storage)
 
 
 def _records(part: str, found: _Found) -> Records:
@@ -126,7 +131,7 @@ def _by_class(place: Path) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in endings()
+    return os.path.splitext(name)[1].lower() in image_suffixes()
 
 
 def _files(place: str, prefix: str, above: set[tuple[int, int]]) -> Iterator[str]:

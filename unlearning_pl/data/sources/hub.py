@@ -13,7 +13,7 @@ from unlearning_pl.data.sources.arrow_columns import records, roles
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.images.decoding import Corrupt, Reference
+from unlearning_pl.images.decoding import OnError, Reference
 from unlearning_pl.images.image_set import ImageSet
 
 
@@ -34,7 +34,7 @@ class Hub(Source):
         test: Split of the test images, likewise.
         label: Column of the classes; null where nothing is labelled.
         image_size: Height and width to resize the largest centred square to; without it all images must have one size.
-        corrupt: ``refuse`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        on_error: ``raise`` names corrupt images and stops, ``skip`` leaves them out with a warning.
 
     Raises:
         InputError: If the library or the data set is not there, a column is missing, or an image, label or caption
@@ -57,7 +57,7 @@ class Hub(Source):
         test: str = "test",
         label: str | None = "label",
         image_size: int | None = None,
-        corrupt: Corrupt = "refuse",
+        on_error: OnError = "raise",
     ) -> None:
         require(
             train != test,
@@ -69,7 +69,7 @@ class Hub(Source):
         )
         self.name, self.train, self.test, self.label = name, train, test, label
         self.image_size = image_size
-        self.corrupt: Corrupt = corrupt
+        self.on_error: OnError = on_error
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The images of both splits; fetches them where they are absent."""
@@ -80,7 +80,7 @@ class Hub(Source):
             f"Expected the class names of {self.train} in {self.test} too, got {other}. Take both from one data set.",
         )
         first, second = self._records("train", self.train, train), self._records("test", self.test, test)
-        return image_sets(first, second, names, self.image_size, self.corrupt)
+        return image_sets(first, second, names, self.image_size, self.on_error)
 
     def _open(self, split: str) -> Any:
         require(

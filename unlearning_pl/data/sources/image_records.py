@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.errors import require
-from unlearning_pl.images.decoding import Corrupt, Hold, Reference, load_images
+from unlearning_pl.images.decoding import OnError, Reference, Storage, load_images
 from unlearning_pl.images.image_set import ImageSet
 
 
@@ -41,8 +41,8 @@ def image_sets(
     test: Records,
     class_names: Sequence[str] | None = None,
     image_size: int | None = None,
-    corrupt: Corrupt = "refuse",
-    hold: Hold = "auto",
+    on_error: OnError = "raise",
+    storage: Storage = "auto",
 ) -> tuple[ImageSet, ImageSet]:
     """Decode both parts together, so that all images have one size.
 
@@ -51,8 +51,8 @@ def image_sets(
         test: What is known of the test images.
         class_names: Name of each class, where labels are their numbers; without it the labels are the names.
         image_size: Height and width to resize to; without it all images must have one size.
-        corrupt: ``refuse`` names corrupt images and stops, ``skip`` leaves them out with a warning.
-        hold: Whether pixels are held in memory or decoded batch by batch, see :func:`load_images`.
+        on_error: ``raise`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        storage: Whether pixels are held in memory or decoded batch by batch, see :func:`load_images`.
 
     Returns:
         The training images and the test images.
@@ -69,7 +69,7 @@ def image_sets(
     """
     targets, names = _targets(train, test, class_names)
     encoded, called = [*train.encoded, *test.encoded], [*train.names, *test.names]
-    images, kept = load_images(encoded, called, image_size, corrupt, hold)
+    images, kept = load_images(encoded, called, image_size, on_error, storage)
     border = sum(row < len(train.encoded) for row in kept)
     require(
         0 < border < len(kept),

@@ -18,7 +18,7 @@ from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.data.sources.table_files import first_line, read_table
 from unlearning_pl.errors import require
-from unlearning_pl.images.decoding import Corrupt, Hold, Reference
+from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_set import ImageSet
 
 _IMAGE = ("image", "file_name", "filename", "filepath", "path")
@@ -43,8 +43,8 @@ class ImageTable(Source):
             training table.
         images: Folder that paths begin in; that of the table by default.
         image_size: Height and width to resize the largest centred square to; without it all images must have one size.
-        corrupt: ``refuse`` names corrupt and missing images and stops, ``skip`` leaves them out with a warning.
-        hold: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
+        on_error: ``raise`` names corrupt and missing images and stops, ``skip`` leaves them out with a warning.
+        storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
         InputError: If a table cannot be read or lacks a column, an image is in both parts, or cannot be used.
@@ -65,16 +65,16 @@ class ImageTable(Source):
         test: str,
         images: str | None = None,
         image_size: int | None = None,
-        corrupt: Corrupt = "refuse",
-        hold: Hold = "auto",
+        on_error: OnError = "raise",
+        storage: Storage = "auto",
     ) -> None:
         require(
             image_size is None or image_size >= 1,
             f"Expected image_size >= 1, got {image_size}. Choose a size in pixels, or leave it out.",
         )
         self.train, self.test, self.images, self.image_size = train, test, images, image_size
-        self.corrupt: Corrupt = corrupt
-        self.hold: Hold = hold
+        self.on_error: OnError = on_error
+        self.storage: Storage = storage
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The training and test images, in the order in which the tables name them first."""
@@ -91,7 +91,7 @@ class ImageTable(Source):
             "Take them out of one table.",
         )
         first, second = train.records("train"), test.records("test")
-        return image_sets(first, second, None, self.image_size, self.corrupt, self.hold)
+        return image_sets(first, second, None, self.image_size, self.on_error, self.storage)
 
     def _read(self, where: str) -> "_Listing":
         path = Path(where).expanduser()

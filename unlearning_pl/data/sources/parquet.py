@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unlearning_pl.data.sources.arrow_columns import Roles, records, roles
-from unlearning_pl.data.sources.file_patterns import find
+from unlearning_pl.data.sources.file_patterns import find_files
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.images.decoding import Corrupt
+from unlearning_pl.images.decoding import OnError
 from unlearning_pl.images.image_set import ImageSet
 
 
@@ -39,7 +39,7 @@ class Parquet(Source):
         train_size: How many training images to use, the first ones; all by default. Others are not read.
         test_size: How many test images to use, likewise.
         image_size: Height and width to resize to; without it all images must have one size.
-        corrupt: ``refuse`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        on_error: ``raise`` names corrupt images and stops, ``skip`` leaves them out with a warning.
 
     Raises:
         InputError: If there is no such file, a column is missing, or an image, a label or a caption cannot be used.
@@ -61,7 +61,7 @@ class Parquet(Source):
         train_size: int | None = None,
         test_size: int | None = None,
         image_size: int | None = None,
-        corrupt: Corrupt = "refuse",
+        on_error: OnError = "raise",
     ) -> None:
         require(
             image_size is None or image_size >= 1,
@@ -69,12 +69,12 @@ class Parquet(Source):
         )
         self.train, self.test = train, test
         self.train_size, self.test_size, self.image_size = train_size, test_size, image_size
-        self.corrupt: Corrupt = corrupt
+        self.on_error: OnError = on_error
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The first training and test images; both are of one size and share their class names."""
         train_files, test_files = (
-            find(part, where, "*.parquet") for part, where in (("train", self.train), ("test", self.test))
+            find_files(part, where, "*.parquet") for part, where in (("train", self.train), ("test", self.test))
         )
         shared = {str(file.resolve()) for file in train_files} & {str(file.resolve()) for file in test_files}
         require(
@@ -89,7 +89,7 @@ class Parquet(Source):
             f"Expected the class names of {train_files[0]} in {test_files[0]} too, got {other}. "
             "Take train and test from one data set.",
         )
-        return image_sets(train, test, names, self.image_size, self.corrupt)
+        return image_sets(train, test, names, self.image_size, self.on_error)
 
 
 def _records(part: str, files: list[Path], size: int | None) -> Records:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from unlearning_pl.data.sources.file_patterns import find
+from unlearning_pl.data.sources.file_patterns import find_files
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.images.decode_image import endings
-from unlearning_pl.images.decoding import Corrupt, Hold, Reference
+from unlearning_pl.images.decode_image import image_suffixes
+from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_set import ImageSet
 
 _SAID = ("cls", "txt", "json")  # what is read besides images
@@ -57,8 +57,8 @@ class Shards(Source):
             have one size.
         classes: File with the name of a class in each line, in the order of their numbers; without it the numbers are
             the names.
-        corrupt: ``refuse`` images that are absent or cannot be decoded, or ``skip`` them with a warning.
-        hold: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
+        on_error: ``raise`` images that are absent or cannot be decoded, or ``skip`` them with a warning.
+        storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
         InputError: If there is no such file, a shard ends early, or what it holds cannot be used.
@@ -79,15 +79,17 @@ class Shards(Source):
         test: str,
         image_size: int | None = None,
         classes: str | None = None,
-        corrupt: Corrupt = "refuse",
-        hold: Hold = "auto",
+        on_error: OnError = "raise",
+        storage: Storage = "auto",
     ) -> None:
         self.train, self.test, self.image_size, self.classes = train, test, image_size, classes
-        self.corrupt, self.hold = corrupt, hold
+        self.on_error, self.storage = on_error, storage
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """All training and test images, in the order of the shards."""
-        shards = {part: find(part, where, "*.tar") for part, where in (("train", self.train), ("test", self.test))}
+        shards = {
+            part: find_files(part, where, "*.tar") for part, where in (("train", self.train), ("test", self.test))
+        }
         both = {*map(Path.resolve, shards["train"])} & {*map(Path.resolve, shards["test"])}
         require(
             not both,
@@ -95,7 +97,7 @@ class Shards(Source):
         )
         classes = _class_names(self.classes) if self.classes else None
         train, test = (_records(part, [*_items(files).values()], classes) for part, files in shards.items())
-        return image_sets(train, test, classes, self.image_size, self.corrupt, self.hold)
+        return image_sets(train, test, classes, self.image_size, self.on_error, self.storage)
 
 
 def _records(part: str, items: Sequence[_Item], classes: Sequence[str] | None) -> Records:
@@ -129,7 +131,7 @@ def _items(shards: Sequence[Path]) -> dict[str, _Item]:
 def _collect(shard: Path, file: BinaryIO, items: dict[str, _Item]) -> None:
     seen: set[tuple[str, str]] = set()
     for member in _members(shard, file):
-        kind = "image" if f".{member.kind}" in endings() else member.kind
+        kind = "image" if f".{member.kind}" in image_suffixes() else member.kind
         if kind != "image" and kind not in _SAID:
             continue
         item = items.setdefault(member.key, _Item(member.key, shard))

@@ -54,11 +54,11 @@ class TemplateCaptions(Source):
             f"Expected a source with classes, got none of {type(self.source).__name__}. "
             "Use the source itself if it has captions, or another one.",
         )
-        of_class = sentences(images.class_names, self.templates)
+        of_class = template_captions(images.class_names, self.templates)
         return replace(images, captions=[of_class[target] for target in images.targets.tolist()])
 
 
-def sentences(class_names: Sequence[str], templates: Sequence[str] = (PROMPT,)) -> list[tuple[str, ...]]:
+def template_captions(class_names: Sequence[str], templates: Sequence[str] = (PROMPT,)) -> list[tuple[str, ...]]:
     """What is said of each class: its name in the place of ``{}`` of each template.
 
     Example:

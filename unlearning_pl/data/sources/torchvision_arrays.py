@@ -18,7 +18,7 @@ from torchvision import datasets
 from unlearning_pl.data.sources.source import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
 from unlearning_pl.errors import InputError
 from unlearning_pl.images.image_set import ImageSet
-from unlearning_pl.images.shared_pixels import shared
+from unlearning_pl.images.shared_pixels import share_pixels
 
 T = TypeVar("T")
 # What torchvision, and what it reads files with, raise where files are absent, cut off or of another kind.
@@ -117,7 +117,7 @@ class _Named(Source):
 def _once(pixels: Tensor) -> Tensor:
     """The same pixels, in memory that all processes of a machine share."""
     digest = (hashlib.sha256(one).hexdigest() for one in [pixels.numpy().data])  # not asked for where they are few
-    images, _ = shared(digest, pixels.nbytes, lambda: (pixels.numpy(), None))
+    images, _ = share_pixels(digest, pixels.nbytes, lambda: (pixels.numpy(), None))
     return images
 
 

@@ -15,7 +15,7 @@ from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source, rows_to_take
 from unlearning_pl.data.sources.torchvision_arrays import open_named
 from unlearning_pl.errors import require
-from unlearning_pl.images.decoding import Corrupt, Reference
+from unlearning_pl.images.decoding import OnError, Reference
 from unlearning_pl.images.image_set import ImageSet
 
 _Files = list[tuple[Path, int]]  # a photograph and its class
@@ -48,19 +48,19 @@ class _Photographs(Source):
         test_size: int | None = None,
         image_size: int = 64,
         download: bool = True,
-        corrupt: Corrupt = "refuse",
+        on_error: OnError = "raise",
     ) -> None:
         require(image_size >= 1, f"Expected image_size >= 1, got {image_size}. Choose a size in pixels.")
         self.root, self.train_size, self.test_size = root, train_size, test_size
         self.image_size: int = image_size
         self.download = download
-        self.corrupt: Corrupt = corrupt
+        self.on_error: OnError = on_error
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The first training and test images, classes in turn; downloads them to ``root`` where they are absent."""
         train, test, names = self._listed()
         first, second = _records("train", train, self.train_size), _records("test", test, self.test_size)
-        return image_sets(first, second, names, self.image_size, self.corrupt)
+        return image_sets(first, second, names, self.image_size, self.on_error)
 
     @abstractmethod
     def _listed(self) -> tuple[_Files, _Files, list[str]]:
@@ -88,7 +88,7 @@ class TinyImageNet(_Photographs):
         test_size: How many test images to use, likewise.
         image_size: Height and width to resize to.
         download: Whether to download the files (237 MiB) where they are absent.
-        corrupt: ``refuse`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        on_error: ``raise`` names corrupt images and stops, ``skip`` leaves them out with a warning.
 
     Example:
         >>> TinyImageNet(root="data").image_size
@@ -123,7 +123,7 @@ class OxfordPets(_Photographs):
         test_size: How many test images to use, likewise.
         image_size: Height and width to resize to.
         download: Whether to download the files (774 MiB) where they are absent.
-        corrupt: ``refuse`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        on_error: ``raise`` names corrupt images and stops, ``skip`` leaves them out with a warning.
 
     Example:
         >>> OxfordPets(root="data", image_size=96).image_size
@@ -140,9 +140,9 @@ class OxfordPets(_Photographs):
         test_size: int | None = None,
         image_size: int = 224,
         download: bool = True,
-        corrupt: Corrupt = "refuse",
+        on_error: OnError = "raise",
     ) -> None:
-        super().__init__(root, train_size, test_size, image_size, download, corrupt)
+        super().__init__(root, train_size, test_size, image_size, download, on_error)
 
     def _listed(self) -> tuple[_Files, _Files, list[str]]:
         def read(root: Path) -> tuple[_Files, _Files, list[str]]:

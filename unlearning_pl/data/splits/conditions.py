@@ -116,7 +116,7 @@ def columns(images: ImageSet) -> dict[str, Sequence[Any]]:
         >>> import torch
         >>> pixels = torch.zeros(2, 3, 1, 1, dtype=torch.uint8)
         >>> columns(ImageSet(pixels, torch.tensor([1, 0]), ["a", "b"], ["cat", "dog"], metadata={"owner": [17, 3]}))
-        {'owner': [17, 3], 'id': Texts(['a', 'b']), 'class': ['dog', 'cat']}
+        {'owner': [17, 3], 'id': PackedStrings(['a', 'b']), 'class': ['dog', 'cat']}
     """
     known: dict[str, Sequence[Any]] = {**images.metadata, "id": images.ids}
     if names := images.class_names:

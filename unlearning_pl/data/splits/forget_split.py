@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.data.splits.forget_request import ForgetRequest
-from unlearning_pl.data.splits.request_rows import choose, draw
+from unlearning_pl.data.splits.request_rows import resolve_request, seeded_permutation
 from unlearning_pl.errors import require
-from unlearning_pl.images.encoded_images import Encoded
+from unlearning_pl.images.encoded_images import EncodedImages
 from unlearning_pl.images.image_set import ImageSet
 
 _VALIDATION_SEED = (0, 1)  # a stream of its own, so that it is not the draw of a request with seed 0
@@ -105,7 +105,7 @@ def fingerprint(train: ImageSet, test: ImageSet) -> str:
             header["captions"] = part.captions
         digest.update(json.dumps(header).encode())
         images = part.images
-        digest.update(images.digest if isinstance(images, Encoded) else images.contiguous().numpy().data)
+        digest.update(images.digest if isinstance(images, EncodedImages) else images.contiguous().numpy().data)
     return digest.hexdigest()
 
 
@@ -144,7 +144,7 @@ def make_splits(
         not both,
         f"Expected other ids for test images, got {min(both, default='')!r} twice. Correct the source.",
     )
-    order = torch.from_numpy(draw(n, _VALIDATION_SEED))
+    order = torch.from_numpy(seeded_permutation(n, _VALIDATION_SEED))
     splits = Splits(
         retain=order[held_out:].sort().values,
         forget=order[:0],
@@ -184,6 +184,6 @@ def with_request(
     assert len(splits.train) + len(splits.validation) == len(train), "splits of other training images"
     candidates, earlier = (splits.retain, splits.steps) if further else (splits.train, ())
     forgotten = {train.ids[row] for step in earlier for row in step.forget.tolist()}
-    forget = choose(request, train, candidates, frozenset(test.ids), forgotten)
+    forget = resolve_request(request, train, candidates, frozenset(test.ids), forgotten)
     retain = candidates[~torch.isin(candidates, forget)]
     return replace(splits, retain=retain, forget=forget, request=request, earlier=earlier)

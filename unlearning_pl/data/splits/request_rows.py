@@ -16,7 +16,7 @@ from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.image_set import ImageSet
 
 
-def choose(
+def resolve_request(
     request: ForgetRequest,
     train: ImageSet,
     candidates: Tensor,
@@ -50,7 +50,7 @@ def choose(
     ((field, value),) = asked.items()
     if field in ("ids", "file"):
         ids = value if field == "ids" else read_ids(value, set(train.ids))
-        rows = rows_of(ids, f"forget.{field}", train, candidates, test_ids, forgotten_ids)
+        rows = rows_of_ids(ids, f"forget.{field}", train, candidates, test_ids, forgotten_ids)
     else:
         rows = _described(field, value, request.seed, train, candidates)
     n, meant = len(candidates), "none" if len(rows) == 0 else "all"
@@ -63,7 +63,7 @@ def choose(
     return rows.sort().values
 
 
-def draw(n: int, seed: int | tuple[int, ...]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def seeded_permutation(n: int, seed: int | tuple[int, ...]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """A random order of ``n`` rows that depends on nothing but the arguments, not on process or platform.
 
     Example:
@@ -77,7 +77,7 @@ def _described(field: str, value: Any, seed: int, train: ImageSet, candidates: T
     """The candidates that a number, a class or a condition means."""
     if field in ("fraction", "count"):
         count = value if field == "count" else max(1, round(value * len(candidates)))
-        return candidates[torch.from_numpy(draw(len(candidates), seed)[:count])]
+        return candidates[torch.from_numpy(seeded_permutation(len(candidates), seed)[:count])]
     require(
         field == "where" or bool(train.class_names),
         f"Expected images with classes for forget.{field}, got images without. Ask in another way.",
@@ -118,7 +118,7 @@ def _from_class(number: int, count: int, seed: int, train: ImageSet, candidates:
     )
     # A stream of the name's own: neither other classes nor the number that this one has among them change the draw.
     stream = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    return rows[torch.from_numpy(draw(len(rows), (seed, stream))[:count])]
+    return rows[torch.from_numpy(seeded_permutation(len(rows), (seed, stream))[:count])]
 
 
 def _class_number(name: str, field: str, names: list[str]) -> int:
@@ -134,7 +134,7 @@ def _class_number(name: str, field: str, names: list[str]) -> int:
     )
 
 
-def rows_of(
+def rows_of_ids(
     ids: Iterable[str],
     field: str,
     train: ImageSet,
