@@ -7,7 +7,7 @@ quick. Sources, learners, methods and metrics are in the packages ``data``, ``le
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from unlearning_pl import _torchvision
+from unlearning_pl import _torchvision, deprecated
 
 if TYPE_CHECKING:
     from unlearning_pl import audits, data, learners, methods, metrics
@@ -56,6 +56,7 @@ _HOMES = {
 """The module of each public name."""
 
 _torchvision.install()
+deprecated.install()
 
 
 def __getattr__(name: str) -> Any:

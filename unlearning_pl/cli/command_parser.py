@@ -16,6 +16,7 @@ from typing_extensions import override
 from unlearning_pl.cli.parse_errors import explain_parse_error
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError
+from unlearning_pl.training.old_settings import upgrade_command
 
 _OF_TRAINING = (
     *("model", "trainer", "method", "plugins", "optimizer", "schedule", "seed_everything"),
@@ -106,6 +107,25 @@ def parse_args(parser: ArgumentParser, args: list[str]) -> Namespace:
         True
     """
     try:
-        return parser.parse_args(args)
+        return parse_with_old_names(parser, args)
     except ArgumentError as error:
         raise InputError(explain_parse_error(str(error), parser)) from error
+
+
+def parse_with_old_names(parser: ArgumentParser, args: list[str]) -> Namespace:
+    """Parse a command line; if it fails, parse it again with the options of today in place of deprecated ones.
+
+    Raises:
+        ArgumentError: If both fail.
+
+    Example:
+        >>> parse_with_old_names(make_parser("audit", "Measure models."), []).config is None
+        True
+    """
+    try:
+        return parser.parse_args(args)
+    except ArgumentError:
+        upgraded = upgrade_command(args)
+        if upgraded == args:
+            raise
+    return parser.parse_args(upgraded)

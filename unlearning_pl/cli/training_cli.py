@@ -16,6 +16,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from rich.console import Console
 from typing_extensions import override
 
+from unlearning_pl.cli.command_parser import parse_with_old_names
 from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error, list_methods
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
@@ -89,7 +90,7 @@ class UnlearningCLI(LightningCLI):
         assert isinstance(args, list)
         self.args = args
         try:
-            self.config = parser.parse_args(_inheriting(args))
+            self.config = parse_with_old_names(parser, _inheriting(args))
         except UnicodeDecodeError as error:
             raise InputError("Expected text in every --config, got a binary file. Give YAML files.") from error
         except ArgumentError as error:

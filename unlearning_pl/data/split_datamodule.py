@@ -15,6 +15,7 @@ from unlearning_pl.data.sources.template_captions import template_captions
 from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.splits.forget_split import Splits, make_splits, with_request
 from unlearning_pl.data.splits.manifest import read_manifest
+from unlearning_pl.deprecated import RenamedAttributes
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.images.packed_strings import PackedStrings
@@ -22,7 +23,7 @@ from unlearning_pl.images.shared_pixels import trim_memory
 from unlearning_pl.types import Split
 
 
-class SplitDataModule(LightningDataModule):
+class SplitDataModule(RenamedAttributes, LightningDataModule):
     """One pool of images, read once, and the positions of each split in it.
 
     Args:

@@ -1,5 +1,6 @@
 """Model families as LightningModules: an encoder, its loss per sample, and the seam where a method enters."""
 
+from unlearning_pl.deprecated import renamed
 from unlearning_pl.learners.byol import BYOL
 from unlearning_pl.learners.classifier import Classifier
 from unlearning_pl.learners.clip import CLIP
@@ -22,3 +23,5 @@ __all__ = [
     "log_term",
     "mean_loss",
 ]
+
+__getattr__ = renamed("unlearning_pl.learners.learner")

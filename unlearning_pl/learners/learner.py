@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from typing_extensions import override
 
+from unlearning_pl.deprecated import RenamedAttributes
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners.held_out_means import HeldOutMeans
@@ -32,7 +33,7 @@ def mean_loss(learner: "Learner", batch: Batch) -> Tensor:
     return learner.losses(learner.outputs(sample), sample).mean()
 
 
-class Learner(LightningModule, ABC):
+class Learner(RenamedAttributes, LightningModule, ABC):
     """An encoder with its training loss, whose objective can be replaced.
 
     ``training_step`` calls ``self.objective(self, batch)``, which is :func:`mean_loss` until an unlearning method
@@ -184,8 +185,11 @@ class Learner(LightningModule, ABC):
         if "state_dict" not in checkpoint:  # FSDP has loaded it already
             return
         wanted = self.state_dict()
-        auxiliary = checkpoint.get("auxiliary_modules", {}).items()
-        checkpoint["state_dict"] |= {name: value for name, value in auxiliary if name in wanted}
+        auxiliary = checkpoint.get("auxiliary_modules")
+        if auxiliary is None:  # of version 0.1
+            scaffold = checkpoint.get("scaffold", {})
+            auxiliary = {name.replace("scaffold", "auxiliary_modules", 1): value for name, value in scaffold.items()}
+        checkpoint["state_dict"] |= {name: value for name, value in auxiliary.items() if name in wanted}
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

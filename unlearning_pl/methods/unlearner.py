@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.deprecated import RenamedAttributes
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner, Objective, mean_loss
@@ -32,7 +33,7 @@ def evaluation_mode(learner: LightningModule) -> Iterator[None]:
             module.training = mode
 
 
-class Unlearner(Callback):
+class Unlearner(RenamedAttributes, Callback):
     """An unlearning method. A subclass overrides the least of ``feed``, ``prepare``, ``measure`` and ``objective``.
 
     While a fit runs, the learner's objective is this method's and the data module feeds this method's streams;

@@ -14,6 +14,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from unlearning_pl.data import ForgetRequest, Source, UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
+from unlearning_pl.training.old_settings import upgrade_settings
 from unlearning_pl.training.weights import load_weights
 
 CONFIG, MANIFEST, RECORD = "config.yaml", "split.json", "run.json"
@@ -35,7 +36,7 @@ def read_config(run: str | Path) -> dict[str, Any]:
         isinstance(config, dict) and all(isinstance(config.get(key), dict) for key in ("model", "data")),
         f"Expected the keys model and data in {path}, got something else. Restore the file or train again.",
     )
-    return dict(config)
+    return dict(upgrade_settings(config))
 
 
 def read_record(run: str | Path) -> dict[str, Any]:

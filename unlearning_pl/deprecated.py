@@ -1,0 +1,189 @@
+"""Names of version 0.1, which work in 0.2 with a warning and go with 0.3: modules, functions, options, keys of files.
+
+The tables below are the one mapping. An import hook finds modules, so class paths in configurations and in run folders
+go on working; options and keys are renamed where they are read.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+MODULES = {
+    "audits.base": "audits.embeddings",
+    "audits.collect": "audits.extract",
+    "audits.judge": "audits.compute",
+    "checkpoints": "training.checkpoints",
+    "data.folder": "data.sources.folder",
+    "data.hub": "data.sources.hub",
+    "data.image_set": "images.image_set",
+    "data.image_table": "data.sources.image_table",
+    "data.manifest": "data.splits.manifest",
+    "data.metadata": "data.sources.with_metadata",
+    "data.named": "data.sources.torchvision_arrays",
+    "data.parquet": "data.sources.parquet",
+    "data.photographs": "data.sources.torchvision_photographs",
+    "data.requests": "data.splits.forget_request",
+    "data.shards": "data.sources.shards",
+    "data.template_captions": "data.sources.template_captions",
+    "data.text": "data.captions",
+    "data.views": "data.augment.views",
+    "files": "io",
+    "functional.attackers": "functional.learned_attacks",
+    "functional.attacks": "functional.threshold_attack",
+    "functional.collectives": "distributed.collectives",
+    "functional.contrast": "functional.contrastive_losses",
+    "functional.neighbours": "functional.duplicates",
+    "functional.pairs": "functional.permutations",
+    "functional.separation": "functional.roc",
+    "functional.shadows": "functional.shadow_models",
+    "launchers": "distributed.launchers",
+    "learners.base": "learners.learner",
+    "learners.batch_norm": "distributed.batch_norm",
+    "learners.contrastive": "learners.contrastive_learner",
+    "learners.terms": "learners.loss_terms",
+    "methods.base": "methods.unlearner",
+    "methods.importance": "methods.weight_gradients",
+    "relearning": "evaluation.relearning",
+    "report.document": "report.report_json",
+    "report.page": "report.html_page",
+    "reporting": "evaluation.audit_report",
+    "run_folder": "training.run_folder",
+    "runs": "training.runs",
+    "sample": "types",
+    "stopwatch": "training.stopwatch",
+    "trainer": "training.trainer",
+    "weights": "training.weights",
+}
+"""Modules, below ``unlearning_pl``."""
+
+NAMES = {
+    "aside": "cpu_group",
+    "apart": "single_process",
+    "everyone": "all_gather_object",
+    "joint": "concat_streams",
+    "judge": "compute_audit",
+    "judge_all": "compute_audits",
+    "KeepLast": "LastCheckpoint",
+    "largest": "async_all_reduce_max",
+    "own_rows": "local_indices",
+    "plain": "mean_loss",
+    "replacing": "atomic_write",
+    "total": "all_reduce_sum",
+    "weights_path": "checkpoint_path",
+    "WholeFiles": "AtomicCheckpointIO",
+}
+"""Functions and classes, of whichever module."""
+
+ATTRIBUTES = {
+    "adopt": "load_split",
+    "calls": "required_methods",
+    "check_numbers": "check_finite",
+    "compiles": "supports_compile",
+    "confirm": "verify_split",
+    "join": "install",
+    "keeps": "state_keys",
+    "look": "eval_samples",
+    "look_up": "samples_at",
+    "needs": "required_streams",
+    "rematch": "swap_positives",
+    "scaffold": "auxiliary_modules",
+    "scramble": "corrupt_targets",
+    "shards": "supports_fsdp",
+    "trains": "takes_steps",
+    "under": "inner_streams",
+}
+"""Attributes of methods, learners and the data module."""
+
+_IMAGE_FILES = {"corrupt": "on_error", "hold": "storage"}
+
+KEYS: Mapping[str, Mapping[str, str]] = {
+    "Folder": _IMAGE_FILES,
+    "GradientPenalty": {"at": "wrt", "of": "score"},
+    "Hub": _IMAGE_FILES,
+    "ImageTable": _IMAGE_FILES,
+    "OxfordPets": _IMAGE_FILES,
+    "Parquet": _IMAGE_FILES,
+    "Shards": _IMAGE_FILES,
+    "TinyImageNet": _IMAGE_FILES,
+}
+"""Arguments of our classes, as options and as keys of a configuration."""
+
+VALUES = {("on_error", "refuse"): "raise"}
+"""Values of such an argument."""
+
+
+def warn(old: str, new: str) -> None:
+    """Say that a name is deprecated, and what it is called now."""
+    message = f"{old} is called {new} now; the old name goes with version 0.3."
+    warnings.warn(message, FutureWarning, stacklevel=3)
+
+
+def renamed(module: str) -> Callable[[str], Any]:
+    """``__getattr__`` of a module, for functions and classes that have other names now.
+
+    Args:
+        module: Where they are.
+
+    Example:
+        >>> import unlearning_pl.types
+        >>> renamed("unlearning_pl.types")("Sample").__name__
+        'Sample'
+    """
+
+    def find(name: str) -> Any:
+        home = sys.modules.get(module) or import_module(module)
+        new = NAMES.get(name, name)
+        if new not in vars(home):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        if new != name:
+            warn(f"{module}.{name}", new)
+        return vars(home)[new]
+
+    return find
+
+
+class RenamedModules(MetaPathFinder, Loader):
+    """Import hook that finds what is listed in :data:`MODULES`."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """The stand-in for a module that moved; None for any other."""
+        root, _, name = fullname.partition(".")
+        return ModuleSpec(fullname, self) if root == "unlearning_pl" and name in MODULES else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Hand out the names of the module of today."""
+        new = f"unlearning_pl.{MODULES[module.__name__.partition('.')[2]]}"
+        warn(module.__name__, new)
+        import_module(new)
+        vars(module)["__getattr__"] = renamed(new)
+
+
+class RenamedAttributes:
+    """Base of the classes that users extend or call, whose attributes have other names now."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for old in [name for name in vars(cls) if name in ATTRIBUTES]:
+            if hasattr(cls, ATTRIBUTES[old]):  # else it is the subclass's own word
+                warn(f"{cls.__name__}.{old}", ATTRIBUTES[old])
+                setattr(cls, ATTRIBUTES[old], vars(cls)[old])
+
+    def __getattr__(self, name: str) -> Any:
+        new = ATTRIBUTES.get(name)
+        if new is not None and hasattr(self, new):
+            warn(f"{type(self).__name__}.{name}", new)
+            return getattr(self, new)
+        found = getattr(super(), "__getattr__", None)
+        if found is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return found(name)
+
+
+def install() -> None:
+    """Install the import hook."""
+    sys.meta_path.append(RenamedModules())
