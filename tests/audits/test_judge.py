@@ -24,8 +24,7 @@ MEASURED = {
 
 def test_everything_is_measured_and_has_a_name_in_words(make) -> None:  # noqa: ANN001
     audit = judge("ac", make(0.4), seconds=2.5)
-    assert set(audit.metrics) == MEASURED | {"seconds"}
-    assert set(audit.metrics) | {"tpr_at_1_fpr", "average_gap", "speed_up", "forgetting_score"} <= set(BY_KEY)
+    assert MEASURED | {"seconds"} <= set(audit.metrics) <= set(BY_KEY)
     assert all(type(value) is float for value in audit.metrics.values())
     assert {split: len(scores) for split, scores in audit.scores.items()} == {
         "retain": 60,
@@ -36,7 +35,8 @@ def test_everything_is_measured_and_has_a_name_in_words(make) -> None:  # noqa: 
     low, high = audit.intervals["population_auc"]
     assert low < audit.metrics["population_auc"] < high
     aucs = {"membership_auc", "membership_auc_vector", "membership_auc_set", "population_auc"}
-    assert set(audit.intervals) == aucs  # too few test images for the rates
+    assert aucs <= set(audit.intervals)
+    assert not {"tpr_at_1_fpr", "tpr_at_0.1_fpr"} & set(audit.intervals)  # too few test images
     for column, width in (("losses", ()), ("probabilities", ()), ("map", (3,))):
         found = getattr(audit, column)
         assert {split: tuple(rows.shape) for split, rows in found.items()} == {
@@ -142,4 +142,4 @@ def test_a_single_class_in_test_and_forget(make) -> None:  # noqa: ANN001
     splits = make()
     for split in ("forget", "test"):
         splits[split] = replace(splits[split], target=torch.zeros_like(splits[split].target))
-    assert set(judge("ac", splits).metrics) == MEASURED
+    assert set(judge("ac", splits).metrics) >= MEASURED
