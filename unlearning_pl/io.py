@@ -40,7 +40,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 
     Example:
         >>> target = Path(tempfile.mkdtemp()) / "a"
-        >>> with replacing(target) as file:
+        >>> with atomic_write(target) as file:
         ...     _ = file.write(b"whole"), target.exists()
         >>> target.read_bytes()
         b'whole'

@@ -66,7 +66,7 @@ def concat_streams(batch: Batch) -> tuple[Sample, Tensor]:
 
     Example:
         >>> rows = lambda n: Sample((torch.zeros(n, 1, 2, 2),), torch.zeros(n), torch.arange(n))
-        >>> sample, forget = joint({"retain": rows(3), "forget": rows(1)})
+        >>> sample, forget = concat_streams({"retain": rows(3), "forget": rows(1)})
         >>> sample.views[0].shape, forget.tolist()
         (torch.Size([4, 1, 2, 2]), [False, False, False, True])
     """

@@ -52,7 +52,7 @@ def compute_audit(name: str, embeddings: BySplit, seconds: float | None = None, 
         InputError: The model's embeddings are not finite.
 
     Example:
-        >>> judge("original", {}, seconds=2.0).metrics
+        >>> compute_audit("original", {}, seconds=2.0).metrics
         {'seconds': 2.0}
     """
     return _audited(name, _witness(name, embeddings), {} if seconds is None else {"seconds": seconds}, steps)
@@ -81,7 +81,7 @@ def compute_audits(
         InputError: A model's embeddings are not finite, or a reference is not among the models.
 
     Example:
-        >>> judge_all({"original": {}}, {"original": {"seconds": 2.0}})[0].metrics
+        >>> compute_audits({"original": {}}, {"original": {"seconds": 2.0}})[0].metrics
         {'seconds': 2.0}
     """
     witnesses = {name: _witness(name, splits) for name, splits in models.items()}
@@ -156,7 +156,7 @@ def compare(audits: Sequence[Audit], original: str | None = None, retrained: str
         InputError: Two audits of one name, or a reference that is not among them.
 
     Example:
-        >>> audits = [judge("retrained", {}, seconds=30.0), judge("ac", {}, seconds=2.0)]
+        >>> audits = [compute_audit("retrained", {}, seconds=30.0), compute_audit("ac", {}, seconds=2.0)]
         >>> [audit.metrics["speed_up"] for audit in compare(audits, retrained="retrained")]
         [1.0, 15.0]
     """

@@ -28,7 +28,7 @@ def fused_batch_norm(learner: Learner) -> Iterator[None]:
 
     Example:
         >>> from unlearning_pl.learners import SimCLR
-        >>> with fused(learner := SimCLR("resnet9_slim")):
+        >>> with fused_batch_norm(learner := SimCLR("resnet9_slim")):
         ...     any(isinstance(module, nn.BatchNorm2d) for module in learner.backbone.modules())
         False
         >>> any(isinstance(module, nn.BatchNorm2d) for module in learner.backbone.modules())

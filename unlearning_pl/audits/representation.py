@@ -60,7 +60,7 @@ def against_original(model: ModelOutputs, original: ModelOutputs) -> dict[str, f
         ``drift_original``: mean of 1 - cosine between the forget features of the two models, in [0, 2].
 
     Example:
-        >>> against_original(Witness({}, {}), Witness({}, {}))
+        >>> against_original(ModelOutputs({}, {}), ModelOutputs({}, {}))
         {}
     """
     own, before = mean_losses(model.splits), mean_losses(original.splits)
@@ -83,7 +83,7 @@ def against_retrained(model: ModelOutputs, retrained: ModelOutputs) -> dict[str,
         ``cka_retrained``, ``drift_retrained``: as in :func:`against_original`.
 
     Example:
-        >>> against_retrained(Witness({}, {}), Witness({}, {}))
+        >>> against_retrained(ModelOutputs({}, {}), ModelOutputs({}, {}))
         {}
     """
     found = {}

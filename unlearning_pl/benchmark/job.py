@@ -76,7 +76,7 @@ def require_single_process() -> None:
         InputError: If there are several.
 
     Example:
-        >>> check_alone()
+        >>> require_single_process()
     """
     processes = math.prod(launched_processes().values())
     require(

@@ -59,7 +59,7 @@ def open_owner_images(folder: str | Path) -> OwnerImages:
         InputError: If there is no such folder, it has no image, or some of the files cannot be read.
 
     Example:
-        >>> open_pictures("nowhere")
+        >>> open_owner_images("nowhere")
         Traceback (most recent call last):
         ...
         unlearning_pl.errors.InputError: Expected a folder of images, got nowhere, which is none. Correct the path.
@@ -111,7 +111,7 @@ def augmented_views(images: Tensor, policy: Views, count: int, *where: int | str
 
     Example:
         >>> from unlearning_pl.data import JitterViews
-        >>> views_of(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), JitterViews(), 3, "forget", 0).shape
+        >>> augmented_views(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), JitterViews(), 3, "forget", 0).shape
         torch.Size([3, 2, 8, 8, 3])
     """
     clean = images.permute(0, 3, 1, 2).float() / 255

@@ -50,7 +50,7 @@ def make_parser(command: str, description: str) -> ArgumentParser:
     """A command that is not Lightning's.
 
     Example:
-        >>> plain_parser("audit", "Measure models.").prog
+        >>> make_parser("audit", "Measure models.").prog
         'unlearning-pl audit'
     """
     prog = f"unlearning-pl {command}"
@@ -69,8 +69,8 @@ def add_data(parser: ArgumentParser) -> None:
         parser: Made by :func:`make_parser`.
 
     Example:
-        >>> add_data(parser := plain_parser("views", "Draw views."))
-        >>> parsed(parser, ["--data.batch_size", "8"]).data.batch_size
+        >>> add_data(parser := make_parser("views", "Draw views."))
+        >>> parse_args(parser, ["--data.batch_size", "8"]).data.batch_size
         8
     """
     parser.add_class_arguments(UnlearningData, "data")
@@ -86,8 +86,9 @@ def data_from_options(options: Namespace) -> UnlearningData:
         InputError: If a source, a view policy or a request refuses its settings.
 
     Example:
-        >>> add_data(parser := plain_parser("views", "Draw views."))
-        >>> data_of(parsed(parser, ["--data.source", "Digits", "--data.source.train_size", "8"])).source.train_size
+        >>> add_data(parser := make_parser("views", "Draw views."))
+        >>> options = parse_args(parser, ["--data.source", "Digits", "--data.source.train_size", "8"])
+        >>> data_from_options(options).source.train_size
         8
     """
     parser = ArgumentParser(exit_on_error=False)
@@ -103,7 +104,7 @@ def parse_args(parser: ArgumentParser, args: list[str]) -> Namespace:
         InputError: If an option is not known, or its value is none of its kind.
 
     Example:
-        >>> parsed(plain_parser("audit", "Measure models."), []).config is None
+        >>> parse_args(make_parser("audit", "Measure models."), []).config is None
         True
     """
     try:

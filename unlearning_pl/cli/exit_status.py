@@ -29,7 +29,7 @@ def exit_status(error: BaseException) -> tuple[int | None, str]:
     """Exit code and line for an error; no code for one that nobody foresaw, whose traceback is wanted.
 
     Example:
-        >>> verdict(DivergedError("Expected a finite loss."))
+        >>> exit_status(DivergedError("Expected a finite loss."))
         (1, 'Expected a finite loss.')
     """
     stopped = _stopped(error)
@@ -57,7 +57,7 @@ def should_report(error: BaseException) -> bool:
     """Whether this process is to say so: rank 0, and any other for what may have happened to it alone.
 
     Example:
-        >>> heard(DivergedError())
+        >>> should_report(DivergedError())
         True
     """
     if rank() == 0:

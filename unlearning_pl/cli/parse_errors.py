@@ -53,7 +53,7 @@ def list_methods() -> str:
     """All methods and plug-ins, a line each: the name and the first line of the docstring.
 
     Example:
-        >>> "  FineTune" in listing()
+        >>> "  FineTune" in list_methods()
         True
     """
     lines = []
@@ -94,7 +94,7 @@ def explain_parse_error(message: str, parser: ArgumentParser) -> str:
     Example:
         >>> parser = ArgumentParser(prog="unlearning-pl audit")
         >>> _ = parser.add_argument("--model")
-        >>> meant("unrecognized arguments: --modl x", parser)
+        >>> explain_parse_error("unrecognized arguments: --modl x", parser)
         'Expected an option of unlearning-pl audit, got --modl. Did you mean --model?'
     """
     told, message = message, " ".join(message.split())

@@ -82,7 +82,7 @@ def alternate_classes(targets: Tensor, count: int) -> list[int]:
         count: How many, at most N.
 
     Example:
-        >>> in_turn(torch.tensor([1, 1, 0, 1, 0]), 4)
+        >>> alternate_classes(torch.tensor([1, 1, 0, 1, 0]), 4)
         [2, 0, 4, 1]
     """
     order = targets.argsort(stable=True)
@@ -96,7 +96,7 @@ def describe_source(source: Source) -> str:
     """A source and the arguments that it was given, as text.
 
     Example:
-        >>> told(UnlearningData().source)
+        >>> describe_source(UnlearningData().source)
         'Digits(train_size=1000, image_size=16)'
     """
 

@@ -27,7 +27,7 @@ class ConcatImages:
 
     Example:
         >>> images = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1)
-        >>> Joined(images[:3], images[3:]).read(torch.tensor([4, 0, 3])).flatten().tolist()
+        >>> ConcatImages(images[:3], images[3:]).read(torch.tensor([4, 0, 3])).flatten().tolist()
         [4, 0, 3]
     """
 

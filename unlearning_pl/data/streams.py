@@ -51,9 +51,9 @@ def rows_per_stream(sizes: Mapping[Split, int], batch_size: int, processes: int 
         InputError: If the batch does not divide over the processes or is too small for the streams.
 
     Example:
-        >>> shares({"retain": 340, "forget": 60}, batch_size=100)
+        >>> rows_per_stream({"retain": 340, "forget": 60}, batch_size=100)
         {'retain': 85, 'forget': 15}
-        >>> shares({"retain": 398, "forget": 2}, batch_size=100)
+        >>> rows_per_stream({"retain": 398, "forget": 2}, batch_size=100)
         {'retain': 98, 'forget': 2}
     """
     require(
@@ -154,7 +154,7 @@ class DistributedBatchSampler(DistributedSampler[int]):
         even: Give a process that would have a batch less than the others the first one again.
 
     Example:
-        >>> [list(WholeBatches(Positions(torch.arange(5)), 2, rank, processes=2)) for rank in (0, 1)]
+        >>> [list(DistributedBatchSampler(Positions(torch.arange(5)), 2, rank, processes=2)) for rank in (0, 1)]
         [[0, 1, 4], [2, 3]]
     """
 

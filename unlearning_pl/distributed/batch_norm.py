@@ -25,7 +25,7 @@ class DifferentiableSyncBatchNorm(_BatchNorm):
     A layer of timm's with an activation in it keeps that.
 
     Example:
-        >>> layer = SharedBatchNorm(2)
+        >>> layer = DifferentiableSyncBatchNorm(2)
         >>> layer(torch.tensor([[1.0, 2.0], [3.0, 6.0]])).detach().round().int().tolist()
         [[-1, -1], [1, 1]]
     """

@@ -81,7 +81,7 @@ def all_reduce_sum(x: Tensor) -> Tensor:
     """Sum a tensor of one shape over processes; the gradient of a gradient is right too.
 
     Example:
-        >>> total(torch.ones(2))
+        >>> all_reduce_sum(torch.ones(2))
         tensor([1., 1.])
     """
     if world_size() == 1:
@@ -109,7 +109,7 @@ def local_indices(n: int, device: torch.device) -> Tensor:
     """Where the ``n`` rows of this process stand in what :func:`gather` returns, ``(n,)`` int64.
 
     Example:
-        >>> own_rows(3, torch.device("cpu"))
+        >>> local_indices(3, torch.device("cpu"))
         tensor([0, 1, 2])
     """
     return torch.arange(rank() * n, (rank() + 1) * n, device=device)
@@ -137,7 +137,7 @@ def async_all_reduce_max(value: int) -> Callable[[], int]:
     It goes over :func:`cpu_group`, so it can be begun in one step and asked for in the next.
 
     Example:
-        >>> largest(3)()
+        >>> async_all_reduce_max(3)()
         3
     """
     if world_size() == 1:
@@ -156,7 +156,7 @@ def all_gather_object(value: T) -> list[T]:
     """What each process says, in the order of ranks, over :func:`cpu_group`.
 
     Example:
-        >>> everyone("here")
+        >>> all_gather_object("here")
         ['here']
     """
     if world_size() == 1:

@@ -21,7 +21,7 @@ def launched_processes() -> dict[str, int]:
         InputError: If SLURM's tasks are not as many on each node as was said.
 
     Example:
-        >>> launched()  # a shell started this one
+        >>> launched_processes()  # a shell started this one
         {}
     """
     known = os.environ
@@ -82,7 +82,7 @@ def started_by_srun() -> bool:
     A shell in an allocation has the variables too, but its job has one of two names.
 
     Example:
-        >>> by_slurm()
+        >>> started_by_srun()
         False
     """
     return "SLURM_NTASKS" in os.environ and SLURMEnvironment.job_name() not in ("bash", "interactive")

@@ -45,7 +45,7 @@ def read_encoded(image: Reference | bytes, most: int | None = None) -> bytes:
         UnreadError: If it cannot be read.
 
     Example:
-        >>> contents(b"as they are", most=2)
+        >>> read_encoded(b"as they are", most=2)
         b'as'
     """
     if isinstance(image, bytes):
@@ -113,7 +113,7 @@ def check_header(image: Reference | bytes) -> None:
         CorruptImageError: If there is none.
 
     Example:
-        >>> look_into(b"text")
+        >>> check_header(b"text")
         Traceback (most recent call last):
         ...
         unlearning_pl.images.decode_image.CorruptImageError: no image format that Pillow knows
@@ -145,7 +145,7 @@ def file_stamp(path: str) -> tuple[int, int, int]:
     The first of the times goes along with a copy (``cp -p``, ``rsync -t``), the second is the machine's own.
 
     Example:
-        >>> stamp("no/such/file")
+        >>> file_stamp("no/such/file")
         (-1, -1, -1)
     """
     try:
@@ -160,7 +160,7 @@ def image_suffixes() -> frozenset[str]:
     """What the names of image files end with, of all formats that Pillow reads.
 
     Example:
-        >>> {".jpg", ".webp"} <= endings(), ".txt" in endings()
+        >>> {".jpg", ".webp"} <= image_suffixes(), ".txt" in image_suffixes()
         (True, False)
     """
     return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN)

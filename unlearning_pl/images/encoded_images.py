@@ -34,7 +34,7 @@ class EncodedImages:
         image_size: S; the largest centred square is resized to it.
 
     Example:
-        >>> images = Encoded([b"no image"], ["a.png"], image_size=8)
+        >>> images = EncodedImages([b"no image"], ["a.png"], image_size=8)
         >>> images.shape
         (1, 3, 8, 8)
         >>> images.read(torch.tensor([0]))
@@ -123,7 +123,7 @@ def map_threads(work: Callable[[int], None], count: int) -> None:
 
     Example:
         >>> done = []
-        >>> in_threads(done.append, 100)
+        >>> map_threads(done.append, 100)
         >>> sorted(done) == list(range(100))
         True
     """

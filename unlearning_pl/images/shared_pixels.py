@@ -51,7 +51,7 @@ def share_pixels(
         The pixels, uint8, and the notes. Writing into shared pixels changes them for this process alone.
 
     Example:
-        >>> pixels, notes = shared(["digits", 8], 4, lambda: (np.zeros((2, 2), dtype=np.uint8), ["two rows"]))
+        >>> pixels, notes = share_pixels(["digits", 8], 4, lambda: (np.zeros((2, 2), dtype=np.uint8), ["two rows"]))
         >>> tuple(pixels.shape), notes
         ((2, 2), ['two rows'])
     """
@@ -81,7 +81,7 @@ def trim_memory() -> None:
     """Return to the machine what this process has freed, of which allocators keep hundreds of MB for later.
 
     Example:
-        >>> give_back()
+        >>> trim_memory()
     """
     pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None

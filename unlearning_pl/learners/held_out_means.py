@@ -15,7 +15,7 @@ class HeldOutMeans:
 
     Example:
         >>> import torch
-        >>> means = Means()
+        >>> means = HeldOutMeans()
         >>> means.add({"loss": torch.tensor(1.0)}, torch.tensor([4, 5, 6]))
         >>> means.add({"loss": torch.tensor(5.0)}, torch.tensor([7]))
         >>> means.take()

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.audits.steps import SHARED
-from unlearning_pl.report.metric_terms import BY_KEY, COLUMNS, OF_PAIRS, PAIR_COLUMNS, Term, columns
+from unlearning_pl.report.metric_terms import BY_KEY, COLUMNS, OF_PAIRS, PAIR_COLUMNS, columns
+from unlearning_pl.report.term import Term
 
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
@@ -78,4 +79,4 @@ def step_table(audits: Sequence[Audit]) -> Table:
 def _cell(value: float | None, term: Term) -> str:
     if value is None:
         return "-"
-    return f"{value:.{term.digits}f}" + ("x" if term.key == "speed_up" else "")
+    return f"{value:.{term.digits}f}" + ("x" if term.unit == "x" else "")

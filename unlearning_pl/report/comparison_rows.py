@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.audits.steps import SHARED
-from unlearning_pl.report.metric_terms import BY_KEY, GROUPS, Term
-
-_NOT_COMPARED = {"average_gap", "seconds", "speed_up"}  # their distance to retrained says nothing
+from unlearning_pl.report.metric_terms import BY_KEY, GROUPS
+from unlearning_pl.report.term import Term
 
 
 class Cell(NamedTuple):
@@ -106,7 +105,7 @@ def _row(term: Term, audits: Sequence[Audit], retrained: Audit | None) -> Row:
     values = [audit.metrics.get(term.key) for audit in audits]
     reference = None if retrained is None else retrained.metrics.get(term.key)
     gaps: list[float | None] = [None] * len(audits)
-    if reference is not None and term.key not in _NOT_COMPARED:
+    if reference is not None and term.compared:
         gaps = [
             None if value is None or audit is retrained else value - reference
             for value, audit in zip(values, audits, strict=True)

@@ -1,46 +1,8 @@
 """The words, letters and units of each metric, as tables and reports print them."""
 
 from collections.abc import Collection
-from typing import NamedTuple
 
-
-class Term(NamedTuple):
-    """How a metric is shown to people.
-
-    Attributes:
-        key: Key in :attr:`unlearning_pl.audits.embeddings.Audit.metrics`.
-        title: Name in words.
-        letters: The papers' abbreviation, or nothing.
-        unit: Printed after the value.
-        digits: Decimals printed.
-        meaning: What it says and in which direction, in one sentence.
-    """
-
-    key: str
-    title: str
-    letters: str
-    unit: str
-    digits: int
-    meaning: str
-
-    def text(self, value: float | None) -> str:
-        """The value as printed; "not defined" where there is none.
-
-        Example:
-            >>> BY_KEY["retain_accuracy"].text(93.25), BY_KEY["retain_accuracy"].text(None)
-            ('93.2 %', 'not defined')
-        """
-        return "not defined" if value is None else f"{value:.{self.digits}f}{self.unit}"
-
-    def interval(self, ends: tuple[float, float] | None) -> str:
-        """A confidence interval as printed; empty where there is none.
-
-        Example:
-            >>> BY_KEY["membership_auc"].interval((0.481, 0.6))
-            '0.481 to 0.600'
-        """
-        return "" if ends is None else f"{ends[0]:.{self.digits}f} to {ends[1]:.{self.digits}f}"
-
+from unlearning_pl.report.term import Term
 
 _PERCENT, _SHARE, _POINTS = (" %", 1), ("", 3), ("", 2)
 _SECONDS, _TIMES, _EPOCHS = (" s", 1), ("x", 1), ("", 0)
@@ -59,7 +21,7 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
     ("Distance to the retrained model", (
         Term("average_gap", "Average gap", "", *_POINTS,
              "Mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, of image-text pairs over RR, TR, UR "
-             "and PMIA, in points; 0 is no difference."),
+             "and PMIA, in points; 0 is no difference.", compared=False),
     )),
     ("Accuracy", (
         Term("retain_accuracy", "Retain accuracy", "RA", *_PERCENT,
@@ -129,9 +91,9 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
              "non-members; lower remembers more."),
         Term("pair_membership_auc", "Membership AUC of pairs, forget against test", "", *_SHARE,
              "How well the similarity of an image and its captions tells pairs to forget from unseen ones: 0.5 not at "
-             "all, 1 always."),
+             "all, 1 always.", share=True),
         Term("pair_membership_auc_retain", "Membership AUC of pairs, retain against test", "", *_SHARE,
-             "The same for pairs that stay: how much this model reveals of its training data at all."),
+             "The same for pairs that stay: how much this model reveals of its training data at all.", share=True),
         Term("pair_tpr_at_1_fpr", "Forget pairs found at 1 % false alarms", "", *_PERCENT,
              "True positive rate of that similarity at 1 % false positives; 1 % is what guessing finds."),
         Term("pair_tpr_at_0.1_fpr", "Forget pairs found at 0.1 % false alarms", "", *_PERCENT,
@@ -180,9 +142,9 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
              "were only hidden; not defined where it is not back within the audit's limit."),
     )),
     ("Cost", (
-        Term("seconds", "Time", "", *_SECONDS, "Wall-clock seconds of training or unlearning."),
+        Term("seconds", "Time", "", *_SECONDS, "Wall-clock seconds of training or unlearning.", compared=False),
         Term("speed_up", "Speed-up over retraining", "", *_TIMES,
-             "Seconds of retraining divided by seconds of this model; above 1 it was faster."),
+             "Seconds of retraining divided by seconds of this model; above 1 it was faster.", compared=False),
     )),
 )
 # fmt: on
@@ -235,7 +197,7 @@ def attack_key(known: Collection[str]) -> str:
     """Key of the AUC by which a model is judged: of pairs where it knows pairs, else of views.
 
     Example:
-        >>> attack(["membership_auc"]), attack(["membership_auc", "pair_membership_auc"])
+        >>> attack_key(["membership_auc"]), attack_key(["membership_auc", "pair_membership_auc"])
         ('membership_auc', 'pair_membership_auc')
     """
     return "pair_membership_auc" if "pair_membership_auc" in known else "membership_auc"

@@ -14,7 +14,7 @@ def make_output_folder(folder: Path) -> Path:
 
     Example:
         >>> import tempfile
-        >>> writable(Path(tempfile.mkdtemp()) / "new").name
+        >>> make_output_folder(Path(tempfile.mkdtemp()) / "new").name
         'new'
     """
     try:

@@ -50,7 +50,7 @@ def worker_environments(jobs: int, processes: int | None = None) -> list[dict[st
         processes: Number of processes; one for each GPU or core when not given.
 
     Example:
-        >>> len(places(jobs=2, processes=8))
+        >>> len(worker_environments(jobs=2, processes=8))
         2
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

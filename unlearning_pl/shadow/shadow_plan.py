@@ -41,7 +41,7 @@ def assign_halves(images: int, count: int, seed: int = 0) -> Tensor:
         ``(S, N)`` bool. Model 2 j misses ``N // 2`` images, and model 2 j + 1 all others.
 
     Example:
-        >>> halves(3, 2).sum(0), halves(3, 2).sum(1)
+        >>> assign_halves(3, 2).sum(0), assign_halves(3, 2).sum(1)
         (tensor([1, 1, 1]), tensor([2, 1]))
     """
     seen = torch.ones(count, images, dtype=torch.bool)

@@ -150,7 +150,8 @@ def normalize_loop_progress(loops: dict[str, Any], batches: float) -> None:
         >>> before = {"ready": 5, "started": 4, "processed": 4, "completed": 4}
         >>> batch = {"total": {**before}, "current": {**before}, "is_last_batch": True}
         >>> epoch = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
-        >>> settle({"epoch_loop.batch_progress": batch, "epoch_progress": {"total": epoch, "current": epoch}}, 5)
+        >>> loops = {"epoch_loop.batch_progress": batch, "epoch_progress": {"total": epoch, "current": epoch}}
+        >>> normalize_loop_progress(loops, 5)
         >>> batch["current"]["ready"], batch["is_last_batch"], epoch["processed"]
         (4, False, 0)
     """
@@ -216,7 +217,7 @@ def has_checkpoint(run: Path) -> bool:
     """Whether a run folder has a checkpoint of any name.
 
     Example:
-        >>> kept(Path("nowhere"))
+        >>> has_checkpoint(Path("nowhere"))
         False
     """
     return any((run / WEIGHTS).parent.glob("*.ckpt"))

@@ -27,7 +27,7 @@ def color_jitter(images: Tensor, jitter: float) -> Tensor:
 
     Example:
         >>> images = torch.rand(2, 3, 4, 4)
-        >>> bool(torch.allclose(recoloured(images, 0.0), images, atol=1e-6))
+        >>> bool(torch.allclose(color_jitter(images, 0.0), images, atol=1e-6))
         True
     """
     low, high = max(0.0, 1 - jitter), 1 + jitter
@@ -48,7 +48,7 @@ def gaussian_blur(images: Tensor) -> Tensor:
     """Blur each image by a Gaussian of its own sigma, 0.1 to 2 pixels; the kernel is a tenth of the height.
 
     Example:
-        >>> bool(torch.allclose(blurred(torch.full((1, 3, 8, 8), 0.5)), torch.tensor(0.5)))
+        >>> bool(torch.allclose(gaussian_blur(torch.full((1, 3, 8, 8), 0.5)), torch.tensor(0.5)))
         True
     """
     size = max(3, images.shape[-2] // 10 // 2 * 2 + 1)
@@ -63,7 +63,7 @@ def adjust_hue(images: Tensor, angle: Tensor) -> Tensor:
 
     Example:
         >>> red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
-        >>> turned_hue(red, torch.tensor([math.tau / 3])).round().flatten().abs()
+        >>> adjust_hue(red, torch.tensor([math.tau / 3])).round().flatten().abs()
         tensor([0., 1., 0.])
     """
     red, green, blue = images.unbind(1)

@@ -26,7 +26,7 @@ def affine_sample(images: Tensor, theta: list[list[Tensor]], padding: str, mode:
 
     Example:
         >>> one, none = torch.ones(1), torch.zeros(1)
-        >>> read(torch.tensor([[[[1.0, 2.0]]]]), [[-one, none, none], [none, one, none]], padding="zeros")
+        >>> affine_sample(torch.tensor([[[[1.0, 2.0]]]]), [[-one, none, none], [none, one, none]], padding="zeros")
         tensor([[[[2., 1.]]]])
     """
     matrix = torch.stack([torch.stack(row, dim=-1) for row in theta], dim=-2)
@@ -45,7 +45,7 @@ def resize_crop(images: Tensor, width: Tensor, height: Tensor, flip_p: float) ->
 
     Example:
         >>> whole = torch.ones(2)
-        >>> read_box(torch.tensor([[[[1.0, 2.0]]]]).repeat(2, 1, 1, 1), whole, whole, flip_p=1.0).flatten()
+        >>> resize_crop(torch.tensor([[[[1.0, 2.0]]]]).repeat(2, 1, 1, 1), whole, whole, flip_p=1.0).flatten()
         tensor([2., 1., 2., 1.])
     """
     x = (1 - width) * draws.uniform(images, -1, 1)
@@ -68,7 +68,7 @@ def sample_crop_box(images: Tensor, min_scale: float, ratio: float) -> tuple[Ten
 
     Example:
         >>> _ = torch.manual_seed(0)
-        >>> width, height = fitting_box(torch.zeros(1000, 3, 8, 8), 0.9, 4 / 3)
+        >>> width, height = sample_crop_box(torch.zeros(1000, 3, 8, 8), 0.9, 4 / 3)
         >>> bool((width * height >= 0.9 - 1e-6).all()), float(width.max()) <= 1
         (True, True)
     """

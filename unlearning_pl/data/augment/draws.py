@@ -22,7 +22,7 @@ def bernoulli_mask(images: Tensor, probability: float) -> Tensor:
     """One coin a row, ``(B, 1, 1, 1)`` bool.
 
     Example:
-        >>> happens(torch.zeros(2, 3, 4, 4), 1.0).flatten()
+        >>> bernoulli_mask(torch.zeros(2, 3, 4, 4), 1.0).flatten()
         tensor([True, True])
     """
     return (uniform(images, 0, 1) < probability)[:, None, None, None]
@@ -32,7 +32,7 @@ def random_flip_sign(images: Tensor, probability: float) -> Tensor:
     """-1 for the rows to mirror, 1 for the others, ``(B,)``.
 
     Example:
-        >>> mirror(torch.zeros(2, 3, 4, 4), 1.0)
+        >>> random_flip_sign(torch.zeros(2, 3, 4, 4), 1.0)
         tensor([-1., -1.])
     """
     return 1 - 2 * bernoulli_mask(images, probability).flatten().to(images.dtype)

@@ -20,7 +20,7 @@ def find_files(field: str, where: str, pattern: str) -> list[Path]:
         InputError: If there is none.
 
     Example:
-        >>> find("train", "no/such/folder", "*.tar")  # doctest: +ELLIPSIS
+        >>> find_files("train", "no/such/folder", "*.tar")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         unlearning_pl.errors.InputError: Expected *.tar files at train='no/such/folder', got none. Give a file, ...

@@ -62,7 +62,7 @@ def template_captions(class_names: Sequence[str], templates: Sequence[str] = (PR
     """What is said of each class: its name in the place of ``{}`` of each template.
 
     Example:
-        >>> sentences(["polar_bear"])
+        >>> template_captions(["polar_bear"])
         [('a photo of a polar bear.',)]
     """
     names = [name.replace("_", " ") for name in class_names]

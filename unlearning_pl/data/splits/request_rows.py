@@ -41,7 +41,7 @@ def resolve_request(
     Example:
         >>> images = torch.zeros(3, 3, 1, 1, dtype=torch.uint8)
         >>> train = ImageSet(images, torch.tensor([0, 1, 0]), ["a", "b", "c"], ["cat", "dog"])
-        >>> choose(ForgetRequest(classes=["cat"]), train, torch.arange(3)).tolist()
+        >>> resolve_request(ForgetRequest(classes=["cat"]), train, torch.arange(3)).tolist()
         [0, 2]
     """
     asked = {name: value for name, value in request.given().items() if name != "seed"}
@@ -67,7 +67,7 @@ def seeded_permutation(n: int, seed: int | tuple[int, ...]) -> "np.ndarray[tuple
     """A random order of ``n`` rows that depends on nothing but the arguments, not on process or platform.
 
     Example:
-        >>> draw(5, seed=0).tolist()
+        >>> seeded_permutation(5, seed=0).tolist()
         [2, 4, 3, 0, 1]
     """
     return np.random.Generator(np.random.PCG64(seed)).permutation(np.arange(n, dtype=np.int64))
@@ -157,7 +157,7 @@ def rows_of_ids(
 
     Example:
         >>> train = ImageSet(torch.zeros(2, 3, 1, 1, dtype=torch.uint8), torch.tensor([0, 0]), ["a", "b"], ["all"])
-        >>> rows_of(["b"], "nearest", train, torch.arange(2)).tolist()
+        >>> rows_of_ids(["b"], "nearest", train, torch.arange(2)).tolist()
         [1]
     """
     position = {name: row for row, name in enumerate(train.ids)}

@@ -1,0 +1,225 @@
+"""The JSON Schema of ``report.json``, from the table of terms and what is the same for all metrics.
+
+``python -m unlearning_pl.report.report_schema`` writes ``report.schema.json`` anew, after a change of either.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from unlearning_pl.audits.alignment import SHOWN
+from unlearning_pl.audits.steps import SHARED
+from unlearning_pl.io import write_json
+from unlearning_pl.report.metric_terms import TERMS
+from unlearning_pl.report.report_json import VERSION
+from unlearning_pl.report.roc_figures import POINTS
+from unlearning_pl.report.term import Term
+
+Schema: TypeAlias = dict[str, Any]
+
+FILE = Path(__file__).parent / "report.schema.json"
+"""The schema as users find it."""
+
+
+def report_schema() -> Schema:
+    """The schema, draft 2020-12: what it says of a metric comes from its row in the table of terms.
+
+    Example:
+        >>> report_schema()["$defs"]["metrics"]["properties"]["test_accuracy"]
+        {'description': 'Class named correctly, images never seen.', '$ref': '#/$defs/percent'}
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Audit of unlearning, version {VERSION}",
+        "description": "Everything that was measured on one model or several. A quantity that is not defined, for "
+        "want of images or of classes, is absent.",
+        "type": "object",
+        "required": ["version", "context", "audits"],
+        "additionalProperties": False,
+        "properties": {
+            "version": {"description": "Version of this schema. A reader refuses any other.", "const": VERSION},
+            "context": _ref("context"),
+            "audits": _AUDITS,
+        },
+        "$defs": _parts(),
+    }
+
+
+def _typed(kind: str | list[str], description: str, **rules: Any) -> Schema:
+    return {"description": description, "type": kind, **rules}
+
+
+def _text(description: str) -> Schema:
+    return _typed("string", description)
+
+
+def _count(description: str, least: int) -> Schema:
+    return _typed("integer", description, minimum=least)
+
+
+def _list(description: str, entry: Schema, **rules: Any) -> Schema:
+    return _typed("array", description, **rules, items=entry)
+
+
+def _any(description: str) -> Schema:
+    return _typed("object", description)
+
+
+def _by_name(description: str, value: Schema) -> Schema:
+    return _typed("object", description, additionalProperties=value)
+
+
+def _by_split(description: str, value: Schema) -> Schema:
+    splits = {"enum": ["retain", "forget", "test"]}
+    return _typed("object", description, propertyNames=splits, additionalProperties=value)
+
+
+def _closed(description: str, properties: Mapping[str, Schema], **rules: Any) -> Schema:
+    """An object without any other key."""
+    return _typed("object", description, additionalProperties=False, **rules, properties=properties)
+
+
+def _ref(part: str, description: str = "") -> Schema:
+    return ({"description": description} if description else {}) | {"$ref": f"#/$defs/{part}"}
+
+
+_NUMBER = {"type": "number"}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+
+_AUDITS = _list(
+    "One a model, in the order of the page: where they were audited, the original first and then the retrained model.",
+    _ref("audit"),
+    minItems=1,
+)
+
+_CONTEXT = {
+    "title": _text("Heading of the page."),
+    "dataset": _text("Name of the data."),
+    "fingerprint": _text("Digest of the data, which two audits of the same data share."),
+    "request": _any(
+        "What was to be forgotten, as it was asked for: fraction, count, classes, ids, file, per_class or where, by "
+        "name."
+    ),
+    "steps": _list(
+        "In place of request where images were forgotten in several runs: what each asked for, oldest first.",
+        {
+            "type": "object",
+            "required": ["request", "count"],
+            "properties": {"request": _any("As above."), "count": _count("Images of this step.", 1)},
+        },
+    ),
+    "question": _text("What was to be forgotten, as a sentence; in place of the one made from request and counts."),
+    "conclusion": _text("What was found, as a sentence above the results."),
+    "counts": _by_name("Number of images by split.", {"type": "integer", "minimum": 0}),
+    "class_names": _list("Names of the classes, in their order.", {"type": "string"}),
+    "commands": _list("What makes the models and this report, in order.", {"type": "string"}),
+    "versions": _by_name("Version by package.", {"type": "string"}),
+    "date": _text("When the audit was made, ISO 8601."),
+    "hardware": _text("Device and machine of the audit."),
+    "precision": _typed(
+        ["string", "integer"], "Precision of the models while they were looked at, as Lightning names it."
+    ),
+    "audit": _any("Settings of the audit itself, such as views and the limit of relearning."),
+    "processes": _count("Number of processes of the audit.", 1),
+    "seeds": _by_name("Seed of the run by the model's name.", {"type": ["integer", "null"]}),
+    "settings": _any("Settings by the model's name: model, method, plug-ins, optimizer, schedule, epochs."),
+    "models": _by_name("Where each model was found, by its name.", {"type": "string"}),
+}
+
+_BY_IMAGE = {
+    "class_accuracy": _by_split(
+        "Percent of the images of a class that are named correctly, by split and by the class's name, or its number; a "
+        "class without images is absent.",
+        {"type": "object", "additionalProperties": _ref("percent")},
+    ),
+    "roc": _ref("roc"),
+    "scores": _by_split(
+        "Membership score of each image by split: mean cosine similarity of its augmented views, or of image and "
+        "captions where the model reads text. Higher means more likely trained on.",
+        _ref("images"),
+    ),
+    "losses": _by_split("Training loss of each image by split.", _ref("images")),
+    "probabilities": _by_split(
+        "Probability of the true class of each image by split, by the model itself or by a linear probe on its "
+        "features.",
+        _ref("probabilities"),
+    ),
+    "forget_alignment": _ref(
+        "images", f"Cosine similarity of two views of a forget image; of the first forget images, at most {SHOWN}."
+    ),
+}
+
+_CURVE = {
+    "false_positive_rate": _ref("rates", "Share of test images called members."),
+    "true_positive_rate": _ref("rates", "Share of forget images called members."),
+}
+
+
+def _parts() -> dict[str, Schema]:
+    return {
+        "context": _typed(
+            "object",
+            "What a reader should know besides the numbers. Every key is optional, and others may stand here.",
+            properties=_CONTEXT,
+        ),
+        "audit": _audit(),
+        "metrics": _closed("Value by metric.", {term.key: _metric(term) for term in TERMS}),
+        "percent": _typed("number", "A share in percent.", minimum=0, maximum=100),
+        "images": _by_name("Number by image: its id, or its row in the split where ids are not known.", _NUMBER),
+        "probabilities": _by_name("The same, of probabilities.", _SHARE),
+        "roc": _closed(
+            f"ROC curve of forget against test images by score, thinned to at most {POINTS + 1} points; empty without "
+            "either. A step curve: between two points it stays at the height of the first. Both lists are equally long "
+            "and rise, and end at 1.",
+            _CURVE,
+            dependentRequired={key: [other for other in _CURVE if other != key] for key in _CURVE},
+        ),
+        "rates": _list("Shares between 0 and 1.", _SHARE, minItems=1, maxItems=POINTS + 1),
+        "step": _step(),
+    }
+
+
+def _audit() -> Schema:
+    told = (
+        "original (before unlearning), retrained (the reference, trained without the forget images), or the run's name."
+    )
+    always = {"name": _text(told), "metrics": _ref("metrics"), "intervals": _intervals(), **_BY_IMAGE}
+    steps = "Where images were forgotten in several runs: each step's own share, oldest first."
+    return _closed(
+        "What was measured on one model.",
+        {**always, "steps": _list(steps, _ref("step"), minItems=2)},
+        required=list(always),
+    )
+
+
+def _intervals() -> Schema:
+    return _typed(
+        "object",
+        "95 % confidence interval by the key of a metric, lower end first; for some metrics only.",
+        propertyNames={"enum": [term.key for term in TERMS]},
+        additionalProperties={
+            "type": "array",
+            "prefixItems": [_typed("number", "Lower end."), _typed("number", "Upper end.")],
+            "minItems": 2,
+            "maxItems": 2,
+        },
+    )
+
+
+def _metric(term: Term) -> Schema:
+    if term.unit == " %":
+        return _ref("percent", term.meaning)
+    return _typed("number", term.meaning) | (_SHARE if term.share else {})
+
+
+def _step() -> Schema:
+    own = {key: _ref(f"metrics/properties/{key}", "As in metrics, of this step's images alone.") for key in SHARED}
+    return _closed(
+        "One step's own share of the forget images, judged like all of them.",
+        {"count": _count("Images of this step.", 0), **own},
+        required=["count"],
+    )
+
+
+if __name__ == "__main__":
+    write_json(FILE, report_schema())
