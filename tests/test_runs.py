@@ -6,7 +6,8 @@ from tiny import make_learner
 
 from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs
-from unlearning_pl.training.weights import load_weights, read_checkpoint
+from unlearning_pl.training.checkpoints import read_checkpoint
+from unlearning_pl.training.weights import load_weights
 
 
 def test_weights_of_another_family_are_told(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unlearning_pl.data import OxfordPets, TinyImageNet
-from unlearning_pl.data.sources.torchvision_photographs import classes_in_turn
+from unlearning_pl.data.sources.photograph_files import classes_in_turn
 from unlearning_pl.errors import InputError
 
 SYNSETS = ["n02124075", "n01443537", "n02123394"]

@@ -10,9 +10,8 @@ from typing_extensions import override
 from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
 from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs
-from unlearning_pl.training.checkpoints import ORIGINAL
+from unlearning_pl.training.checkpoints import ORIGINAL, checkpoint_path, read_checkpoint, weights_digest
 from unlearning_pl.training.old_settings import upgrade_command
-from unlearning_pl.training.weights import checkpoint_path, read_checkpoint, weights_digest
 
 RESUMING = ["--ckpt_path", "last"]
 """Words behind a command with which its run goes on; the run that it ends with is that of the command alone."""

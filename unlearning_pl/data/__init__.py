@@ -2,15 +2,20 @@
 
 from unlearning_pl.data.augment.views import ContrastiveViews, CropViews, JitterViews, SupervisedViews, Views
 from unlearning_pl.data.datamodule import UnlearningData
+from unlearning_pl.data.sources.cifar import CIFAR10, CIFAR100
+from unlearning_pl.data.sources.digits import Digits
+from unlearning_pl.data.sources.fashion_mnist import FashionMNIST
 from unlearning_pl.data.sources.folder import Folder
 from unlearning_pl.data.sources.hub import Hub
 from unlearning_pl.data.sources.image_table import ImageTable
+from unlearning_pl.data.sources.oxford_pets import OxfordPets
 from unlearning_pl.data.sources.parquet import Parquet
 from unlearning_pl.data.sources.shards import Shards
-from unlearning_pl.data.sources.source import Digits, Source
+from unlearning_pl.data.sources.source import Source
+from unlearning_pl.data.sources.stl10 import STL10
+from unlearning_pl.data.sources.svhn import SVHN
 from unlearning_pl.data.sources.template_captions import TemplateCaptions
-from unlearning_pl.data.sources.torchvision_arrays import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST
-from unlearning_pl.data.sources.torchvision_photographs import OxfordPets, TinyImageNet
+from unlearning_pl.data.sources.tiny_imagenet import TinyImageNet
 from unlearning_pl.data.sources.with_metadata import WithMetadata
 from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.splits.forget_split import Splits, Step, fingerprint, make_splits, with_request

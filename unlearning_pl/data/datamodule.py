@@ -15,7 +15,8 @@ from typing_extensions import override
 from unlearning_pl.data.augment.views import JitterViews, Views
 from unlearning_pl.data.captions import Captions
 from unlearning_pl.data.loaders import PositionLoader, SampleLoader, StreamedBatch, StreamedPositions, index_loader
-from unlearning_pl.data.sources.source import Digits, Source
+from unlearning_pl.data.sources.digits import Digits
+from unlearning_pl.data.sources.source import Source
 from unlearning_pl.data.split_datamodule import SplitDataModule
 from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.streams import DistributedBatchSampler, Positions, StreamSampler, rows_per_stream, run_seed

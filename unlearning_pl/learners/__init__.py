@@ -4,10 +4,11 @@ from unlearning_pl.deprecated import renamed
 from unlearning_pl.learners.byol import BYOL
 from unlearning_pl.learners.classifier import Classifier
 from unlearning_pl.learners.clip import CLIP
-from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, MomentumEncoder
+from unlearning_pl.learners.contrastive_learner import ContrastiveLearner
 from unlearning_pl.learners.learner import Learner, Objective, mean_loss
 from unlearning_pl.learners.loss_terms import log_term
 from unlearning_pl.learners.moco import MoCo
+from unlearning_pl.learners.momentum_encoder import MomentumEncoder
 from unlearning_pl.learners.simclr import SimCLR
 
 __all__ = [

@@ -11,7 +11,8 @@ from typing_extensions import override
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import negative_cosine
 from unlearning_pl.learners.backbones import build_backbone
-from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, MomentumEncoder, Pair
+from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
+from unlearning_pl.learners.momentum_encoder import MomentumEncoder
 from unlearning_pl.types import Batch, Sample
 
 

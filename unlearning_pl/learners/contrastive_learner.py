@@ -3,10 +3,6 @@
 Letters: B rows of a batch, W processes, E width of the embeddings, A directions of a symmetric loss.
 """
 
-import copy
-
-import torch
-from lightly.models.utils import deactivate_requires_grad, update_momentum
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -60,29 +56,3 @@ class ContrastiveLearner(Learner):
     def begins_step(self, batch_idx: int) -> bool:
         """Whether a step of the optimiser begins with this batch: gradients may be accumulated over several."""
         return batch_idx == 0 or batch_idx % self.trainer.accumulate_grad_batches == 0
-
-
-class MomentumEncoder(nn.Module):
-    """A slow copy of an encoder and its head, moved by an exponential average and never by a gradient.
-
-    Args:
-        backbone: Online encoder, copied.
-        projection_head: Online head, copied.
-    """
-
-    def __init__(self, backbone: nn.Module, projection_head: nn.Module) -> None:
-        super().__init__()
-        self.backbone = copy.deepcopy(backbone)
-        self.projection_head = copy.deepcopy(projection_head)
-        deactivate_requires_grad(self)
-
-    def ema_update(self, backbone: nn.Module, projection_head: nn.Module, momentum: float) -> None:
-        """Move towards the online network, and keep ``momentum`` of its own weights; once a step."""
-        update_momentum(backbone, self.backbone, momentum)
-        update_momentum(projection_head, self.projection_head, momentum)
-
-    @torch.no_grad()
-    def forward(self, x: Tensor) -> Tensor:
-        """Embeddings ``(B, E)`` of images, without a gradient."""
-        embedding: Tensor = self.projection_head(self.backbone(x))
-        return embedding

@@ -15,8 +15,9 @@ from unlearning_pl.distributed.collectives import world_size
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import queue_nce
 from unlearning_pl.learners.backbones import build_backbone
-from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, MomentumEncoder, Pair
+from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
 from unlearning_pl.learners.key_queue import Queue
+from unlearning_pl.learners.momentum_encoder import MomentumEncoder
 from unlearning_pl.types import Batch, Sample
 
 

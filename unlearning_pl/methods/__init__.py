@@ -10,11 +10,12 @@ from unlearning_pl.methods.gradient_penalty import GradientPenalty
 from unlearning_pl.methods.l1_sparse import L1Sparse
 from unlearning_pl.methods.neg_grad import NegGrad
 from unlearning_pl.methods.neg_grad_plus import NegGradPlus
+from unlearning_pl.methods.plug_in import PlugIn
 from unlearning_pl.methods.random_label import RandomLabel
 from unlearning_pl.methods.salun import SalUn
 from unlearning_pl.methods.scrub import SCRUB
 from unlearning_pl.methods.ssd import SSD
-from unlearning_pl.methods.unlearner import PlugIn, Unlearner
+from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.methods.weight_negation import WeightNegation
 
 __all__ = [

@@ -12,7 +12,7 @@ from unlearning_pl.distributed.collectives import gather_with_indices
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import symmetric_info_nce
 from unlearning_pl.learners import Learner, log_term
-from unlearning_pl.methods.unlearner import PlugIn
+from unlearning_pl.methods.plug_in import PlugIn
 from unlearning_pl.types import Batch
 
 HEAD = "coun_head"

@@ -9,7 +9,7 @@ from typing_extensions import override
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods.unlearner import PlugIn
+from unlearning_pl.methods.plug_in import PlugIn
 from unlearning_pl.methods.weight_gradients import trainable
 from unlearning_pl.types import Batch
 

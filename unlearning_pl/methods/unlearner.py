@@ -1,6 +1,6 @@
 """The seam seen from the methods: a callback that replaces the objective of a step."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.deprecated import RenamedAttributes
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import require
-from unlearning_pl.learners import Learner, Objective, mean_loss
+from unlearning_pl.learners import Learner, mean_loss
 from unlearning_pl.types import Batch, Sample, Split
 
 PROTOCOL = ("objective", "num_views", "outputs", "losses")
@@ -157,40 +157,3 @@ class Unlearner(RenamedAttributes, Callback):
                 f"{type(pl_module).__name__} without. Add what is missing, see docs/protocol.md, or make it a Learner."
             )
         return pl_module, data
-
-
-class PlugIn(Unlearner):
-    """A term on top of whatever objective is installed before it.
-
-    The method under it sees the streams that it chose; those that the term reads are fed besides.
-
-    Attributes:
-        required_streams: Streams that the term reads.
-        inner_streams: Streams of the method under it, by epoch.
-    """
-
-    required_streams: ClassVar[tuple[Split, ...]] = ("retain",)
-    inner_streams: Callable[[int], tuple[Split, ...]]
-    _inner_objective: Objective = staticmethod(mean_loss)
-
-    def term(self, learner: Learner, batch: Batch) -> Tensor:
-        """The scalar that is added to the loss."""
-        raise NotImplementedError
-
-    @override
-    def streams(self, epoch: int) -> tuple[Split, ...]:
-        fed = self.inner_streams(epoch)
-        return (*fed, *(name for name in self.required_streams if name not in fed))
-
-    @override
-    def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        own: Batch = {name: batch[name] for name in self.inner_streams(learner.current_epoch)}
-        return self._inner_objective(learner, own) + self.term(learner, batch)
-
-    @override
-    def install(self, learner: Learner, data: UnlearningData) -> None:
-        self.inner_streams = data.streams
-        self._inner_objective = learner.objective
-        data.feed(self.streams)
-        learner.objective = self.objective
-        data.num_views = max(data.num_views or learner.num_views, self.num_views)

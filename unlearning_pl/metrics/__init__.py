@@ -5,7 +5,9 @@ defined for a single batch, so the metric itself is not to be called. Every row 
 give each process as many, Lightning's own for one, counts them twice.
 """
 
-from unlearning_pl.metrics.comparison import KLOM, ForgettingScore, LinearCKA
+from unlearning_pl.metrics.alignment import ForgettingScore
 from unlearning_pl.metrics.membership import ClassifierMI, EncoderMI, MembershipAUC, TPRAtFPR
+from unlearning_pl.metrics.shadow_models import KLOM
+from unlearning_pl.metrics.similarity import LinearCKA
 
 __all__ = ["KLOM", "ClassifierMI", "EncoderMI", "ForgettingScore", "LinearCKA", "MembershipAUC", "TPRAtFPR"]

@@ -12,12 +12,13 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from unlearning_pl.data import ForgetRequest, Source, UnlearningData
+from unlearning_pl.data.splits.manifest import MANIFEST as MANIFEST
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.old_settings import upgrade_settings
 from unlearning_pl.training.weights import load_weights
 
-CONFIG, MANIFEST, RECORD = "config.yaml", "split.json", "run.json"
+CONFIG, RECORD = "config.yaml", "run.json"
 
 
 def read_config(run: str | Path) -> dict[str, Any]:

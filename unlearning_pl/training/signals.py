@@ -7,7 +7,7 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 from lightning.pytorch.trainer.states import TrainerFn
 from typing_extensions import override
 
-from unlearning_pl.training.checkpoints import LastCheckpoint
+from unlearning_pl.training.last_checkpoint import LastCheckpoint
 
 
 class SignalHandler(_SignalConnector):

@@ -19,21 +19,14 @@ from unlearning_pl.distributed.launchers import terminate_children_on_error
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
-from unlearning_pl.training import runs
-from unlearning_pl.training.checkpoints import is_finished, resume_point
-from unlearning_pl.training.checks import (
-    check_fit,
-    check_methods,
-    check_not_replaced,
-    check_resume,
-    check_types,
-    planned_steps,
-)
+from unlearning_pl.training import checks, runs
+from unlearning_pl.training.checkpoints import checkpoint_path, weights_digest
+from unlearning_pl.training.resume import is_finished, resume_point
 from unlearning_pl.training.run_folder import open_run_folder, write_record
 from unlearning_pl.training.signals import SignalHandler
 from unlearning_pl.training.stopwatch import Stopwatch
 from unlearning_pl.training.trainer_defaults import trainer_arguments
-from unlearning_pl.training.weights import checkpoint_path, find_weights, load_weights, weights_digest
+from unlearning_pl.training.weights import find_weights, load_weights
 from unlearning_pl.types import Split
 
 
@@ -108,17 +101,17 @@ class UnlearningTrainer(Trainer):
             weights: What to begin with in place of random weights: a run folder, a checkpoint or safetensors file, or,
                 for CLIP, a tag of open_clip such as ``openai``.
         """
-        model, data = check_types(model, datamodule)
-        check_fit(self, self.compile, model, data)
+        model, data = checks.check_types(model, datamodule)
+        checks.check_fit(self, self.compile, model, data)
         if ckpt_path == "auto" and is_finished(self.run_folder, self.overwrite):
             rank_zero_info(f"The run {self.run_folder} is finished; it stays as it is.")
             return
         checkpoint = resume_point(self.run_folder, ckpt_path)
         if checkpoint is not None:
-            check_resume(self, self.run_folder, checkpoint, model, data)
+            checks.check_resume(self, self.run_folder, checkpoint, model, data)
         if weights is not None:
             path = find_weights(model, weights)
-            check_not_replaced(self.run_folder, path)
+            checks.check_not_replaced(self.run_folder, path)
             self.provenance = {"weights": weights, "weights_sha256": weights_digest(path)}
             if checkpoint is None:
                 load_weights(model, weights)
@@ -156,11 +149,11 @@ class UnlearningTrainer(Trainer):
             forget: What is to be forgotten; the data module's or the original's own request when not given.
             ckpt_path: Checkpoint of this run to resume from, ``last`` or ``auto``, as in :meth:`fit`.
         """
-        check_not_replaced(self.run_folder, checkpoint_path(original))
+        checks.check_not_replaced(self.run_folder, checkpoint_path(original))
         if isinstance(method, PlugIn):
             plugins, method = [method, *plugins], None
         method = method or FineTune()
-        check_methods(method, plugins)
+        checks.check_methods(method, plugins)
         load_weights(model, original)
         runs.split_for(original, datamodule, forget)
         began = weights_digest(original)
@@ -230,7 +223,7 @@ class UnlearningTrainer(Trainer):
         """
         data: Any = getattr(self, "datamodule", None)
         ends = isinstance(data, UnlearningData) and (self.max_epochs or 0) > 0
-        return planned_steps(self, data) if ends else super().estimated_stepping_batches
+        return checks.planned_steps(self, data) if ends else super().estimated_stepping_batches
 
     def _make_ready(self, model: Learner, data: UnlearningData) -> None:
         if len(data.positions("validation")) == 0:

@@ -11,7 +11,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from unlearning_pl.distributed.batch_norm import SyncBatchNormPlugin
 from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import InputError
-from unlearning_pl.training.checkpoints import AtomicCheckpointIO, LastCheckpoint
+from unlearning_pl.training.checkpoints import AtomicCheckpointIO
+from unlearning_pl.training.last_checkpoint import LastCheckpoint
 
 QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 """Arguments of a trainer of which nobody watches the progress: audits, relearning, previews."""

@@ -2,4 +2,4 @@
 
 from unlearning_pl.deprecated import renamed
 
-__getattr__ = renamed("unlearning_pl.data.sources.source")
+__getattr__ = renamed("unlearning_pl.data")

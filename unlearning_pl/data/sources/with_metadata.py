@@ -26,7 +26,7 @@ class WithMetadata(Source):
         InputError: If the file is no such table, names an id twice or lacks a training image.
 
     Example:
-        >>> from unlearning_pl.data.sources.source import Digits
+        >>> from unlearning_pl.data import Digits
         >>> WithMetadata(Digits(), "owners.csv").image_size
         16
     """

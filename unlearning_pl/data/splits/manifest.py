@@ -14,6 +14,9 @@ from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.io import write_json
 
+MANIFEST = "split.json"
+"""What a run folder calls it."""
+
 _VERSION = 1
 
 

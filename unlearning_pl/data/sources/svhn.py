@@ -1,0 +1,32 @@
+"""Street View House Numbers."""
+
+from torchvision import datasets
+
+from unlearning_pl.data.sources.torchvision_arrays import SPLITS, TorchvisionArrays
+
+
+class SVHN(TorchvisionArrays):
+    """SVHN, cropped digits: 73 257 training and 26 032 test photographs of house numbers, 32x32 pixels, 10 classes.
+
+    Source: Netzer, Wang, Coates, Bissacco, Wu and Ng, "Reading Digits in Natural Images with Unsupervised Feature
+    Learning", NIPS workshop, 2011. Class k is the digit k. Ids are "train/123" and "test/7".
+
+    Args:
+        root: Folder that holds ``train_32x32.mat`` and ``test_32x32.mat``, or will.
+        train_size: How many training images to use, the first ones; all by default.
+        test_size: How many test images to use, likewise.
+        download: Whether to download the files where they are absent.
+
+    Example:
+        >>> SVHN(root="data").class_names[:2]
+        ('0', '1')
+    """
+
+    dataset = datasets.SVHN
+    url = "http://ufldl.stanford.edu/housenumbers"
+    parts = SPLITS
+    targets = "labels"
+    class_names = tuple("0123456789")
+    image_size = 32
+    mean = (0.4377, 0.4438, 0.4728)
+    std = (0.1980, 0.2010, 0.1970)

@@ -1,0 +1,54 @@
+"""Which checkpoint a run goes on from."""
+
+from pathlib import Path
+
+from unlearning_pl.errors import require
+from unlearning_pl.training.checkpoints import checkpoint_path, has_checkpoint
+from unlearning_pl.training.runs import RECORD
+
+
+def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:
+    """The checkpoint that a command goes on from.
+
+    Args:
+        run: The run folder.
+        ckpt_path: A checkpoint; ``last`` for the run folder's own; ``auto`` for the same if there is one.
+
+    Returns:
+        None where the run begins.
+
+    Raises:
+        InputError: If there is no such checkpoint.
+
+    Example:
+        >>> resume_point(Path("nowhere"), "auto") is None
+        True
+    """
+    if ckpt_path is None:
+        return None
+    if ckpt_path not in ("last", "auto"):
+        return checkpoint_path(ckpt_path)
+    require(run is not None, f"Expected --run with ckpt_path = {ckpt_path}, got none. Add it.")
+    assert run is not None
+    return checkpoint_path(run) if ckpt_path == "last" or has_checkpoint(run) else None
+
+
+def is_finished(run: Path | None, overwrite: bool) -> bool:
+    """Whether there is nothing left to do for a command with ``auto``.
+
+    Args:
+        run: The run folder.
+        overwrite: Whether the command is also told to begin again.
+
+    Raises:
+        InputError: If it is: a command that can be repeated would never do so.
+
+    Example:
+        >>> is_finished(Path("nowhere"), overwrite=False)
+        False
+    """
+    require(
+        not overwrite,
+        "Expected overwrite, which begins again, or ckpt_path = auto, which goes on, got both. Choose one of them.",
+    )
+    return run is not None and (run / RECORD).exists()
