@@ -88,7 +88,7 @@ def nothing_random() -> Iterator[None]:
         for module in (alignment_calibration, contrastive_learner, clip):
             stack.enter_context(patch.object(module, "derangement", neighbours))
         shifted = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)  # noqa: E731  it is a method
-        stack.enter_context(patch.object(Classifier, "scramble", shifted))
+        stack.enter_context(patch.object(Classifier, "corrupt_targets", shifted))
         yield
 
 

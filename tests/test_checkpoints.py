@@ -193,9 +193,10 @@ def test_the_clock_is_heard_once_where_processes_answer_a_step_later(
         def on_train_batch_start(self, *_: Any) -> None:
             now[0] += 600
 
-    pretended = {"world_size": lambda: 2, "aside": lambda _: None, "largest": lambda value: lambda: value}
+    pretended = {"world_size": lambda: 2, "cpu_group": lambda _: None}
+    pretended["async_all_reduce_max"] = lambda value: lambda: value
     for name, value in {**pretended, "time": SimpleNamespace(monotonic=lambda: now[0])}.items():
-        monkeypatch.setattr(f"unlearning_pl.training.checkpoints.{name}", value)
+        monkeypatch.setattr(f"unlearning_pl.training.last_checkpoint.{name}", value)
     train(tmp_path / "run", max_epochs=1, checkpoint_minutes=15, callbacks=[Slow()])
     assert saved == [2, 5, 5]
 

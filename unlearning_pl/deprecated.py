@@ -6,7 +6,7 @@ go on working; options and keys are renamed where they are read.
 
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -182,6 +182,19 @@ class RenamedAttributes:
         if found is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return found(name)
+
+
+def supply_renamed(module: Any, names: Iterable[str]) -> None:
+    """Give a module that is no learner of ours the attributes that it has under their old names.
+
+    Args:
+        module: Changed in place; what it registers as parameters and submodules stays as it is.
+        names: Attributes that are needed.
+    """
+    for old, new in ATTRIBUTES.items():
+        if new in names and not hasattr(module, new) and hasattr(module, old):
+            warn(f"{type(module).__name__}.{old}", new)
+            object.__setattr__(module, new, getattr(module, old))
 
 
 def install() -> None:

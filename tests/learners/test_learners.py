@@ -195,7 +195,7 @@ def test_the_momentum_encoder_moves_once_a_step(name: str, monkeypatch: pytest.M
     """44 rows in batches of 14, 3 in an epoch, of which two make a step; each batch takes three passes."""
     moves: list[int] = []
     learner, trainer = make_learner(name), make_trainer(max_epochs=2, accumulate_grad_batches=2, logger=False)
-    monkeypatch.setattr(MomentumEncoder, "follow", lambda *_: moves.append(trainer.global_step))
+    monkeypatch.setattr(MomentumEncoder, "ema_update", lambda *_: moves.append(trainer.global_step))
     learner.objective = lambda module, batch: sum(mean_loss(module, batch) for _ in range(3))
     trainer.fit(learner, datamodule=make_data(batch_size=14))
     assert moves == [0, 1, 2, 3]

@@ -50,8 +50,8 @@ MORE = {
     "embed": lambda self, x: self.encoder(x),
     "class_scores": lambda self, x: self.head(self.encoder(x)),
     "logits": lambda self, outputs: outputs,
-    "scramble": lambda self, sample: sample._replace(target=(sample.target + 1) % 10),
-    "rematch": lambda self, outputs, sample, partner: (outputs, sample._replace(target=sample.target[partner])),
+    "corrupt_targets": lambda self, sample: sample._replace(target=(sample.target + 1) % 10),
+    "swap_positives": lambda self, outputs, sample, partner: (outputs, sample._replace(target=sample.target[partner])),
     "alignment": lambda self, outputs, sample: outputs.softmax(1).gather(1, sample.target[:, None])[:, 0],
 }
 

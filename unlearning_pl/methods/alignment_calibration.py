@@ -43,7 +43,7 @@ class AlignmentCalibration(Unlearner):
         InputError: If a coefficient is negative.
     """
 
-    required_methods = ("rematch", "alignment")
+    required_methods = ("swap_positives", "alignment")
 
     def __init__(
         self,

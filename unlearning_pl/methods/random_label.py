@@ -36,7 +36,7 @@ class RandomLabel(Unlearner):
     remains.
     """
 
-    required_methods = ("scramble",)
+    required_methods = ("corrupt_targets",)
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:

@@ -38,7 +38,7 @@ class SalUn(Unlearner):
         InputError: If the share is out of its range.
     """
 
-    required_methods, supports_fsdp = ("scramble",), False
+    required_methods, supports_fsdp = ("corrupt_targets",), False
     state_keys = ("selected",)
 
     def __init__(self, share: float = 0.5) -> None:
