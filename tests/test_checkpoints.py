@@ -226,7 +226,7 @@ def test_a_run_goes_on_only_with_the_original_that_it_began_as(tmp_path: Path) -
     with pytest.raises(PreemptedError):
         unlearn(callbacks=[Asked(2)])
     train(tmp_path / "original", max_epochs=2, overwrite=True)
-    with pytest.raises(InputError, match=r"the original that .* began as"):
+    with pytest.raises(InputError, match=r"the original that .* started from"):
         unlearn()
 
 

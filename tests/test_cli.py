@@ -183,7 +183,7 @@ def test_a_folder_that_is_no_run_is_never_cleared(tmp_path: Path, capsys: pytest
         ("", "Expected a forget request, got none"),
         ("--forget.count 8 --method AlignmentCalibration --method.alpha -1", "alpha >= 0, got -1"),
         ("--forget.count 8 --method AlignmentCalibraton", "AlignmentCalibraton"),
-        ("--forget.count 8 --method SSD --plugins+=CoUn", "a method that trains under CoUn, got SSD"),
+        ("--forget.count 8 --method SSD --plugins+=CoUn", "a method that takes steps with CoUn, got SSD"),
         ("--forget.count 8 --model.temperature abc", "abc"),
         ("--forget.count 8 --data.batch_size 0", "batch_size"),
         ("--forget.count 8 --data.source.train_size 40", "fingerprint"),

@@ -53,7 +53,7 @@ def test_a_time_out_is_a_time_also_in_what_a_run_keeps() -> None:
 
 @pytest.mark.parametrize("name", ["MoCo", "BYOL"])
 def test_momentum_encoders_are_not_spread_over_processes(name: str) -> None:
-    with pytest.raises(InputError, match=f"weights can be spread over processes, got {name}.*ddp"):
+    with pytest.raises(InputError, match=f"weights can be sharded over processes, got {name}.*ddp"):
         make_trainer(strategy=Sharded()).fit(make_learner(name), datamodule=make_data())
 
 

@@ -1,4 +1,4 @@
-"""``python -m unlearning_pl``."""
+"""Entry point of ``python -m unlearning_pl``."""
 
 import sys
 

@@ -1,12 +1,12 @@
-"""Lets torchvision be imported where its C++ library does not load.
+"""Make torchvision importable where its C++ library does not load.
 
 A CUDA build of torchvision beside a CPU build of torch leaves the operators ``torchvision::nms`` and
-``torchvision::qnms`` undeclared, and ``import torchvision`` then dies while it registers their fake kernels. Their
-schemas alone are enough for the transforms and models that this package uses; detection operators and
-``torchvision.io`` stay unusable there.
+``torchvision::qnms`` undeclared, and ``import torchvision`` then fails while it registers their fake kernels. The
+schemas of the operators are enough for the transforms and models that this package uses; detection operators and
+``torchvision.io`` stay unusable with such a build.
 
-``import unlearning_pl`` installs a hook that declares them just before torchvision is imported, whoever imports it:
-torch itself, which takes seconds, is not imported until then.
+``import unlearning_pl`` installs a hook that declares the operators just before the first import of torchvision by any
+module. torch, whose import takes seconds, is not imported before that.
 """
 
 import sys
@@ -19,17 +19,17 @@ _fragments: list[Any] = []  # the schemas live as long as these objects
 
 
 class DeclareOperators(MetaPathFinder):
-    """Import hook that declares torchvision's missing operators before its first import, and finds nothing itself."""
+    """Import hook that declares torchvision's missing operators before its first import, and never returns a spec."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
-        """Declare the operators if it is torchvision that is about to be imported."""
+        """Declare the operators if torchvision is about to be imported."""
         if fullname == "torchvision" and self in sys.meta_path:
             sys.meta_path.remove(self)
             _declare_missing_operators()
 
 
 def install() -> None:
-    """Install the hook, unless torchvision is there already."""
+    """Install the hook, unless torchvision is imported already."""
     if "torchvision" not in sys.modules:
         sys.meta_path.insert(0, DeclareOperators())
 
@@ -39,7 +39,7 @@ def _library_loads() -> bool:
 
     spec = find_spec("torchvision")
     if spec is None or spec.origin is None:
-        return True  # absent: let the import of torchvision say so itself
+        return True  # not installed: the import of torchvision raises its own error
     libraries = [path for path in Path(spec.origin).parent.glob("_C*") if path.suffix in {".so", ".pyd", ".dylib"}]
     try:
         for library in libraries:

@@ -1,7 +1,8 @@
-"""Names of version 0.1, which work in 0.2 with a warning and go with 0.3: modules, functions, options, keys of files.
+"""Deprecated names of version 0.1: modules, functions, options and keys of files.
 
-The tables below are the one mapping. An import hook finds modules, so class paths in configurations and in run folders
-go on working; options and keys are renamed where they are read.
+Version 0.2 accepts them with a warning; version 0.3 removes them. The tables below are the only mapping. An import hook
+finds renamed modules, so class paths in configurations and in run folders keep working; options and keys are renamed
+where they are read.
 """
 
 import sys
@@ -59,7 +60,7 @@ MODULES = {
     "trainer": "training.trainer",
     "weights": "training.weights",
 }
-"""Modules, below ``unlearning_pl``."""
+"""Renamed modules, relative to ``unlearning_pl``."""
 
 NAMES = {
     "aside": "cpu_group",
@@ -77,7 +78,7 @@ NAMES = {
     "weights_path": "checkpoint_path",
     "WholeFiles": "AtomicCheckpointIO",
 }
-"""Functions and classes, of whichever module."""
+"""Renamed functions and classes, of any module."""
 
 ATTRIBUTES = {
     "adopt": "load_split",
@@ -97,7 +98,7 @@ ATTRIBUTES = {
     "trains": "takes_steps",
     "under": "inner_streams",
 }
-"""Attributes of methods, learners and the data module."""
+"""Renamed attributes of methods, learners and the data module."""
 
 _IMAGE_FILES = {"corrupt": "on_error", "hold": "storage"}
 
@@ -111,23 +112,23 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "Shards": _IMAGE_FILES,
     "TinyImageNet": _IMAGE_FILES,
 }
-"""Arguments of our classes, as options and as keys of a configuration."""
+"""Renamed arguments of this package's classes, as options and as keys of a configuration."""
 
 VALUES = {("on_error", "refuse"): "raise"}
-"""Values of such an argument."""
+"""Renamed values of such arguments."""
 
 
 def warn(old: str, new: str) -> None:
-    """Say that a name is deprecated, and what it is called now."""
-    message = f"{old} is called {new} now; the old name goes with version 0.3."
+    """Warn that a name is deprecated, with the name that replaces it."""
+    message = f"{old} is deprecated and was renamed to {new}; version 0.3 removes the old name."
     warnings.warn(message, FutureWarning, stacklevel=3)
 
 
 def renamed(module: str) -> Callable[[str], Any]:
-    """``__getattr__`` of a module, for functions and classes that have other names now.
+    """Create the ``__getattr__`` of a module whose functions and classes were renamed.
 
     Args:
-        module: Where they are.
+        module: Name of the module that has them now.
 
     Example:
         >>> import unlearning_pl.types
@@ -135,28 +136,28 @@ def renamed(module: str) -> Callable[[str], Any]:
         'Sample'
     """
 
-    def find(name: str) -> Any:
-        home = sys.modules.get(module) or import_module(module)
+    def module_getattr(name: str) -> Any:
+        target = sys.modules.get(module) or import_module(module)
         new = NAMES.get(name, name)
-        if new not in vars(home):
+        if new not in vars(target):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         if new != name:
             warn(f"{module}.{name}", new)
-        return vars(home)[new]
+        return vars(target)[new]
 
-    return find
+    return module_getattr
 
 
 class RenamedModules(MetaPathFinder, Loader):
-    """Import hook that finds what is listed in :data:`MODULES`."""
+    """Import hook that finds the modules listed in :data:`MODULES`."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The stand-in for a module that moved; None for any other."""
+        """Return the spec of a placeholder for a renamed module; None for any other module."""
         root, _, name = fullname.partition(".")
         return ModuleSpec(fullname, self) if root == "unlearning_pl" and name in MODULES else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Hand out the names of the module of today."""
+        """Make the placeholder look names up in the module that replaces it."""
         new = f"unlearning_pl.{MODULES[module.__name__.partition('.')[2]]}"
         warn(module.__name__, new)
         import_module(new)
@@ -164,12 +165,12 @@ class RenamedModules(MetaPathFinder, Loader):
 
 
 class RenamedAttributes:
-    """Base of the classes that users extend or call, whose attributes have other names now."""
+    """Base of the classes that users extend or call and whose attributes were renamed."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for old in [name for name in vars(cls) if name in ATTRIBUTES]:
-            if hasattr(cls, ATTRIBUTES[old]):  # else it is the subclass's own word
+            if hasattr(cls, ATTRIBUTES[old]):  # otherwise it is an attribute of the subclass's own
                 warn(f"{cls.__name__}.{old}", ATTRIBUTES[old])
                 setattr(cls, ATTRIBUTES[old], vars(cls)[old])
 
@@ -178,10 +179,10 @@ class RenamedAttributes:
         if new is not None and hasattr(self, new):
             warn(f"{type(self).__name__}.{name}", new)
             return getattr(self, new)
-        found = getattr(super(), "__getattr__", None)
-        if found is None:
+        inherited = getattr(super(), "__getattr__", None)
+        if inherited is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return found(name)
+        return inherited(name)
 
 
 def supply_renamed(module: Any, names: Iterable[str]) -> None:

@@ -1,11 +1,11 @@
-"""The one error that a user's input raises, and the words that help."""
+"""Exceptions of the package, and suggestions of near names for error messages."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Something that the user gave cannot be used.
+    """The user's input is invalid.
 
     The message is one line that names the field, the value and the remedy; the commands print it without a
     traceback and exit with code 2.
@@ -22,30 +22,30 @@ def require(condition: bool, message: str) -> None:
     """Raise :class:`InputError` with ``message`` unless ``condition`` holds.
 
     Example:
-        >>> require(1 < 2, "never seen")
+        >>> require(1 < 2, "not raised")
     """
     if not condition:
         raise InputError(message)
 
 
 class DivergedError(RuntimeError):
-    """Training left the numbers: the loss became NaN or infinite."""
+    """Training diverged: the loss or a weight became NaN or infinite."""
 
 
 class UnfinishedError(RuntimeError):
-    """Part of a job failed; the rest of it is done."""
+    """Part of a job failed; the rest of the job is finished."""
 
 
 class StorageError(RuntimeError):
-    """What a job wrote to can no longer be written: a full disk, a folder that vanished."""
+    """A job can no longer write its files: the disk is full, or the folder has vanished."""
 
 
 class PreemptedError(RuntimeError):
-    """A run was asked to end, and has; a checkpoint of its last step is kept.
+    """A signal asked a run to end, and the run ended; a checkpoint of its last step is saved.
 
     Args:
-        signal: What it was asked by.
-        outcome: What becomes of it, in a few words.
+        signal: Number of the signal.
+        outcome: Outcome of requeueing the job, in a few words; empty if the job is not requeued.
     """
 
     def __init__(self, signal: int, outcome: str) -> None:
@@ -54,14 +54,17 @@ class PreemptedError(RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """The sentence that helps with a name that is not known: the near misses, else all names.
+    """Suggest known names for an unknown one: the closest matches, or else all known names.
 
-    Capitals, dashes and underscores are not compared.
+    The comparison ignores case, dashes and underscores.
 
     Args:
-        name: What was given.
-        known: What could have been meant.
-        otherwise: The sentence in place of a list of all names, where they are too many, or none.
+        name: The unknown name.
+        known: The valid names.
+        otherwise: Sentence to return in place of a list of all names, where there are too many of them or none.
+
+    Returns:
+        One sentence for the end of an error message.
 
     Example:
         >>> nearest("fine_tun", ["FineTune", "NegGrad"])
@@ -69,13 +72,14 @@ def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
         >>> nearest("x", ["FineTune", "NegGrad"])
         'Choose from FineTune, NegGrad.'
     """
-    alike = {one: difflib.SequenceMatcher(None, _bare(one), _bare(name)).ratio() for one in known}
-    best = max(alike.values(), default=0.0)
+    normalized = _normalize(name)
+    similarity = {other: difflib.SequenceMatcher(None, _normalize(other), normalized).ratio() for other in known}
+    best = max(similarity.values(), default=0.0)
     if best >= 0.6:
-        close = sorted((one for one in alike if alike[one] > best - 0.1), key=lambda one: -alike[one])
+        close = sorted((other for other in similarity if similarity[other] > best - 0.1), key=lambda x: -similarity[x])
         return f"Did you mean {' or '.join(close[:3])}?"
-    return otherwise or f"Choose from {', '.join(alike)}."
+    return otherwise or f"Choose from {', '.join(similarity)}."
 
 
-def _bare(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")

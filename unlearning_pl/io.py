@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files: a file is written completely or not at all."""
 
 import json
 import os
@@ -10,22 +10,24 @@ from typing import Any, BinaryIO
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write ``text`` to a temporary file beside ``path`` and rename it, so that no reader meets half a file.
+    """Write text atomically: to a temporary file beside ``path``, which is then renamed.
+
+    A reader never sees a partly written file.
 
     Example:
         >>> folder = tempfile.mkdtemp()
-        >>> write_text(Path(folder) / "new" / "a.txt", "whole").read_text()
-        'whole'
+        >>> write_text(Path(folder) / "new" / "a.txt", "text").read_text()
+        'text'
     """
     return write_bytes(path, text.encode())
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
-    """Write ``content`` like :func:`write_text`.
+    """Write bytes atomically, like :func:`write_text`.
 
     Example:
-        >>> write_bytes(Path(tempfile.mkdtemp()) / "a", b"whole").read_bytes()
-        b'whole'
+        >>> write_bytes(Path(tempfile.mkdtemp()) / "a", b"content").read_bytes()
+        b'content'
     """
     with atomic_write(path) as file:
         file.write(content)
@@ -34,16 +36,17 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of ``path`` if all goes well, and is gone if not.
+    """Open a temporary file that replaces ``path`` when the context ends, and is deleted if an exception is raised.
 
-    It lies beside ``path``: from another file system the last step would be a copy, of which half may be left.
+    The temporary file is in the folder of ``path``: from another file system the last step would be a copy, which can
+    leave a partly written file.
 
     Example:
         >>> target = Path(tempfile.mkdtemp()) / "a"
         >>> with atomic_write(target) as file:
-        ...     _ = file.write(b"whole"), target.exists()
+        ...     _ = file.write(b"content"), target.exists()
         >>> target.read_bytes()
-        b'whole'
+        b'content'
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,8 +55,8 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())  # else a crash of the machine could leave the new name on an empty file
-        os.chmod(temporary, 0o644)  # mkstemp makes it private; a run folder is shared
+            os.fsync(file.fileno())  # without it, a crash of the machine could leave an empty file at path
+        os.chmod(temporary, 0o644)  # mkstemp makes the file private; run folders are shared
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -61,7 +64,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def write_json(path: str | Path, value: Any) -> Path:
-    r"""Write ``value`` as indented JSON, whole or not at all.
+    r"""Write ``value`` as indented JSON, atomically.
 
     Example:
         >>> write_json(Path(tempfile.mkdtemp()) / "a.json", {"k": 1}).read_text()

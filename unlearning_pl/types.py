@@ -1,4 +1,4 @@
-"""What flows through a training step.
+"""Samples and batches of a training step.
 
 Letters: B rows of a batch, C channels, H height, W width.
 """
@@ -13,11 +13,11 @@ Split = Literal["train", "retain", "forget", "forgotten", "validation", "test"]
 
 
 class Pixels(NamedTuple):
-    """How an encoder wants its images in [0, 1] normalised.
+    """Normalisation of images in [0, 1] that an encoder expects.
 
     Attributes:
-        mean: Of each channel.
-        std: Of each channel.
+        mean: Mean of each channel.
+        std: Standard deviation of each channel.
     """
 
     mean: tuple[float, float, float]
@@ -25,23 +25,23 @@ class Pixels(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Rows of one stream, as the device sees them.
+    """Rows of one stream as tensors on the device.
 
     Attributes:
         views: Augmented copies of the same rows, each ``(B, C, H, W)``.
         target: Class of each row, ``(B,)`` int64.
         index: Position of each row in the data module's pool, ``(B,)`` int64.
-        text: Tokens of a caption of each row, ``(B, L)`` int64, or of all its captions, ``(B, K, L)``, where an audit
-            looks; None where the learner reads no text.
+        text: Tokens of one caption of each row, ``(B, L)`` int64, or, in an audit, of all K captions of each row,
+            ``(B, K, L)``; None if the learner reads no text.
     """
 
     views: tuple[Tensor, ...]
     target: Tensor
-    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody needs
+    index: Tensor  # type: ignore[assignment]  # shadows tuple.index, which no code here uses
     text: Tensor | None = None
 
     def take(self, rows: Tensor | slice) -> "Sample":
-        """Some of the rows.
+        """Select rows.
 
         Example:
             >>> sample = Sample((torch.zeros(3, 1),), torch.arange(3), torch.arange(3))
@@ -62,7 +62,8 @@ def concat_streams(batch: Batch) -> tuple[Sample, Tensor]:
         batch: The streams of a step; every sample has the same number of views.
 
     Returns:
-        The rows of all streams one after the other, in the batch's order, and a mask ``(B,)``, true for rows to forget.
+        The rows of all streams, concatenated in the order of the batch, and a mask ``(B,)``, true for rows of the
+        forget stream.
 
     Example:
         >>> rows = lambda n: Sample((torch.zeros(n, 1, 2, 2),), torch.zeros(n), torch.arange(n))
@@ -75,5 +76,5 @@ def concat_streams(batch: Batch) -> tuple[Sample, Tensor]:
     target = torch.cat([sample.target for sample in samples])
     index = torch.cat([sample.index for sample in samples])
     texts = [sample.text for sample in samples if sample.text is not None]
-    marks = [torch.full_like(rows.target, name == "forget", dtype=torch.bool) for name, rows in batch.items()]
-    return Sample(views, target, index, torch.cat(texts) if texts else None), torch.cat(marks)
+    masks = [torch.full_like(rows.target, name == "forget", dtype=torch.bool) for name, rows in batch.items()]
+    return Sample(views, target, index, torch.cat(texts) if texts else None), torch.cat(masks)

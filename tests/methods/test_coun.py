@@ -52,7 +52,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_method_that_takes_no_step_is_refused(original: Path) -> None:
-    with pytest.raises(InputError, match="method that trains under CoUn, got SSD"):
+    with pytest.raises(InputError, match="method that takes steps with CoUn, got SSD"):
         make_trainer().unlearn(make_learner("Classifier"), make_data(), str(original), SSD(), [CoUn()])
 
 

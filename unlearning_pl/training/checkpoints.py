@@ -1,4 +1,4 @@
-"""The checkpoint files of a run: what they are called, and how they are written and read."""
+"""Checkpoint files of a run: their paths, and how to write and read them."""
 
 import hashlib
 import io
@@ -18,17 +18,17 @@ from unlearning_pl.errors import InputError, StorageError, require
 from unlearning_pl.io import atomic_write
 
 CHECKPOINT = "checkpoints/last.ckpt"
-"""Where a run folder has its checkpoint."""
+"""Path of the checkpoint, relative to the run folder."""
 
 ORIGINAL = "original_sha256"
-"""What a record, and a checkpoint, calls the digest of the original that a run began as."""
+"""Key, in a record and in a checkpoint, of the SHA-256 of the original that a run started from."""
 
 
 def checkpoint_path(run: str | Path) -> Path:
-    """The checkpoint of a run folder, or the checkpoint file itself.
+    """Return the path of the checkpoint of a run folder, or of the checkpoint file itself.
 
     Raises:
-        InputError: If it does not exist.
+        InputError: If the file does not exist.
     """
     path = Path(run)
     path = path / CHECKPOINT if path.is_dir() else path
@@ -37,7 +37,7 @@ def checkpoint_path(run: str | Path) -> Path:
 
 
 def has_checkpoint(run: Path) -> bool:
-    """Whether a run folder has a checkpoint of any name.
+    """Whether a run folder has a checkpoint, under any name.
 
     Example:
         >>> has_checkpoint(Path("nowhere"))
@@ -47,15 +47,15 @@ def has_checkpoint(run: Path) -> bool:
 
 
 def weights_digest(run: str | Path) -> str:
-    """SHA-256 of a run's weights file, or of a checkpoint file."""
+    """Return the SHA-256 of a run's checkpoint, or of a checkpoint file."""
     return hashlib.sha256(checkpoint_path(run).read_bytes()).hexdigest()
 
 
 def read_checkpoint(run: str | Path) -> dict[str, Any]:
-    """Load a checkpoint of plain tensors, never code.
+    """Load a checkpoint with ``weights_only=True``: plain tensors, never code.
 
     Raises:
-        InputError: If the file does not exist or is no checkpoint.
+        InputError: If the file does not exist or is not a checkpoint.
     """
     path = checkpoint_path(run)
     require(
@@ -63,11 +63,11 @@ def read_checkpoint(run: str | Path) -> dict[str, Any]:
         f"Expected the package safetensors to read {path}, got none. Run pip install 'unlearning-pl[clip]'.",
     )
     try:
-        checkpoint = _tensors(path)
-    except Exception as error:  # torch raises a different one for each way of being no checkpoint
+        checkpoint = _load_tensors(path)
+    except Exception as error:  # torch raises a different exception for each kind of invalid file
         raise InputError(f"Expected a checkpoint, got {path}, which torch cannot load. Give another file.") from error
     if isinstance(checkpoint, dict) and checkpoint and all(isinstance(value, Tensor) for value in checkpoint.values()):
-        checkpoint = {"state_dict": checkpoint}  # weights and nothing else
+        checkpoint = {"state_dict": checkpoint}  # a bare state_dict
     require(
         isinstance(checkpoint, dict) and isinstance(checkpoint.get("state_dict"), dict),
         f"Expected a checkpoint with a state_dict, got {path} without one. Give a file that Lightning wrote.",
@@ -76,13 +76,13 @@ def read_checkpoint(run: str | Path) -> dict[str, Any]:
 
 
 def check_readable(states: Mapping[str, Any]) -> None:
-    """Refuse what a checkpoint could be written with, and never be loaded from without running code.
+    """Check that the states of callbacks can be loaded with ``weights_only=True``, that is without running code.
 
     Args:
-        states: Of callbacks, by name.
+        states: The state of each callback, by name.
 
     Raises:
-        InputError: If one holds more than tensors, numbers, texts and lists or dictionaries of them.
+        InputError: If a state holds more than tensors, numbers, strings and lists or dictionaries of them.
 
     Example:
         >>> check_readable({"Clock": {"seconds": 1.5}})
@@ -93,18 +93,18 @@ def check_readable(states: Mapping[str, Any]) -> None:
             torch.save(state, stream)
             stream.seek(0)
             torch.load(stream, map_location="cpu", weights_only=True)
-        except Exception as error:  # as many kinds as there are ways
+        except Exception as error:  # pickling and loading raise many kinds of exceptions
             kind = re.search(r"GLOBAL (\S+)", str(error))
             raise InputError(
-                f"Expected tensors, numbers and texts as the state of the callback {name}, got "
-                f"{kind[1] if kind else error}, with which no run could go on. Convert what its state_dict returns."
+                f"Expected tensors, numbers and strings as the state of the callback {name}, got "
+                f"{kind[1] if kind else error}, from which no run could resume. Convert what its state_dict returns."
             ) from error
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint whole or not at all: into a file beside it, which then takes its place.
+    """Write checkpoints atomically: into a temporary file in the same folder, which then replaces the checkpoint.
 
-    Lightning's own goes by way of the system's temporary folder, which may be small or of another file system.
+    Lightning's own ``CheckpointIO`` uses the system's temporary folder, which may be small or on another file system.
     """
 
     @override
@@ -113,30 +113,30 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         run = path.parent.parent
         if path == run / CHECKPOINT and not (run / MANIFEST).exists():
             raise StorageError(
-                f"Expected the run folder {run} to stay, but it is gone. Train again, into another --run."
+                f"Expected the run folder {run} to exist, but it was removed. Train again with another --run."
             )
         try:
-            for half in path.parent.glob(f".{path.name}.*"):  # of a process that was killed while it wrote
-                half.unlink()
+            for partial in path.parent.glob(f".{path.name}.*"):  # left by a process that was killed while writing
+                partial.unlink()
             with atomic_write(path) as file:
                 torch.save(checkpoint, file)
-        except (OSError, RuntimeError) as error:  # torch has words of its own for a disk that is full
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
             raise StorageError(
-                f"Expected to write {path}, got: {_reason(error)}. The checkpoint before it is kept; make room and go "
-                "on with --ckpt_path auto."
+                f"Expected to write {path}, got: {_os_error_reason(error)}. The previous checkpoint is kept; free some "
+                "space and resume with --ckpt_path auto."
             ) from error
 
 
-def _tensors(path: Path) -> Any:
+def _load_tensors(path: Path) -> Any:
     if path.suffix == ".safetensors":
-        from safetensors.torch import load_file  # comes with open_clip and timm
+        from safetensors.torch import load_file  # a dependency of open_clip and timm
 
         return load_file(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _reason(error: BaseException) -> str:
-    first: BaseException | None = error
-    while first is not None and not isinstance(first, OSError):
-        first = first.__context__
-    return (first.strerror if isinstance(first, OSError) else None) or str(error).splitlines()[0]
+def _os_error_reason(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(error).splitlines()[0]

@@ -1,4 +1,4 @@
-"""What cannot work is found out before anything is written."""
+"""Checks of a training run that are made before anything is written."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,10 +19,11 @@ from unlearning_pl.types import Split
 
 
 def check_types(model: LightningModule, data: LightningDataModule | None) -> tuple[Learner, UnlearningData]:
-    """What is trained on what, if they are of our kind.
+    """Check the types of the model and the data module, and return both.
 
     Raises:
-        TypeError: If they are not, which is a mistake in a program and not in a command.
+        TypeError: If the model is not a :class:`Learner` or the data is not :class:`UnlearningData`; this is a mistake
+            in a program and cannot happen in a command, so it is no :class:`InputError`.
     """
     if not isinstance(model, Learner) or not isinstance(data, UnlearningData):
         raise TypeError(
@@ -33,44 +34,44 @@ def check_types(model: LightningModule, data: LightningDataModule | None) -> tup
 
 
 def check_methods(method: Unlearner, plugins: Sequence[PlugIn]) -> None:
-    """Refuse methods that do not go together.
+    """Check that a method and its plug-ins can be combined.
 
     Args:
-        method: What is to unlearn.
-        plugins: What joins it.
+        method: The unlearning method.
+        plugins: The plug-ins added to it.
 
     Raises:
-        InputError: If one is no method at all, or a plug-in has no step to join.
+        InputError: If one of them is a base class, or there are plug-ins and the method takes no training step.
     """
-    for part in (method, *plugins):
+    for callback in (method, *plugins):
         require(
-            type(part) not in (Unlearner, PlugIn),
-            f"Expected a method, got {type(part).__name__}, which methods are made of. Choose another.",
+            type(callback) not in (Unlearner, PlugIn),
+            f"Expected a method, got its base class {type(callback).__name__}. Choose another.",
         )
     require(
         method.takes_steps or not plugins,
-        f"Expected a method that trains under {' and '.join(type(p).__name__ for p in plugins)}, got "
-        f"{type(method).__name__}, which takes no step. Leave the plug-in out, or choose another method.",
+        f"Expected a method that takes steps with {' and '.join(type(p).__name__ for p in plugins)}, got "
+        f"{type(method).__name__}, which takes none. Leave the plug-in out, or choose another method.",
     )
 
 
 def check_not_replaced(run: Path | None, weights: Path) -> None:
-    """Refuse to replace the run that another begins with.
+    """Check that a run does not replace the run whose weights it starts from.
 
     Raises:
-        InputError: If the weights lie in the run's own folder.
+        InputError: If the weights are in the run's own folder.
     """
     require(
         run is None or run.resolve() not in weights.resolve().parents,
-        f"Expected another run folder than that of the weights to begin with, got {run}. Choose another --run.",
+        f"Expected another run folder than that of the weights to start from, got {run}. Choose another --run.",
     )
 
 
 def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: UnlearningData) -> None:
-    """Refuse a training that cannot work.
+    """Check that a training run is possible.
 
     Args:
-        trainer: With the methods among its callbacks.
+        trainer: The trainer, with the methods among its callbacks.
         compiled: Whether the encoder is compiled.
         model: The learner.
         data: The data, split.
@@ -78,140 +79,143 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
     Raises:
         InputError: If the run has no end or no data, or model, data, methods and settings do not fit together.
     """
-    ends = (trainer.max_epochs or 0, trainer.max_steps)
+    limits = (trainer.max_epochs or 0, trainer.max_steps)
     require(
-        trainer.fast_dev_run or (0 not in ends and max(ends) > 0),  # type: ignore[attr-defined]
-        f"Expected trainer.max_epochs or trainer.max_steps above 0, got {ends[0]} and {ends[1]}. Set one of them; -1 "
-        "leaves the other out.",
+        trainer.fast_dev_run or (0 not in limits and max(limits) > 0),  # type: ignore[attr-defined]
+        f"Expected trainer.max_epochs or trainer.max_steps above 0, got {limits[0]} and {limits[1]}. Set one of them; "
+        "-1 disables the other.",
     )
     require(
         trainer.precision in ("32-true", "bf16-mixed", "16-mixed"),
         f"Expected trainer.precision 32-true, bf16-mixed or 16-mixed, got {trainer.precision}. Choose one of them.",
     )
-    _check_amounts(trainer)
+    _check_batch_limits(trainer)
     methods = [callback for callback in trainer.callbacks if isinstance(callback, Unlearner)]  # type: ignore[attr-defined]
     require(
         getattr(trainer.strategy, "_start_method", None) != "spawn",
-        "Expected trainer.strategy ddp, got ddp_spawn, which has to pickle what a run is made of. Choose ddp.",
+        "Expected trainer.strategy ddp, got ddp_spawn, which has to pickle the model and the data. Choose ddp.",
     )
     if isinstance(trainer.strategy, FSDPStrategy):
-        _check_sharded(trainer, compiled, (model, *methods))
+        _check_fsdp(trainer, compiled, (model, *methods))
     data.setup("fit")
     model.check(data.examples(), len(data.class_names))
     for method in methods:
-        least = (trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps)
+        minima = (trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps)
         require(
-            method.takes_steps or not any(least),
+            method.takes_steps or not any(minima),
             f"Expected no trainer.min_epochs and min_steps with {type(method).__name__}, which takes no step, got "
-            f"{least[0]} and {least[1]}. Leave them out.",
+            f"{minima[0]} and {minima[1]}. Leave them out.",
         )
         require(
             method.supports_compile or not compiled,
             f"Expected trainer.compile = false with {type(method).__name__}, got true. Leave it out.",
         )
-    needed = [name for plugin in methods if isinstance(plugin, PlugIn) for name in plugin.required_streams]
+    required = [name for plugin in methods if isinstance(plugin, PlugIn) for name in plugin.required_streams]
     streams = methods[0].streams if methods else data.streams
-    epochs = dict.fromkeys(streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1)))
-    fewest = min(batches(trainer, data, tuple(dict.fromkeys((*fed, *needed)))) for fed in epochs)
+    combinations = dict.fromkeys(streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1)))
+    fewest = min(batches(trainer, data, tuple(dict.fromkeys((*names, *required)))) for names in combinations)
     if len(data.positions("validation")):
-        _check_interval(trainer, fewest)
+        _check_val_interval(trainer, fewest)
 
 
 def batches(trainer: Trainer, data: UnlearningData, streams: tuple[Split, ...]) -> int:
-    """Batches of an epoch that is fed these streams, or what ``limit_train_batches`` leaves of them."""
-    limit, whole = trainer.limit_train_batches, data.steps(streams, trainer.world_size)
-    return min(whole, limit) if isinstance(limit, int) else int(whole * limit)
+    """Number of batches of an epoch with these streams, after ``limit_train_batches``."""
+    limit, total = trainer.limit_train_batches, data.steps(streams, trainer.world_size)
+    return min(total, limit) if isinstance(limit, int) else int(total * limit)
 
 
 def planned_steps(trainer: Trainer, data: UnlearningData) -> int:
-    """Steps of the optimiser of a run that ends by its epochs, or by ``max_steps`` before."""
-    fed = Counter(data.streams(epoch) for epoch in range(trainer.max_epochs or 0))
+    """Number of optimiser steps of a run that ends after ``max_epochs``, or earlier after ``max_steps``."""
+    epochs = Counter(data.streams(epoch) for epoch in range(trainer.max_epochs or 0))
     every = trainer.accumulate_grad_batches
-    count = sum(epochs * -(-batches(trainer, data, streams) // every) for streams, epochs in fed.items())
-    return count if trainer.max_steps == -1 else min(count, trainer.max_steps)
+    steps = sum(count * -(-batches(trainer, data, streams) // every) for streams, count in epochs.items())
+    return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
 
 
 def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner, data: UnlearningData) -> None:
-    """Refuse to resume from what is no checkpoint of this run.
+    """Check that a checkpoint belongs to this run and its settings.
 
     Args:
-        trainer: Its settings.
+        trainer: The trainer.
         run: The run folder.
         path: The checkpoint.
         model: The learner.
         data: The data, split.
 
     Raises:
-        InputError: If it is another run's, or the run's settings are no longer the same.
+        InputError: If the checkpoint is another run's, or the run's settings have changed.
     """
     checkpoint = read_checkpoint(path)
-    _check_form(model, checkpoint["state_dict"], path)
+    _check_shapes(model, checkpoint["state_dict"], path)
     planned = checkpoint.get("planned", {})
-    now = {name: value for name, value in model.plan(trainer).items() if planned.get(name, value) != value}
+    changed = {name: value for name, value in model.plan(trainer).items() if planned.get(name, value) != value}
     constant = planned.get("schedule") in (None, "constant") and model.schedule == "constant"
-    before = {name: planned[name] for name in now}
+    recorded = {name: planned[name] for name in changed}
     require(
-        constant or not now,
-        f"Expected {before} as in {path}, got {now}. Repeat them: only a constant rate can go on for longer.",
+        constant or not changed,
+        f"Expected {recorded} as in {path}, got {changed}. Repeat them: only a run with a constant learning rate can "
+        "be extended.",
     )
     require(
         run is None or run.resolve() in path.resolve().parents,
         f"Expected a checkpoint of the run {run} to resume from, got {path}. Give ckpt_path = last.",
     )
-    began = getattr(trainer, "provenance", {}).get(ORIGINAL)
+    original = getattr(trainer, "provenance", {}).get(ORIGINAL)
     require(
-        checkpoint.get(ORIGINAL, began) == began,
-        f"Expected the original that {path} began as, got another one. Put it back, or start a new run.",
+        checkpoint.get(ORIGINAL, original) == original,
+        f"Expected the original that {path} started from, got another one. Restore it, or start a new run.",
     )
     if run is not None:
         data.verify_split(run / runs.MANIFEST)
 
 
-def _check_form(model: Learner, state: dict[str, Tensor], path: Path) -> None:
-    """Refuse weights of another model, and those that can be read but whose optimiser's state would not fit."""
-    ours = model.weights(state)
-    check_weights(model, ours, path)
+def _check_shapes(model: Learner, state: dict[str, Tensor], path: Path) -> None:
+    """Check that weights fit the model as they are: converted ones load, but their optimiser's state would not fit."""
+    converted = model.weights(state)
+    check_weights(model, converted, path)
     require(
-        all(name in state and state[name].shape == value.shape for name, value in ours.items()),
+        all(name in state and state[name].shape == value.shape for name, value in converted.items()),
         f"Expected a checkpoint of this version to resume from, got {path}, whose weights have other shapes or names. "
-        "Begin again with --overwrite; as an original it still serves.",
+        "Start again with --overwrite; the checkpoint can still be used as an original.",
     )
 
 
-def _check_amounts(trainer: Trainer) -> None:
-    """What Lightning takes, to divide by it later or to train on nothing."""
+def _check_batch_limits(trainer: Trainer) -> None:
+    """Check values that Lightning accepts, and then divides by or trains on nothing with."""
     every = trainer.accumulate_grad_batches
     require(every >= 1, f"Expected trainer.accumulate_grad_batches >= 1, got {every}. Leave it out.")
     limit = trainer.limit_train_batches
     require(limit > 0, f"Expected trainer.limit_train_batches above 0, got {limit}. Leave it out.")
 
 
-def _check_interval(trainer: Trainer, fewest: int) -> None:
+def _check_val_interval(trainer: Trainer, fewest: int) -> None:
     interval = trainer.val_check_interval
-    counted = isinstance(interval, int) and trainer.limit_val_batches > 0
+    in_batches = isinstance(interval, int) and trainer.limit_val_batches > 0
     most = fewest if trainer.check_val_every_n_epoch is not None else float("inf")
     require(
-        not counted or 0 < interval <= most,
+        not in_batches or 0 < interval <= most,
         f"Expected trainer.val_check_interval from 1 to {most}, the batches of the smallest epoch, got {interval}. "
-        "Choose a smaller one, a share such as 0.5, or count over epochs with trainer.check_val_every_n_epoch null.",
+        "Choose a smaller one, a fraction such as 0.5, or count across epochs with "
+        "trainer.check_val_every_n_epoch null.",
     )
 
 
-def _check_sharded(trainer: Trainer, compiled: bool, parts: Sequence[Learner | Unlearner]) -> None:
-    for part in parts:
+def _check_fsdp(trainer: Trainer, compiled: bool, components: Sequence[Learner | Unlearner]) -> None:
+    for component in components:
         require(
-            part.supports_fsdp,
-            f"Expected a model and methods whose weights can be spread over processes, got {type(part).__name__}. "
-            "Choose trainer.strategy ddp; docs/strategies.md says what goes with fsdp.",
+            component.supports_fsdp,
+            f"Expected a model and methods whose weights can be sharded over processes, got {type(component).__name__}."
+            " Choose trainer.strategy ddp; docs/strategies.md lists what fsdp supports.",
         )
     require(not compiled, "Expected trainer.compile = false with fsdp, got true. Leave it out.")
     clips = trainer.gradient_clip_val and trainer.gradient_clip_algorithm != "value"
     require(
         not clips,
-        f"Expected no trainer.gradient_clip_val with fsdp, whose processes know a part of the norm, got "
+        f"Expected no trainer.gradient_clip_val with fsdp, whose processes know only a part of the norm, got "
         f"{trainer.gradient_clip_val}. Leave it out, or set trainer.gradient_clip_algorithm to value.",
     )
-    kind = trainer.strategy._state_dict_type  # type: ignore[attr-defined]
+    state_type = trainer.strategy._state_dict_type  # type: ignore[attr-defined]
     require(
-        kind == "full", f"Expected state_dict_type full, one file that every command reads, got {kind}. Leave it out."
+        state_type == "full",
+        f"Expected state_dict_type full, one file that every command reads, got {state_type}. Leave it out.",
     )

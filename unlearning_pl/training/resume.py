@@ -1,4 +1,4 @@
-"""Which checkpoint a run goes on from."""
+"""Choice of the checkpoint that a run resumes from."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from unlearning_pl.training.runs import RECORD
 
 
 def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:
-    """The checkpoint that a command goes on from.
+    """Find the checkpoint that a command resumes from.
 
     Args:
         run: The run folder.
-        ckpt_path: A checkpoint; ``last`` for the run folder's own; ``auto`` for the same if there is one.
+        ckpt_path: A checkpoint; ``last`` for the run folder's own; ``auto`` for the same if it exists.
 
     Returns:
-        None where the run begins.
+        Path of the checkpoint; None if the run starts from the beginning.
 
     Raises:
         InputError: If there is no such checkpoint.
@@ -34,14 +34,14 @@ def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:
 
 
 def is_finished(run: Path | None, overwrite: bool) -> bool:
-    """Whether there is nothing left to do for a command with ``auto``.
+    """Whether a command with ``ckpt_path = auto`` has nothing left to do.
 
     Args:
         run: The run folder.
-        overwrite: Whether the command is also told to begin again.
+        overwrite: Whether the command also has the option to overwrite the run.
 
     Raises:
-        InputError: If it is: a command that can be repeated would never do so.
+        InputError: If ``overwrite`` is set: it contradicts ``auto``, with which a repeated command never starts again.
 
     Example:
         >>> is_finished(Path("nowhere"), overwrite=False)
@@ -49,6 +49,6 @@ def is_finished(run: Path | None, overwrite: bool) -> bool:
     """
     require(
         not overwrite,
-        "Expected overwrite, which begins again, or ckpt_path = auto, which goes on, got both. Choose one of them.",
+        "Expected overwrite, which starts again, or ckpt_path = auto, which resumes, got both. Choose one of them.",
     )
     return run is not None and (run / RECORD).exists()

@@ -1,4 +1,4 @@
-"""A run folder while a run is being made: nothing is lost, whatever happens before the first checkpoint."""
+"""Opening of a run folder for a new or resumed run; an error before the first checkpoint restores the folder."""
 
 import os
 import shutil
@@ -14,28 +14,31 @@ from unlearning_pl.training.checkpoints import has_checkpoint
 from unlearning_pl.training.runs import CONFIG, MANIFEST, RECORD, environment
 
 ASIDE = ".replaced"
-"""Where the run that a new one replaces waits in its folder; alone there if the new one was killed at once."""
+"""Subfolder of a run folder that holds the replaced run until the new one succeeds.
+
+It is the only content of the folder if the new run was killed at once.
+"""
 
 
 @contextmanager
 def open_run_folder(
     folder: Path | None, overwrite: bool, checkpoint: Path | None, writes: bool, configuration: str | None = None
 ) -> Iterator[bool]:
-    """Open a run folder; an error before its first checkpoint leaves it as it was.
+    """Open a run folder; an error before the first checkpoint restores its previous content.
 
     Args:
-        folder: The run folder; None keeps nothing.
-        overwrite: Replace the run that the folder holds; it is put back if the new one fails.
-        checkpoint: What is resumed from; if it lies in the folder, the run there goes on.
+        folder: The run folder; with None nothing is saved.
+        overwrite: Replace the run that the folder holds; that run is restored if the new one fails.
+        checkpoint: Checkpoint to resume from; if it is in the folder, the run in the folder is resumed.
         writes: Whether this process writes.
-        configuration: What its config.yaml says. It is there before other processes are started, which may be told to
-            read the one that the run replaces.
+        configuration: Content of config.yaml. It is written before other processes are started, since their command
+            lines may name the config.yaml of the replaced run.
 
     Yields:
-        Whether the run is a new one.
+        Whether the run is new.
 
     Raises:
-        InputError: If the folder cannot be made, holds anything and ``overwrite`` is not set, or holds no run.
+        InputError: If the folder cannot be created, is not empty and ``overwrite`` is not set, or holds no run.
     """
     resumed = folder is not None and checkpoint is not None and folder.resolve() in checkpoint.resolve().parents
     if folder is None or not writes:
@@ -44,19 +47,19 @@ def open_run_folder(
     if resumed:
         _write_configuration(folder, configuration)
         yield False
-        shutil.rmtree(folder / ASIDE, ignore_errors=True)  # of the start that this run began with
+        shutil.rmtree(folder / ASIDE, ignore_errors=True)  # left by the first start of this run
         return
     check_unused(folder, overwrite)
     existed = folder.exists()
-    aside = _set_aside(folder)
+    backup = _back_up(folder)
     try:
         _write_configuration(folder, configuration)
         yield True
     except BaseException:
-        if aside.exists() and not has_checkpoint(folder):  # else the folder is gone, and the error says so
-            _put_back(aside, folder, existed)
+        if backup.exists() and not has_checkpoint(folder):  # without a backup the folder is gone: the error says so
+            _restore(backup, folder, existed)
         raise
-    shutil.rmtree(aside)
+    shutil.rmtree(backup)
 
 
 def _write_configuration(folder: Path, configuration: str | None) -> None:
@@ -65,10 +68,10 @@ def _write_configuration(folder: Path, configuration: str | None) -> None:
 
 
 def check_unused(run: Path, overwrite: bool) -> None:
-    """Refuse a folder in use.
+    """Check that a run may be written to a folder.
 
     Raises:
-        InputError: If it holds anything and ``overwrite`` is not set, or holds something that is no run.
+        InputError: If the folder is not empty and ``overwrite`` is not set, or if it holds files but no run.
     """
     if not run.exists() or (run.is_dir() and not any(run.iterdir())):
         return
@@ -83,44 +86,44 @@ def check_unused(run: Path, overwrite: bool) -> None:
     )
 
 
-def _written(run: Path) -> list[Path]:
-    """What a run writes; other files in its folder are the user's."""
+def _run_files(run: Path) -> list[Path]:
+    """List the existing files that a run writes; other files in the folder are the user's."""
     names = (CONFIG, MANIFEST, RECORD, "checkpoints", "audit", "hparams.yaml", "predictions.npz")
     return [*(run / name for name in names if (run / name).exists()), *run.glob("events.out.tfevents.*")]
 
 
-def _set_aside(run: Path) -> Path:
-    aside = run / ASIDE
+def _back_up(run: Path) -> Path:
+    backup = run / ASIDE
     try:
-        if aside.exists() and not has_checkpoint(run):  # a process was killed before its first checkpoint
-            _put_back(aside, run, existed=True)
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        for path in _written(run):
-            path.rename(aside / path.name)
+        if backup.exists() and not has_checkpoint(run):  # a process was killed before its first checkpoint
+            _restore(backup, run, existed=True)
+        shutil.rmtree(backup, ignore_errors=True)
+        backup.mkdir(parents=True)
+        for path in _run_files(run):
+            path.rename(backup / path.name)
     except OSError as error:
         raise InputError(
-            f"Expected a place to write at --run, got {run} ({error.strerror}). Choose another folder."
+            f"Expected a writable folder as --run, got {run} ({error.strerror}). Choose another folder."
         ) from error
-    return aside
+    return backup
 
 
-def _put_back(aside: Path, run: Path, existed: bool) -> None:
-    for path in _written(run):
+def _restore(backup: Path, run: Path, existed: bool) -> None:
+    for path in _run_files(run):
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    for path in aside.iterdir():
+    for path in backup.iterdir():
         path.rename(run / path.name)
-    aside.rmdir()
+    backup.rmdir()
     if not existed:
-        with suppress(OSError):  # something else wrote here too
+        with suppress(OSError):  # the folder also holds files that are not the run's
             run.rmdir()
 
 
 def write_record(run: Path, facts: dict[str, Any]) -> None:
-    """Write what a finished run notes of itself: what is given, the time, the run's seed, versions and hardware."""
+    """Write the record of a finished run, run.json: ``facts``, the time, the seed, versions and hardware."""
     seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
     write_json(run / RECORD, {**facts, "seed": seed, "finished": finished, **environment()})

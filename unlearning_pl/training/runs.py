@@ -1,4 +1,4 @@
-"""A run is a folder that explains itself: configuration, split, weights, curves, record, audit."""
+"""Reading of a run folder: its configuration, split, record, learner and data."""
 
 import json
 import os
@@ -22,10 +22,10 @@ CONFIG, RECORD = "config.yaml", "run.json"
 
 
 def read_config(run: str | Path) -> dict[str, Any]:
-    """Read a run's configuration.
+    """Read a run's configuration, config.yaml.
 
     Raises:
-        InputError: If the folder holds no run.
+        InputError: If the folder holds no run, or the file is damaged.
     """
     path = Path(run) / CONFIG
     require(path.is_file(), f"Expected a run folder with {CONFIG}, got {run}. Give one that fit or unlearn wrote.")
@@ -41,7 +41,7 @@ def read_config(run: str | Path) -> dict[str, Any]:
 
 
 def read_record(run: str | Path) -> dict[str, Any]:
-    """Read what a finished run noted of itself: seconds, command, seed, versions, hardware.
+    """Read the record of a finished run, run.json: seconds, command, seed, versions, hardware.
 
     Raises:
         InputError: If the run is not finished, or the file is damaged.
@@ -49,19 +49,19 @@ def read_record(run: str | Path) -> dict[str, Any]:
     path = Path(run) / RECORD
     require(path.is_file(), f"Expected a finished run, got {run} without {RECORD}. Let it finish, or give another one.")
     record = _read_json(path)
-    sound = isinstance(record.get("seconds"), (int, float)) and isinstance(record.get("command"), list)
+    valid = isinstance(record.get("seconds"), (int, float)) and isinstance(record.get("command"), list)
     require(
-        sound and isinstance(record.get("lineage", []), list),
+        valid and isinstance(record.get("lineage", []), list),
         f"Expected seconds, a command and a lineage in {path}, got something else. Restore the file or train again.",
     )
     return record
 
 
 def read_split(run: str | Path) -> dict[str, Any]:
-    """Read the split of a run as it was written: fingerprint, request, ids; see ``write_manifest``.
+    """Read a run's split.json: fingerprint, request, ids; see ``write_manifest``.
 
     Raises:
-        InputError: If the run has none.
+        InputError: If the file is absent or damaged.
     """
     path = Path(run) / MANIFEST
     require(path.is_file(), f"Expected a run folder with {MANIFEST}, got {run}. Give one that fit or unlearn wrote.")
@@ -79,10 +79,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def open_learner(run: str | Path) -> Learner:
-    """Build a run's learner, with its weights.
+    """Build a run's learner and load its weights.
 
     Raises:
-        InputError: If the folder holds no run, or its weights do not fit.
+        InputError: If the folder holds no run, or its weights do not fit the learner.
     """
     learner: Learner = build(run, "model")
     load_weights(learner, run)
@@ -90,10 +90,10 @@ def open_learner(run: str | Path) -> Learner:
 
 
 def open_data(run: str | Path) -> UnlearningData:
-    """Build a run's data, with its split.
+    """Build a run's data module and load its split.
 
     Raises:
-        InputError: If the folder holds no run, or the data are no longer the same.
+        InputError: If the folder holds no run, or the data have changed since.
     """
     data: UnlearningData = build(run, "data")
     data.load_split(Path(run) / MANIFEST)
@@ -101,10 +101,10 @@ def open_data(run: str | Path) -> UnlearningData:
 
 
 def build(run: str | Path, key: Literal["model", "data", "source"]) -> Any:
-    """Make the learner, the data or their source as a run's configuration says; weights and images are not read.
+    """Instantiate the learner, the data module or the source of a run's configuration; reads no weights and no images.
 
     Raises:
-        InputError: If the folder holds no run, or its settings are none of this version.
+        InputError: If the folder holds no run, or this version cannot parse its settings.
     """
     config = read_config(run)
     config["source"] = config["data"].get("source") or {"class_path": "unlearning_pl.data.Digits"}
@@ -122,18 +122,19 @@ def build(run: str | Path, key: Literal["model", "data", "source"]) -> Any:
 
 
 def split_for(original: str | Path, data: UnlearningData, forget: ForgetRequest) -> None:
-    """Split the data as the original's were, but for what is asked to be forgotten now.
+    """Split the data as the original run did, and apply a new forget request.
 
-    A request to a run that forgot before, or never saw, some images comes on top of these. Without one such a run goes
-    on with its own. A request to a run of all images, or to a checkpoint file, takes the place of an earlier one.
+    If the original run has forgotten images, or was not trained on its forget set, the request adds to that forget set;
+    without a request, unlearning continues with the original run's own request. If the original was trained on all
+    images, or is a checkpoint file, the request replaces an earlier one.
 
     Args:
-        original: The run folder, or the checkpoint, that unlearning starts from.
-        data: Its data.
-        forget: What is asked; the data module's own request where this one is empty.
+        original: The run folder or the checkpoint that unlearning starts from.
+        data: The original's data module, which is changed.
+        forget: The new request; the data module's own request is used if this one is empty.
 
     Raises:
-        InputError: If the run is not finished, or nothing is asked, or nothing that can be met.
+        InputError: If the run is not finished, there is no request, or the request cannot be met.
     """
     request = forget if forget.given() else data.forget
     further = False
@@ -146,39 +147,39 @@ def split_for(original: str | Path, data: UnlearningData, forget: ForgetRequest)
         record, further = read_record(original), forgot_before(original)
         data.load_split(Path(original) / MANIFEST)
         if further and not forget.given():
-            _check_going_on(original, data, unlearned="original" in record)
+            _check_continued_request(original, data, unlearned="original" in record)
             return
     if request.given():
         data.request(request, further)
     require(
         len(data.positions("forget")) > 0,
-        "Expected a forget request, got none. Say what to forget, for instance --forget.fraction 0.1.",
+        "Expected a forget request, got none. Add one, for instance --forget.fraction 0.1.",
     )
 
 
 def forgot_before(run: str | Path) -> bool:
-    """Whether a finished run has forgotten, or never saw, some training images: a request then comes on top."""
+    """Whether a finished run has forgotten, or was never trained on, a forget set: a new request adds to it."""
     record = read_record(run)
     return "original" in record or record.get("train_on") != "all"
 
 
-def _check_going_on(run: str | Path, data: UnlearningData, unlearned: bool) -> None:
-    """Refuse to go on with a run that has nothing left to forget, or with a request that might be meant as another."""
+def _check_continued_request(run: str | Path, data: UnlearningData, unlearned: bool) -> None:
+    """Check that unlearning can continue with a run's own request: it unlearned, and data.forget names no other."""
     require(
         unlearned,
-        f"Expected a further forget request, got none, and {run} never saw the {data.splits.counts()['forget']} images "
-        "of its own. Say what else to forget, for instance --forget.fraction 0.1.",
+        f"Expected a further forget request, got none, and {run} was never trained on its own "
+        f"{data.splits.counts()['forget']} forget images. Add a request, for instance --forget.fraction 0.1.",
     )
-    known = [step.request.given() for step in data.splits.steps]
+    earlier = [step.request.given() for step in data.splits.steps]
     require(
-        data.forget.given() in [{}, *known],
-        f"Expected what else {run} is to forget as --forget, got data.forget = {data.forget.given()}. "
-        "Give it as --forget, or take it out of the settings of the data to go on with what was asked before.",
+        data.forget.given() in [{}, *earlier],
+        f"Expected a further request to {run} as --forget, got data.forget = {data.forget.given()}. "
+        "Give it as --forget, or remove data.forget to continue with the earlier request.",
     )
 
 
 def lineage(run: str | Path) -> list[str]:
-    """SHA-256 of the weights of all runs that a run came from, oldest first; nothing for a checkpoint file.
+    """Return the SHA-256 of the weights of all ancestors of a run, oldest first; an empty list for a checkpoint file.
 
     Raises:
         InputError: If the run is not finished.
@@ -191,7 +192,7 @@ def lineage(run: str | Path) -> list[str]:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware, as a report states them."""
+    """Versions and hardware, as in records and reports."""
     names = ("unlearning-pl", "torch", "torchvision", "lightning", "lightly", "torchmetrics", "kornia")
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
     return {

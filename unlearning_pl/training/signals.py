@@ -1,4 +1,4 @@
-"""Signals that ask a run to end."""
+"""Handling of the signals that ask a run to end."""
 
 import signal
 from types import FrameType
@@ -11,14 +11,14 @@ from unlearning_pl.training.last_checkpoint import LastCheckpoint
 
 
 class SignalHandler(_SignalConnector):
-    """Notes SIGTERM and SIGUSR1 while a fit runs, to be acted on between two steps.
+    """Records SIGTERM and SIGUSR1 during a fit; :class:`LastCheckpoint` reacts between two steps.
 
-    Lightning's own handlers call collectives, and save, wherever the signal happens to meet the process: in the middle
-    of a step, each process at another place. A fit of which nothing is kept, an audit's for instance, ends after the
-    step, by Lightning's own exception.
+    Lightning's own handlers call collectives and save a checkpoint at whatever instruction the signal interrupts: in
+    the middle of a step, and at a different one in each process. A fit without :class:`LastCheckpoint`, for instance
+    an audit's, ends after the step with Lightning's own exception.
 
     Attributes:
-        asked: Number of the signal that came, 0 before.
+        asked: Number of the received signal, 0 if none was received; the largest if there were several.
     """
 
     asked = 0
@@ -31,14 +31,14 @@ class SignalHandler(_SignalConnector):
         self._original_handlers = self._get_current_signal_handlers()
         self.asked, self.received_sigterm = 0, False
         if not any(isinstance(callback, LastCheckpoint) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
-            self._register_signal(signal.SIGTERM, self._end)
+            self._register_signal(signal.SIGTERM, self._stop_after_step)
             return
         for name in ("SIGTERM", "SIGUSR1"):
             if hasattr(signal, name):
-                self._register_signal(getattr(signal, name), self._note)
+                self._register_signal(getattr(signal, name), self._record_signal)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record_signal(self, number: int, frame: FrameType | None) -> None:
         self.asked = max(self.asked, number)
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
+    def _stop_after_step(self, number: int, frame: FrameType | None) -> None:
         self.received_sigterm = True

@@ -1,4 +1,4 @@
-"""How long training took."""
+"""Callback that measures the time of training."""
 
 import time
 from typing import Any
@@ -8,18 +8,21 @@ from typing_extensions import override
 
 
 class Stopwatch(Callback):
-    """Seconds spent in training, over all starts of a resumed run.
+    """Measure the seconds spent in training, summed over all starts of a resumed run.
 
-    Lightning's ``Timer`` does the same, but a trainer with one ignores ``max_time`` and has no default of epochs.
+    Lightning's ``Timer`` does the same, but a trainer with one ignores ``max_time`` and has no default for
+    ``max_epochs``.
     """
 
     def __init__(self) -> None:
-        self._before, self._started, self._stopped = 0.0, 0.0, 0.0
+        self._previous_seconds, self._started, self._stopped = 0.0, 0.0, 0.0
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds so far; what a method measures before the first step counts, set-up does not."""
-        return self._before + (self._stopped or time.monotonic()) - self._started if self._started else self._before
+        """Wall-clock seconds so far, with what a method measures before the first step, without the set-up."""
+        if not self._started:
+            return self._previous_seconds
+        return self._previous_seconds + (self._stopped or time.monotonic()) - self._started
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -35,4 +38,4 @@ class Stopwatch(Callback):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._before = state_dict["seconds"]
+        self._previous_seconds = state_dict["seconds"]

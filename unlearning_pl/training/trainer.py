@@ -1,4 +1,4 @@
-"""A Lightning trainer with two more verbs: unlearn and audit."""
+"""Lightning trainer with run folders and the methods ``unlearn``, ``embed`` and ``audit``."""
 
 import sys
 import warnings
@@ -31,20 +31,20 @@ from unlearning_pl.types import Split
 
 
 class UnlearningTrainer(Trainer):
-    """Lightning's trainer, whose runs are folders that explain themselves.
+    """Lightning's trainer, which saves each run to a self-contained folder.
 
-    A run folder gets the split, the last checkpoint, TensorBoard events and a record of seconds, versions and hardware;
-    commands add their configuration. Everything given is checked before anything is written, and a run that fails
-    before its first checkpoint leaves the folder as it was.
+    The trainer writes the split, the last checkpoint, TensorBoard events and a record of seconds, versions and hardware
+    to the run folder; commands add their configuration. It checks all arguments before it writes anything, and a run
+    that fails before its first checkpoint restores the previous content of the folder.
 
     Args:
-        run: The run folder; without one nothing is kept.
+        run: The run folder; without one nothing is saved.
         overwrite: Replace the run that the folder holds.
-        channels_last: Keep convolutions in the memory format that is faster on most devices; never with fsdp, which
-            brings the optimiser's state of such weights back in another order.
-        compile: Compile the encoder with torch.compile; the gradient penalty cannot be used then.
-        checkpoint_minutes: Time between checkpoints in the middle of an epoch, besides the one after each; 0 keeps one
-            after every step.
+        channels_last: Use the channels-last memory format, which is faster for convolutions on most devices; ignored
+            with fsdp, which restores the optimiser's state of such weights in another order.
+        compile: Compile the encoder with torch.compile; not possible with the gradient penalty.
+        checkpoint_minutes: Time between checkpoints in the middle of an epoch, in addition to the one after each epoch;
+            0 saves one after every step.
         kwargs: Lightning's own arguments.
     """
 
@@ -70,9 +70,9 @@ class UnlearningTrainer(Trainer):
         self.run_folder = None if run is None else Path(run).expanduser()
         self.overwrite, self.channels_last, self.compile = overwrite, channels_last, compile
         self.stopwatch = Stopwatch()
-        self.command = sys.argv  # what the record of a run says it was made by
-        self.configuration: str | None = None  # what its config.yaml says, where a command knows
-        self.provenance: dict[str, Any] = {}  # what the run begins as, and what led to that
+        self.command = sys.argv  # command of the record, run.json
+        self.configuration: str | None = None  # content of config.yaml, set by the commands
+        self.provenance: dict[str, Any] = {}  # weights that the run starts from, and their ancestors
         kwargs = trainer_arguments(self.run_folder, self.stopwatch, checkpoint_minutes, kwargs)
         super().__init__(*args, **kwargs)
         self._signal_connector = SignalHandler(self)
@@ -88,23 +88,23 @@ class UnlearningTrainer(Trainer):
         weights_only: bool | None = True,
         weights: str | None = None,
     ) -> None:
-        """Train a model: the original on all training data, or the retrained reference on what stays.
+        """Train a model: the original on all training data, or the retrained reference on the retain set.
 
         Args:
             model: The learner.
             train_dataloaders: Not used; the data module feeds the streams.
             val_dataloaders: Not used.
             datamodule: The data.
-            ckpt_path: Checkpoint to resume from; ``last`` for the run folder's own; ``auto`` for the same if there is
-                one, while a finished run is left as it is: a command that can be repeated.
+            ckpt_path: Checkpoint to resume from; ``last`` for the run folder's own; ``auto`` for the same if it exists,
+                while a finished run is left unchanged, so that the same command can be repeated.
             weights_only: Load tensors only and never code.
-            weights: What to begin with in place of random weights: a run folder, a checkpoint or safetensors file, or,
-                for CLIP, a tag of open_clip such as ``openai``.
+            weights: Initial weights in place of random ones: a run folder, a checkpoint or safetensors file, or, for
+                CLIP, a tag of open_clip such as ``openai``.
         """
         model, data = checks.check_types(model, datamodule)
         checks.check_fit(self, self.compile, model, data)
         if ckpt_path == "auto" and is_finished(self.run_folder, self.overwrite):
-            rank_zero_info(f"The run {self.run_folder} is finished; it stays as it is.")
+            rank_zero_info(f"The run {self.run_folder} is finished and is left unchanged.")
             return
         checkpoint = resume_point(self.run_folder, ckpt_path)
         if checkpoint is not None:
@@ -115,13 +115,13 @@ class UnlearningTrainer(Trainer):
             self.provenance = {"weights": weights, "weights_sha256": weights_digest(path)}
             if checkpoint is None:
                 load_weights(model, weights)
-        self._make_ready(model, data)
-        again = self.overwrite or ckpt_path == "auto"  # auto: killed before its first checkpoint, a run leaves nothing
-        with open_run_folder(self.run_folder, again, checkpoint, self._writes, self.configuration) as fresh:
-            if self._writes and fresh:
+        self._prepare_model(model, data)
+        overwrite = self.overwrite or ckpt_path == "auto"  # auto replaces a run killed before its first checkpoint
+        with open_run_folder(self.run_folder, overwrite, checkpoint, self._writes, self.configuration) as is_new:
+            if self._writes and is_new:
                 write_manifest(self._folder / runs.MANIFEST, data.splits, data.ids)
             with warnings.catch_warnings(), terminate_children_on_error(self.strategy):
-                # A resumed run goes on at the very step: see StreamSampler.begun.
+                # A run resumes at the exact step of the checkpoint: see StreamSampler.begun.
                 warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
                 super().fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=weights_only)
             if self._writes:
@@ -142,11 +142,11 @@ class UnlearningTrainer(Trainer):
         Args:
             model: A learner of the original's architecture.
             datamodule: The original's data.
-            original: The original's run folder, or a checkpoint of it. From the folder of a run that has forgotten
-                before, ``forget`` comes on top, and without it that run goes on with its own images.
-            method: The unlearning method; fine-tuning on the retain set when not given. A plug-in joins fine-tuning.
-            plugins: Terms on top of the method's loss.
-            forget: What is to be forgotten; the data module's or the original's own request when not given.
+            original: The original's run folder, or a checkpoint of it. If the run in the folder has forgotten images,
+                ``forget`` adds to them, and without ``forget`` unlearning continues with that run's own request.
+            method: The unlearning method; by default fine-tuning on the retain set, to which a plug-in here is added.
+            plugins: Terms added to the method's loss.
+            forget: The forget request; the data module's or the original's own request if not given.
             ckpt_path: Checkpoint of this run to resume from, ``last`` or ``auto``, as in :meth:`fit`.
         """
         checks.check_not_replaced(self.run_folder, checkpoint_path(original))
@@ -156,11 +156,11 @@ class UnlearningTrainer(Trainer):
         checks.check_methods(method, plugins)
         load_weights(model, original)
         runs.split_for(original, datamodule, forget)
-        began = weights_digest(original)
-        ancestors = [*runs.lineage(original), began]
-        self.provenance = {"original": str(original), "original_sha256": began, "lineage": ancestors}
+        digest = weights_digest(original)
+        ancestors = [*runs.lineage(original), digest]
+        self.provenance = {"original": str(original), "original_sha256": digest, "lineage": ancestors}
         installed: list[Callback] = [method, *plugins]
-        self.callbacks[1:1] = installed  # behind the stopwatch, so that measuring counts
+        self.callbacks[1:1] = installed  # after the stopwatch, which thus includes the time of the methods' `measure`
         try:
             self.fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
         finally:
@@ -173,16 +173,16 @@ class UnlearningTrainer(Trainer):
         views: int = 10,
         splits: Sequence[Split] = tuple(AUDITED),
     ) -> dict[str, dict[Split, Embeddings]]:
-        """Collect what models say of the retain, forget and test images, each embedding once.
+        """Extract the embeddings that an audit needs of the retain, forget and test images, each of them once.
 
         Args:
             learners: The models by name.
             datamodule: The data, with a forget set.
-            views: Augmented views per image of the membership attack.
-            splits: What to look at.
+            views: Augmented views per image for the membership attack.
+            splits: Splits to embed.
 
         Returns:
-            By model and split, on the process of rank 0; nothing on the others.
+            Embeddings by model and split on rank 0; an empty dictionary on the other ranks.
         """
         for learner in learners.values():
             if self.channels_last:
@@ -192,23 +192,25 @@ class UnlearningTrainer(Trainer):
     def audit(
         self, model: Learner, datamodule: UnlearningData, name: str, seconds: float | None = None, views: int = 10
     ) -> Audit:
-        """Measure a model on the retain, forget and test images.
+        """Audit a model on the retain, forget and test images; every rank returns the audit.
 
         Args:
             model: The learner.
             datamodule: The data, with a forget set.
-            name: What to call the model in tables.
-            seconds: Training time, where known.
-            views: Augmented views per image of the membership attack.
+            name: Name of the model in tables.
+            seconds: Training time, if known.
+            views: Augmented views per image for the membership attack.
         """
-        found = self.embed({name: model}, datamodule, views)
-        mine: Audit | InputError | None = None
+        embeddings = self.embed({name: model}, datamodule, views)
+        result: Audit | InputError | None = None
         if self.is_global_zero:
             try:
-                mine = compute_audit(name, found[name], seconds, [step.forget for step in datamodule.splits.steps])
-            except InputError as error:  # the other processes wait for an answer
-                mine = error
-        audit: Any = self.strategy.broadcast(mine)
+                result = compute_audit(
+                    name, embeddings[name], seconds, [step.forget for step in datamodule.splits.steps]
+                )
+            except InputError as error:  # broadcast it too: the other ranks wait for a result
+                result = error
+        audit: Any = self.strategy.broadcast(result)
         if isinstance(audit, InputError):
             raise audit
         assert isinstance(audit, Audit)
@@ -217,15 +219,15 @@ class UnlearningTrainer(Trainer):
     @property
     @override
     def estimated_stepping_batches(self) -> int | float:
-        """Steps of the whole run, also where a method's streams change from epoch to epoch.
+        """Steps of the whole run, also if a method's streams change from epoch to epoch.
 
-        Lightning would make a loader to count them, before a resumed run knows which batch it has to begin with.
+        Lightning would create a loader to count them before a resumed run knows the batch that it resumes at.
         """
         data: Any = getattr(self, "datamodule", None)
-        ends = isinstance(data, UnlearningData) and (self.max_epochs or 0) > 0
-        return checks.planned_steps(self, data) if ends else super().estimated_stepping_batches
+        is_limited = isinstance(data, UnlearningData) and (self.max_epochs or 0) > 0
+        return checks.planned_steps(self, data) if is_limited else super().estimated_stepping_batches
 
-    def _make_ready(self, model: Learner, data: UnlearningData) -> None:
+    def _prepare_model(self, model: Learner, data: UnlearningData) -> None:
         if len(data.positions("validation")) == 0:
             self.limit_val_batches = 0
         if self.channels_last and not isinstance(self.strategy, FSDPStrategy):
@@ -240,7 +242,7 @@ class UnlearningTrainer(Trainer):
 
     @property
     def _writes(self) -> bool:
-        """Whether this process is the one that writes into the run folder."""
+        """Whether this process writes to the run folder."""
         return self.run_folder is not None and self.is_global_zero and not self.fast_dev_run
 
     def _record(self, facts: dict[str, Any]) -> None:

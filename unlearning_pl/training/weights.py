@@ -1,4 +1,4 @@
-"""Weights of a model: in a run folder, a checkpoint, a file from elsewhere, or published under a name."""
+"""Loading of weights from a run folder, a checkpoint, a safetensors file or a published name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +12,10 @@ from unlearning_pl.training.checkpoints import checkpoint_path, read_checkpoint
 
 
 def find_weights(learner: Learner, run: str | Path) -> Path:
-    """The file of what :func:`load_weights` takes.
+    """Return the path of the file that :func:`load_weights` reads.
 
     Raises:
-        InputError: If it does not exist.
+        InputError: If the file does not exist.
     """
     return checkpoint_path(run if Path(run).exists() else learner.published(str(run)) or run)
 
@@ -24,11 +24,11 @@ def load_weights(learner: Learner, run: str | Path) -> None:
     """Load weights into a learner.
 
     Args:
-        learner: What they are for.
+        learner: The learner, of the architecture that the weights belong to.
         run: A run folder, a checkpoint or a safetensors file, or a name under which weights are published.
 
     Raises:
-        InputError: If they belong to another architecture, or are not finite.
+        InputError: If the weights belong to another architecture, or are not finite.
     """
     path = find_weights(learner, run)
     state = learner.weights(read_checkpoint(path)["state_dict"])
@@ -37,18 +37,18 @@ def load_weights(learner: Learner, run: str | Path) -> None:
 
 
 def check_weights(learner: Learner, state: Mapping[str, Tensor], path: str | Path) -> None:
-    """Compare names and shapes of weights with a learner's, and load nothing.
+    """Compare the names and shapes of weights with those of a learner, and load nothing.
 
     Raises:
-        InputError: If they belong to another architecture, or are not finite.
+        InputError: If the weights belong to another architecture, or are not finite.
     """
-    wanted = {name: tuple(value.shape) for name, value in learner.state_dict().items()}
-    found = {name: tuple(getattr(value, "shape", ())) for name, value in state.items()}
-    other = next((name for name in {**wanted, **found} if wanted.get(name) != found.get(name)), None)
+    expected = {name: tuple(value.shape) for name, value in learner.state_dict().items()}
+    actual = {name: tuple(getattr(value, "shape", ())) for name, value in state.items()}
+    different = next((name for name in {**expected, **actual} if expected.get(name) != actual.get(name)), None)
     require(
-        other is None,
+        different is None,
         f"Expected weights of a {type(learner).__name__} with the configured backbone, got {path} of another "
-        f"architecture ({other} differs). Give the model settings that it was trained with.",
+        f"architecture ({different} differs). Give the model settings that it was trained with.",
     )
-    broken = next((name for name, value in state.items() if not torch.isfinite(value).all()), None)
-    require(broken is None, f"Expected finite weights, got NaN or infinity in {broken} of {path}. Train it again.")
+    invalid = next((name for name, value in state.items() if not torch.isfinite(value).all()), None)
+    require(invalid is None, f"Expected finite weights, got NaN or infinity in {invalid} of {path}. Train it again.")
