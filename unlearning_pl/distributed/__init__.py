@@ -1,1 +1,1 @@
-"""What processes of one job say to one another, and who started them."""
+"""Communication between the processes of a job, and the launchers that start them."""

@@ -1,4 +1,4 @@
-"""Tensors of all processes in one, with gradients of any order.
+"""Collectives with gradients of any order, and a process group on the CPU.
 
 Letters: N rows of one process, W processes, D width of a row.
 """
@@ -20,7 +20,7 @@ _single = False
 
 @contextmanager
 def single_process() -> Iterator[None]:
-    """Within it this process is alone: for what every process computes on the same rows.
+    """Context in which :func:`world_size` is 1, for computations that every process makes on the same rows.
 
     Example:
         >>> with single_process():
@@ -28,20 +28,20 @@ def single_process() -> Iterator[None]:
         1
     """
     global _single
-    before, _single = _single, True
+    previous, _single = _single, True
     try:
         yield
     finally:
-        _single = before
+        _single = previous
 
 
 def world_size() -> int:
-    """Number of processes whose rows are gathered."""
+    """Number of processes whose rows are gathered; 1 within :func:`single_process`."""
     return 1 if _single else int(dist.world_size())
 
 
 def rank() -> int:
-    """This process among them."""
+    """Rank of this process; 0 within :func:`single_process`."""
     return 0 if _single else int(dist.rank())
 
 
@@ -55,9 +55,9 @@ def gather(rows: Tensor) -> Tensor:
     1      ``r_N .. r_{2N-1}``     ``r_0 .. r_{WN-1}``
     ====== ======================= ==============================
 
-    It is a sum over processes of blocks padded with zeros, since the backward pass of a sum is a sum, which
-    autograd records: the gradient of a gradient is right too, which an all-gather with a hand-written backward pass
-    (lightly's) loses.
+    The implementation is a sum over processes of blocks padded with zeros, since the backward pass of a sum is a sum,
+    which autograd records: the gradient of a gradient is correct too. An all-gather with a hand-written backward pass,
+    such as lightly's, loses it.
 
     Args:
         rows: ``(..., N, D)``.
@@ -78,7 +78,7 @@ def gather(rows: Tensor) -> Tensor:
 
 
 def all_reduce_sum(x: Tensor) -> Tensor:
-    """Sum a tensor of one shape over processes; the gradient of a gradient is right too.
+    """Sum a tensor over processes; the shape is the same on each, and the gradient of a gradient is correct too.
 
     Example:
         >>> all_reduce_sum(torch.ones(2))
@@ -91,7 +91,7 @@ def all_reduce_sum(x: Tensor) -> Tensor:
 
 
 class _Sum(torch.autograd.Function):
-    """A sum over processes, whose backward pass is recorded as the same sum."""
+    """Sum over processes whose backward pass is the same sum, recorded by autograd."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ class _Sum(torch.autograd.Function):
 
 
 def local_indices(n: int, device: torch.device) -> Tensor:
-    """Where the ``n`` rows of this process stand in what :func:`gather` returns, ``(n,)`` int64.
+    """Indices of the ``n`` rows of this process in the result of :func:`gather`, ``(n,)`` int64.
 
     Example:
         >>> local_indices(3, torch.device("cpu"))
@@ -116,13 +116,13 @@ def local_indices(n: int, device: torch.device) -> Tensor:
 
 
 def gather_with_indices(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Collect the rows of every process like :func:`gather`, and say where those of this process are.
+    """Collect the rows of every process like :func:`gather`, with the indices of the rows of this process.
 
     Args:
         rows: ``(N, D)``.
 
     Returns:
-        ``(W N, D)``, and ``(N,)`` int64.
+        The rows of all processes, ``(W N, D)``, and the indices, ``(N,)`` int64.
 
     Example:
         >>> gather_with_indices(torch.eye(2))[1]
@@ -132,9 +132,12 @@ def gather_with_indices(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def async_all_reduce_max(value: int) -> Callable[[], int]:
-    """Begin to find the largest ``value`` of all processes; what is returned waits for it.
+    """Start an all-reduce of the maximum of ``value`` over processes.
 
-    It goes over :func:`cpu_group`, so it can be begun in one step and asked for in the next.
+    It runs over :func:`cpu_group`, so it can be started in one step and waited for in the next.
+
+    Returns:
+        A function that waits for the result and returns it.
 
     Example:
         >>> async_all_reduce_max(3)()
@@ -142,44 +145,44 @@ def async_all_reduce_max(value: int) -> Callable[[], int]:
     """
     if world_size() == 1:
         return lambda: value
-    found = torch.tensor(value)
-    sent = distributed.all_reduce(found, op=distributed.ReduceOp.MAX, group=cpu_group(), async_op=True)
+    maximum = torch.tensor(value)
+    work = distributed.all_reduce(maximum, op=distributed.ReduceOp.MAX, group=cpu_group(), async_op=True)
 
     def wait() -> int:
-        sent.wait()
-        return int(found)
+        work.wait()
+        return int(maximum)
 
     return wait
 
 
 def all_gather_object(value: T) -> list[T]:
-    """What each process says, in the order of ranks, over :func:`cpu_group`.
+    """Collect an object of each process, in the order of ranks, over :func:`cpu_group`.
 
     Example:
-        >>> all_gather_object("here")
-        ['here']
+        >>> all_gather_object("rank 0")
+        ['rank 0']
     """
     if world_size() == 1:
         return [value]
-    said = [value] * world_size()
-    distributed.all_gather_object(said, value, group=cpu_group())
-    return said
+    gathered = [value] * world_size()
+    distributed.all_gather_object(gathered, value, group=cpu_group())
+    return gathered
 
 
-_aside: tuple[Any, Any] = (None, None)
+_groups: tuple[Any, Any] = (None, None)  # the default group, and the CPU group made for it
 
 
 def cpu_group(timeout: timedelta | None = None) -> Any:
-    """A group of all processes for what they say to one another beside the training, over the CPU.
+    """Process group of all processes over gloo on the CPU, for communication outside the training step.
 
-    It never waits for a device, and cannot come between the collectives of a step, whose order on each process is
-    Lightning's.
+    It never waits for a device, and cannot interleave with the collectives of a step, whose order on each process
+    Lightning determines.
 
     Args:
-        timeout: How long a process waits for the others, said when the group is made; torch's default if not given.
+        timeout: How long a process waits for the others, used when the group is created; torch's default if not given.
     """
-    global _aside
-    if _aside[0] is not distributed.group.WORLD:
+    global _groups
+    if _groups[0] is not distributed.group.WORLD:
         world = distributed.group.WORLD
-        _aside = world, distributed.new_group(backend="gloo", timeout=timeout)
-    return _aside[1]
+        _groups = world, distributed.new_group(backend="gloo", timeout=timeout)
+    return _groups[1]

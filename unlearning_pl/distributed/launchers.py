@@ -1,4 +1,4 @@
-"""What the program that started the processes says of them: torchrun, SLURM, or nobody."""
+"""Processes that torchrun or SLURM launched, and requests to SLURM."""
 
 import os
 import shutil
@@ -15,26 +15,29 @@ from unlearning_pl.errors import require
 
 
 def launched_processes() -> dict[str, int]:
-    """Processes of a node (``devices``) and nodes (``num_nodes``), where torchrun or srun has started them.
+    """Processes per node (``devices``) and nodes (``num_nodes``), if torchrun or srun launched the processes.
+
+    Returns:
+        A dictionary with both numbers; an empty one if nothing launched this process.
 
     Raises:
-        InputError: If SLURM's tasks are not as many on each node as was said.
+        InputError: If the number of SLURM tasks does not match ``--ntasks-per-node``.
 
     Example:
-        >>> launched_processes()  # a shell started this one
+        >>> launched_processes()  # started from a shell
         {}
     """
-    known = os.environ
+    env = os.environ
     if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
-        devices, processes = int(known["LOCAL_WORLD_SIZE"]), int(known["WORLD_SIZE"])
+        devices, processes = int(env["LOCAL_WORLD_SIZE"]), int(env["WORLD_SIZE"])
     elif started_by_srun():
-        processes, nodes = int(known["SLURM_NTASKS"]), int(known.get("SLURM_NNODES", "1"))
+        processes, nodes = int(env["SLURM_NTASKS"]), int(env.get("SLURM_NNODES", "1"))
         devices = processes // nodes
-        said = int(known.get("SLURM_NTASKS_PER_NODE", devices))
+        per_node = int(env.get("SLURM_NTASKS_PER_NODE", devices))
         require(
-            processes in (1, said * nodes),  # one, started by hand, trains alone
-            f"Expected --ntasks-per-node={said} on each of {nodes} nodes, got --ntasks={processes}. Leave --ntasks out "
-            "of what sbatch is given.",
+            processes in (1, per_node * nodes),  # a single task, started by hand in the job, trains in one process
+            f"Expected --ntasks-per-node={per_node} on each of {nodes} nodes, got --ntasks={processes}. Leave --ntasks "
+            "out of the sbatch command.",
         )
     else:
         return {}
@@ -42,27 +45,29 @@ def launched_processes() -> dict[str, int]:
 
 
 def requeue_slurm_job() -> str:
-    """Ask SLURM to start this job again; returns what came of it, in a few words."""
+    """Ask SLURM to requeue this job, and return the outcome in a few words."""
     job = os.environ.get("SLURM_JOB_ID", "")
     if not job:
         return "no SLURM job to requeue"
     if "SLURM_ARRAY_JOB_ID" in os.environ:
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     if shutil.which("scontrol") is None:
-        return f"no scontrol here to requeue SLURM job {job} with"
-    asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
-    if asked.returncode:
-        return f"SLURM refused to requeue job {job}: {' '.join(asked.stderr.split())}"
+        return f"no scontrol on this machine to requeue SLURM job {job}"
+    process = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+    if process.returncode:
+        return f"SLURM refused to requeue job {job}: {' '.join(process.stderr.split())}"
     return f"SLURM job {job} is requeued"
 
 
 @contextmanager
 def terminate_children_on_error(strategy: Strategy, seconds: float = 10.0) -> Iterator[None]:
-    """Let an error here also end the processes that Lightning has started here, which may wait for this one in vain.
+    """Context that, on an error in this process, ends the child processes that Lightning started.
+
+    The children may wait in vain for this process.
 
     Args:
-        strategy: Its launcher knows them.
-        seconds: Time that they have to end by themselves.
+        strategy: Strategy whose launcher started the children.
+        seconds: Time that the children have to exit before they are killed.
     """
     try:
         yield
@@ -77,9 +82,9 @@ def terminate_children_on_error(strategy: Strategy, seconds: float = 10.0) -> It
 
 
 def started_by_srun() -> bool:
-    """Whether srun has started this process, as Lightning sees it.
+    """Whether srun started this process, by Lightning's criterion.
 
-    A shell in an allocation has the variables too, but its job has one of two names.
+    An interactive shell in an allocation has the same variables, but its job is named ``bash`` or ``interactive``.
 
     Example:
         >>> started_by_srun()

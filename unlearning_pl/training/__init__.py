@@ -1,1 +1,1 @@
-"""Training runs: the trainer, its checkpoints, and the folder of a run."""
+"""Training runs: the trainer, checkpoints and run folders."""
