@@ -84,7 +84,7 @@ class SyncBatchNormPlugin(TorchSyncBatchNorm):
         root = torch.device("cpu") if trainer is None else trainer.strategy.root_device
         callbacks = [] if trainer is None else trainer.callbacks
         # Methods that do not support a compiled encoder take gradients of gradients.
-        first_order = all(getattr(callback, "compiles", True) for callback in callbacks)
+        first_order = all(getattr(callback, "supports_compile", True) for callback in callbacks)
         if only_normalise and root.type == "cuda" and first_order:
             return super().apply(model)
         for layer in layers:
