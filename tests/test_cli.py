@@ -415,7 +415,7 @@ def test_a_new_export_appears_in_help_and_suggestions(monkeypatch: pytest.Monkey
         ("--optimizer.lrr 3", "Expected an option of SGD in optimizer, got lrr. Did you mean lr?"),
         ("--trainer.max_epoch 3", "got --trainer.max_epoch. Did you mean --trainer.max_epochs?"),
         ("--fraction 0.1", "Did you mean --forget.fraction?"),
-        ("--bogus 1", "got --bogus. unlearning-pl unlearn --help lists them."),
+        ("--bogus 1", "got --bogus. Run unlearning-pl unlearn --help for a list."),
         ("extra", "got extra."),
         ("--method AlignmentCalibration --method.betta 3", "an option of AlignmentCalibration in method, got betta. "),
         ("--method AlignmentCalibration --method.init_args.betta 3", "got betta. Did you mean beta?"),

@@ -186,11 +186,11 @@ class RenamedAttributes:
 
 
 def supply_renamed(module: Any, names: Iterable[str]) -> None:
-    """Give a module that is no learner of ours the attributes that it has under their old names.
+    """Add the renamed attributes to a module that has them under deprecated names and is no :class:`Learner`.
 
     Args:
-        module: Changed in place; what it registers as parameters and submodules stays as it is.
-        names: Attributes that are needed.
+        module: Module to change in place; its registered parameters and submodules stay the same.
+        names: Names of the required attributes.
     """
     for old, new in ATTRIBUTES.items():
         if new in names and not hasattr(module, new) and hasattr(module, old):

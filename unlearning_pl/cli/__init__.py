@@ -1,4 +1,4 @@
-"""Command lines: parsing them, explaining mistakes, exit codes."""
+"""Command-line infrastructure: parsers, error messages and exit codes."""
 
 from unlearning_pl.deprecated import renamed
 

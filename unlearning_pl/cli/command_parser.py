@@ -1,4 +1,4 @@
-"""Commands that are not Lightning's: their parser, and what a mistake in their options gets."""
+"""Parsers of the commands that do not use LightningCLI."""
 
 import json
 from pathlib import Path
@@ -18,15 +18,15 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError
 from unlearning_pl.training.old_settings import upgrade_command
 
-_OF_TRAINING = (
+_TRAINING_KEYS = (
     *("model", "trainer", "method", "plugins", "optimizer", "schedule", "seed_everything"),
     *("run", "overwrite", "original", "forget", "ckpt_path", "weights"),
 )
-"""Keys of a training run's configuration that say nothing of its data."""
+"""Keys of a training run's configuration that do not concern its data."""
 
 
-class _Configuration(ActionConfigFile):
-    """Takes a configuration file; a command that takes data takes them out of a whole experiment's."""
+class _ConfigFile(ActionConfigFile):
+    """Reads a configuration file; a command with ``--data`` ignores the other settings of an experiment."""
 
     @override
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
@@ -35,19 +35,21 @@ class _Configuration(ActionConfigFile):
             self.apply_config(parser, cfg, self.dest, values)
             return
         try:
-            read = yaml.safe_load(path.read_text(encoding="utf-8"))
+            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError):
-            read = None
-        if not isinstance(read, dict) or not isinstance(read.get("data", {}), dict):
-            raise InputError(
-                f"Expected YAML with settings under data, got {values}, which is something else. Give another --config."
-            )
-        kept = {key: value for key, value in read.items() if key not in _OF_TRAINING}
-        self.apply_config(parser, cfg, self.dest, json.dumps(kept, default=str))
+            settings = None
+        if not isinstance(settings, dict) or not isinstance(settings.get("data", {}), dict):
+            raise InputError(f"Expected YAML with settings under data, got {values} without. Give another --config.")
+        settings = {key: value for key, value in settings.items() if key not in _TRAINING_KEYS}
+        self.apply_config(parser, cfg, self.dest, json.dumps(settings, default=str))
 
 
 def make_parser(command: str, description: str) -> ArgumentParser:
-    """A command that is not Lightning's.
+    """Create the parser of a command that does not use LightningCLI, with the option ``--config``.
+
+    Args:
+        command: Name of the command.
+        description: Description in the help text.
 
     Example:
         >>> make_parser("audit", "Measure models.").prog
@@ -55,18 +57,18 @@ def make_parser(command: str, description: str) -> ArgumentParser:
     """
     prog = f"unlearning-pl {command}"
     parser = ArgumentParser(prog=prog, description=description, exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("--config", action=_Configuration, help="Path to a configuration file.")
+    parser.add_argument("--config", action=_ConfigFile, help="Path to a configuration file.")
     return parser
 
 
 def add_data(parser: ArgumentParser) -> None:
-    """Give a command the options ``--data``, as training has them.
+    """Add the options ``--data`` of the training commands to a parser.
 
-    They stack with ``--config``, which then also takes whole experiments and the config.yaml of a run, and leaves out
-    what these say of model and training.
+    They stack with ``--config``, which then also accepts the configuration of an experiment and the config.yaml of a
+    run, and ignores their settings of model and training.
 
     Args:
-        parser: Made by :func:`make_parser`.
+        parser: A parser from :func:`make_parser`.
 
     Example:
         >>> add_data(parser := make_parser("views", "Draw views."))
@@ -77,13 +79,13 @@ def add_data(parser: ArgumentParser) -> None:
 
 
 def data_from_options(options: Namespace) -> UnlearningData:
-    """The data that the options of :func:`add_data` mean; no image is read.
+    """Instantiate the data module from the options of :func:`add_data`; reads no images.
 
     Args:
-        options: As :func:`parse_args` returns them.
+        options: The parsed options, from :func:`parse_args`.
 
     Raises:
-        InputError: If a source, a view policy or a request refuses its settings.
+        InputError: If the settings of a source, a view policy or a request are invalid.
 
     Example:
         >>> add_data(parser := make_parser("views", "Draw views."))
@@ -98,10 +100,10 @@ def data_from_options(options: Namespace) -> UnlearningData:
 
 
 def parse_args(parser: ArgumentParser, args: list[str]) -> Namespace:
-    """The options given, or the sentence that helps with a mistake in them.
+    """Parse the options of a command; deprecated options are accepted with a warning.
 
     Raises:
-        InputError: If an option is not known, or its value is none of its kind.
+        InputError: If an option is unknown, or its value has the wrong type; with the nearest names as the remedy.
 
     Example:
         >>> parse_args(make_parser("audit", "Measure models."), []).config is None
@@ -114,10 +116,10 @@ def parse_args(parser: ArgumentParser, args: list[str]) -> Namespace:
 
 
 def parse_with_old_names(parser: ArgumentParser, args: list[str]) -> Namespace:
-    """Parse a command line; if it fails, parse it again with the options of today in place of deprecated ones.
+    """Parse a command line; if that fails, rename deprecated options and parse it again.
 
     Raises:
-        ArgumentError: If both fail.
+        ArgumentError: If both attempts fail.
 
     Example:
         >>> parse_with_old_names(make_parser("audit", "Measure models."), []).config is None

@@ -1,4 +1,4 @@
-"""What an error means to whoever started a command: an exit code and one line."""
+"""Exit codes and one-line error messages of the commands."""
 
 import errno
 import os
@@ -14,9 +14,9 @@ from unlearning_pl.cli.parse_errors import find_input_error
 from unlearning_pl.distributed.launchers import launched_processes, started_by_srun
 from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError
 
-RESUME = "A run with a checkpoint goes on with --ckpt_path auto; benchmark and shadow go on with the same command."
+RESUME = "Resume a run that has a checkpoint with --ckpt_path auto, benchmark and shadow with the same command."
 TOGETHER = (DivergedError, PreemptedError)
-"""What all processes of a job agree to end by."""
+"""Errors that all processes of a job agree on and raise together."""
 
 STORAGE = tuple(
     getattr(errno, name)
@@ -26,35 +26,35 @@ STORAGE = tuple(
 
 
 def exit_status(error: BaseException) -> tuple[int | None, str]:
-    """Exit code and line for an error; no code for one that nobody foresaw, whose traceback is wanted.
+    """Return the exit code and the message for an error; no code for an unexpected one, which needs its traceback.
 
     Example:
         >>> exit_status(DivergedError("Expected a finite loss."))
         (1, 'Expected a finite loss.')
     """
-    stopped = _stopped(error)
-    if stopped is not None:
-        return stopped
+    interruption = _interruption_status(error)
+    if interruption is not None:
+        return interruption
     if isinstance(error, (DivergedError, UnfinishedError, StorageError)):
         return 1, str(error)
     if "EADDRINUSE" in str(error):
         port = os.environ.get("MASTER_PORT", "one")
-        return 1, f"Expected a free port, got {port}, which another program listens at. Set MASTER_PORT to another."
-    if _lost(error):
+        return 1, f"Expected a free port, got {port}, which another program listens on. Set MASTER_PORT to another."
+    if _is_connection_loss(error):
         return 1, (
             f"Lost the other processes of the job ({str(error).splitlines()[0]}). One of them ended or did not answer: "
-            f"what it said last is the cause. {RESUME}"
+            f"its last message is the cause. {RESUME}"
         )
     if isinstance(error, OSError) and error.errno in STORAGE:
         return 1, f"Expected to read and write {error.filename or 'files'}, got: {error.strerror}. {RESUME}"
     if isinstance(error, MisconfigurationException):
         return 2, str(error)
-    mistake = find_input_error(error) if isinstance(error, (ValueError, ArgumentError)) else None
-    return (None, "") if mistake is None else (2, str(mistake))
+    input_error = find_input_error(error) if isinstance(error, (ValueError, ArgumentError)) else None
+    return (None, "") if input_error is None else (2, str(input_error))
 
 
 def should_report(error: BaseException) -> bool:
-    """Whether this process is to say so: rank 0, and any other for what may have happened to it alone.
+    """Whether this process reports an error: rank 0 reports all, other ranks those that may be theirs alone.
 
     Example:
         >>> should_report(DivergedError())
@@ -64,15 +64,18 @@ def should_report(error: BaseException) -> bool:
         return True
     if isinstance(error, TOGETHER):
         return False
-    # Before the processes know one another, a mistake in the command is each one's: once a node is enough. That of a
-    # process which rank 0 has started is its own.
-    alike = torch.distributed.is_torchelastic_launched() or started_by_srun()
-    first = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID")) == ("0" if alike else "1")
-    return first or torch.distributed.is_initialized()
+    # Before the process group exists, all processes of a launcher fail with the same mistake: local rank 0 reports it,
+    # once per node. A mistake of processes that Lightning started is their own: local rank 1 reports it for them.
+    launched = torch.distributed.is_torchelastic_launched() or started_by_srun()
+    local_rank = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID"))
+    return local_rank == ("0" if launched else "1") or torch.distributed.is_initialized()
 
 
 def exit_code(error: BaseException, code: int) -> int:
-    """The exit code of this process: Lightning kills the one that started the others if one of those fails.
+    """Return the exit code of this process.
+
+    It is 0 on child processes of Lightning for errors that all processes raise: Lightning kills the main process as
+    soon as one of its children fails.
 
     Example:
         >>> exit_code(DivergedError(), 1)
@@ -82,7 +85,7 @@ def exit_code(error: BaseException, code: int) -> int:
 
 
 def rank() -> int:
-    """Which process of the job this is.
+    """Rank of this process in the job.
 
     Example:
         >>> rank()
@@ -91,7 +94,7 @@ def rank() -> int:
     return int(getattr(rank_zero_only, "rank", None) or 0)
 
 
-def _stopped(error: BaseException) -> tuple[int, str] | None:
+def _interruption_status(error: BaseException) -> tuple[int, str] | None:
     if isinstance(error, PreemptedError):
         outcome = f" ({error})" if str(error) else ""
         return 128 + error.signal, f"Stopped by {signal.Signals(error.signal).name}{outcome}. {RESUME}"
@@ -102,7 +105,10 @@ def _stopped(error: BaseException) -> tuple[int, str] | None:
     return None
 
 
-def _lost(error: BaseException) -> bool:
-    """Whether it comes of another process that is gone; gloo's errors have no type of their own."""
-    known: type[BaseException] = torch.distributed.DistError if torch.distributed.is_available() else KeyboardInterrupt
-    return isinstance(error, known) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
+def _is_connection_loss(error: BaseException) -> bool:
+    """Whether another process caused the error by ending; gloo's errors have no type of their own."""
+    # Without torch.distributed, KeyboardInterrupt stands for no type: exit_status has already handled it.
+    dist_error: type[BaseException] = (
+        torch.distributed.DistError if torch.distributed.is_available() else KeyboardInterrupt
+    )
+    return isinstance(error, dist_error) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())

@@ -1,4 +1,4 @@
-"""Whether a run that a command would make is there already, without running the command."""
+"""Checks whether the run of a command is finished or interrupted, without running the command."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ from unlearning_pl.training.checkpoints import ORIGINAL, checkpoint_path, read_c
 from unlearning_pl.training.old_settings import upgrade_command
 
 RESUMING = ["--ckpt_path", "last"]
-"""Words behind a command with which its run goes on; the run that it ends with is that of the command alone."""
+"""Options that resume the run of a command; the finished run equals that of the command without them."""
 
 
-class _Parsed(UnlearningCLI):
-    """The command up to the point where classes would be made."""
+class _ParseOnlyCLI(UnlearningCLI):
+    """Parses a command and stops before it instantiates classes."""
 
     @override
     def _set_seed(self) -> None:
@@ -38,28 +38,28 @@ class _Parsed(UnlearningCLI):
 
 
 def configuration(words: list[str]) -> dict[str, Any]:
-    """Parse a command line as the command itself does, and run nothing.
+    """Parse a command line as the command itself does, without running it.
 
     Args:
         words: The command and its options.
 
     Returns:
-        What the run's config.yaml would hold.
+        The content that the run's config.yaml would have.
 
     Raises:
-        InputError: If the words do not parse.
+        InputError: If the command line cannot be parsed.
 
     Example:
         >>> configuration(["fit", "--model", "SimCLR", "--trainer.max_epochs", "3"])["trainer"]["max_epochs"]
         3
     """
-    cli = run_training_command(words, _Parsed)
+    cli = run_training_command(words, _ParseOnlyCLI)
     parsed: dict[str, Any] = yaml.safe_load(cli._parser(words[0]).dump(cli.config[words[0]], skip_none=False))
     return parsed
 
 
 def agrees(recorded: Any, now: Any) -> bool:
-    """Whether a setting is as it was; settings that did not exist when it was recorded are not compared.
+    """Whether a setting equals the recorded one; keys that were not recorded are not compared.
 
     Example:
         >>> agrees({"lr": 0.1}, {"lr": 0.1, "new": None}), agrees({"lr": 0.1}, {"lr": 0.2})
@@ -71,11 +71,11 @@ def agrees(recorded: Any, now: Any) -> bool:
 
 
 def finished(words: Sequence[str], run: Path) -> bool:
-    """Whether a run was made by this command, with the settings that it means now, from the original that is there.
+    """Whether a finished run exists that this command made, with its current settings, from the current original.
 
     Args:
         words: The command and its options.
-        run: The run folder that they name.
+        run: The run folder of the command.
 
     Example:
         >>> finished(["fit", "--model", "SimCLR"], Path("nowhere"))
@@ -83,21 +83,21 @@ def finished(words: Sequence[str], run: Path) -> bool:
     """
     try:
         record, _ = runs.read_record(run), checkpoint_path(run)
-        began = _digest(record.get("original"))
+        digest = _digest(record.get("original"))
     except InputError:  # absent or damaged
         return False
-    made_by = record["command"][: -len(RESUMING)] if record["command"][-2:] == RESUMING else record["command"]
-    if upgrade_command(made_by) != ["unlearning-pl", *upgrade_command(words)] or record.get(ORIGINAL) != began:
+    command = record["command"][: -len(RESUMING)] if record["command"][-2:] == RESUMING else record["command"]
+    if upgrade_command(command) != ["unlearning-pl", *upgrade_command(words)] or record.get(ORIGINAL) != digest:
         return False
-    return _means_the_same(words, run)
+    return _has_same_settings(words, run)
 
 
 def interrupted(words: Sequence[str], run: Path) -> bool:
-    """Whether a run of these settings, from the original that is there, stopped after a checkpoint and can go on.
+    """Whether an unfinished run has a checkpoint to resume, with the command's settings, from the current original.
 
     Args:
         words: The command and its options.
-        run: The run folder that they name.
+        run: The run folder of the command.
 
     Example:
         >>> interrupted(["fit", "--model", "SimCLR"], Path("nowhere"))
@@ -106,22 +106,22 @@ def interrupted(words: Sequence[str], run: Path) -> bool:
     if (run / runs.RECORD).exists():
         return False
     try:
-        same = read_checkpoint(run).get(ORIGINAL) == _digest(configuration([*words]).get("original"))
-    except InputError:  # it never came so far, or is damaged
+        same_original = read_checkpoint(run).get(ORIGINAL) == _digest(configuration([*words]).get("original"))
+    except InputError:  # there is no checkpoint, or a file is damaged
         return False
-    return same and _means_the_same(words, run)
+    return same_original and _has_same_settings(words, run)
 
 
 def _digest(original: str | None) -> str | None:
     return None if original is None else weights_digest(original)
 
 
-def _means_the_same(words: Sequence[str], run: Path) -> bool:
+def _has_same_settings(words: Sequence[str], run: Path) -> bool:
     try:
         recorded = runs.read_config(run)
     except InputError:  # absent or damaged
         return False
-    now = configuration([*words])
-    for config in (recorded, now):  # how a run was asked for, not what it is
+    current = configuration([*words])
+    for config in (recorded, current):  # the same run with and without --overwrite
         config["overwrite"] = config.setdefault("trainer", {})["overwrite"] = None
-    return agrees(recorded, now)
+    return agrees(recorded, current)

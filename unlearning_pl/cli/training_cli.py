@@ -1,4 +1,4 @@
-"""LightningCLI with the verb ``unlearn`` and with runs as folders."""
+"""LightningCLI with the subcommand ``unlearn`` and with run folders."""
 
 import io
 import json
@@ -39,11 +39,11 @@ USAGE = {
     "predict": "--run RUN [options]",
 }
 DESCRIPTION = {
-    "fit": "Train a model: the original on all training data, or the retrained reference on what stays.",
-    "unlearn": "Make a trained model forget. Model and data are the original's; name the request and the method.",
-    "validate": "Loss, and a classifier's accuracy, of a run on the images that it held out.",
-    "test": "Loss, and a classifier's accuracy, of a run on its test images.",
-    "predict": "Features of every image by a run's model, with ids, as predictions.npz in its folder.",
+    "fit": "Train a model: the original on all training data, or the retrained reference on the retain set.",
+    "unlearn": "Make a trained model forget. The original provides model and data; choose the request and the method.",
+    "validate": "Compute the loss, and a classifier's accuracy, of a run on its held-out images.",
+    "test": "Compute the loss, and a classifier's accuracy, of a run on its test images.",
+    "predict": "Extract the features of every image with a run's model, and save them, with ids, as predictions.npz.",
 }
 EPOCHS = {"fit": 100, "unlearn": 10}
 READERS = ("validate", "test", "predict")  # commands that read a finished run
@@ -52,7 +52,7 @@ RESUMED = ("seed_everything", "model", "data", "weights", "original", "forget", 
 
 
 class UnlearningCLI(LightningCLI):
-    """LightningCLI with the verb ``unlearn`` and with runs as folders."""
+    """LightningCLI with the subcommand ``unlearn`` and with run folders."""
 
     @staticmethod
     @override
@@ -62,16 +62,18 @@ class UnlearningCLI(LightningCLI):
 
     @override
     def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
-        # The parser of the command asked for alone: those of the others take longer to make than it to parse.
+        # Create only the parser of the requested command: creating the others takes longer than parsing.
         self.subcommands = lambda: {name: UnlearningCLI.subcommands()[name] for name in kwargs}  # type: ignore[method-assign]
         super()._add_subcommands(parser, **kwargs)
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--run", type=str | None, default=None, help="Run folder; named by what is done if absent.")
+        parser.add_argument(
+            "--run", type=str | None, default=None, help="Run folder; default runs/{original,retrained,METHOD}."
+        )
         parser.add_argument("--overwrite", action="store_true", help="Replace the run that the folder holds.")
-        parser.add_argument("--optimizer", type=OptimizerCallable, default=SGD, help="The optimiser of the parameters.")
-        parser.add_argument("--schedule", type=Schedule, default="cosine", help="Course of the learning rate.")
+        parser.add_argument("--optimizer", type=OptimizerCallable, default=SGD, help="Optimiser of the parameters.")
+        parser.add_argument("--schedule", type=Schedule, default="cosine", help="Learning-rate schedule.")
         parser.link_arguments("overwrite", "trainer.overwrite")
 
     @override
@@ -81,9 +83,9 @@ class UnlearningCLI(LightningCLI):
         parser.description = DESCRIPTION[subcommand] + (f"\n\n{list_methods()}" if subcommand == "unlearn" else "")
         parser.set_defaults({"trainer.max_epochs": EPOCHS.get(subcommand)})
         if subcommand == "unlearn":
-            parser.link_arguments(("run", "method", "plugins"), "trainer.run", compute_fn=_unlearned_folder)
+            parser.link_arguments(("run", "method", "plugins"), "trainer.run", compute_fn=_unlearning_run_folder)
         else:
-            parser.link_arguments(("run", "data.train_on"), "trainer.run", compute_fn=_trained_folder)
+            parser.link_arguments(("run", "data.train_on"), "trainer.run", compute_fn=_training_run_folder)
         return parser
 
     @override
@@ -91,7 +93,7 @@ class UnlearningCLI(LightningCLI):
         assert isinstance(args, list)
         self.args = args
         try:
-            self.config = parse_with_old_names(parser, _inheriting(args))
+            self.config = parse_with_old_names(parser, _prepend_run_config(args))
         except UnicodeDecodeError as error:
             raise InputError("Expected text in every --config, got a binary file. Give YAML files.") from error
         except ArgumentError as error:
@@ -99,31 +101,29 @@ class UnlearningCLI(LightningCLI):
 
     @override
     def _parse_ckpt_path(self) -> None:
-        """Refuse settings that a resumed run contradicts, in place of silently keeping either of them."""
+        """Check that the settings agree with the checkpoint, where Lightning would silently use one of the two."""
         config = self.config[self.config.subcommand]
-        folder, asked = Path(config.trainer.run), config.get("ckpt_path")
+        folder, ckpt_path = Path(config.trainer.run), config.get("ckpt_path")
         require(
-            self.config.subcommand not in READERS or asked not in ("last", "auto"),
-            f"Expected a file as ckpt_path, got {asked}, with which a training goes on. Leave it out.",
+            self.config.subcommand not in READERS or ckpt_path not in ("last", "auto"),
+            f"Expected a file as ckpt_path, got {ckpt_path}, which resumes a training. Leave it out.",
         )
-        path = resume_point(folder, asked)
+        path = resume_point(folder, ckpt_path)
         if path is None:
             return
         if folder.resolve() in path.resolve().parents and self.config.subcommand not in READERS:
-            self._compare(runs.read_config(folder), folder)
-        trained = read_checkpoint(path).get("hyper_parameters", {})
+            self._check_unchanged(runs.read_config(folder), folder)
+        hyper_parameters = read_checkpoint(path).get("hyper_parameters", {})
         for name, value in (config.model.get("init_args") or {}).items():
-            require(
-                trained.get(name, value) == value,
-                f"Expected model.{name} = {trained.get(name)} as in {path}, got {value}. Leave the setting out.",
-            )
+            saved = hyper_parameters.get(name, value)
+            require(saved == value, f"Expected model.{name} = {saved} as in {path}, got {value}. Leave it out.")
 
-    def _compare(self, before: dict[str, Any], folder: Path) -> None:
+    def _check_unchanged(self, recorded: dict[str, Any], folder: Path) -> None:
         command = str(self.config.subcommand)
-        now = yaml.safe_load(self._parser(command).dump(self.config[command], skip_none=False))
+        current = yaml.safe_load(self._parser(command).dump(self.config[command], skip_none=False))
         for key in RESUMED:
             require(
-                now.get(key) == before.get(key),
+                current.get(key) == recorded.get(key),
                 f"Expected {key} as in {folder / runs.CONFIG} when resuming, got another setting. "
                 "Repeat it, or start a new run.",
             )
@@ -139,11 +139,11 @@ class UnlearningCLI(LightningCLI):
         config = self.config[self.config.subcommand]
         if self.config.subcommand != "unlearn" or not Path(config.original).is_dir():
             return
-        before = runs.read_config(config.original)["data"]
+        recorded = runs.read_config(config.original)["data"]
         for key in ("validation", "train_on"):
             require(
-                config.data[key] == before.get(key),
-                f"Expected data.{key} = {before.get(key)} as in {config.original}, got {config.data[key]}. "
+                config.data[key] == recorded.get(key),
+                f"Expected data.{key} = {recorded.get(key)} as in {config.original}, got {config.data[key]}. "
                 "Leave it out: unlearning keeps the original's split.",
             )
 
@@ -171,7 +171,7 @@ class UnlearningCLI(LightningCLI):
             self.datamodule.load_split(folder / runs.MANIFEST)
 
     def _configuration(self) -> str:
-        """What repeats the run, whichever way this start of it was asked for."""
+        """Return the config.yaml that repeats the run, without ``--overwrite`` and ``--ckpt_path``."""
         command = str(self.subcommand)
         config = self.config[command].clone()
         config["overwrite"], config["ckpt_path"] = False, None
@@ -183,7 +183,7 @@ class UnlearningCLI(LightningCLI):
         return kwargs if subcommand == "unlearn" else kwargs | {"weights_only": True}
 
     def predict(self, **kwargs: Any) -> None:
-        """Embed every image and keep ids and features."""
+        """Extract the features of every image and save them with the ids."""
         require(
             self.trainer.world_size == 1,
             f"Expected one process to predict, got {self.trainer.world_size}. Set trainer.devices to 1.",
@@ -198,7 +198,7 @@ class UnlearningCLI(LightningCLI):
 
 
 def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:
-    """Run a command that trains or reads a run; errors are exceptions."""
+    """Run a command that trains or reads a run; errors are raised as exceptions."""
     strict = {"exit_on_error": False, "allow_abbrev": False}
     return cli(
         Learner,
@@ -214,37 +214,37 @@ def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningC
     )
 
 
-def _trained_folder(run: str | None, train_on: str) -> str:
+def _training_run_folder(run: str | None, train_on: str) -> str:
     return os.path.expanduser(run or {"all": "runs/original", "retain": "runs/retrained"}[train_on])
 
 
-def _unlearned_folder(run: str | None, method: Any, plugins: Any) -> str:
-    chosen = ([] if method is None else [method]) + [*(plugins or [])]
-    files = [locate(part["class_path"]).__module__.rsplit(".", 1)[-1] for part in chosen]
-    return os.path.expanduser(run or f"runs/{'_'.join(files) or 'fine_tune'}")
+def _unlearning_run_folder(run: str | None, method: Any, plugins: Any) -> str:
+    methods = ([] if method is None else [method]) + [*(plugins or [])]
+    modules = [locate(settings["class_path"]).__module__.rsplit(".", 1)[-1] for settings in methods]
+    return os.path.expanduser(run or f"runs/{'_'.join(modules) or 'fine_tune'}")
 
 
-def _inheriting(args: list[str]) -> list[str]:
-    """Put model and data of the run that a command starts from before the user's own options."""
+def _prepend_run_config(args: list[str]) -> list[str]:
+    """Insert model and data of the run that a command starts from before the user's own options."""
     command, *rest = args
     if command not in ("unlearn", *READERS) or {"-h", "--help"} & set(rest):
         return args
     option = "--original" if command == "unlearn" else "--run"
-    given = _value(rest, option)
-    configured = any(arg.split("=")[0] in ("--config", "-c") for arg in rest)
-    require(given is not None or configured, f"Expected {option} RUN, got none. Name the run that fit wrote.")
-    if given is None or (command == "unlearn" and Path(given).is_file()):
+    run = _last_value(rest, option)
+    has_config = any(arg.split("=")[0] in ("--config", "-c") for arg in rest)
+    require(run is not None or has_config, f"Expected {option} RUN, got none. Name the run that fit wrote.")
+    if run is None or (command == "unlearn" and Path(run).is_file()):
         return args
-    config = runs.read_config(given)
+    config = runs.read_config(run)
     return [command, "--config", json.dumps({"model": config["model"], "data": config["data"]}), *rest]
 
 
-def _value(args: list[str], option: str) -> str | None:
-    """The last value of an option, as the parser takes it."""
-    given = None
+def _last_value(args: list[str], option: str) -> str | None:
+    """Return the last value of an option, which is the one that the parser uses."""
+    value = None
     for position, arg in enumerate(args):
         if arg == option and position + 1 < len(args):
-            given = os.path.expanduser(args[position + 1])
+            value = os.path.expanduser(args[position + 1])
         elif arg.startswith(f"{option}="):
-            given = os.path.expanduser(arg.partition("=")[2])
-    return given
+            value = os.path.expanduser(arg.partition("=")[2])
+    return value
