@@ -252,12 +252,13 @@ def test_a_mistake_of_an_owner_gets_one_line(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("--run nowhere", "Expected a model, got nowhere"),
         ("--model nowhere", "Expected a model, got nowhere"),
-        ("--model http://127.0.0.1:9", "Expected a model on this machine"),
-        ("--model {made}/original --port 70000", "port from 0 to 65535"),
-        ("--model {made}/original --host no.such.host.invalid", "no.such.host.invalid"),
-        ("--model {made}/original --batch 0", "batch from 1 to 256"),
-        ("", "model"),
+        ("--run http://127.0.0.1:9", "Expected a model on this machine"),
+        ("--run {made}/original --port 70000", "port from 0 to 65535"),
+        ("--run {made}/original --host no.such.host.invalid", "no.such.host.invalid"),
+        ("--run {made}/original --batch 0", "batch from 1 to 256"),
+        ("", "the following arguments are required: run"),
     ],
 )
 def test_a_mistake_of_a_server_gets_one_line(

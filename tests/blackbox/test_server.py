@@ -24,6 +24,8 @@ from torch import Tensor
 
 from unlearning_pl.blackbox import EmbeddingServer, Encoder, open_encoder
 from unlearning_pl.blackbox.wire_protocol import JSON, LARGEST, NPY, write_array
+from unlearning_pl.cli.command_parser import parse_args
+from unlearning_pl.commands.serve import serve_parser
 from unlearning_pl.errors import InputError
 
 Serving = Callable[[HTTPServer], AbstractContextManager[str]]
@@ -183,7 +185,7 @@ def test_the_command_serves_until_it_is_interrupted(made: Path, noise: Tensor) -
     # A process that is started in the background of a shell is deaf to SIGINT, and so are its children.
     main = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     main += "from unlearning_pl.commands.main import main; sys.exit(main())"
-    words = [sys.executable, "-c", main, "serve", "--model", f"{made}/after", "--port", "0", "--batch", "2"]
+    words = [sys.executable, "-c", main, "serve", "--run", f"{made}/after", "--port", "0", "--batch", "2"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     address = next(word for word in process.stdout.readline().split() if word.startswith("http://"))
@@ -197,3 +199,11 @@ def test_the_command_serves_until_it_is_interrupted(made: Path, noise: Tensor) -
     assert out.strip() == "Stopped."
     assert "Traceback" not in said
     assert "--ckpt_path" not in said
+
+
+@pytest.mark.parametrize("option", ["run", "model"])
+def test_the_model_to_serve_is_an_option_with_two_names(option: str, tmp_path: Path) -> None:
+    config = tmp_path / "serve.yaml"
+    config.write_text(f"{option}: runs/unlearned\nport: 0\n")
+    for words in ([f"--{option}", "runs/unlearned"], [f"--{option}=runs/unlearned"], ["--config", str(config)]):
+        assert parse_args(serve_parser(), words).run == "runs/unlearned"

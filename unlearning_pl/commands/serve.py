@@ -15,12 +15,14 @@ from unlearning_pl.errors import require
 
 
 def serve_parser() -> ArgumentParser:
-    """Options of the command ``serve``."""
-    parser = make_parser("serve", "Answer images with vectors over HTTP, by the protocol of docs/owner.md.")
-    parser.add_argument("--model", type=str, required=True, help=f"{ADDRESS}.")
-    parser.add_argument("--host", type=str, default="127.0.0.1", help="Where to listen; this machine alone if absent.")
-    parser.add_argument("--port", type=int, default=8000, help="Port to listen at; 0 takes any that is free.")
-    parser.add_argument("--batch", type=int, default=BATCH, help="Most images that the model looks at at once.")
+    """Create the parser of the command ``serve``."""
+    parser = make_parser("serve", "Serve the output vectors of a model over HTTP, with the protocol of docs/owner.md.")
+    parser.add_argument("--run", "--model", type=str, required=True, help=f"Model to serve: {ADDRESS}.")
+    parser.add_argument(
+        "--host", type=str, default="127.0.0.1", help="Host to listen on; by default only this machine."
+    )
+    parser.add_argument("--port", type=int, default=8000, help="Port to listen on; 0 chooses a free one.")
+    parser.add_argument("--batch", type=int, default=BATCH, help="Maximum batch size of the model, in images.")
     add_pixels(parser)
     return parser
 
@@ -28,22 +30,22 @@ def serve_parser() -> ArgumentParser:
 def serve(args: list[str]) -> None:
     """Run the command ``serve``, until it is interrupted."""
     options = parse_args(serve_parser(), args)
-    address = options.model
+    address = options.run
     require(
         not address.startswith(("http://", "https://")),
         "Expected a model on this machine, got the address of a server. Serve the file or the run itself.",
     )
     require(
         1 <= options.batch <= BATCH,
-        f"Expected batch from 1 to {BATCH}, got {options.batch}. Choose what fits the memory.",
+        f"Expected batch from 1 to {BATCH}, got {options.batch}. Choose a batch that fits in memory.",
     )
     encoder = open_encoder(address, pixels_of(options), layer=options.layer)
     encoder.batch = min(encoder.batch, options.batch)
-    encoder.name = Path(address).resolve().name  # the rest of the path is nobody's business
+    encoder.name = Path(address).resolve().name  # clients must not learn the rest of the path
     with EmbeddingServer(encoder, options.host, options.port) as server:
         plain: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
         Console().print(f"Serving {address} at {server.address} until Ctrl-C.", **plain)
         try:
             server.serve_forever()
-        except KeyboardInterrupt:  # the way to end it
+        except KeyboardInterrupt:  # the regular way to stop the server
             Console().print("Stopped.", **plain)
