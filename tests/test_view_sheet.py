@@ -131,7 +131,10 @@ def test_a_run_shows_its_own_data(drawn: list[tuple[list[Row], list[str], list[s
         ("--views 0", "Expected views >= 1, got 0."),
         ("--ids 1773 1797", "Expected ids of images of the data, got '1797'. Did you mean"),
         ("--output views.jpg", "Expected a name that ends in .png, got views.jpg."),
-        ("--output old.png", "Expected a new file, got old.png, which exists. Give another --output, or --overwrite."),
+        (
+            "--output old.png",
+            "Expected a new file, got old.png, which exists. Give another --output, or add --overwrite.",
+        ),
         ("--run nowhere", "Expected a run folder with config.yaml, got nowhere."),
         ("--data.views CropVews", "Did you mean CropViews?"),
         ("--image 3", "Did you mean --images?"),

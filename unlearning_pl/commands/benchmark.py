@@ -8,12 +8,15 @@ from unlearning_pl.commands.main import run
 
 
 def benchmark_parser() -> ArgumentParser:
-    """Options of the command ``benchmark``."""
+    """Create the parser of the command ``benchmark``."""
     parser = make_parser(
-        "benchmark", "Run plans over several seeds and write a table. What is finished is kept: repeat to go on."
+        "benchmark",
+        "Run plans over several seeds and write a table. Finished runs are kept: repeat the command to resume.",
     )
-    parser.add_argument("plan", type=str, nargs="+", help="Files such as those under configs/benchmarks/.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of weights, batches, requests.")
+    parser.add_argument("plan", type=str, nargs="+", help="Plans, such as the files in configs/benchmarks/.")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of weights, batches and requests."
+    )
     parser.add_argument("--output", type=str, default="runs/benchmark", help="Folder of the runs and the tables.")
     return parser
 

@@ -1,4 +1,4 @@
-"""The command ``demo``: the whole job on handwritten digits, by the same commands that a user would type."""
+"""The command ``demo``: train, retrain, unlearn and audit on handwritten digits, with the commands of a user."""
 
 from jsonargparse import ArgumentParser
 
@@ -28,12 +28,12 @@ JOB = Job(TRAIN, {"count": 60}, {name: f"{words} {UNLEARN}" for name, words in M
 
 
 def demo(command: Command, seed: int = 0, run: str = "runs/demo") -> None:
-    """Train, retrain, unlearn five ways and audit.
+    """Train, retrain, unlearn with five methods and audit.
 
     Args:
-        command: Runs one command line, a list of words.
+        command: Function that runs one command line, given as a list of words.
         seed: Seed of weights, batches and the forget request.
-        run: Folder of all its runs; runs of an earlier demo there are replaced.
+        run: Folder of all runs of the demo; runs of an earlier demo in it are replaced.
     """
     require_single_process()
     require(seed >= 0, f"Expected seed >= 0, got {seed}. Choose a seed that is not negative.")
@@ -42,15 +42,15 @@ def demo(command: Command, seed: int = 0, run: str = "runs/demo") -> None:
 
 
 def commands(seed: int, run: str) -> list[str]:
-    """The command lines of the demo, in order."""
+    """List the command lines of the demo, in order."""
     return [*JOB.runs(seed, run).values(), JOB.report(run, METHODS)]
 
 
 def demo_parser() -> ArgumentParser:
-    """Options of the command ``demo``."""
-    parser = make_parser("demo", "Train, retrain, unlearn five ways and audit on handwritten digits.")
+    """Create the parser of the command ``demo``."""
+    parser = make_parser("demo", "Train, retrain, unlearn with five methods and audit on handwritten digits.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of weights, batches and the forget request.")
-    parser.add_argument("--run", type=str, default="runs/demo", help="Folder of all its runs; replaced if it exists.")
+    parser.add_argument("--run", type=str, default="runs/demo", help="Folder of all runs; earlier runs are replaced.")
     return parser
 
 

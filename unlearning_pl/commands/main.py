@@ -1,4 +1,4 @@
-"""The command line: which command it is, and what becomes of an error. Heavy imports happen inside the commands."""
+"""Entry point of the command line: dispatches commands and reports errors; heavy imports happen inside the commands."""
 
 import logging
 import sys
@@ -12,21 +12,21 @@ OVERVIEW = f"""unlearning-pl {__version__}: make a trained image encoder forget,
 
 usage: unlearning-pl COMMAND [options]
 
-  demo      the whole job on handwritten digits, in minutes: train, retrain, unlearn five ways, audit
-  fit       train a model: the original on all images, or the retrained reference (--data.train_on retain)
+  demo      train, retrain, unlearn with five methods and audit on handwritten digits, in minutes
+  fit       train the original on all images, or the retrained reference (--data.train_on retain)
   unlearn   make a trained model forget some of its training images
-  split     preview a forget request before anything is trained, and choose hard or similar images
-  audit     measure unlearned models against the original and the retrained one, and write a report
-  owner     what models still know of your own images, by the vectors that they give, wherever they are
-  serve     answer images with a model's vectors over HTTP
-  benchmark plans of methods over several seeds, as one table with means and standard deviations
-  shadow    train shadow models and attack a model and its original with them: LiRA, U-LiRA, RMIA, KLOM
-  views     draw a sheet of views of a data set's images, to look at what a model is shown
-  validate  loss (and accuracy) of a run on its validation images
-  test      loss (and accuracy) of a run on its test images
-  predict   features of every image by a run, as predictions.npz
+  split     preview a forget request before training, and select hard or similar images
+  audit     compare unlearned models with the original and the retrained one, and write a report
+  owner     audit any encoder, local or remote, with your own images and its output vectors only
+  serve     serve a model over HTTP: images in, output vectors out
+  benchmark compare methods over several seeds in a table of means and standard deviations
+  shadow    attack a model and its original with shadow models: LiRA, U-LiRA, RMIA, KLOM
+  views     draw the augmented views of images of a dataset on one sheet
+  validate  compute the loss (and accuracy) of a run on its validation images
+  test      compute the loss (and accuracy) of a run on its test images
+  predict   save the features of every image by a run's model as predictions.npz
 
-`unlearning-pl COMMAND --help` explains a command. Configurations that stack lie under configs/.
+`unlearning-pl COMMAND --help` explains a command. Configuration files to combine are in configs/.
 """
 
 COMMANDS = {
@@ -39,13 +39,13 @@ COMMANDS = {
     "split": "split.split",
     "views": "views.draw_views",
 }
-"""Commands that are not LightningCLI's, and the function of this package that runs each."""
+"""Commands that do not use LightningCLI, with the function of this package that runs each."""
 TRAINING = ("fit", "unlearn", "validate", "test", "predict")
-"""Those of LightningCLI."""
+"""Commands of LightningCLI."""
 
 
 def run(args: list[str]) -> None:
-    """Run one command; errors are exceptions."""
+    """Run one command; errors are raised as exceptions."""
     command, *rest = args
     if command in COMMANDS:
         module, function = COMMANDS[command].split(".")
@@ -57,7 +57,7 @@ def run(args: list[str]) -> None:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 for a failed job, 2 for a mistake in the input."""
+    """Run the command line, and return the exit code: 0, 1 for a failed job, 2 for an input error."""
     args = sys.argv[1:] if args is None else args
     commands = [*COMMANDS, *TRAINING]
     if not args or args[0] in ("-h", "--help"):
@@ -68,26 +68,26 @@ def main(args: list[str] | None = None) -> int:
         return 0
     try:
         require(args[0] in commands, f"Expected a command, got {args[0]!r}. {nearest(args[0], sorted(commands))}")
-        _hush()
+        _filter_warnings()
         run(args)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         from unlearning_pl.cli.exit_status import exit_code, exit_status, rank, should_report
 
-        code, line = exit_status(error)
+        code, message = exit_status(error)
         if code is None:
             raise
         if should_report(error):
-            _say(line, rank())
+            _print_error(message, rank())
         return exit_code(error, code)
     finally:
         _leave_process_group()
     return 0
 
 
-def _say(message: str, rank: int) -> None:
+def _print_error(message: str, rank: int) -> None:
     line = " ".join(part.strip() for part in message.splitlines() if part.strip())
-    who = f"rank {rank}: " if rank else ""
-    sys.stderr.write(f"unlearning-pl: error: {who}{line}\n")
+    prefix = f"rank {rank}: " if rank else ""
+    sys.stderr.write(f"unlearning-pl: error: {prefix}{line}\n")
 
 
 def _leave_process_group() -> None:
@@ -96,14 +96,14 @@ def _leave_process_group() -> None:
         torch.distributed.destroy_process_group()
 
 
-def _hush() -> None:
-    """Keep to what concerns the user."""
+def _filter_warnings() -> None:
+    """Ignore the warnings and tips of libraries that do not concern the user."""
     from jsonargparse._deprecated import JsonargparseDeprecationWarning
 
-    # The data are in memory, so workers would only copy them; curves have a point an epoch.
+    # The data are in memory, so workers would only copy them; curves have one point per epoch.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
-    # Lightning's own calls that a newer torch or jsonargparse deprecates.
+    # Calls in Lightning that a newer torch or jsonargparse deprecates.
     warnings.filterwarnings("ignore", ".*LeafSpec.*")
     warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(

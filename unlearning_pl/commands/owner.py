@@ -28,24 +28,26 @@ from unlearning_pl.types import Split
 
 
 def owner_parser() -> ArgumentParser:
-    """Options of the command ``owner``."""
+    """Create the parser of the command ``owner``."""
     parser = make_parser(
-        "owner", "What models still know of your images, by the vectors that they give, and a report on it."
+        "owner", "Audit what models still know of your images, from their output vectors only, and write a report."
     )
     parser.add_argument(
-        "--before", type=str, required=True, help=f"Model before unlearning. {ADDRESS} or http(s)://..."
+        "--before", type=str, required=True, help=f"Model before unlearning: {ADDRESS}, or http(s)://..."
     )
     parser.add_argument("--after", type=str, required=True, help="Model after unlearning, likewise.")
-    parser.add_argument("--reference", type=str | None, default=None, help="Model never trained on your images.")
-    parser.add_argument("--images", type=str, required=True, help="Folder of your images that were to be forgotten.")
     parser.add_argument(
-        "--unseen", type=str | None, default=None, help="Folder of such images that no model was given."
+        "--reference", type=str | None, default=None, help="Model that was never trained on your images, likewise."
     )
-    parser.add_argument("--views", type=int, default=10, help="Augmented views per image of the membership attack.")
-    parser.add_subclass_arguments(Views, "augmentation", help="What a view is; ContrastiveViews if absent.")
+    parser.add_argument("--images", type=str, required=True, help="Folder of your images that the model should forget.")
+    parser.add_argument(
+        "--unseen", type=str | None, default=None, help="Folder of similar images that no model was trained on."
+    )
+    parser.add_argument("--views", type=int, default=10, help="Augmented views per image for the membership attack.")
+    parser.add_subclass_arguments(Views, "augmentation", help="Augmentation of a view; ContrastiveViews by default.")
     parser.set_defaults({"augmentation": {"class_path": "unlearning_pl.data.ContrastiveViews"}})
     parser.add_argument("--output", type=str, default="owner_audit", help="Folder of the report.")
-    parser.add_argument("--timeout", type=float, default=30.0, help="Seconds to wait for each answer of a server.")
+    parser.add_argument("--timeout", type=float, default=30.0, help="Seconds to wait for each response of a server.")
     add_pixels(parser)
     return parser
 
@@ -56,7 +58,7 @@ def owner(args: list[str]) -> None:
     options = parse_args(parser, args)
     policy: Views = parser.instantiate_classes(options).augmentation
     require_views(options.views)
-    pictures = _pictures(options.images, options.unseen)
+    images = _open_images(options.images, options.unseen)
     addresses = {ORIGINAL: options.before, RETRAINED: options.reference, "after": options.after}
     encoders = {
         name: open_encoder(address, pixels_of(options), options.timeout, options.layer)
@@ -65,46 +67,46 @@ def owner(args: list[str]) -> None:
     }
     folder = make_output_folder(Path(options.output).expanduser())
     seed_everything(0, verbose=False)
-    audits = audit_images(encoders, pictures, policy, options.views)
+    audits = audit_images(encoders, images, policy, options.views)
     settings = {name: _settings(encoder, policy, options) for name, encoder in encoders.items()}
-    told = {"commands": [shlex.join(["unlearning-pl", "owner", *args])], "settings": settings}
-    page = write_report(folder, audits, _context(pictures, audits) | told)
+    how = {"commands": [shlex.join(["unlearning-pl", "owner", *args])], "settings": settings}
+    page = write_report(folder, audits, _context(images, audits) | how)
     console = Console() if sys.stdout.isatty() else Console(width=100)
     console.print(owner_table(audits))
     console.print(conclusion(audits), highlight=False)
     console.print(f"Report: {page}", soft_wrap=True, markup=False)
 
 
-def _pictures(images: str, unseen: str | None) -> dict[Split, OwnerImages]:
-    pictures: dict[Split, OwnerImages] = {"forget": open_owner_images(images)}
+def _open_images(forget: str, unseen: str | None) -> dict[Split, OwnerImages]:
+    images: dict[Split, OwnerImages] = {"forget": open_owner_images(forget)}
     if unseen is not None:
-        pictures["test"] = open_owner_images(unseen)
-        require_disjoint(pictures["forget"], pictures["test"])
-    return pictures
+        images["test"] = open_owner_images(unseen)
+        require_disjoint(images["forget"], images["test"])
+    return images
 
 
-def _context(pictures: Mapping[Split, OwnerImages], audits: Sequence[Audit]) -> dict[str, Any]:
-    counts = {split: len(images) for split, images in pictures.items()}
+def _context(images: Mapping[Split, OwnerImages], audits: Sequence[Audit]) -> dict[str, Any]:
+    counts = {split: len(folder) for split, folder in images.items()}
     return {
         "title": "Owner's audit",
         "question": question(counts),
         "conclusion": conclusion(audits),
-        "dataset": str(pictures["forget"].folder),
-        "fingerprint": pictures["forget"].fingerprint(),
+        "dataset": str(images["forget"].folder),
+        "fingerprint": images["forget"].fingerprint(),
         "counts": counts,
-        "ids": {split: images.ids for split, images in pictures.items()},
+        "ids": {split: folder.ids for split, folder in images.items()},
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **runs.environment(),
     }
 
 
 def _settings(encoder: Encoder, policy: Views, options: Namespace) -> dict[str, Any]:
-    strengths = {name: value for name, value in vars(policy).items() if name != "training" and name[0] != "_"}
+    augmentation = {name: value for name, value in vars(policy).items() if name != "training" and name[0] != "_"}
     return {
         "model": encoder.name,
         "image_size": list(encoder.image_size),
         "dimensions": encoder.dimensions,
         "layer": options.layer,
         "views": options.views,
-        "augmentation": {type(policy).__name__: strengths},
+        "augmentation": {type(policy).__name__: augmentation},
     }

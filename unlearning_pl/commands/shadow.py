@@ -12,28 +12,36 @@ from unlearning_pl.shadow.train_shadows import shadow
 
 
 def shadow_parser() -> ArgumentParser:
-    """Options of the command ``shadow``."""
+    """Create the parser of the command ``shadow``."""
     parser = make_parser(
         "shadow",
-        "Train shadow models and attack a model and its original with them. What is finished is kept: repeat to go on.",
+        "Train shadow models, and attack an unlearned model and its original with them. Finished runs are kept: repeat "
+        "the command to resume.",
     )
     parser.add_argument("--model", type=str, required=True, help="Run folder of the unlearned model.")
-    parser.add_argument("--original", type=str, required=True, help="Run folder of the model that it began as.")
+    parser.add_argument("--original", type=str, required=True, help="Run folder that the unlearned model started from.")
     parser.add_argument("--retrained", type=str | None, default=None, help="Run folder trained on the retain set only.")
     parser.add_argument("--count", type=int, default=16, help="Number of shadow models; even, at least 4.")
-    parser.add_argument("--output", type=str | None, default=None, help="Folder of them; MODEL/shadows if absent.")
-    parser.add_argument("--processes", type=int | None, default=None, help="At the same time; one a GPU, or a core.")
-    parser.add_argument("--seed", type=int, default=0, help="Seed of the halves, and of weights and batches.")
-    parser.add_argument("--views", type=int, default=10, help="Augmented views per image of an encoder's score.")
+    parser.add_argument(
+        "--output", type=str | None, default=None, help="Folder of the shadow models; MODEL/shadows by default."
+    )
+    parser.add_argument(
+        "--processes",
+        type=int | None,
+        default=None,
+        help="Parallel processes; by default one per GPU, or per CPU core.",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the random halves, weights and batches.")
+    parser.add_argument("--views", type=int, default=10, help="Augmented views per image for the score of an encoder.")
     return parser
 
 
 def shadow_attack(args: list[str]) -> None:
     """Run the command ``shadow``."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # scoring opens a trainer for every few models
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # scoring creates a trainer for every few models
     options = vars(parse_args(shadow_parser(), args))
     options.pop("config")
-    found, path = shadow(**options, command=["unlearning-pl", "shadow", *args])
+    result, path = shadow(**options, command=["unlearning-pl", "shadow", *args])
     console = Console() if sys.stdout.isatty() else Console(width=100)
-    console.print(table(found))
-    console.print(f"{sentence(found)}\nResult: {path}", soft_wrap=True, highlight=False, markup=False)
+    console.print(table(result))
+    console.print(f"{sentence(result)}\nResult: {path}", soft_wrap=True, highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""The command ``views``: a sheet of what a model is shown, for a person to look at."""
+"""The command ``views``: draw the augmented views of images on one sheet, as PNG."""
 
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,21 @@ from unlearning_pl.training import runs
 
 
 def views_parser() -> ArgumentParser:
-    """Options of the command ``views``."""
+    """Create the parser of the command ``views``."""
     parser = make_parser(
         "views",
-        "Draw a sheet of views as PNG: a row an image, clean at first, with its id, its class and its captions.",
+        "Draw augmented views on a PNG sheet. Each row has an image, its views, its id, its class and its captions.",
     )
     add_data(parser)
-    parser.add_argument("--run", type=str | None, default=None, help="Run folder whose data are drawn; --config adds.")
-    parser.add_argument("--images", type=int, default=8, help="Training images: the first of each class in turn.")
-    parser.add_argument("--ids", type=str, nargs="+", default=[], help="Ids of the images to draw, in place of those.")
-    parser.add_argument("--views", type=int, default=6, help="Views of each image.")
+    parser.add_argument(
+        "--run", type=str | None, default=None, help="Run folder whose data to draw; --config and --data override it."
+    )
+    parser.add_argument("--images", type=int, default=8, help="Number of training images, alternating between classes.")
+    parser.add_argument("--ids", type=str, nargs="+", default=[], help="Ids of the images to draw; replaces --images.")
+    parser.add_argument("--views", type=int, default=6, help="Number of views of each image.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of the views.")
-    parser.add_argument("--output", type=str, default="views.png", help="The file to write.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace the file that is there.")
+    parser.add_argument("--output", type=str, default="views.png", help="File to write.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace an existing file.")
     return parser
 
 
@@ -39,14 +41,14 @@ def draw_views(args: list[str]) -> None:
     """Run the command ``views``."""
     parser = views_parser()
     options = parse_args(parser, args)
-    if options.run is not None:  # its configuration comes before what was said besides
+    if options.run is not None:  # the run's configuration comes first: the user's options override it
         runs.read_config(options.run)
         options = parse_args(parser, ["--config", str(Path(options.run) / runs.CONFIG), *args])
-    require(options.views >= 1, f"Expected views >= 1, got {options.views}. Draw a few.")
+    require(options.views >= 1, f"Expected views >= 1, got {options.views}. Increase --views.")
     require(0 <= options.seed < 2**32, f"Expected seed from 0 to {2**32 - 1}, got {options.seed}. Give another --seed.")
-    path = _new(options.output, options.overwrite)
+    path = _output_path(options.output, options.overwrite)
     data = data_from_options(options)
-    positions = _named(data, options.ids) if options.ids else _first(data, options.images)
+    positions = _positions_of_ids(data, options.ids) if options.ids else _first_positions(data, options.images)
     seed_everything(options.seed, verbose=False)
     rows = sheet_rows(data, positions, options.views)
     columns = ["image", *(f"view {number}" for number in range(1, options.views + 1))]
@@ -55,7 +57,12 @@ def draw_views(args: list[str]) -> None:
 
 
 def sheet_rows(data: UnlearningData, positions: list[int], views: int) -> list[Row]:
-    """Images at ``positions`` of the pool with views of each, drawn from torch's generator, and what is known of them.
+    """Create the rows of a sheet: an image, its views, drawn with torch's generator, its id, class and captions.
+
+    Args:
+        data: The data module.
+        positions: Positions of the images in the pool.
+        views: Number of views of each image.
 
     Example:
         >>> row = sheet_rows(UnlearningData(), [2], views=3)[0]
@@ -64,22 +71,25 @@ def sheet_rows(data: UnlearningData, positions: list[int], views: int) -> list[R
     """
     train, test = data.load()
     images = data.pool.rows_at(torch.tensor(positions))[0]
-    made = data.views(images.repeat(views, 1, 1, 1)).unflatten(0, (views, len(images)))
+    augmented = data.views(images.repeat(views, 1, 1, 1)).unflatten(0, (views, len(images)))
     rows = []
     for number, position in enumerate(positions):
-        part, row = (train, position) if position < len(train) else (test, position - len(train))
-        names = [f"class {part.class_names[int(part.targets[row])]}"] if part.class_names else []
-        looks = torch.cat([images[number, None], made[:, number]])
-        rows.append(Row((part.ids[row], *names), looks, part.captions[row] if part.captions else ()))
+        subset, row = (train, position) if position < len(train) else (test, position - len(train))
+        names = [f"class {subset.class_names[int(subset.targets[row])]}"] if subset.class_names else []
+        pictures = torch.cat([images[number, None], augmented[:, number]])
+        rows.append(Row((subset.ids[row], *names), pictures, subset.captions[row] if subset.captions else ()))
     return rows
 
 
 def alternate_classes(targets: Tensor, count: int) -> list[int]:
-    """The first image of each class, then the second of each, until there are ``count``.
+    """Select images of alternating classes: the first image of each class, then the second of each, and so on.
 
     Args:
         targets: Class of each image, ``(N,)`` int64.
-        count: How many, at most N.
+        count: Number of images, at most N.
+
+    Returns:
+        Indices of the images, in this order.
 
     Example:
         >>> alternate_classes(torch.tensor([1, 1, 0, 1, 0]), 4)
@@ -87,13 +97,13 @@ def alternate_classes(targets: Tensor, count: int) -> list[int]:
     """
     order = targets.argsort(stable=True)
     sizes = targets.bincount()
-    place = torch.arange(len(order)) - (sizes.cumsum(0) - sizes)[targets[order]]  # of an image in its class
-    rows: list[int] = order[place.argsort(stable=True)[:count]].tolist()
+    rank_in_class = torch.arange(len(order)) - (sizes.cumsum(0) - sizes)[targets[order]]
+    rows: list[int] = order[rank_in_class.argsort(stable=True)[:count]].tolist()
     return rows
 
 
 def describe_source(source: Source) -> str:
-    """A source and the arguments that it was given, as text.
+    """Format a source and its arguments as text.
 
     Example:
         >>> describe_source(UnlearningData().source)
@@ -103,34 +113,34 @@ def describe_source(source: Source) -> str:
     def text(value: Any) -> str:
         return describe_source(value) if isinstance(value, Source) else repr(value)
 
-    given = {name: value for name, value in vars(source).items() if value is not None and name[0] != "_"}
-    return f"{type(source).__name__}({', '.join(f'{name}={text(value)}' for name, value in given.items())})"
+    arguments = {name: value for name, value in vars(source).items() if value is not None and name[0] != "_"}
+    return f"{type(source).__name__}({', '.join(f'{name}={text(value)}' for name, value in arguments.items())})"
 
 
-def _first(data: UnlearningData, count: int) -> list[int]:
+def _first_positions(data: UnlearningData, count: int) -> list[int]:
     train = data.load()[0]
     require(
         1 <= count <= len(train),
-        f"Expected images from 1 to {len(train)}, the training images, got {count}. Draw a few.",
+        f"Expected images from 1 to {len(train)}, the training images, got {count}. Change --images.",
     )
     return alternate_classes(train.targets, count)
 
 
-def _named(data: UnlearningData, ids: list[str]) -> list[int]:
-    places = {name: position for position, name in enumerate(data.ids)}
+def _positions_of_ids(data: UnlearningData, ids: list[str]) -> list[int]:
+    positions = {name: position for position, name in enumerate(data.ids)}
     for name in ids:
-        if name not in places:
-            alike = nearest(name, places, f"The first ones are {', '.join(data.ids[:3])}.")
-            raise InputError(f"Expected ids of images of the data, got {name!r}. {alike}")
-    return [places[name] for name in ids]
+        if name not in positions:
+            suggestion = nearest(name, positions, f"The first ids are {', '.join(data.ids[:3])}.")
+            raise InputError(f"Expected ids of images of the data, got {name!r}. {suggestion}")
+    return [positions[name] for name in ids]
 
 
-def _new(output: str, overwrite: bool) -> Path:
+def _output_path(output: str, overwrite: bool) -> Path:
     path = Path(output).expanduser()
     require(path.suffix.lower() == ".png", f"Expected a name that ends in .png, got {output}. Give another --output.")
     require(
         not path.is_dir() and (overwrite or not path.exists()),
-        f"Expected a new file, got {output}, which exists. Give another --output, or --overwrite.",
+        f"Expected a new file, got {output}, which exists. Give another --output, or add --overwrite.",
     )
     make_output_folder(path.parent)
     return path
