@@ -20,7 +20,7 @@ usage: unlearning-pl COMMAND [options]
   owner     audit any encoder, local or remote, with your own images and its output vectors only
   serve     serve a model over HTTP: images in, output vectors out
   benchmark compare methods over several seeds in a table of means and standard deviations
-  shadow    attack a model and its original with shadow models: LiRA, U-LiRA, RMIA, KLOM
+  shadow    train shadow models, and attack a model and its original: LiRA, U-LiRA, RMIA, KLOM
   views     draw the augmented views of images of a dataset on one sheet
   validate  compute the loss (and accuracy) of a run on its validation images
   test      compute the loss (and accuracy) of a run on its test images

@@ -35,9 +35,12 @@ def owner_parser() -> ArgumentParser:
     parser.add_argument(
         "--before", type=str, required=True, help=f"Model before unlearning: {ADDRESS}, or http(s)://..."
     )
-    parser.add_argument("--after", type=str, required=True, help="Model after unlearning, likewise.")
+    parser.add_argument("--after", type=str, required=True, help="Model after unlearning; same forms as --before.")
     parser.add_argument(
-        "--reference", type=str | None, default=None, help="Model that was never trained on your images, likewise."
+        "--reference",
+        type=str | None,
+        default=None,
+        help="Model that was never trained on your images; same forms as --before.",
     )
     parser.add_argument("--images", type=str, required=True, help="Folder of your images that the model should forget.")
     parser.add_argument(

@@ -115,8 +115,8 @@ def normalize_loop_progress(loops: dict[str, Any], batches: float) -> None:
         batches: Batches of an epoch.
 
     Example:
-        >>> before = {"ready": 5, "started": 4, "processed": 4, "completed": 4}
-        >>> batch = {"total": {**before}, "current": {**before}, "is_last_batch": True}
+        >>> counts = {"ready": 5, "started": 4, "processed": 4, "completed": 4}
+        >>> batch = {"total": {**counts}, "current": {**counts}, "is_last_batch": True}
         >>> epoch = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
         >>> loops = {"epoch_loop.batch_progress": batch, "epoch_progress": {"total": epoch, "current": epoch}}
         >>> normalize_loop_progress(loops, 5)

@@ -144,7 +144,7 @@ class UnlearningTrainer(Trainer):
             datamodule: The original's data.
             original: The original's run folder, or a checkpoint of it. If the run in the folder has forgotten images,
                 ``forget`` adds to them, and without ``forget`` unlearning continues with that run's own request.
-            method: The unlearning method; by default fine-tuning on the retain set, to which a plug-in here is added.
+            method: The unlearning method, by default fine-tuning on the retain set; a plug-in is added to fine-tuning.
             plugins: Terms added to the method's loss.
             forget: The forget request; the data module's or the original's own request if not given.
             ckpt_path: Checkpoint of this run to resume from, ``last`` or ``auto``, as in :meth:`fit`.
