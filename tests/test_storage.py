@@ -58,7 +58,7 @@ def test_what_a_killed_process_had_half_written_goes(run: Path) -> None:
 
 
 def test_a_vanished_run_folder_is_told_and_not_made_again(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="is gone"):
+    with pytest.raises(StorageError, match="was removed"):
         write(tmp_path / "run/checkpoints/last.ckpt")
     assert not (tmp_path / "run").exists()
 
@@ -80,7 +80,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(small_disk: Path) -> None:
     (small_disk / "run/split.json").write_text("{}")
     write(path)
     before = path.read_bytes()
-    with pytest.raises(StorageError, match=r"No space left on device.*make room"):
+    with pytest.raises(StorageError, match=r"No space left on device.*free some space"):
         write(path, size=100_000)
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == ["last.ckpt"]

@@ -46,7 +46,7 @@ def check_methods(method: Unlearner, plugins: Sequence[PlugIn]) -> None:
     for callback in (method, *plugins):
         require(
             type(callback) not in (Unlearner, PlugIn),
-            f"Expected a method, got its base class {type(callback).__name__}. Choose another.",
+            f"Expected a method, got the base class {type(callback).__name__}. Choose another.",
         )
     require(
         method.takes_steps or not plugins,
