@@ -121,7 +121,7 @@ def test_a_run_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_told() -> None:
-    with pytest.raises(InputError, match="place to write at --run, got /proc/nowhere"):
+    with pytest.raises(InputError, match="writable folder as --run, got /proc/nowhere"):
         open_run_folder(Path("/proc/nowhere"), overwrite=False, checkpoint=None, writes=True).__enter__()
 
 

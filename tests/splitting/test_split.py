@@ -313,7 +313,10 @@ def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureF
             f"{DATA} --forget.count 3 --earlier nowhere",
             "Expected a run folder or a file of ids at --earlier, got 'nowhere', which is not there.",
         ),
-        (f"{DATA} --forget.count 3 --threshold 0.01 --include_duplicates --output a.json", "got copies of all of them"),
+        (
+            f"{DATA} --forget.count 3 --threshold 0.01 --include_duplicates --output a.json",
+            "got near duplicates of all of them",
+        ),
         (f"{DATA} --forget.cont 3", "Did you mean --forget.count?"),
     ],
 )
