@@ -32,10 +32,7 @@ import torch
 loaded = []
 torch.ops.load_library = loaded.append
 import unlearning_pl._torchvision as shim
-try:
-    import torchvision
-except RuntimeError:  # it did not load in truth
-    pass
+shim._declare_missing_operators()
 print(shim._fragments == [], len(loaded) > 0)
 """
     done = run(code)

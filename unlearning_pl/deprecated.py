@@ -123,11 +123,20 @@ def warn(old: str, new: str) -> None:
     warnings.warn(message, FutureWarning, stacklevel=3)
 
 
-def renamed(module: str) -> Callable[[str], Any]:
-    """``__getattr__`` of a module, for functions and classes that have other names now.
+PACKAGES = {
+    "cli": "commands.main",
+    "data.sources": "data",
+    "data.splits": "data.splits.forget_split",
+}
+"""Modules whose name a package has now."""
+
+
+def renamed(module: str, old: str | None = None) -> Callable[[str], Any]:
+    """``__getattr__`` of a module, for functions and classes that have other names, or another home, now.
 
     Args:
         module: Where they are.
+        old: The module that has them no longer, if it is another one.
 
     Example:
         >>> import unlearning_pl.types
@@ -136,12 +145,12 @@ def renamed(module: str) -> Callable[[str], Any]:
     """
 
     def find(name: str) -> Any:
-        home = sys.modules.get(module) or import_module(module)
         new = NAMES.get(name, name)
-        if new not in vars(home):
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        if new != name:
-            warn(f"{module}.{name}", new)
+        home = None if name.startswith("__") else sys.modules.get(module) or import_module(module)
+        if home is None or new not in vars(home):
+            raise AttributeError(f"module {old or module!r} has no attribute {name!r}")
+        if new != name or old is not None:
+            warn(f"{old or module}.{name}", f"{module}.{new}")
         return vars(home)[new]
 
     return find

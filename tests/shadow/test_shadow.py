@@ -267,7 +267,7 @@ def test_a_shadow_model_that_fails_is_named_and_the_others_go_on(
 @pytest.mark.slow
 def test_two_at_a_time_are_what_one_after_another_is(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    ours = [str(Path(runs.__file__).parents[1]), str(Path(__file__).parents[1])]  # the second has tiny.py
+    ours = [str(Path(runs.__file__).parents[2]), str(Path(__file__).parents[1])]  # the second has tiny.py
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*ours, os.environ.get("PYTHONPATH", "")]))
     before = np.load("model/shadows/scores.npz")  # of models that this process made, one after another
     shutil.rmtree("model/shadows/1")

@@ -16,7 +16,7 @@ from typing_extensions import override
 from unlearning_pl.cli.parse_errors import explain_parse_error
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError
-from unlearning_pl.training.old_settings import upgrade_command
+from unlearning_pl.training.old_settings import upgrade_class_paths, upgrade_options
 
 _OF_TRAINING = (
     *("model", "trainer", "method", "plugins", "optimizer", "schedule", "seed_everything"),
@@ -114,7 +114,7 @@ def parse_args(parser: ArgumentParser, args: list[str]) -> Namespace:
 
 
 def parse_with_old_names(parser: ArgumentParser, args: list[str]) -> Namespace:
-    """Parse a command line; if it fails, parse it again with the options of today in place of deprecated ones.
+    """Parse a command line with deprecated names: class paths at once, options where it cannot be parsed otherwise.
 
     Raises:
         ArgumentError: If both fail.
@@ -123,10 +123,11 @@ def parse_with_old_names(parser: ArgumentParser, args: list[str]) -> Namespace:
         >>> parse_with_old_names(make_parser("audit", "Measure models."), []).config is None
         True
     """
+    args = upgrade_class_paths(args)
     try:
         return parser.parse_args(args)
     except ArgumentError:
-        upgraded = upgrade_command(args)
+        upgraded = upgrade_options(args)
         if upgraded == args:
             raise
     return parser.parse_args(upgraded)

@@ -11,7 +11,7 @@ from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
 from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoints import ORIGINAL, checkpoint_path, read_checkpoint, weights_digest
-from unlearning_pl.training.old_settings import upgrade_command
+from unlearning_pl.training.old_settings import upgrade_options
 
 RESUMING = ["--ckpt_path", "last"]
 """Words behind a command with which its run goes on; the run that it ends with is that of the command alone."""
@@ -87,7 +87,7 @@ def finished(words: Sequence[str], run: Path) -> bool:
     except InputError:  # absent or damaged
         return False
     made_by = record["command"][: -len(RESUMING)] if record["command"][-2:] == RESUMING else record["command"]
-    if upgrade_command(made_by) != ["unlearning-pl", *upgrade_command(words)] or record.get(ORIGINAL) != began:
+    if upgrade_options(made_by) != ["unlearning-pl", *upgrade_options(words)] or record.get(ORIGINAL) != began:
         return False
     return _means_the_same(words, run)
 
