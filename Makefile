@@ -44,7 +44,7 @@ lint: $(READY)
 type: $(READY)
 	$(BIN)/mypy
 
-# Everything that needs neither root nor a GPU; a quarter of an hour longer than continuous integration.
+# Everything that needs neither root nor a GPU: what continuous integration runs, and what takes minutes more.
 check: lint test slow exactness kills
 
 docs: $(READY)
