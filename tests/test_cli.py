@@ -21,7 +21,7 @@ from unlearning_pl.evaluation import audit_report
 NAMES = [*COMMANDS, *UnlearningCLI.subcommands()]
 
 TINY = (
-    "--data.source Digits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16 "
+    "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16 "
     "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1 "
 )
 SIMCLR = f"--model SimCLR --model.backbone resnet9_slim {TINY}"
@@ -78,6 +78,7 @@ def test_a_run_explains_itself(made: Path) -> None:
     assert len(json.loads((made / "ac/split.json").read_text())["forget"]) == 8
 
 
+@pytest.mark.usefixtures("_undrawn_here")
 def test_tensorboard_shows_loss_rate_terms_and_audit(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(f"audit --model {made}/ac --original {made}/original --retrained {made}/retrained --views 3") == 0
     assert "ac" in capsys.readouterr().out
@@ -99,6 +100,7 @@ def test_audit_writes_a_report_on_every_model(made: Path, tmp_path: Path) -> Non
     assert "coun" in page
 
 
+@pytest.mark.usefixtures("_undrawn_here")
 def test_relearning_is_in_the_report_where_it_came_back(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,7 +92,6 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, fl
 
 
 @pytest.mark.ddp
-@pytest.mark.slow
 @names
 def test_two_processes_with_uneven_rows_have_the_value_of_one(name: str, two_processes: list[dict[str, float]]) -> None:
     expected = value(METRICS[name](), updates()[name])
