@@ -55,18 +55,18 @@ LONGEST = [
     "methods/test_two_processes.py",
     "methods/test_half_batches.py",
     "test_configs.py",
-    "benchmark/test_bench.py",
-    "shadow/test_shadow.py",
+    "benchmark/test_run_benchmark.py",
+    "shadow/test_train_shadows.py",
     "methods/test_contract.py",
-    "test_cli.py",
+    "commands/test_main.py",
     "test_docs.py",
     "methods/test_gradient_penalty.py",
-    "test_checkpoints.py",
-    "report/test_page.py",
+    "training/test_checkpoints.py",
+    "report/test_html_page.py",
     "report/test_browser.py",
-    "test_demo.py",
-    "test_forgetting_again.py",
-    "functional/test_attackers.py",
+    "commands/test_demo.py",
+    "training/test_forgetting_again.py",
+    "functional/test_learned_attacks.py",
     "audits/test_definitions.py",
 ]
 
@@ -112,7 +112,7 @@ def _digits_are_read_once() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _brief(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attackers take a fifth of their steps where they are not what is tested: hundreds of audits train some."""
-    if request.path.stem != "test_attackers":
+    if request.path.stem != "test_learned_attacks":
         monkeypatch.setattr(learned_attacks, "_STEPS", 30)
 
 

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from image_files import write
 
+from unlearning_pl.data.sources import file_patterns
 from unlearning_pl.data.sources.file_patterns import find_files
-from unlearning_pl.data.sources.source import file_patterns
 
 
 def test_a_folder_is_read_deep_and_sorted_without_hidden_files(tmp_path: Path) -> None:
