@@ -10,7 +10,7 @@ from torch.fx.proxy import TraceError
 
 from unlearning_pl.learners import Learner
 
-with warnings.catch_warnings():  # it imports parts of torch that torch deprecates
+with warnings.catch_warnings():  # the import uses deprecated parts of torch
     warnings.simplefilter("ignore", DeprecationWarning)
     from torch.fx.experimental.optimization import fuse
 

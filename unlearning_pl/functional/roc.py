@@ -28,7 +28,7 @@ def membership_auc(members: Tensor, non_members: Tensor) -> Tensor:
         non_members: Scores of unseen images, ``(..., L)``; L may differ from M.
 
     Returns:
-        ``(...)`` in [0, 1]: a scalar for two sets, one value a row for rows of sets.
+        ``(...)`` in [0, 1]: a scalar for two sets, one value per row for rows of sets.
 
     Raises:
         ValueError: An empty set.

@@ -204,7 +204,7 @@ def klom(unlearned: Tensor, retrained: Tensor, bins: int = 20, clip: float = 100
     if unlearned.ndim != 2 or retrained.ndim != 2 or unlearned.shape[1] != retrained.shape[1]:
         raise ValueError(
             f"Expected margins (U, N) and (R, N), got {tuple(unlearned.shape)} and {tuple(retrained.shape)}. "
-            "Ask all models about the same images."
+            "Evaluate all models on the same images."
         )
     margins = [values.double().clamp(-clip, clip) for values in (unlearned, retrained)]
     all_margins = torch.cat(margins)
@@ -247,5 +247,5 @@ def _check_scores(target: Tensor, scores: Tensor, seen: Tensor) -> None:
         raise ValueError(
             "Expected scores (N,) of the model and (S, N) of its shadow models, each of one or more, "
             f"got {tuple(target.shape)}, {tuple(scores.shape)} and {tuple(seen.shape)}. "
-            "Ask all models about the same images."
+            "Evaluate all models on the same images."
         )

@@ -48,7 +48,7 @@ class CLIP(ContrastiveLearner):
         self.save_hyperparameters()
         self.text_encoder, self.context_length, self.pixels = towers.text, towers.context_length, towers.pixels
         self.projection_head = nn.Identity()  # open_clip's towers include theirs
-        self.logit_scale = nn.Parameter(torch.tensor([-math.log(temperature)]))  # FSDP takes no scalars
+        self.logit_scale = nn.Parameter(torch.tensor([-math.log(temperature)]))  # FSDP rejects scalars
 
     @property
     def temperature(self) -> Tensor:  # type: ignore[override]  # it is learned

@@ -27,7 +27,8 @@ class MoCo(ContrastiveLearner):
     He et al., CVPR 2020, arXiv 1911.05722, with the head of version 2 (arXiv 2003.04297), which is lightly's.
     Each process computes batch statistics of its own. ``shuffle`` computes those of a key over other rows than those of
     its query, as the paper does: otherwise a process can identify a pair by its statistics. Defaults follow the authors
-    of alignment calibration (arXiv 2406.03603): temperature 0.1, momentum 0.99, a queue of 4096.
+    of alignment calibration (arXiv 2406.03603): temperature 0.1, momentum 0.99, a queue of 4096; their head is a single
+    linear layer, and their batch normalisation has 8 groups.
 
     Args:
         backbone: Name of the encoder.

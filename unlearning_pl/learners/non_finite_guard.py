@@ -29,7 +29,7 @@ class NonFiniteGuard:
         self._finite = self._finite & finite
 
     def check(self, parameters: Iterable[Tensor], where: str, ids: Sequence[str]) -> None:
-        """Raise on all processes if a loss since the last call, or a weight, is not finite on any of them.
+        """Raise on all processes if a recorded loss, or a weight, is not finite on any of them.
 
         Args:
             parameters: The weights.

@@ -23,6 +23,7 @@ class BadTeacher(Unlearner):
     forget stream in one joint pass, as in the authors' code; the learner's own training loss is not used. For a learner
     without classes, p_i is the softmax of the similarities of an image to all images of the batch (our reading). The
     authors' code uses Adam at 1e-4, one epoch, T = 1 and 30 % of the retain set; here the whole retain set is read.
+    Their code also averages the divergence over the K classes and omits T^2, a constant factor that Adam cancels.
     Each step runs three models: the student and both teachers.
 
     Args:

@@ -15,8 +15,9 @@ class NegGrad(Unlearner):
 
     MUC's adaptation (Wang et al., arXiv 2406.03603) of Golatkar et al. (arXiv 1911.04933), with 10 epochs and learning
     rates of 0.003 to 0.03. Reads the retain and the forget stream in one joint pass. The authors' code also trains on
-    the validation images; this one does not. Each process reads at least two forget rows a step (one if the forget set
-    has a single image), so a small request weighs more than in proportion.
+    the validation images, and for SimCLR masks the wrong anchors (``repeat`` for ``tile``); this one does neither. Each
+    process reads at least two forget rows a step (one if the forget set has a single image), so a small request weighs
+    more than in proportion.
     """
 
     @override

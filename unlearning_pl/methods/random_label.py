@@ -30,11 +30,11 @@ class RandomLabel(Unlearner):
     .. math:: L = \frac{1}{n_R + n_F} \Big( \sum_R l_i + \sum_F l_i(\tilde y_i) \Big), \quad \tilde y_i \ne y_i
 
     Golatkar et al., "Eternal Sunshine of the Spotless Net", CVPR 2020, arXiv 1911.04933. Reads the retain and the
-    forget stream in one joint pass, as SalUn's authors do for CIFAR-100, and draws labels anew in every step. A
-    contrastive learner has no labels: the second view of another forget image of the batch replaces the image's own,
-    so that the positive is wrong (our reading; MUC does so too); an image-text learner takes another image's caption.
-    A forget set of one image has no such partner: contrastive learners drop its row and only fine-tune, an image-text
-    learner keeps its true caption.
+    forget stream in one joint pass, as SalUn's authors do for CIFAR-100, and draws labels anew in every step (theirs
+    may draw the true one). A contrastive learner has no labels: the second view of another forget image of the batch
+    replaces the image's own, so that the positive is wrong (our reading; MUC does so too); an image-text learner takes
+    another image's caption. A forget set of one image has no such partner: contrastive learners drop its row and only
+    fine-tune, an image-text learner keeps its true caption.
     """
 
     required_methods = ("scramble",)

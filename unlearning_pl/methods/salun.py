@@ -26,9 +26,10 @@ class SalUn(Unlearner):
 
     Fan et al., "SalUn: Empowering Machine Unlearning via Gradient-based Weight Saliency", ICLR 2024, arXiv 2310.12508.
     The gradient is that of the original in evaluation mode, summed over the forget stream and ranked over all trained
-    parameters together. The authors' code masks gradients only, which lets momentum and weight decay move the other
-    weights; here they are restored after each step and end bit for bit equal to the original's. The loss, its streams
-    (retain and forget, one joint pass) and its treatment of learners without labels are those of
+    parameters together. Masking gradients only, as the authors' code did until February 2026 (since then it clears
+    masked momentum too), lets momentum and weight decay move the other weights; here they are restored after each step
+    and end bit for bit equal to the original's. The loss, its streams (retain and forget, one joint pass) and its
+    treatment of learners without labels are those of
     :class:`~unlearning_pl.methods.RandomLabel`. The authors use a share of 0.5; their example trains 10 epochs at a
     learning rate of 0.013.
 

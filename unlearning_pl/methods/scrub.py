@@ -25,8 +25,8 @@ class SCRUB(Unlearner):
     first ``max_epochs`` passes over the forget set comes before a pass over the retain set, and an epoch of the trainer
     is one pass. The paper's E epochs with m passes over the forget set are therefore E + m epochs of the trainer. For
     a learner without classes, D_i compares the similarities of an image to all images of the batch (our reading). The
-    authors' code uses Adam at 5e-4, weight decay 0.1, E = 10, m = 3, gamma 1, alpha 0.5, T = 2. Each step runs two
-    models: student and teacher.
+    authors' code uses Adam at 5e-4, times 0.1 after epochs 5, 8 and 9, weight decay 0.1, batches of 64 forget or 32
+    retain samples, E = 10, m = 3, gamma 1, alpha 0.5, T = 2. Each step runs two models: student and teacher.
 
     Args:
         max_epochs: m, the number of passes over the forget set, at least 0.

@@ -24,7 +24,7 @@ PROTOCOL = ("objective", "num_views", "outputs", "losses")
 def evaluation_mode(learner: LightningModule) -> Iterator[None]:
     """Evaluation mode in a single process, for what every process computes on all samples; restores the modes."""
     modes = {module: module.training for module in learner.modules()}
-    learner.eval()  # BatchNorm must not move
+    learner.eval()  # BatchNorm statistics must not change
     try:
         with single_process():
             yield
@@ -114,7 +114,7 @@ class Unlearner(RenamedAttributes, Callback):
 
     @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self.uninstall(trainer, pl_module)  # Lightning calls no teardown then
+        self.uninstall(trainer, pl_module)  # after an exception Lightning calls no teardown
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -154,6 +154,6 @@ class Unlearner(RenamedAttributes, Callback):
         if missing:
             raise TypeError(
                 f"Expected a module with {', '.join(missing)} for {type(self).__name__}, got "
-                f"{type(pl_module).__name__} without. Add what is missing, see docs/protocol.md, or make it a Learner."
+                f"{type(pl_module).__name__} without them. Add them, see docs/protocol.md, or subclass Learner."
             )
         return pl_module, data

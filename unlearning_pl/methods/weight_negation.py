@@ -32,7 +32,7 @@ class WeightNegation(Unlearner):
     required_methods = ("backbone",)
 
     def __init__(self, layers: int = 1) -> None:
-        require(layers >= 1, f"Expected layers >= 1, got {layers}. The authors negate 1, of a transformer 2.")
+        require(layers >= 1, f"Expected layers >= 1, got {layers}. The authors negate 1 layer, or 2 of a transformer.")
         self.layers = layers
 
     @override
