@@ -14,7 +14,8 @@ SHOWN = 200
 def forget_alignment(splits: BySplit) -> dict[str, float]:
     """Mean cosine similarity of the projections of two views of a forget image, ``mean_i cos(g(v0_i), g(v1_i))``.
 
-    Computed from ``anchor`` and ``positive`` of all forget images; lower means that more alignment was removed.
+    Computed from ``anchor`` and ``positive`` of all forget images (for an image-text model an image and its first
+    caption); lower means that unlearning removed more alignment.
 
     Returns:
         ``forget_alignment`` in [-1, 1]; empty without forget images.

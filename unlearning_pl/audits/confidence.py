@@ -47,10 +47,10 @@ def confidence_attacks(splits: BySplit, probabilities: Mapping[Split, Tensor]) -
 
     Returns:
         Percent of the forget images that a support vector machine classifies as non-members, fitted on retain (members)
-        against test (non-members) in equal numbers; high for a model that has forgotten. One value per feature of an
-        image: ``classifier_mi``, the probability of the true class (CMIA); ``classifier_mi_correctness``,
-        ``classifier_mi_entropy`` and ``classifier_mi_modified_entropy`` [1]; ``classifier_mi_probabilities``, all class
-        probabilities. Empty without forget, retain or test images.
+        against test (non-members) in equal numbers; higher means more forgotten, up to the retrained model's value. One
+        value per feature of an image: ``classifier_mi``, the probability of the true class (CMIA);
+        ``classifier_mi_correctness``, ``classifier_mi_entropy`` and ``classifier_mi_modified_entropy`` [1];
+        ``classifier_mi_probabilities``, all class probabilities. Empty without forget, retain or test images.
 
     Example:
         >>> confidence_attacks({}, {})

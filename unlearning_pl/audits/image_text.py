@@ -115,9 +115,8 @@ def _recalls(embeddings: Embeddings, test: Embeddings) -> dict[str, float]:
 def _flatten_captions(embeddings: Embeddings) -> tuple[Tensor, Tensor]:
     """Position of the image of each caption, ``(M,)``, and the embeddings of all captions, ``(M, E)``."""
     assert embeddings.captions is not None
-    return embeddings.index.repeat_interleave(_caption_counts(embeddings)), embeddings.captions[
-        _caption_mask(embeddings)
-    ]
+    mask = _caption_mask(embeddings)
+    return embeddings.index.repeat_interleave(mask.sum(1)), embeddings.captions[mask]
 
 
 def _caption_counts(embeddings: Embeddings) -> Tensor:

@@ -107,15 +107,15 @@ def membership(scores: Scores) -> dict[str, float]:
         Each metric, if its splits have images:
 
         ``encoder_mi``: percent of forget images classified as non-members (EMIA of MUC, arXiv 2406.03603), by
-        :func:`threshold`; high for a model that has forgotten. ``encoder_mi_bagged``: the same with less variance, see
-        :func:`unlearning_pl.functional.threshold_attack.encoder_mi_bagged`.
+        :func:`threshold`; higher means more forgotten, up to the retrained model's value. ``encoder_mi_bagged``: the
+        same with less variance, see :func:`unlearning_pl.functional.threshold_attack.encoder_mi_bagged`.
 
         ``membership_auc``: ROC AUC of forget against test, in [0, 1]; 0.5 if they are indistinguishable.
 
         ``membership_auc_retain``: ROC AUC of retain against test, cut to equal sizes.
 
         ``tpr_at_1_fpr``, ``tpr_at_0.1_fpr``: percent of forget images detected as members at a false positive rate of
-        1 % (0.1 %) on test images; not defined with fewer than 100 (1000) test images.
+        at most 1 % (0.1 %) on test images; not defined with fewer than 100 (1000) test images.
 
     Example:
         >>> from torch import tensor
