@@ -1,6 +1,6 @@
 """Similarity of representations: linear CKA, cosine drift and orthogonal Procrustes alignment.
 
-Letters: N images, D1 and D2 dimensions of the two representations, D where they are equal.
+Letters: N images, D1 and D2 dimensions of the two representations, D if they are equal.
 
 References:
     [1] Kornblith et al., Similarity of Neural Network Representations Revisited, ICML 2019, arXiv 1905.00414

@@ -23,7 +23,8 @@ class Classifier(Learner):
         num_classes: Number of classes K, at least 2.
 
     Raises:
-        InputError: If ``num_classes`` is less than two; :meth:`check` raises it if the data has more classes.
+        InputError: If ``num_classes`` is less than two or the backbone does not exist; :meth:`check` raises it if the
+            data has more classes.
     """
 
     num_views = 1
