@@ -308,7 +308,7 @@ def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--model nowhere", "nowhere"),
         ("--model unfinished", "Expected a finished run, got unfinished"),
         ("--model original", "Expected a run of unlearn as --model, got original"),
-        ("--model one", "Expected 2 images or more to forget, got 1 in one"),
+        ("--model one", "Expected 2 or more images to forget, got 1 in one"),
         ("--model further", "forgot everything in one step, got further"),
         ("--model on_top --original retrained", "forgot everything in one step, got on_top"),
         ("--original other", "Expected the original that model started from, got other. Give original."),
