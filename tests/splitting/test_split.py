@@ -311,7 +311,7 @@ def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureF
         (f"{DATA} --forget.count 54", "which means all."),
         (
             f"{DATA} --forget.count 3 --earlier nowhere",
-            "Expected a run folder or a file of ids at --earlier, got 'nowhere', which is not there.",
+            "Expected a run folder or a file of ids at --earlier, got 'nowhere', which does not exist.",
         ),
         (f"{DATA} --forget.count 3 --threshold 0.01 --include_duplicates --output a.json", "got copies of all of them"),
         (f"{DATA} --forget.cont 3", "Did you mean --forget.count?"),
