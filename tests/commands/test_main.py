@@ -311,7 +311,7 @@ def test_audit_refuses_an_original_that_the_model_did_not_begin_as(
 ) -> None:
     assert command(f"fit {SIMCLR} --run {tmp_path}/other --seed_everything 1") == 0
     capsys.readouterr()
-    assert "began as" in error(capsys, command(f"audit --model {made}/ac --original {tmp_path}/other"))
+    assert "started from" in error(capsys, command(f"audit --model {made}/ac --original {tmp_path}/other"))
     assert "train_on = all" in error(capsys, command(f"audit --model {made}/ac --original {made}/retrained"))
 
 
@@ -477,4 +477,4 @@ def test_what_began_as_the_original_is_no_retrained_model(
     record = json.loads((tmp_path / "warm/run.json").read_text())
     assert record["weights_sha256"] == hashlib.sha256(original.read_bytes()).hexdigest()
     refused = error(capsys, command(f"audit --model {made}/ac --retrained {tmp_path}/warm --views 2 --relearning 0"))
-    assert "which began with the weights of a run that did. Train it without --weights." in refused
+    assert "which started from weights of a run that did. Train it without --weights." in refused
