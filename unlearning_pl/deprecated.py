@@ -46,7 +46,7 @@ MODULES = {
     "learners.batch_norm": "distributed.batch_norm",
     "learners.contrastive": "learners.contrastive_learner",
     "learners.terms": "learners.loss_terms",
-    "methods.base": "methods.unlearner",
+    "methods.base": "methods",
     "methods.importance": "methods.weight_gradients",
     "relearning": "evaluation.relearning",
     "report.document": "report.report_json",
@@ -81,6 +81,7 @@ NAMES = {
 
 ATTRIBUTES = {
     "adopt": "load_split",
+    "alternates": "alternates_streams",
     "calls": "required_methods",
     "check_numbers": "check_finite",
     "compiles": "supports_compile",
@@ -88,6 +89,7 @@ ATTRIBUTES = {
     "join": "install",
     "keeps": "state_keys",
     "look": "eval_samples",
+    "look_at": "set_predict_splits",
     "look_up": "samples_at",
     "needs": "required_streams",
     "rematch": "swap_positives",
@@ -99,16 +101,17 @@ ATTRIBUTES = {
 }
 """Attributes of methods, learners and the data module."""
 
-_IMAGE_FILES = {"corrupt": "on_error", "hold": "storage"}
+_IMAGE_FILES = {"corrupt": "on_error"}
+_STREAMED_FILES = {"corrupt": "on_error", "hold": "storage"}
 
 KEYS: Mapping[str, Mapping[str, str]] = {
-    "Folder": _IMAGE_FILES,
+    "Folder": _STREAMED_FILES,
     "GradientPenalty": {"at": "wrt", "of": "score"},
     "Hub": _IMAGE_FILES,
-    "ImageTable": _IMAGE_FILES,
+    "ImageTable": _STREAMED_FILES,
     "OxfordPets": _IMAGE_FILES,
     "Parquet": _IMAGE_FILES,
-    "Shards": _IMAGE_FILES,
+    "Shards": _STREAMED_FILES,
     "TinyImageNet": _IMAGE_FILES,
 }
 """Arguments of our classes, as options and as keys of a configuration."""
