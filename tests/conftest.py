@@ -2,10 +2,13 @@
 
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
+import gc
 import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from tiny import LEARNERS, make_learner
 from xdist.scheduler import LoadScopeScheduling
 
 from unlearning_pl.audits import Embeddings
+from unlearning_pl.data.sources import digits
 from unlearning_pl.functional import learned_attacks
 from unlearning_pl.learners import Learner
 from unlearning_pl.report import html_page, sections, tensorboard
@@ -47,6 +51,38 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     return Groups(config, log)
 
 
+LONGEST = [
+    "methods/test_two_processes.py",
+    "methods/test_half_batches.py",
+    "test_configs.py",
+    "benchmark/test_run_benchmark.py",
+    "shadow/test_train_shadows.py",
+    "methods/test_contract.py",
+    "commands/test_main.py",
+    "test_docs.py",
+    "methods/test_gradient_penalty.py",
+    "training/test_checkpoints.py",
+    "report/test_html_page.py",
+    "report/test_browser.py",
+    "commands/test_demo.py",
+    "training/test_forgetting_again.py",
+    "functional/test_learned_attacks.py",
+    "audits/test_definitions.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first: one of them at the end would keep one process busy and the others waiting."""
+    order = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: the garbage collector need not look at it again, thousands of times."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _seed() -> Iterator[None]:
     before = dict(os.environ)
@@ -65,19 +101,40 @@ def _every_report_keeps_its_schema() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _digits_are_read_once() -> Iterator[None]:
+    """Hundreds of runs begin with the same file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digits, "load_digits", cache(digits.load_digits))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _brief(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attackers take a fifth of their steps where they are not what is tested: hundreds of audits train some."""
-    if request.path.stem != "test_attackers":
+    if request.path.stem != "test_learned_attacks":
         monkeypatch.setattr(learned_attacks, "_STEPS", 30)
+
+
+@contextmanager
+def without_figures() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sections, "svg", lambda *_: Markup(""))
+        patch.setattr(tensorboard, "pictures", lambda *_: {})
+        yield
 
 
 @pytest.fixture(scope="module")
 def _undrawn() -> Iterator[None]:
     """Reports and event files lack their figures, where nobody looks at them: these take most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sections, "svg", lambda *_: Markup(""))
-        patch.setattr(tensorboard, "pictures", lambda *_: {})
+    with without_figures():
+        yield
+
+
+@pytest.fixture
+def _undrawn_here() -> Iterator[None]:
+    """The same for one test, where another looks at them."""
+    with without_figures():
         yield
 
 

@@ -21,6 +21,7 @@ from unlearning_pl.training.trainer import UnlearningTrainer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+pytestmark = pytest.mark.usefixtures("_undrawn")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -42,7 +43,7 @@ def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines] == ["fit", "fit", "unlearn", "audit", "unlearn", "fit", "audit"]
     short = "--trainer.max_epochs 1 --trainer.accelerator cpu --trainer.enable_progress_bar false"
     for line in lines:
-        assert main(shlex.split(line if line.startswith("audit") else f"{line} {short}")) == 0
+        assert main(shlex.split(f"{line} --views 3" if line.startswith("audit") else f"{line} {short}")) == 0
     assert (tmp_path / "runs/alignment_calibration/audit/report.html").is_file()
     assert "Each step's own share" in (tmp_path / "runs/second/audit/report.html").read_text()
 

@@ -82,7 +82,7 @@ def make_method(name: str) -> dict[str, Any]:
 
 def make_data(**options: Any) -> UnlearningData:
     options = {"forget": ForgetRequest(count=8), "batch_size": 16, "validation": 0.1, **options}
-    digits = Digits(train_size=48, image_size=8)
+    digits = FewDigits(train_size=48, image_size=8)
     return UnlearningData(TemplateCaptions(digits, ["the number {}", "a {}"]), **options)
 
 
@@ -94,7 +94,7 @@ def make_trainer(run: Path | None = None, **options: Any) -> UnlearningTrainer:
 
 def evaluated(name: str, run: str, **options: Any) -> dict[str, float]:
     """Means over a few validation images, in one batch, and over many test images, the last batch small."""
-    learner, data = make_learner(name), make_data(batch_size=36)
+    learner, data = make_learner(name), make_data(batch_size=32)
     load_weights(learner, run)
     trainer = make_trainer(logger=False, **options)
     found: dict[str, float] = {}

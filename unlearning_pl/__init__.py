@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unlearning_pl.training.runs import open_data, open_learner
     from unlearning_pl.training.trainer import UnlearningTrainer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Audit",

@@ -47,7 +47,7 @@ MODULES = {
     "learners.batch_norm": "distributed.batch_norm",
     "learners.contrastive": "learners.contrastive_learner",
     "learners.terms": "learners.loss_terms",
-    "methods.base": "methods.unlearner",
+    "methods.base": "methods",
     "methods.importance": "methods.weight_gradients",
     "relearning": "evaluation.relearning",
     "report.document": "report.report_json",
@@ -82,6 +82,7 @@ NAMES = {
 
 ATTRIBUTES = {
     "adopt": "load_split",
+    "alternates": "alternates_streams",
     "calls": "required_methods",
     "check_numbers": "check_finite",
     "compiles": "supports_compile",
@@ -89,6 +90,7 @@ ATTRIBUTES = {
     "join": "install",
     "keeps": "state_keys",
     "look": "eval_samples",
+    "look_at": "set_predict_splits",
     "look_up": "samples_at",
     "needs": "required_streams",
     "rematch": "swap_positives",
@@ -100,16 +102,17 @@ ATTRIBUTES = {
 }
 """Renamed attributes of methods, learners and the data module."""
 
-_IMAGE_FILES = {"corrupt": "on_error", "hold": "storage"}
+_IMAGE_FILES = {"corrupt": "on_error"}
+_STREAMED_FILES = {"corrupt": "on_error", "hold": "storage"}
 
 KEYS: Mapping[str, Mapping[str, str]] = {
-    "Folder": _IMAGE_FILES,
+    "Folder": _STREAMED_FILES,
     "GradientPenalty": {"at": "wrt", "of": "score"},
     "Hub": _IMAGE_FILES,
-    "ImageTable": _IMAGE_FILES,
+    "ImageTable": _STREAMED_FILES,
     "OxfordPets": _IMAGE_FILES,
     "Parquet": _IMAGE_FILES,
-    "Shards": _IMAGE_FILES,
+    "Shards": _STREAMED_FILES,
     "TinyImageNet": _IMAGE_FILES,
 }
 """Renamed arguments of this package's classes, as options and as keys of a configuration."""
@@ -124,11 +127,20 @@ def warn(old: str, new: str) -> None:
     warnings.warn(message, FutureWarning, stacklevel=3)
 
 
-def renamed(module: str) -> Callable[[str], Any]:
-    """Create the ``__getattr__`` of a module whose functions and classes were renamed.
+PACKAGES = {
+    "cli": "commands.main",
+    "data.sources": "data",
+    "data.splits": "data.splits.forget_split",
+}
+"""Modules of version 0.1 whose name belongs to a package now, with the module that has their contents."""
+
+
+def renamed(module: str, old: str | None = None) -> Callable[[str], Any]:
+    """Create the ``__getattr__`` of a module whose functions and classes were renamed or moved.
 
     Args:
         module: Name of the module that has them now.
+        old: Name of the module that had them before, if it is another one.
 
     Example:
         >>> import unlearning_pl.types
@@ -137,12 +149,12 @@ def renamed(module: str) -> Callable[[str], Any]:
     """
 
     def module_getattr(name: str) -> Any:
-        target = sys.modules.get(module) or import_module(module)
         new = NAMES.get(name, name)
-        if new not in vars(target):
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        if new != name:
-            warn(f"{module}.{name}", new)
+        target = None if name.startswith("__") else sys.modules.get(module) or import_module(module)
+        if target is None or new not in vars(target):
+            raise AttributeError(f"module {old or module!r} has no attribute {name!r}")
+        if new != name or old is not None:
+            warn(f"{old or module}.{name}", f"{module}.{new}")
         return vars(target)[new]
 
     return module_getattr

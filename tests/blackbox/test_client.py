@@ -170,15 +170,15 @@ def test_an_answer_without_end_is_cut(serving: Serving, noise: Tensor, monkeypat
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("http://127.0.0.1:9", "no answer .*refused"),
-        ("http://no.such.host.invalid", "no answer"),
+        ("http://127.0.0.1:9", "no response .*refused"),
+        ("http://no.such.host.invalid", "no response"),
         ("http://", "an address such as"),
         ("http://host:port", "an address such as"),
         ("http://host:99999", "an address such as"),
         ("http://[::1", "an address such as"),
-        ("http://a..b", "no answer"),
+        ("http://a..b", "no response"),
         ("http://host/?q=1", "an address such as"),
-        ("https://127.0.0.1:9", "no answer"),
+        ("https://127.0.0.1:9", "no response"),
     ],
 )
 def test_an_address_without_a_server_is_told(address: str, message: str) -> None:

@@ -134,7 +134,7 @@ def test_the_page_is_an_owners(made: Path, owned: Path, tmp_path: Path, capsys: 
     assert "accuracy" not in told.lower()
     assert "not defined" not in told
     said = " ".join(shown.split())
-    assert any(words in said for words in ("cannot be told from unseen", "familiar than unseen"))
+    assert any(words in said for words in ("cannot distinguish", "familiar than unseen"))
 
 
 @pytest.mark.parametrize("policy", [ContrastiveViews(), JitterViews()])
@@ -194,14 +194,14 @@ def audit(name: str, auc: float, images: int = 100) -> Audit:
 @pytest.mark.parametrize(
     ("audits", "words"),
     [
-        ([audit("original", 0.7), audit("after", 0.52)], "while in the model before they could"),
+        ([audit("original", 0.7), audit("after", 0.52)], "but it could in the model before"),
         ([audit("original", 0.53), audit("after", 0.52)], "no evidence that anything was forgotten"),
         ([audit("original", 0.7), audit("after", 0.65)], "evidence that it remembers"),
         ([audit("original", 0.7), audit("after", 0.3)], "less familiar"),
         # what differs from 0.5 in the reference as well is no memory
-        ([audit("original", 0.8), audit("retrained", 0.65), audit("after", 0.66)], "cannot be told"),
+        ([audit("original", 0.8), audit("retrained", 0.65), audit("after", 0.66)], "cannot distinguish"),
         ([audit("original", 0.8), audit("retrained", 0.35), audit("after", 0.5)], "evidence that it remembers"),
-        ([audit("original", 0.9, 4), audit("after", 0.6, 4)], "cannot be told"),
+        ([audit("original", 0.9, 4), audit("after", 0.6, 4)], "cannot distinguish"),
     ],
 )
 def test_the_conclusion_follows_from_the_figures(audits: list[Audit], words: str) -> None:
@@ -217,7 +217,7 @@ def test_one_image_is_spoken_of_as_one() -> None:
     ("words", "message"),
     [
         ("--before nowhere", "Expected a model, got nowhere"),
-        ("--after http://127.0.0.1:9", "got no answer"),
+        ("--after http://127.0.0.1:9", "got no response"),
         ("--images nowhere", "Expected a folder of images, got nowhere"),
         ("--images empty", "Expected images"),
         ("--images broken", "got 2 that cannot: a.png, b.jpg"),

@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,6 +66,23 @@ def test_what_is_drawn_follows_from_the_place_in_the_run() -> None:
     for ours, theirs in zip(first.batches, again.batches, strict=True):
         assert torch.equal(ours["train"].views[0], theirs["train"].views[0])
     assert not torch.equal(first.batches[0]["train"].views[0], first.batches[1]["train"].views[0])
+
+
+@pytest.mark.parametrize("name", ["SimCLR", "Classifier"])
+def test_two_processes_draw_views_of_their_own(name: str) -> None:
+    """The same rows in the same step, of which each process sees other views, and sees them again."""
+    data, drawn = make_data(), []
+    data.load()
+    for rank in (0, 1, 0):
+        loop, module = SimpleNamespace(total_batch_idx=3), make_learner(name)
+        data.trainer = SimpleNamespace(
+            global_rank=rank, training=True, predicting=False, fit_loop=loop, lightning_module=module
+        )
+        rows = data.on_before_batch_transfer({"train": torch.arange(5)}, 0)
+        drawn.append(data.on_after_batch_transfer(rows, 0)["train"].views)
+    first, second, again = drawn
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(first, again, strict=True))
+    assert not any(torch.equal(ours, theirs) for ours, theirs in zip(first, second, strict=True))
 
 
 def test_an_earlier_split_is_adopted_with_another_request(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ LONG = (
     "--data.source.image_size 8 --data.batch_size 16 --trainer.accelerator cpu --trainer.max_epochs 100000 "
     "--trainer.devices 2 --trainer.strategy ddp --trainer.enable_progress_bar false"
 )
-pytestmark = [pytest.mark.ddp, pytest.mark.slow]
+pytestmark = pytest.mark.ddp
 
 
 def children(process: int) -> list[int]:
@@ -50,6 +50,7 @@ def job(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             os.killpg(job.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_job_with_a_line(job: subprocess.Popen[str]) -> None:
     os.kill(children(job.pid)[0], signal.SIGKILL)
     _, said = job.communicate(timeout=60)
@@ -82,6 +83,7 @@ def test_a_mistake_of_a_process_that_a_shell_of_slurm_started_is_told(
     assert should_report(InputError()) == told
 
 
+@pytest.mark.slow
 def test_the_others_end_when_the_first_is_killed(job: subprocess.Popen[str]) -> None:
     other = children(job.pid)[0]
     os.kill(job.pid, signal.SIGKILL)
@@ -90,6 +92,7 @@ def test_the_others_end_when_the_first_is_killed(job: subprocess.Popen[str]) -> 
     assert not Path(f"/proc/{other}").exists() or "Z" in Path(f"/proc/{other}/stat").read_text().split()[2]
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_process_stops_both(job: subprocess.Popen[str]) -> None:
     os.kill(children(job.pid)[0], signal.SIGTERM)
     _, said = job.communicate(timeout=60)

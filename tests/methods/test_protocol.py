@@ -91,7 +91,6 @@ def test_the_page_names_what_each_method_calls() -> None:
     assert all(f"`{name}" in page for name in PROTOCOL)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_example_runs_and_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     example = DOCS / "examples/foreign_module.py"

@@ -12,9 +12,15 @@ from unlearning_pl.methods import SalUn
 from unlearning_pl.methods.weight_gradients import trainable
 
 
-@pytest.mark.parametrize("name", LEARNERS)
-@pytest.mark.parametrize("optimizer", [partial(SGD, lr=0.1, momentum=0.9, weight_decay=0.1), partial(AdamW, lr=0.01)])
-@pytest.mark.parametrize("options", [{}, {"accumulate_grad_batches": 2, "gradient_clip_val": 0.5}])
+@pytest.mark.parametrize(
+    ("options", "optimizer", "name"),
+    [  # every two of options, optimizer and learner meet without the slow ones
+        pytest.param(options, optimizer, name, marks=pytest.mark.slow if (i + j + k) % 2 else ())
+        for i, options in enumerate([{}, {"accumulate_grad_batches": 2, "gradient_clip_val": 0.5}])
+        for j, optimizer in enumerate([partial(SGD, lr=0.1, momentum=0.9, weight_decay=0.1), partial(AdamW, lr=0.01)])
+        for k, name in enumerate(LEARNERS)
+    ],
+)
 def test_weights_outside_the_share_end_bit_for_bit_as_they_began(
     name: str, optimizer: partial[torch.optim.Optimizer], options: dict[str, float], originals: dict[str, Path]
 ) -> None:

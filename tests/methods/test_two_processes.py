@@ -47,6 +47,13 @@ def test_they_end_bit_equal(method: str, name: str, two_processes: dict[str, lis
     assert first["rows"] != second["rows"] or method == "SSD"  # they were not simply fed the same
 
 
+@pytest.mark.parametrize("name", LEARNERS)
+def test_they_draw_views_of_their_own(name: str, two_processes: dict[str, list[dict[str, Any]]]) -> None:
+    first, second = (rank["seeds"] for rank in two_processes[f"AlignmentCalibration {name}"])
+    assert len(first) == len(second) > 0
+    assert len({*first, *second}) == len(first) + len(second)
+
+
 @pytest.mark.parametrize(("method", "name", "frozen"), FEW)
 def test_they_take_the_steps_of_one(method: str, name: str, frozen: bool, launched: Path, tmp_path: Path) -> None:
     """Trainer, DDP, streams and shared batch statistics; `make exactness` does it for every pair."""

@@ -21,13 +21,15 @@ from tiny import LEARNERS, METHODS, PLUGINS, evaluated, make_data, make_learner,
 
 
 class Fed(Callback):
-    """Notes the rows that this process was fed."""
+    """Notes the rows that this process was fed, and the seeds that it drew their views from."""
 
     def __init__(self) -> None:
         self.rows: list[list[int]] = []
+        self.seeds: list[int] = []
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.rows.append([row for sample in batch.values() for row in sample.index.tolist()])
+        self.seeds.append(torch.initial_seed())
 
 
 def digest(learner: torch.nn.Module) -> str:
@@ -45,7 +47,7 @@ def main(folder: Path, originals: dict[str, str]) -> None:
             learner, fed = make_learner(name), Fed()
             trainer = make_trainer(max_epochs=1, devices=2, strategy="ddp", logger=False, callbacks=[fed])
             trainer.unlearn(learner, make_data(), originals[name], **make_method(method))
-            found[f"{method} {name}"] = {"weights": digest(learner), "rows": fed.rows}
+            found[f"{method} {name}"] = {"weights": digest(learner), "rows": fed.rows, "seeds": fed.seeds}
     for name, run in originals.items():
         found[f"evaluated {name}"] = evaluated(name, run, devices=2, strategy="ddp")
     (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))

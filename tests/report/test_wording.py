@@ -80,7 +80,7 @@ def test_the_label_says_the_verdict_in_short(name: str, auc: float, words: str) 
 
 
 @pytest.mark.parametrize(
-    ("ends", "says"), [((0.45, 0.6), "holds 0.50"), ((0.52, 0.7), "above 0.50"), ((0.2, 0.4), "gives them away")]
+    ("ends", "says"), [((0.45, 0.6), "contains 0.50"), ((0.52, 0.7), "above 0.50"), ((0.2, 0.4), "gives them away")]
 )
 def test_a_known_interval_takes_the_place_of_the_rule_of_thumb(ends: tuple[float, float], says: str) -> None:
     audit = replace(model("ac", membership_auc=sum(ends) / 2), intervals={"membership_auc": ends})
@@ -94,7 +94,8 @@ def test_a_known_interval_takes_the_place_of_the_rule_of_thumb(ends: tuple[float
 def test_recognition_compares_with_both_references() -> None:
     original, retrained = (model(name, forget_alignment=v) for name, v in (("original", 0.9), ("retrained", 0.5)))
     assert recognition(model("ac", forget_alignment=0.6), original, retrained) == (
-        "Two views of a forgotten image are alike by 0.60; to the original by 0.90, to the retrained model by 0.50."
+        "Two views of a forgotten image have a mean similarity of 0.60; in the original it is 0.90, "
+        "in the retrained model 0.50."
     )
     assert recognition(original, original, retrained) == recognition(model("ac"), original, retrained) == ""
 
@@ -125,6 +126,6 @@ def test_a_model_of_pairs_is_judged_by_its_pairs() -> None:
     assert "AUC 0.70 (0.50 = cannot tell; retrained reference 0.50; 95 % interval 0.68 to 0.72)" in privacy(
         ours, retrained
     )
-    assert recognition(ours, original).startswith("A forgotten image and its caption are alike by 0.50")
+    assert recognition(ours, original).startswith("A forgotten image and its caption have a mean similarity of 0.50")
     assert utility(ours, retrained) == "Test recall 7.0 % (+0.0 points against the retrained model)."
-    assert verdict(retrained, None) == "The interval holds 0.50: these images do not show a difference."
+    assert verdict(retrained, None) == "The interval contains 0.50: these images do not show a difference."

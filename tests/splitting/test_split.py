@@ -307,11 +307,11 @@ def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureF
         (f"{DATA} --forget.count 3 --output a.txt", "Expected a .json file as --output, got a.txt."),
         (f"{DATA} --forget.count 3 --output old.json", "got old.json, which exists. Add --overwrite"),
         (f"{DATA} --forget.count 3 --output folder.json --overwrite", "got folder.json, which is a folder."),
-        (f"{DATA} --forget.count 3 --output old.json/a.json", "Expected a place to write, got old.json (File exists)."),
+        (f"{DATA} --forget.count 3 --output old.json/a.json", "Expected a writable folder, got old.json (File exists)"),
         (f"{DATA} --forget.count 54", "which means all."),
         (
             f"{DATA} --forget.count 3 --earlier nowhere",
-            "Expected a run folder or a file of ids at --earlier, got 'nowhere', which is not there.",
+            "Expected a run folder or a file of ids at --earlier, got 'nowhere', which does not exist.",
         ),
         (
             f"{DATA} --forget.count 3 --threshold 0.01 --include_duplicates --output a.json",

@@ -1,4 +1,4 @@
-"""Audits: what a model still knows of the images that it was to forget."""
+"""Audits: metrics of what a model still encodes about the forget set."""
 
 from unlearning_pl.audits.compute import compare, compute_audit, compute_audits
 from unlearning_pl.audits.embeddings import Audit, Embeddings

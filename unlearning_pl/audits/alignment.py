@@ -1,4 +1,4 @@
-"""How close the model still holds two views of an image that it was to forget."""
+"""Alignment of two views of a forget image: cosine similarity of their projections."""
 
 import torch
 import torch.nn.functional as F
@@ -8,14 +8,17 @@ from unlearning_pl.audits.embeddings import BySplit, filled
 from unlearning_pl.functional.alignment import alignment_matrix
 
 SHOWN = 200
-"""Most images of an alignment matrix that is kept for the report."""
+"""Maximum number of images in the alignment matrix that the report shows."""
 
 
 def forget_alignment(splits: BySplit) -> dict[str, float]:
-    """Mean similarity of the two views of a forget image, ``mean_i cos(g(v0_i), g(v1_i))``, over all of them.
+    """Mean cosine similarity of the projections of two views of a forget image, ``mean_i cos(g(v0_i), g(v1_i))``.
+
+    Computed from ``anchor`` and ``positive`` of all forget images (for an image-text model an image and its first
+    caption); lower means that unlearning removed more alignment.
 
     Returns:
-        ``forget_alignment`` in [-1, 1]; nothing without forget images.
+        ``forget_alignment`` in [-1, 1]; empty without forget images.
 
     Example:
         >>> forget_alignment({})
@@ -29,7 +32,7 @@ def forget_alignment(splits: BySplit) -> dict[str, float]:
 
 
 def shown_alignment(splits: BySplit, shown: int = SHOWN) -> Tensor:
-    """Alignment matrix of the first forget images, in the order of their embeddings, for heat maps.
+    """Alignment matrix of the first ``shown`` forget images, in the order of their embeddings, for heat maps.
 
     Returns:
         ``(M, M)``, M = min(N, shown); ``(0, 0)`` without forget images.

@@ -1,4 +1,4 @@
-"""From embeddings to an audit, and from audits to a comparison. Pure: no model, no Lightning."""
+"""Computes audits from embeddings, and compares audits. Pure functions: no model, no Lightning."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -25,11 +25,11 @@ from unlearning_pl.errors import InputError, require
 GAP = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
 """Metrics of the average gap: MUC's set (arXiv 2406.03603), all in percent."""
 PAIR_GAP = ("retain_recall", "test_recall", "forget_recall", "pair_mi")
-"""Those of an image-text model whose pairs can be told apart: the same questions asked of pairs (our choice)."""
+"""Metrics of the average gap of image-text models with distinct captions: :data:`GAP` asked of pairs (our choice)."""
 
 
 def gap_metrics(known: Collection[str]) -> tuple[str, ...]:
-    """The metrics of the average gap, of those that are known: :data:`PAIR_GAP`, else :data:`GAP`, else none.
+    """Select the metrics of the average gap among the known keys: :data:`PAIR_GAP`, else :data:`GAP`, else none.
 
     Example:
         >>> gap_metrics([*GAP, "seconds"]) == GAP, gap_metrics([*GAP, *PAIR_GAP]) == PAIR_GAP, gap_metrics([])
@@ -43,10 +43,10 @@ def compute_audit(name: str, embeddings: BySplit, seconds: float | None = None, 
 
     Args:
         name: "original", "retrained" or the run's name.
-        embeddings: What the model says of retain, forget and test; a split may be missing or empty, and then
-            the quantities that need it are absent.
-        seconds: Wall-clock time of the training or unlearning that made the model, where known.
-        steps: Positions of the images that each run of a sequence forgot, oldest first.
+        embeddings: The model's embeddings of retain, forget and test; if a split is missing or empty, the metrics that
+            need it are absent.
+        seconds: Wall-clock time in seconds of the training or unlearning run that produced the model, if known.
+        steps: Positions of the images that each unlearning run of a sequence forgot, oldest first.
 
     Raises:
         InputError: The model's embeddings are not finite.
@@ -55,7 +55,8 @@ def compute_audit(name: str, embeddings: BySplit, seconds: float | None = None, 
         >>> compute_audit("original", {}, seconds=2.0).metrics
         {'seconds': 2.0}
     """
-    return _audited(name, _witness(name, embeddings), {} if seconds is None else {"seconds": seconds}, steps)
+    known = {} if seconds is None else {"seconds": seconds}
+    return _compute_audit(name, _model_outputs(name, embeddings), known, steps)
 
 
 def compute_audits(
@@ -65,17 +66,17 @@ def compute_audits(
     original: str | None = None,
     retrained: str | None = None,
 ) -> list[Audit]:
-    """Measure several models, and each against the original and the retrained one.
+    """Measure several models, and compare each with the original and the retrained model.
 
     Args:
-        models: What each model says, by its name.
-        known: Metrics that are known already, by model and key, such as ``seconds``.
+        models: Embeddings of each model, by its name.
+        known: Metrics that are already known, by model and key, such as ``seconds``.
         steps: As for :func:`compute_audit`.
-        original: Name of the original, where it is among the models.
-        retrained: Name of the retrained model, where it is among them.
+        original: Name of the original, if it is among the models.
+        retrained: Name of the retrained model, if it is among them.
 
     Returns:
-        An audit a model, in their order, as :func:`compare` returns them.
+        One audit per model, in the same order, as :func:`compare` returns them.
 
     Raises:
         InputError: A model's embeddings are not finite, or a reference is not among the models.
@@ -84,26 +85,26 @@ def compute_audits(
         >>> compute_audits({"original": {}}, {"original": {"seconds": 2.0}})[0].metrics
         {'seconds': 2.0}
     """
-    witnesses = {name: _witness(name, splits) for name, splits in models.items()}
+    model_outputs = {name: _model_outputs(name, splits) for name, splits in models.items()}
     audits = []
-    for name, witness in witnesses.items():
-        found = dict((known or {}).get(name, {}))
-        if original in witnesses and name != original:
-            found |= against_original(witness, witnesses[original])
-        if retrained in witnesses and name != retrained:
-            found |= against_retrained(witness, witnesses[retrained])
-        audits.append(_audited(name, witness, found, steps))
+    for name, outputs in model_outputs.items():
+        metrics = dict((known or {}).get(name, {}))
+        if original in model_outputs and name != original:
+            metrics |= against_original(outputs, model_outputs[original])
+        if retrained in model_outputs and name != retrained:
+            metrics |= against_retrained(outputs, model_outputs[retrained])
+        audits.append(_compute_audit(name, outputs, metrics, steps))
     return compare(audits, original, retrained)
 
 
-def _witness(name: str, splits: BySplit) -> ModelOutputs:
+def _model_outputs(name: str, splits: BySplit) -> ModelOutputs:
     require_finite(name, splits)
     splits = filled(splits)
     return ModelOutputs(splits, class_probabilities(splits))
 
 
-def _audited(name: str, witness: ModelOutputs, found: Mapping[str, float], steps: Sequence[Tensor]) -> Audit:
-    splits, probabilities = witness
+def _compute_audit(name: str, outputs: ModelOutputs, known: Mapping[str, float], steps: Sequence[Tensor]) -> Audit:
+    splits, probabilities = outputs
     scores, hits = membership_scores(splits), named_correctly(splits, probabilities)
     population, population_intervals = population_attack(splits, probabilities)
     learned, learned_intervals = learned_attacks(splits)
@@ -120,7 +121,7 @@ def _audited(name: str, witness: ModelOutputs, found: Mapping[str, float], steps
         **pairs,
         **retrieval(splits),
         **zero_shot(splits),
-        **found,
+        **known,
     }
     return Audit(
         name,
@@ -129,7 +130,7 @@ def _audited(name: str, witness: ModelOutputs, found: Mapping[str, float], steps
         shown_alignment(splits),
         each_share(splits, scores, hits, steps),
         intervals={**membership_intervals(scores), **learned_intervals, **population_intervals, **pair_intervals},
-        losses={split: look.losses for split, look in splits.items() if look.losses is not None},
+        losses={split: embeddings.losses for split, embeddings in splits.items() if embeddings.losses is not None},
         probabilities=true_class(splits, probabilities),
         class_accuracy=class_accuracies(splits, probabilities),
         map=embedding_map(splits),
@@ -137,23 +138,23 @@ def _audited(name: str, witness: ModelOutputs, found: Mapping[str, float], steps
 
 
 def compare(audits: Sequence[Audit], original: str | None = None, retrained: str | None = None) -> list[Audit]:
-    """Add what only a comparison tells: forgetting score, average gap and speed-up.
+    """Add the metrics that compare models: forgetting score, average gap and speed-up.
 
     ``forgetting_score`` = forget alignment of the original minus the model's (needs the original).
-    ``average_gap`` = mean of ``|model - retrained|`` over :data:`PAIR_GAP` where it is defined, else over :data:`GAP`,
-    in points (needs the retrained model and all of the metrics in both). ``speed_up`` = seconds of retraining / seconds
-    of the model (not for the original, which unlearned nothing).
+    ``average_gap`` = mean of ``|model - retrained|`` over :data:`PAIR_GAP` if all of its metrics are defined in both
+    models, else over :data:`GAP`, in percentage points (needs the retrained model). ``speed_up`` = seconds of
+    retraining / seconds of the model (not for the original, which unlearned nothing).
 
     Args:
-        audits: One audit a model.
-        original: Name of the original's audit, where there is one.
-        retrained: Name of the retrained model's audit, where there is one.
+        audits: One audit per model.
+        original: Name of the original's audit, if there is one.
+        retrained: Name of the retrained model's audit, if there is one.
 
     Returns:
-        New audits in the same order; each metric where it is defined.
+        New audits in the same order; each metric only if it is defined.
 
     Raises:
-        InputError: Two audits of one name, or a reference that is not among them.
+        InputError: Two audits have the same name, or a reference is not among the audits.
 
     Example:
         >>> audits = [compute_audit("retrained", {}, seconds=30.0), compute_audit("ac", {}, seconds=2.0)]
@@ -163,13 +164,13 @@ def compare(audits: Sequence[Audit], original: str | None = None, retrained: str
     names = [audit.name for audit in audits]
     require(
         len(set(names)) == len(names),
-        f"Expected one audit a name, got {', '.join(names)}. Give each run its own name.",
+        f"Expected one audit per name, got {', '.join(names)}. Give each run its own name.",
     )
-    before, reference = _named(audits, original), _named(audits, retrained)
-    return [replace(audit, metrics=audit.metrics | _relative(audit, before, reference)) for audit in audits]
+    before, reference = _find_audit(audits, original), _find_audit(audits, retrained)
+    return [replace(audit, metrics=audit.metrics | _relative_metrics(audit, before, reference)) for audit in audits]
 
 
-def _named(audits: Sequence[Audit], name: str | None) -> Audit | None:
+def _find_audit(audits: Sequence[Audit], name: str | None) -> Audit | None:
     if name is None:
         return None
     for audit in audits:
@@ -181,16 +182,16 @@ def _named(audits: Sequence[Audit], name: str | None) -> Audit | None:
     )
 
 
-def _relative(audit: Audit, original: Audit | None, retrained: Audit | None) -> dict[str, float]:
-    metrics, relative = audit.metrics, {}
+def _relative_metrics(audit: Audit, original: Audit | None, retrained: Audit | None) -> dict[str, float]:
+    metrics, comparison = audit.metrics, {}
     if original is not None and "forget_alignment" in metrics and "forget_alignment" in original.metrics:
-        relative["forgetting_score"] = original.metrics["forget_alignment"] - metrics["forget_alignment"]
+        comparison["forgetting_score"] = original.metrics["forget_alignment"] - metrics["forget_alignment"]
     if retrained is None:
-        return relative
+        return comparison
     keys = gap_metrics(metrics.keys() & retrained.metrics.keys())
     if keys:
-        relative["average_gap"] = sum(abs(metrics[key] - retrained.metrics[key]) for key in keys) / len(keys)
-    known = metrics.get("seconds", 0) > 0 and "seconds" in retrained.metrics
-    if known and audit is not original:
-        relative["speed_up"] = retrained.metrics["seconds"] / metrics["seconds"]
-    return relative
+        comparison["average_gap"] = sum(abs(metrics[key] - retrained.metrics[key]) for key in keys) / len(keys)
+    has_seconds = metrics.get("seconds", 0) > 0 and "seconds" in retrained.metrics
+    if has_seconds and audit is not original:
+        comparison["speed_up"] = retrained.metrics["seconds"] / metrics["seconds"]
+    return comparison

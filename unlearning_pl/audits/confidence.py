@@ -1,4 +1,4 @@
-"""Can an attacker who sees class probabilities tell which images the model was trained on?
+"""Membership inference from class probabilities (black-box with confidence scores).
 
 References:
     [1] Song & Mittal, Systematic Evaluation of Privacy Risks of Machine Learning Models, USENIX Security 2021, arXiv
@@ -18,7 +18,7 @@ from unlearning_pl.functional.learned_attacks import svc_attack
 from unlearning_pl.functional.threshold_attack import by_rank, equal_sizes
 from unlearning_pl.types import Split
 
-_LEAST = 1e-300  # a probability of 0 has no logarithm
+_TINY = 1e-300  # a probability of 0 has no logarithm
 _FEATURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "classifier_mi": confidence,
     "classifier_mi_correctness": correctness,
@@ -35,21 +35,22 @@ def true_class(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[S
         >>> true_class({}, {})
         {}
     """
-    return {split: confidence(said, splits[split].target) for split, said in probabilities.items()}
+    return {split: confidence(values, splits[split].target) for split, values in probabilities.items()}
 
 
 def confidence_attacks(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[str, float]:
-    """What membership attacks on class probabilities find out.
+    """Membership inference attacks (MIA) on class probabilities.
 
     Args:
-        splits: What the model says of each split.
-        probabilities: Of its classes, or of a linear probe's, as MUC audits encoders [2].
+        splits: The model's embeddings by split.
+        probabilities: Class probabilities by split, of the model or of a linear probe, as MUC audits encoders [2].
 
     Returns:
-        Percent of the forget images that a support vector machine takes for unseen, fitted on retain (members) against
-        test (non-members) in equal numbers, each where its images exist: ``classifier_mi`` by the probability of the
-        true class (CMIA), ``classifier_mi_correctness``, ``_entropy``, ``_modified_entropy`` [1] and
-        ``_probabilities``.
+        Percent of the forget images that a support vector machine classifies as non-members, fitted on retain (members)
+        against test (non-members) in equal numbers; higher means more forgotten, up to the retrained model's value. One
+        value per feature of an image: ``classifier_mi``, the probability of the true class (CMIA);
+        ``classifier_mi_correctness``, ``classifier_mi_entropy`` and ``classifier_mi_modified_entropy`` [1];
+        ``classifier_mi_probabilities``, all class probabilities. Empty without forget, retain or test images.
 
     Example:
         >>> confidence_attacks({}, {})
@@ -57,25 +58,25 @@ def confidence_attacks(splits: BySplit, probabilities: Mapping[Split, Tensor]) -
     """
     if not {"forget", "retain", "test"} <= probabilities.keys():
         return {}
-    found = {}
+    metrics = {}
     for key, feature in _FEATURES.items():
-        seen = {split: feature(said, splits[split].target) for split, said in probabilities.items()}
-        cut = by_rank if seen["forget"].ndim == 1 else equal_sizes
-        found[key] = float(svc_attack(seen["forget"], *cut(seen["retain"], seen["test"])))
-    return found
+        features = {split: feature(values, splits[split].target) for split, values in probabilities.items()}
+        equal_sizes_by = by_rank if features["forget"].ndim == 1 else equal_sizes
+        metrics[key] = float(svc_attack(features["forget"], *equal_sizes_by(features["retain"], features["test"])))
+    return metrics
 
 
 def population_attack(
     splits: BySplit, probabilities: Mapping[Split, Tensor]
 ) -> tuple[dict[str, float], dict[str, Interval]]:
-    """What the loss of the true class tells alone: the population attack [3].
+    """Population attack: threshold the cross-entropy of the true class by quantiles of the test images' [3].
 
-    An image is called a member when its cross-entropy is below a quantile of the test images' (the population); over
-    all quantiles that is an ROC curve.
+    An image is classified as a member if its cross-entropy is below a quantile of the test images' (the population);
+    all quantiles together give an ROC curve of forget against test.
 
     Returns:
-        ``population_auc`` and, with enough test images, ``population_tpr_at_1_fpr`` and
-        ``population_tpr_at_0.1_fpr``; and their 95 % intervals. Nothing where there is one class.
+        ``population_auc`` in [0, 1] and, with enough test images, ``population_tpr_at_1_fpr`` and
+        ``population_tpr_at_0.1_fpr`` in percent; and their 95 % intervals. Empty with a single class.
 
     Example:
         >>> population_attack({}, {})
@@ -83,8 +84,8 @@ def population_attack(
     """
     if not {"forget", "test"} <= probabilities.keys() or probabilities["forget"].shape[1] < 2:
         return {}, {}
-    # The log odds have the order of the loss, and tell apart what a probability rounds to 1.
-    scores = {s: scaled_logit(p.clamp(min=_LEAST).log(), splits[s].target) for s, p in probabilities.items()}
+    # The log odds have the order of the loss, and distinguish probabilities that round to 1.
+    scores = {s: scaled_logit(p.clamp(min=_TINY).log(), splits[s].target) for s, p in probabilities.items()}
     pair = scores["forget"], scores["test"]
     return (
         {f"population_{key}": value for key, value in separation(*pair).items()},

@@ -1,4 +1,4 @@
-"""What an audit reads and what it finds.
+"""The input and the result of an audit: embeddings and metrics.
 
 Letters: N images of a split, V views of each, D dimensions of the encoder output, E of the projection, K
     classes.
@@ -16,26 +16,26 @@ from unlearning_pl.types import Split
 
 @dataclass(frozen=True)
 class Embeddings:
-    """What one model says of one split, on the CPU in float32, one row an image.
+    """Embeddings and other outputs of one model on one split, on the CPU in float32, one row per image.
 
     P = V (V - 1) / 2 is the number of pairs of views.
 
     Attributes:
         index: Positions in the data module's pool, ``(N,)`` int64.
-        target: Class of each image, ``(N,)`` int64; -1 where the data have no classes.
-        features: Encoder output of the clean image, ``(N, D)``.
-        similarities: Cosine similarities of the encoder outputs of V augmented views, each pair, ``(N, P)``, see
+        target: Class of each image, ``(N,)`` int64; -1 if the data have no classes.
+        features: Encoder output of the clean image, without augmentation, ``(N, D)``.
+        similarities: Cosine similarities of the encoder outputs of all pairs of V augmented views, ``(N, P)``, see
             :func:`unlearning_pl.functional.threshold_attack.pair_similarities`.
         anchor: Projection of the first view, ``(N, E)``; a classifier's features.
-        positive: Projection of the second view by the online encoder, ``(N, E)``; of an image-text model the anchor is
-            the clean image, and the positive its first caption.
-        logits: Class scores of the clean image, ``(N, K)``; None where the model has no classes.
-        losses: Training loss of each image, ``(N,)``; None where it is not known.
-        captions: Embeddings of the captions of each image, ``(N, C, E)``, NaN where there are fewer than C; None for a
-            model that reads no text.
-        text: Tokens of the first caption of each image, ``(N, L)``; None likewise.
-        zero_shot: Similarity of each image to the descriptions of the classes, ``(N, K)``; None likewise, or where the
-            classes have no names.
+        positive: Projection of the second view by the online encoder, ``(N, E)``. For an image-text model the anchor is
+            the projection of the clean image, and the positive the embedding of its first caption.
+        logits: Class scores of the clean image, ``(N, K)``; None for a model without classes.
+        losses: Training loss of each image, ``(N,)``; None if unknown.
+        captions: Embeddings of the captions of each image, ``(N, C, E)``, NaN for an image with fewer than C; None for
+            a model that reads no text.
+        text: Tokens of the first caption of each image, ``(N, L)``; None for a model that reads no text.
+        zero_shot: Cosine similarity of each image to the class descriptions, ``(N, K)``; None for a model that reads no
+            text, or if the classes have no names.
     """
 
     index: Tensor
@@ -51,8 +51,8 @@ class Embeddings:
     zero_shot: Tensor | None = None
 
     def take(self, rows: Tensor) -> "Embeddings":
-        """Some of the images, by a mask ``(N,)`` or by row numbers."""
-        taken: dict[str, Any] = {name: None if look is None else look[rows] for name, look in vars(self).items()}
+        """Select images by a mask ``(N,)`` or by row numbers."""
+        taken: dict[str, Any] = {name: None if value is None else value[rows] for name, value in vars(self).items()}
         return Embeddings(**taken)
 
 
@@ -62,31 +62,30 @@ RETRAINED = "retrained"
 """Name of the audit of the reference, trained from scratch without the forget images."""
 
 BySplit: TypeAlias = Mapping[Split, Embeddings]
-"""What one model says of each split."""
+"""Embeddings of one model by split."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Everything measured on one model.
+    """The metrics of one model.
 
     Attributes:
         name: "original", "retrained" or the run's name.
-        metrics: Value by key, see :data:`unlearning_pl.report.metric_terms.TERMS`; a quantity that is not defined
-            (no test images, say) is absent.
-        scores: Membership score of each image of a split, ``(N,)``, in the order of its embeddings: similarity of its
-            views, or of image and captions where the model reads text.
-        alignment: Alignment matrix, ``(M, M)``, of the first forget images, at most 200; ``(0, 0)`` without
-            any.
-        steps: Of a model that was made to forget in several runs, each step's own share: ``count``, its images, and
-            :data:`unlearning_pl.audits.steps.SHARED` of them, oldest first. Empty where one run forgot everything.
-        intervals: 95 % bootstrap confidence interval by the key of a metric, where one is known.
-        losses: Training loss of each image of a split, ``(N,)``, where known.
-        probabilities: Probability of the true class of each image of a split, ``(N,)``, by the model itself or by a
+        metrics: Value by key, see :data:`unlearning_pl.report.metric_terms.TERMS`; a metric that is not defined
+            (without test images, for example) is absent.
+        scores: Membership score of each image by split, ``(N,)``, in the order of the embeddings: mean cosine
+            similarity of its views, or of image and captions if the model reads text; high for a member.
+        alignment: Alignment matrix, ``(M, M)``, of the first forget images, at most 200; ``(0, 0)`` without forget
+            images.
+        steps: For a model that several runs unlearned in sequence, the metrics of each run's own forget images, oldest
+            first: ``count``, their number, and :data:`unlearning_pl.audits.steps.SHARED`. Empty if one run forgot all.
+        intervals: 95 % bootstrap confidence interval by metric key, if known.
+        losses: Training loss of each image by split, ``(N,)``, if known.
+        probabilities: Probability of the true class of each image by split, ``(N,)``, by the model itself or by a
             linear probe.
-        class_accuracy: Percent of the images of each class of a split that are named correctly, ``(K,)``; NaN for a
-            class without images.
-        map: A picture of the embedding space by t-SNE: some images of each split, ``(n, 3)``, two coordinates and
-            the class; empty where it was not drawn.
+        class_accuracy: Accuracy of each class by split, ``(K,)``, in percent; NaN for a class without images.
+        map: t-SNE map of the features: some images of each split, ``(n, 3)``, two coordinates and the class; empty if
+            it was not computed.
     """
 
     name: str
@@ -102,7 +101,7 @@ class Audit:
 
 
 def filled(splits: BySplit) -> dict[Split, Embeddings]:
-    """Leave out the splits without any image.
+    """Drop the splits without images.
 
     Example:
         >>> filled({})
@@ -112,29 +111,29 @@ def filled(splits: BySplit) -> dict[Split, Embeddings]:
 
 
 def labelled(splits: BySplit) -> dict[Split, Embeddings]:
-    """Leave out the splits without any image, or with images of which no class is known.
+    """Drop the splits without images, or with unlabelled images.
 
     Example:
         >>> labelled({})
         {}
     """
-    return {split: look for split, look in filled(splits).items() if (look.target >= 0).all()}
+    return {split: embeddings for split, embeddings in filled(splits).items() if (embeddings.target >= 0).all()}
 
 
 def require_finite(name: str, splits: BySplit) -> None:
-    """Refuse to judge a model that answers NaN or infinity.
+    """Check that the embeddings of a model are finite.
 
     Raises:
-        InputError: Some embedding of some split is not finite.
+        InputError: An embedding of a split is NaN or infinite.
 
     Example:
         >>> require_finite("original", {})
     """
     for split, embeddings in splits.items():
-        for look in ("features", "similarities", "anchor", "positive", "logits", "losses", "zero_shot"):
-            values: Tensor | None = getattr(embeddings, look)
+        for field_name in ("features", "similarities", "anchor", "positive", "logits", "losses", "zero_shot"):
+            values: Tensor | None = getattr(embeddings, field_name)
             require(
                 values is None or bool(values.isfinite().all()),
-                f"Expected finite embeddings, got NaN or infinity in the {look} of the {split} images: "
-                f"the model's embeddings are not finite ({name}). Take an earlier checkpoint.",
+                f"Expected finite embeddings, got NaN or infinity in the {field_name} of the {split} images: "
+                f"the model's embeddings are not finite ({name}). Use an earlier checkpoint.",
             )

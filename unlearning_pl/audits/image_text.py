@@ -1,4 +1,4 @@
-"""What an image-text model still knows of pairs that it was to forget: retrieval, membership, zero-shot accuracy."""
+"""Metrics of image-text models: retrieval, membership inference on pairs, zero-shot accuracy."""
 
 import torch
 import torch.nn.functional as F
@@ -10,54 +10,56 @@ from unlearning_pl.functional.retrieval import image_to_text_ranks, recall_at, t
 from unlearning_pl.types import Split
 
 FIRST = (1, 5, 10)
-"""How many of the best are looked at."""
+"""The k of recall at k."""
 
 
 def pair_scores(splits: BySplit) -> dict[Split, Tensor]:
-    """Mean cosine similarity of an image and its captions: high for a pair that the model was trained on.
+    """Membership score of a pair: mean cosine similarity of the image's embedding and those of its captions.
 
     Returns:
-        ``(N,)`` by split; empty for a model that reads no text.
+        ``(N,)`` in [-1, 1] by split, high for a pair that the model was trained on; empty for a model that reads no
+        text.
 
     Example:
         >>> pair_scores({})
         {}
     """
     scores = {}
-    for split, look in filled(splits).items():
-        if look.captions is not None:
-            found = F.cosine_similarity(look.features[:, None], look.captions, dim=2)
-            scores[split] = found.nanmean(dim=1)
+    for split, embeddings in filled(splits).items():
+        if embeddings.captions is not None:
+            cosines = F.cosine_similarity(embeddings.features[:, None], embeddings.captions, dim=2)
+            scores[split] = cosines.nanmean(dim=1)
     return scores
 
 
 def pair_membership(splits: BySplit) -> tuple[dict[str, float], dict[str, Interval]]:
-    """The threshold attack on :func:`pair_scores`, and the 95 % intervals.
+    """Threshold attack on :func:`pair_scores`, with 95 % intervals.
 
     Returns:
         ``pair_mi``, ``pair_membership_auc``, ``pair_membership_auc_retain``, ``pair_tpr_at_1_fpr`` and
-        ``pair_tpr_at_0.1_fpr``, as :func:`unlearning_pl.audits.membership.membership` defines them of views.
+        ``pair_tpr_at_0.1_fpr``, defined and scaled as in :func:`unlearning_pl.audits.membership.membership`; and the
+        95 % intervals of ``pair_membership_auc`` and the true positive rates.
 
     Example:
         >>> pair_membership({})
         ({}, {})
     """
     scores = pair_scores(splits)
-    found = {key: value for key, value in membership(scores).items() if key != "encoder_mi_bagged"}
-    intervals = membership_intervals(scores)
-    return {_of_pairs(key): value for key, value in found.items()}, {_of_pairs(k): v for k, v in intervals.items()}
+    metrics = {_pair_key(key): v for key, v in membership(scores).items() if key != "encoder_mi_bagged"}
+    return metrics, {_pair_key(key): interval for key, interval in membership_intervals(scores).items()}
 
 
 def retrieval(splits: BySplit) -> dict[str, float]:
-    """How often an image finds a caption of its own, and a caption its image, among those of the test images.
+    """Recall at k of image-to-text and text-to-image retrieval among the test images and captions.
 
-    The others are the test set's in every split, so that the splits can be compared, and a request of one image has a
-    figure too; of the test images it is the usual recall. An image finds its best caption; each caption is a query.
+    The candidates of every split are the test set's and the query's own, so that splits can be compared and a request
+    of one image has a value; for the test images it is the usual recall. An image is a query for the best of its
+    captions; each caption is a query for its image.
 
     Returns:
         ``<split>_image_to_text_<k>`` and ``<split>_text_to_image_<k>`` for the first k of 1, 5 and 10, and
-        ``<split>_recall``, their mean, in percent. Nothing without test images, or where more than half of these
-        share their captions, as those made of class names do.
+        ``<split>_recall``, their mean, in percent. Empty without test images, or if more than half of these share
+        their first captions, as captions made of class names do.
 
     Example:
         >>> retrieval({})
@@ -68,59 +70,60 @@ def retrieval(splits: BySplit) -> dict[str, float]:
     if test is None or test.text is None or 2 * len(torch.unique(test.text, dim=0)) <= len(test.text):
         return {}
     metrics: dict[str, float] = {}
-    for split, look in splits.items():
-        if look.captions is not None:
-            found = _recalls(look, test)
-            metrics |= {f"{split}_{key}": value for key, value in found.items()}
-            metrics[f"{split}_recall"] = sum(found.values()) / len(found)
+    for split, embeddings in splits.items():
+        if embeddings.captions is not None:
+            recalls = _recalls(embeddings, test)
+            metrics |= {f"{split}_{key}": value for key, value in recalls.items()}
+            metrics[f"{split}_recall"] = sum(recalls.values()) / len(recalls)
     return metrics
 
 
 def zero_shot(splits: BySplit) -> dict[str, float]:
-    """How often the class whose description is most similar is an image's own, in percent.
+    """Zero-shot accuracy: how often the most similar class description is that of the image's class, in percent.
 
     Returns:
-        ``retain_zero_shot``, ``forget_zero_shot``, ``test_zero_shot``; nothing where classes have no names.
+        ``retain_zero_shot``, ``forget_zero_shot``, ``test_zero_shot``; empty if classes have no names.
 
     Example:
         >>> zero_shot({})
         {}
     """
     return {
-        f"{split}_zero_shot": 100 * (look.zero_shot.argmax(1) == look.target).double().mean().item()
-        for split, look in filled(splits).items()
-        if look.zero_shot is not None
+        f"{split}_zero_shot": 100 * (embeddings.zero_shot.argmax(1) == embeddings.target).double().mean().item()
+        for split, embeddings in filled(splits).items()
+        if embeddings.zero_shot is not None
     }
 
 
-def _of_pairs(key: str) -> str:
+def _pair_key(key: str) -> str:
     return "pair_mi" if key == "encoder_mi" else f"pair_{key}"
 
 
-def _recalls(look: Embeddings, test: Embeddings) -> dict[str, float]:
-    """Recalls of a split's images and captions among the test set's."""
-    owner, captions = _flat(look)
-    other, others = _flat(test)
-    images = look.features[torch.arange(len(look.index)).repeat_interleave(_count(look))]
-    assert look.captions is not None
+def _recalls(embeddings: Embeddings, test: Embeddings) -> dict[str, float]:
+    """Recalls of the images and captions of a split among those of the test set."""
+    owner, captions = _flatten_captions(embeddings)
+    other, others = _flatten_captions(test)
+    images = embeddings.features[torch.arange(len(embeddings.index)).repeat_interleave(_caption_counts(embeddings))]
+    assert embeddings.captions is not None
     ranks = {
-        "image_to_text": image_to_text_ranks(look.features, look.captions, look.index, others, other),
+        "image_to_text": image_to_text_ranks(embeddings.features, embeddings.captions, embeddings.index, others, other),
         "text_to_image": text_to_image_ranks(captions, images, owner, test.features, test.index),
     }
-    return {f"{way}_{k}": recall_at(found, k).item() for way, found in ranks.items() for k in FIRST}
+    return {f"{way}_{k}": recall_at(rank, k).item() for way, rank in ranks.items() for k in FIRST}
 
 
-def _flat(look: Embeddings) -> tuple[Tensor, Tensor]:
-    """Whose each caption is, ``(M,)``, and all captions, ``(M, E)``."""
-    assert look.captions is not None
-    return look.index.repeat_interleave(_count(look)), look.captions[_there(look)]
+def _flatten_captions(embeddings: Embeddings) -> tuple[Tensor, Tensor]:
+    """Position of the image of each caption, ``(M,)``, and the embeddings of all captions, ``(M, E)``."""
+    assert embeddings.captions is not None
+    mask = _caption_mask(embeddings)
+    return embeddings.index.repeat_interleave(mask.sum(1)), embeddings.captions[mask]
 
 
-def _count(look: Embeddings) -> Tensor:
-    return _there(look).sum(1)
+def _caption_counts(embeddings: Embeddings) -> Tensor:
+    return _caption_mask(embeddings).sum(1)
 
 
-def _there(look: Embeddings) -> Tensor:
-    """Which captions exist, ``(N, K)``."""
-    assert look.captions is not None
-    return look.captions.isfinite().all(2)
+def _caption_mask(embeddings: Embeddings) -> Tensor:
+    """Mask of the existing captions, ``(N, K)``."""
+    assert embeddings.captions is not None
+    return embeddings.captions.isfinite().all(2)

@@ -1,4 +1,4 @@
-"""Can an attacker who sees only embeddings tell which images the model was trained on?"""
+"""Membership inference from embeddings: EncoderMI's attacks on the similarities of an image's views."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -22,16 +22,16 @@ Scores = Mapping[Split, Tensor]
 Interval = tuple[float, float]
 T = TypeVar("T")
 _RATES = {"tpr_at_1_fpr": 0.01, "tpr_at_0.1_fpr": 0.001}
-_FEWEST = 10  # images of a set, for an interval: of 2 images, 38 of 100 intervals would miss a true 0.5
+_MIN_IMAGES = 10  # of a set, for an interval: with 2 images, 38 of 100 intervals would miss a true 0.5
 _KINDS: tuple[Kind, ...] = ("vector", "set")
 
 
 def membership_scores(splits: BySplit) -> dict[Split, Tensor]:
-    """Membership score of every image: mean cosine similarity over all pairs of its augmented views.
+    """Membership score of each image: mean cosine similarity of the encoder outputs over all pairs of augmented views.
 
     Returns:
-        ``(N,)`` by split, see :func:`unlearning_pl.functional.threshold_attack.encoder_score`; high means "trained
-        on".
+        ``(N,)`` in [-1, 1] by split, see :func:`unlearning_pl.functional.threshold_attack.encoder_score`; high for a
+        member, an image that the model was trained on.
 
     Example:
         >>> membership_scores({})
@@ -41,10 +41,10 @@ def membership_scores(splits: BySplit) -> dict[Split, Tensor]:
 
 
 def threshold(scores: Scores) -> float | None:
-    """Score from which on the attacker calls an image a member; None without retain or test images.
+    """Threshold of the attack: an image with this score or a higher one is classified as a member.
 
-    Fitted on retain (members) against test (non-members), the larger cut to the size of the smaller by
-    rank, a random choice with seed 0.
+    Fitted on retain (members) against test (non-members), with the larger set cut to the size of the smaller by rank, a
+    random choice with seed 0. None without retain or test images.
 
     Example:
         >>> from torch import tensor
@@ -57,15 +57,15 @@ def threshold(scores: Scores) -> float | None:
 
 
 def separation(members: Tensor, non_members: Tensor) -> dict[str, float]:
-    """How well scores tell two sets of images apart.
+    """ROC AUC and true positive rates of a membership score.
 
     Args:
-        members: Scores ``(M,)`` of the images called members.
-        non_members: Scores ``(L,)`` of unseen images.
+        members: Scores ``(M,)`` of the members.
+        non_members: Scores ``(L,)`` of the non-members.
 
     Returns:
-        ``auc``, in [0, 1]; ``tpr_at_1_fpr`` and ``tpr_at_0.1_fpr``, in percent, which are not defined with fewer than
-        100 (1000) unseen images.
+        ``auc``, in [0, 1], 0.5 if the scores are indistinguishable; ``tpr_at_1_fpr`` and ``tpr_at_0.1_fpr``, in
+        percent, which need at least 100 (1000) non-members.
 
     Example:
         >>> from torch import tensor
@@ -73,15 +73,15 @@ def separation(members: Tensor, non_members: Tensor) -> dict[str, float]:
         {'auc': 1.0}
     """
     rates = {key: rate for key, rate in _RATES.items() if rate * len(non_members) >= 1}
-    found = {key: 100 * tpr_at_fpr(members, non_members, rate).item() for key, rate in rates.items()}
-    return {"auc": membership_auc(members, non_members).item(), **found}
+    results = {key: 100 * tpr_at_fpr(members, non_members, rate).item() for key, rate in rates.items()}
+    return {"auc": membership_auc(members, non_members).item(), **results}
 
 
 def separation_intervals(members: Tensor, non_members: Tensor) -> dict[str, Interval]:
-    """The 95 % bootstrap intervals of what :func:`separation` says.
+    """95 % bootstrap intervals of the metrics of :func:`separation`.
 
-    Few images drawn anew are much the same few images: with fewer than ten in a set the interval would be far too
-    narrow, so there is none; nor is there one where all draws agree.
+    Resamples of few images are almost the same images: with fewer than ten in a set the interval would be far too
+    narrow, so none is returned; nor is one if all resamples agree.
 
     Example:
         >>> from torch import arange, tensor
@@ -90,32 +90,32 @@ def separation_intervals(members: Tensor, non_members: Tensor) -> dict[str, Inte
         >>> separation_intervals(tensor([0.9, 0.8]), tensor([0.2, 0.1]))
         {}
     """
-    if min(len(members), len(non_members)) < _FEWEST:
+    if min(len(members), len(non_members)) < _MIN_IMAGES:
         return {}
-    found = {"auc": bootstrap_interval(membership_auc, members, non_members)}
+    results = {"auc": bootstrap_interval(membership_auc, members, non_members)}
     for key, rate in _RATES.items():
         if rate * len(non_members) >= 1:
             low, high = bootstrap_interval(partial(tpr_at_fpr, rate=rate), members, non_members)
-            found[key] = (100 * low, 100 * high)
-    return {key: (low, high) for key, (low, high) in found.items() if low < high}
+            results[key] = (100 * low, 100 * high)
+    return {key: (low, high) for key, (low, high) in results.items() if low < high}
 
 
 def membership(scores: Scores) -> dict[str, float]:
-    """What a threshold on the scores of :func:`membership_scores` finds out.
+    """Threshold attack on the scores of :func:`membership_scores`.
 
     Returns:
-        Each where its images exist:
+        Each metric, if its splits have images:
 
-        ``encoder_mi``: percent of forget images called non-members (EMIA of MUC, arXiv 2406.03603), by
-        :func:`threshold`; ``encoder_mi_bagged``: a steadier reading, see
-        :func:`unlearning_pl.functional.threshold_attack.encoder_mi_bagged`.
+        ``encoder_mi``: percent of forget images classified as non-members (EMIA of MUC, arXiv 2406.03603), by
+        :func:`threshold`; higher means more forgotten, up to the retrained model's value. ``encoder_mi_bagged``: the
+        same with less variance, see :func:`unlearning_pl.functional.threshold_attack.encoder_mi_bagged`.
 
-        ``membership_auc``: ROC AUC of forget against test, in [0, 1]; 0.5 cannot tell them apart.
+        ``membership_auc``: ROC AUC of forget against test, in [0, 1]; 0.5 if they are indistinguishable.
 
-        ``membership_auc_retain``: the same of retain against test, cut to equal sizes.
+        ``membership_auc_retain``: ROC AUC of retain against test, cut to equal sizes.
 
-        ``tpr_at_1_fpr``, ``tpr_at_0.1_fpr``: percent of forget images found while 1 % (0.1 %) of test images
-        are accused wrongly; not defined with fewer than 100 (1000) test images.
+        ``tpr_at_1_fpr``, ``tpr_at_0.1_fpr``: percent of forget images detected as members at a false positive rate of
+        at most 1 % (0.1 %) on test images; not defined with fewer than 100 (1000) test images.
 
     Example:
         >>> from torch import tensor
@@ -129,14 +129,14 @@ def membership(scores: Scores) -> dict[str, float]:
         metrics["encoder_mi"] = encoder_mi(forget, *by_rank(retain, test)).item()
         metrics["encoder_mi_bagged"] = encoder_mi_bagged(forget, retain, test).item()
     if forget is not None and test is not None:
-        metrics |= _named(separation(forget, test))
+        metrics |= _rename_auc(separation(forget, test))
     if retain is not None and test is not None:
         metrics["membership_auc_retain"] = membership_auc(*by_rank(retain, test)).item()
     return metrics
 
 
 def membership_intervals(scores: Scores) -> dict[str, Interval]:
-    """The 95 % bootstrap intervals of ``membership_auc`` and the true positive rates, by the same keys.
+    """95 % bootstrap intervals of ``membership_auc`` and the true positive rates, by the same keys.
 
     Example:
         >>> membership_intervals({})
@@ -144,16 +144,16 @@ def membership_intervals(scores: Scores) -> dict[str, Interval]:
     """
     if "forget" not in scores or "test" not in scores:
         return {}
-    return _named(separation_intervals(scores["forget"], scores["test"]))
+    return _rename_auc(separation_intervals(scores["forget"], scores["test"]))
 
 
 def learned_attacks(splits: BySplit) -> tuple[dict[str, float], dict[str, Interval]]:
-    """What EncoderMI's learned attackers find out, fitted on retain against test.
+    """EncoderMI's learned attacks (vector and set) on the similarities of views, fitted on retain against test.
 
     Returns:
-        ``encoder_mi_vector``, ``encoder_mi_set``: percent of forget images called non-members;
-        ``membership_auc_vector``, ``membership_auc_set``: ROC AUC of forget against test. Nothing without forget
-        images, or with fewer than two retain or test images. And the 95 % intervals of the AUCs.
+        ``encoder_mi_vector``, ``encoder_mi_set``: percent of forget images classified as non-members;
+        ``membership_auc_vector``, ``membership_auc_set``: ROC AUC of forget against test, in [0, 1]. And the 95 %
+        intervals of the AUCs. Both are empty without forget images, or with fewer than two retain or test images.
 
     Example:
         >>> learned_attacks({})
@@ -166,13 +166,13 @@ def learned_attacks(splits: BySplit) -> tuple[dict[str, float], dict[str, Interv
     metrics: dict[str, float] = {}
     intervals: dict[str, Interval] = {}
     for kind in _KINDS:
-        _, unseen, judged = cross_fitted_scores(kind, retain, test, forget)
-        metrics[f"encoder_mi_{kind}"] = 100 * (judged < 0).double().mean().item()
-        metrics[f"membership_auc_{kind}"] = membership_auc(judged, unseen).item()
-        found = separation_intervals(judged, unseen)
-        intervals |= {f"membership_auc_{kind}": found["auc"]} if "auc" in found else {}
+        _, test_scores, forget_scores = cross_fitted_scores(kind, retain, test, forget)
+        metrics[f"encoder_mi_{kind}"] = 100 * (forget_scores < 0).double().mean().item()
+        metrics[f"membership_auc_{kind}"] = membership_auc(forget_scores, test_scores).item()
+        results = separation_intervals(forget_scores, test_scores)
+        intervals |= {f"membership_auc_{kind}": results["auc"]} if "auc" in results else {}
     return metrics, intervals
 
 
-def _named(found: dict[str, T]) -> dict[str, T]:
-    return {"membership_auc" if key == "auc" else key: value for key, value in found.items()}
+def _rename_auc(results: dict[str, T]) -> dict[str, T]:
+    return {"membership_auc" if key == "auc" else key: value for key, value in results.items()}

@@ -1,4 +1,4 @@
-"""Accuracies of retain, forget and test images, by class scores, a linear probe or nearest neighbours.
+"""Accuracies of retain, forget and test images: class scores, linear probe and k-nearest neighbours.
 
 References:
     [1] Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination, arXiv 1805.01978
@@ -19,17 +19,17 @@ from unlearning_pl.audits.embeddings import BySplit, labelled
 from unlearning_pl.types import Split
 
 JUDGED: tuple[Split, ...] = ("retain", "forget", "test")
-"""The splits whose accuracy is reported."""
+"""Splits whose accuracy is reported."""
 _ROWS = 4096  # rows of the similarity matrix at a time: 4096 x 45 000 floats are 0.7 GB
 
 
 def class_probabilities(splits: BySplit) -> dict[Split, Tensor]:
-    """Probability that the model gives each class, for each image.
+    """Class probabilities of each image: of the model itself, or of a linear probe on its features.
 
-    A learner with classes speaks for itself; of any other a linear probe does, see :func:`linear_probe`.
+    A model with class scores uses its own softmax; any other model a linear probe, see :func:`linear_probe`.
 
     Returns:
-        ``(N, K)`` float64 by split; empty where nothing can be named.
+        ``(N, K)`` float64 by split; empty without labelled images or without a probe.
 
     Example:
         >>> class_probabilities({})
@@ -38,28 +38,32 @@ def class_probabilities(splits: BySplit) -> dict[Split, Tensor]:
     splits = labelled(splits)
     if any(embeddings.logits is None for embeddings in splits.values()):
         return linear_probe(splits)
-    return {split: look.logits.double().softmax(dim=1) for split, look in splits.items() if look.logits is not None}
+    return {
+        split: embeddings.logits.double().softmax(dim=1)
+        for split, embeddings in splits.items()
+        if embeddings.logits is not None
+    }
 
 
 def named_correctly(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[Split, Tensor]:
-    """Whether the model names the class of each image.
+    """Whether the predicted class of each image is its true class.
 
     Args:
-        splits: What the model says of each split.
+        splits: The model's embeddings by split.
         probabilities: As :func:`class_probabilities` returns them.
 
     Returns:
-        ``(N,)`` bool by split; empty where nothing can be named.
+        ``(N,)`` bool by split; empty without class probabilities.
 
     Example:
         >>> named_correctly({}, {})
         {}
     """
-    return {split: said.argmax(dim=1) == splits[split].target for split, said in probabilities.items()}
+    return {split: probs.argmax(dim=1) == splits[split].target for split, probs in probabilities.items()}
 
 
 def accuracies(hits: Mapping[Split, Tensor]) -> dict[str, float]:
-    """How often the model names the class of an image, in percent (the papers' RA, UA and TA).
+    """Top-1 accuracy of each split, in percent (the papers' RA, UA and TA).
 
     ``forget_accuracy`` is MUC's UA; CoUn and SalUn call 100 minus it UA.
 
@@ -67,7 +71,7 @@ def accuracies(hits: Mapping[Split, Tensor]) -> dict[str, float]:
         hits: As :func:`named_correctly` returns them.
 
     Returns:
-        ``retain_accuracy``, ``forget_accuracy``, ``test_accuracy``, each where its images exist.
+        ``retain_accuracy``, ``forget_accuracy``, ``test_accuracy``, each if its split has images.
 
     Example:
         >>> accuracies({"test": torch.tensor([True, False])})
@@ -77,36 +81,36 @@ def accuracies(hits: Mapping[Split, Tensor]) -> dict[str, float]:
 
 
 def class_accuracies(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[Split, Tensor]:
-    """The same for the images of each class alone, in percent.
+    """Top-1 accuracy of each class of each split, in percent.
 
     Args:
-        splits: What the model says of each split.
+        splits: The model's embeddings by split.
         probabilities: As :func:`class_probabilities` returns them.
 
     Returns:
-        ``(K,)`` by split; NaN for a class without images there.
+        ``(K,)`` by split; NaN for a class without images in the split.
 
     Example:
         >>> class_accuracies({}, {})
         {}
     """
-    found = {}
-    for split, said in probabilities.items():
-        target, classes = splits[split].target, said.shape[1]
-        matrix = multiclass_confusion_matrix(said.argmax(dim=1), target, max(2, classes))
-        found[split] = (100 * matrix.diagonal() / matrix.sum(dim=1))[:classes]
-    return found
+    results = {}
+    for split, probs in probabilities.items():
+        target, classes = splits[split].target, probs.shape[1]
+        matrix = multiclass_confusion_matrix(probs.argmax(dim=1), target, max(2, classes))
+        results[split] = (100 * matrix.diagonal() / matrix.sum(dim=1))[:classes]
+    return results
 
 
 def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
-    """Probability of each class by a linear model on frozen features, trained on the retain images alone.
+    """Linear probe: class probabilities of a linear model on frozen features, trained on the retain images only.
 
-    Features are scaled to mean 0 and deviation 1 over retain, then a multinomial logistic regression with an
-    L2 penalty (scikit-learn, C = 1, L-BFGS) is fitted; it is deterministic. A class that retain does not hold has
-    probability 0; where retain holds a single class, that class has probability 1.
+    Features are standardised by the mean and deviation of retain; then a multinomial logistic regression with an L2
+    penalty (scikit-learn, C = 1, L-BFGS) is fitted, which is deterministic. A class without retain images has
+    probability 0; if retain has a single class, that class has probability 1.
 
     Returns:
-        ``(N, K)`` of every split; empty without retain images.
+        ``(N, K)`` by split; empty without retain images.
 
     Example:
         >>> linear_probe({})
@@ -116,31 +120,35 @@ def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
     if "retain" not in splits:
         return {}
     retain = splits["retain"]
-    known, classes = torch.unique(retain.target), 1 + max(int(look.target.max()) for look in splits.values())
-    if len(known) == 1:
-        return {split: F.one_hot(known, classes).double().expand(len(v.target), -1) for split, v in splits.items()}
+    known_classes, classes = (
+        torch.unique(retain.target),
+        1 + max(int(embeddings.target.max()) for embeddings in splits.values()),
+    )
+    if len(known_classes) == 1:
+        return {
+            split: F.one_hot(known_classes, classes).double().expand(len(v.target), -1) for split, v in splits.items()
+        }
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     probe.fit(retain.features.double().numpy(), retain.target.numpy())
     probabilities = {}
-    for split, look in splits.items():
-        said = torch.from_numpy(probe.predict_proba(look.features.double().numpy()))
-        probabilities[split] = torch.zeros(len(said), classes, dtype=said.dtype).index_copy_(1, known, said)
+    for split, embeddings in splits.items():
+        probs = torch.from_numpy(probe.predict_proba(embeddings.features.double().numpy()))
+        probabilities[split] = torch.zeros(len(probs), classes, dtype=probs.dtype).index_copy_(1, known_classes, probs)
     return probabilities
 
 
 def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, float]:
-    """How often the most similar retain images have the class of an image, in percent.
+    """k-nearest-neighbour (kNN) accuracy of each split on the features of the retain images, in percent.
 
     The k nearest retain images by cosine similarity of the features vote with weight ``exp(cos / 0.1)`` [1];
-    k = 20, found best in [2], or all where there are fewer. A retain image never votes for itself.
+    k = 20, the best value in [2], or all if there are fewer. A retain image is not its own neighbour.
 
     Args:
-        splits: What the model says of each split.
+        splits: The model's embeddings by split.
         neighbours: k.
 
     Returns:
-        ``retain_knn``, ``forget_knn``, ``test_knn``, each where it is defined: ``retain_knn`` needs two
-        retain images.
+        ``retain_knn``, ``forget_knn``, ``test_knn``, each if it is defined: ``retain_knn`` needs two retain images.
 
     Example:
         >>> neighbour_accuracies({})
@@ -155,12 +163,14 @@ def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, flo
         others = len(bank.target) - (split == "retain")
         if others:
             query = splits[split]
-            predicted = _vote(query.features, bank.features, bank.target, min(neighbours, others), split == "retain")
+            predicted = _knn_predictions(
+                query.features, bank.features, bank.target, min(neighbours, others), split == "retain"
+            )
             metrics[f"{split}_knn"] = _percent(predicted == query.target)
     return metrics
 
 
-def _vote(query: Tensor, bank: Tensor, classes: Tensor, neighbours: int, leave_out: bool) -> Tensor:
+def _knn_predictions(query: Tensor, bank: Tensor, classes: Tensor, neighbours: int, leave_out: bool) -> Tensor:
     bank = F.normalize(bank, dim=1)
     votes = []
     for start in range(0, len(query), _ROWS):

@@ -1,4 +1,4 @@
-"""Where a model puts the images, compared with the original and with the retrained model.
+"""Distances between the representations of a model and those of the original or the retrained model.
 
 References:
     [1] Kornblith et al., Similarity of Neural Network Representations Revisited, ICML 2019, arXiv 1905.00414
@@ -18,11 +18,11 @@ from unlearning_pl.types import Split
 
 
 class ModelOutputs(NamedTuple):
-    """What one model says.
+    """Embeddings and class probabilities of one model.
 
     Attributes:
-        splits: Of the images of each split.
-        probabilities: Of their classes, ``(N, K)`` by split, see
+        splits: Embeddings by split.
+        probabilities: Class probabilities, ``(N, K)`` by split, see
             :func:`unlearning_pl.audits.probes.class_probabilities`.
     """
 
@@ -31,33 +31,37 @@ class ModelOutputs(NamedTuple):
 
 
 def mean_losses(splits: BySplit) -> dict[str, float]:
-    """Mean training loss of the images of a split, which unlearning moves [3].
+    """Mean training loss of each split, which unlearning changes [3].
 
-    A contrastive loss tells an image from the others of its batch, so it can be compared between models, not
+    A contrastive loss compares an image with the others of its batch, so its mean is comparable between models, not
     between splits of different sizes.
 
     Returns:
-        ``retain_loss``, ``forget_loss``, ``test_loss``, each where it is known.
+        ``retain_loss``, ``forget_loss``, ``test_loss``, each if it is known.
 
     Example:
         >>> mean_losses({})
         {}
     """
-    known = {split: look.losses for split, look in splits.items() if look.losses is not None and len(look.losses)}
+    known = {
+        split: embeddings.losses
+        for split, embeddings in splits.items()
+        if embeddings.losses is not None and len(embeddings.losses)
+    }
     return {f"{split}_loss": losses.double().mean().item() for split, losses in known.items()}
 
 
 def against_original(model: ModelOutputs, original: ModelOutputs) -> dict[str, float]:
-    """How far unlearning moved the model.
+    """Distance of a model from the original: loss changes, CKA and feature drift.
 
     Returns:
-        Each where it is defined:
+        Each metric, if it is defined:
 
         ``forget_loss_change``, ``test_loss_change``: mean loss minus the original's [3].
 
-        ``cka_original``: centred kernel alignment [1] of the forget features, in [0, 1].
+        ``cka_original``: linear centred kernel alignment [1] of the forget features, in [0, 1]; 1 if unchanged.
 
-        ``drift_original``: mean of 1 - cosine between the forget features of the two models, in [0, 2].
+        ``drift_original``: mean of 1 - cosine between the forget features of the two models, in [0, 2]; 0 if unchanged.
 
     Example:
         >>> against_original(ModelOutputs({}, {}), ModelOutputs({}, {}))
@@ -66,19 +70,19 @@ def against_original(model: ModelOutputs, original: ModelOutputs) -> dict[str, f
     own, before = mean_losses(model.splits), mean_losses(original.splits)
     keys = [key for key in ("forget_loss", "test_loss") if key in own and key in before]
     change = {f"{key}_change": own[key] - before[key] for key in keys}
-    return change | _features(model, original, "original", rotated=False)
+    return change | _feature_distances(model, original, "original", rotated=False)
 
 
 def against_retrained(model: ModelOutputs, retrained: ModelOutputs) -> dict[str, float]:
-    """How far the model is from the one that never saw the forget images.
+    """Distance of a model from the retrained one: agreement, CKA and feature drift.
 
-    Two trainings from different weights end in different coordinates, so the drift is measured after the rotation
-    that fits the model's retain and forget features to the retrained model's best.
+    Two models trained from different weights have different coordinates, so the drift is measured after the orthogonal
+    transformation that best fits the model's retain and forget features to the retrained model's.
 
     Returns:
-        Each where it is defined:
+        Each metric, if it is defined:
 
-        ``agreement_retrained``: percent of the forget images that both models give the same class [2].
+        ``agreement_retrained``: percent of the forget images to which both models assign the same class [2].
 
         ``cka_retrained``, ``drift_retrained``: as in :func:`against_original`.
 
@@ -86,23 +90,29 @@ def against_retrained(model: ModelOutputs, retrained: ModelOutputs) -> dict[str,
         >>> against_retrained(ModelOutputs({}, {}), ModelOutputs({}, {}))
         {}
     """
-    found = {}
-    ours, theirs = (witness.probabilities.get("forget") for witness in (model, retrained))
-    if ours is not None and theirs is not None:
-        same = ours.argmax(dim=1) == theirs.argmax(dim=1)
-        found["agreement_retrained"] = 100 * same.double().mean().item()
-    return found | _features(model, retrained, "retrained", rotated=True)
+    distances = {}
+    model_probabilities, reference_probabilities = (
+        outputs.probabilities.get("forget") for outputs in (model, retrained)
+    )
+    if model_probabilities is not None and reference_probabilities is not None:
+        same = model_probabilities.argmax(dim=1) == reference_probabilities.argmax(dim=1)
+        distances["agreement_retrained"] = 100 * same.double().mean().item()
+    return distances | _feature_distances(model, retrained, "retrained", rotated=True)
 
 
-def _features(model: ModelOutputs, reference: ModelOutputs, name: str, rotated: bool) -> dict[str, float]:
+def _feature_distances(model: ModelOutputs, reference: ModelOutputs, name: str, rotated: bool) -> dict[str, float]:
     if "forget" not in model.splits or "forget" not in reference.splits:
         return {}
-    both: tuple[Split, ...] = ("forget", "retain")
-    splits = [split for split in both if split in model.splits and split in reference.splits]
-    ours, theirs = (torch.cat([w.splits[split].features for split in splits]) for w in (model, reference))
+    compared: tuple[Split, ...] = ("forget", "retain")
+    splits = [split for split in compared if split in model.splits and split in reference.splits]
+    model_features, reference_features = (
+        torch.cat([w.splits[split].features for split in splits]) for w in (model, reference)
+    )
     forget = len(model.splits["forget"].features)
-    found = {f"cka_{name}": linear_cka(ours[:forget], theirs[:forget]).item()} if forget > 1 else {}
-    if ours.shape == theirs.shape:
-        moved = procrustes(ours, theirs) if rotated else ours
-        found[f"drift_{name}"] = cosine_drift(moved[:forget], theirs[:forget]).mean().item()
-    return found
+    distances = (
+        {f"cka_{name}": linear_cka(model_features[:forget], reference_features[:forget]).item()} if forget > 1 else {}
+    )
+    if model_features.shape == reference_features.shape:
+        moved = procrustes(model_features, reference_features) if rotated else model_features
+        distances[f"drift_{name}"] = cosine_drift(moved[:forget], reference_features[:forget]).mean().item()
+    return distances

@@ -1,4 +1,4 @@
-"""What a model still knows of each step's own share, where images were forgotten in several runs."""
+"""Metrics of each step's own forget images, for images forgotten by several runs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,24 +20,24 @@ SHARED = (
     "pair_membership_auc",
     "forget_alignment",
 )
-"""Metrics that are given for each step's own share as well, where they are defined."""
+"""Metrics that are also computed for each step's own forget images, if they are defined."""
 
 
 def each_share(
     splits: BySplit, scores: Scores, hits: Mapping[Split, Tensor], steps: Sequence[Tensor]
 ) -> tuple[dict[str, float], ...]:
-    """Measure each step's share of the forget images alone, against the same retain and test images.
+    """Compute the metrics of each step's own forget images, against the same retain and test images.
 
-    The attacker's threshold and the probe are those of the whole audit.
+    The threshold of the attack and the linear probe are those of the whole audit.
 
     Args:
-        splits: What the model says of each split.
+        splits: The model's embeddings by split.
         scores: Membership scores by split, see :func:`unlearning_pl.audits.membership.membership_scores`.
-        hits: Images named correctly by split, see :func:`unlearning_pl.audits.probes.named_correctly`.
-        steps: Positions of the images of each step, oldest first.
+        hits: Correctly classified images by split, see :func:`unlearning_pl.audits.probes.named_correctly`.
+        steps: Positions of the forget images of each step, oldest first.
 
     Returns:
-        For each step ``count`` and the metrics of :data:`SHARED` that are defined; nothing for a single step.
+        For each step ``count``, its number of images, and the defined metrics of :data:`SHARED`; empty for one step.
 
     Example:
         >>> each_share({}, {}, {}, [])
@@ -45,16 +45,16 @@ def each_share(
     """
     if len(steps) < 2 or "forget" not in splits:
         return ()
-    shares = []
+    results = []
     for step in steps:
         rows = isin(splits["forget"].index, step)
-        own: BySplit = {**splits, "forget": splits["forget"].take(rows)}
-        found = {
+        step_splits: BySplit = {**splits, "forget": splits["forget"].take(rows)}
+        metrics = {
             **accuracies({"forget": hits["forget"][rows]} if "forget" in hits else {}),
             **membership({**scores, "forget": scores["forget"][rows]}),
-            **pair_membership(own)[0],
-            **retrieval({split: look for split, look in own.items() if split != "retain"}),
-            **forget_alignment(own),
+            **pair_membership(step_splits)[0],
+            **retrieval({split: embeddings for split, embeddings in step_splits.items() if split != "retain"}),
+            **forget_alignment(step_splits),
         }
-        shares.append({"count": int(rows.sum()), **{key: found[key] for key in SHARED if key in found}})
-    return tuple(shares)
+        results.append({"count": int(rows.sum()), **{key: metrics[key] for key in SHARED if key in metrics}})
+    return tuple(results)

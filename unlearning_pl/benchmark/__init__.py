@@ -1,4 +1,4 @@
-"""Whole jobs, by the commands that a user would type: plans of methods over several seeds, and their table."""
+"""Benchmarks: plans of methods over several seeds, run by the commands that a user would type, and their tables."""
 
 from unlearning_pl.benchmark.job import Command, Job, require_single_process, run_command
 from unlearning_pl.benchmark.run_benchmark import benchmark

@@ -1,4 +1,4 @@
-"""Plans: YAML files that say what a benchmark compares. Everything in them is checked before anything runs."""
+"""Benchmark plans: YAML files that list what a benchmark compares, validated before anything runs."""
 
 import json
 import re
@@ -15,27 +15,27 @@ from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError, nearest, require
 
-_TEXTS = ("title", "fit", "unlearn", "audit")
-_KEYS = (*_TEXTS, "forget", "methods")
-_OURS = (
+_TEXT_KEYS = ("title", "fit", "unlearn", "audit")
+_KEYS = (*_TEXT_KEYS, "forget", "methods")
+_RESERVED = (
     *("--run", "--seed_everything", "--overwrite", "--ckpt_path", "--print_config", "--help", "-h"),
     *(f"--trainer.{name}" for name in SINGLE_PROCESS),
 )
-_TAKEN = {
+_RESERVED_BY_COMMAND = {
     "fit": ("--data.train_on", "--data.forget"),
     "unlearn": ("--forget", "--original"),
 }
 
-_AUDIT = r"(--views[ =](?!0*1?(?!\d))\d+)?( ?--precision[ =](32-true|bf16-mixed|16-mixed))?"
+_AUDIT_PATTERN = r"(--views[ =](?!0*1?(?!\d))\d+)?( ?--precision[ =](32-true|bf16-mixed|16-mixed))?"
 
 
 class Plan(NamedTuple):
-    """What one table compares.
+    """One plan: the runs that one table compares.
 
     Attributes:
-        path: The file; its stem names the folder.
+        path: The YAML file; its stem is the name of the output folder.
         title: Heading of the table.
-        job: The commands.
+        job: The commands of the runs.
     """
 
     path: Path
@@ -44,70 +44,77 @@ class Plan(NamedTuple):
 
 
 def read_plans(paths: Sequence[str]) -> list[Plan]:
-    """Read plans and parse every command line of theirs.
+    """Read plans and parse all their command lines.
 
     Args:
-        paths: YAML files with the keys ``fit``, ``forget`` and ``methods``, and where wanted ``title``, ``unlearn`` and
+        paths: YAML files with the keys ``fit``, ``forget`` and ``methods``, and optionally ``title``, ``unlearn`` and
             ``audit``.
 
     Raises:
-        InputError: If a file is no plan, a command would not parse, or two plans have one stem.
+        InputError: If a file is not a valid plan, a command does not parse, or two plans have the same stem.
     """
-    plans = [_read(Path(path)) for path in paths]
+    plans = [_read_plan(Path(path)) for path in paths]
     stems = [plan.path.stem for plan in plans]
-    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
-    require(twice is None, f"Expected plans with different names, got {twice} twice. Their runs would share a folder.")
+    duplicate = next((stem for stem in stems if stems.count(stem) > 1), None)
+    require(
+        duplicate is None,
+        f"Expected plans with different names, got {duplicate} twice. Their runs would share a folder.",
+    )
     for plan in plans:
-        _parse(plan)
+        _parse_commands(plan)
     return plans
 
 
-def _read(path: Path) -> Plan:
-    require(path.is_file(), f"Expected a plan, got {path}, which is no file. Plans lie under configs/benchmarks/.")
+def _read_plan(path: Path) -> Plan:
+    require(path.is_file(), f"Expected a plan, got {path}, which is no file. See configs/benchmarks/ for plans.")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"Expected YAML in {path}, got: {error}. Correct the file.") from error
     require(
-        isinstance(content, dict), f"Expected a plan of keys in {path}, got something else. Name {', '.join(_KEYS)}."
+        isinstance(content, dict),
+        f"Expected a mapping in {path}, got {type(content).__name__}. Its keys are {', '.join(_KEYS)}.",
     )
     for key in content:
         require(key in _KEYS, f"Expected the keys of a plan in {path}, got {key}. {nearest(str(key), _KEYS)}")
-    texts = {key: content.get(key, path.stem if key == "title" else "") for key in _TEXTS}
+    texts = {key: content.get(key, path.stem if key == "title" else "") for key in _TEXT_KEYS}
     for key, text in texts.items():
-        require(isinstance(text, str), f"Expected text as {key} in {path}, got {text!r}. Write words of a command.")
-        if key in _TAKEN:
+        require(isinstance(text, str), f"Expected text as {key} in {path}, got {text!r}. Write options of a command.")
+        if key in _RESERVED_BY_COMMAND:
             _check_words(text, key, f"{key} in {path}")
-    methods = _methods(content.get("methods"), path)
+    methods = _read_methods(content.get("methods"), path)
     require(
-        re.fullmatch(_AUDIT, texts["audit"]) is not None,
+        re.fullmatch(_AUDIT_PATTERN, texts["audit"]) is not None,
         f"Expected --views and a number from 2, and --precision, as audit in {path}, got {texts['audit']!r}. "
         "The papers use --views 10.",
     )
-    job = Job(texts["fit"], _forget(content.get("forget"), path), methods, texts["unlearn"], texts["audit"])
+    job = Job(texts["fit"], _read_request(content.get("forget"), path), methods, texts["unlearn"], texts["audit"])
     return Plan(path, texts["title"], job)
 
 
-def _methods(methods: Any, path: Path) -> dict[str, str]:
+def _read_methods(methods: Any, path: Path) -> dict[str, str]:
     require(
         isinstance(methods, dict) and bool(methods),
-        f"Expected methods in {path}, names with words of the command unlearn, got {methods!r}. Add one.",
+        f"Expected methods in {path}, names with options of the command unlearn, got {methods!r}. Add one.",
     )
     for name, words in methods.items():
         require(
             isinstance(name, str) and re.fullmatch(r"\w[\w.+-]*", name) is not None,
-            f"Expected names of letters, digits, _ + - . under methods in {path}, got {name!r}. They name folders.",
+            f"Expected names of letters, digits, _ + - . under methods in {path}, got {name!r}. They are folder names.",
         )
         require(
             name not in (*REFERENCES, "audit"),
-            f"Expected another name than {name} under methods in {path}, which has a folder already. Rename it.",
+            f"Expected another name than {name} under methods in {path}, which is reserved. Rename it.",
         )
-        require(isinstance(words, str), f"Expected words as methods.{name} in {path}, got {words!r}. Write options.")
+        require(
+            isinstance(words, str),
+            f"Expected text as methods.{name} in {path}, got {words!r}. Write options of unlearn.",
+        )
         _check_words(words, "unlearn", f"methods.{name} in {path}")
     return dict(methods)
 
 
-def _forget(forget: Any, path: Path) -> dict[str, Any]:
+def _read_request(forget: Any, path: Path) -> dict[str, Any]:
     known = [field.name for field in fields(ForgetRequest) if field.name != "seed"]
     require(
         isinstance(forget, dict) and bool(forget),
@@ -123,54 +130,58 @@ def _forget(forget: Any, path: Path) -> dict[str, Any]:
 
 
 def _check_words(text: str, command: str, place: str) -> None:
-    """Refuse words that no shell would split, and options that the benchmark sets itself."""
+    """Refuse text that a shell cannot split, and options that the benchmark sets."""
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise InputError(f"Expected words of a command as {place}, got {text!r}: {error}. Close the quote.") from error
+        raise InputError(
+            f"Expected options of a command as {place}, got {text!r}: {error}. Close the quote."
+        ) from error
     for word in words:
         option = word.split("=")[0]
-        taken = option in _OURS or any(option == name or option.startswith(f"{name}.") for name in _TAKEN[command])
-        require(not taken, f"Expected {place} without {option}, which the benchmark sets. Leave it out.")
+        reserved = option in _RESERVED or any(
+            option == name or option.startswith(f"{name}.") for name in _RESERVED_BY_COMMAND[command]
+        )
+        require(not reserved, f"Expected {place} without {option}, which the benchmark sets. Leave it out.")
 
 
-def _parse(plan: Plan) -> None:
-    """Parse each command line as the command would, with the settings of the fit for a run that does not exist yet."""
+def _parse_commands(plan: Plan) -> None:
+    """Parse each command line as the command does; unlearn gets the settings of fit, whose run does not exist yet."""
     lines = plan.job.runs(0, plan.path.stem)
     settings: dict[str, Any] = {}
     for name, line in lines.items():
         command, *words = shlex.split(line)
-        if name not in REFERENCES:  # the last --original is the one that counts, and any file passes for weights here
+        if name not in REFERENCES:  # the last --original wins, and the parser accepts any file as weights
             inherited = json.dumps({key: settings[key] for key in ("model", "data")})
             words = ["--config", inherited, *words, "--original", str(plan.path)]
         try:
             parsed = configuration([command, *words])
         except InputError as error:
             raise InputError(f"{plan.path}, {name}: {error}") from error
-        # A file that is named with --config may set what no word may.
+        # A --config file could set an option that _check_words refuses on the command line.
         given = parsed | {f"trainer.{key}": parsed["trainer"][key] for key in SINGLE_PROCESS}
-        for key, ours in _set_by_us(plan, name, command).items():
+        for key, value in _reserved_values(plan, name, command).items():
             require(
-                given.get(key) == ours,
-                f"Expected the words of {name} in {plan.path} without {key}, which the benchmark sets, got a "
-                f"--config file with {key} = {given.get(key)}. Take it out of that file.",
+                given.get(key) == value,
+                f"Expected the options of {name} in {plan.path} without {key}, which the benchmark sets, got a "
+                f"--config file with {key} = {given.get(key)}. Remove it from that file.",
             )
         settings = parsed if name == "original" else settings
 
 
-def _set_by_us(plan: Plan, name: str, command: str) -> dict[str, Any]:
+def _reserved_values(plan: Plan, name: str, command: str) -> dict[str, Any]:
     request = {field.name: None for field in fields(ForgetRequest)} | dict(plan.job.forget) | {"seed": 0}
-    ours: dict[str, Any] = {"run": f"{plan.path.stem}/{name}", "ckpt_path": None}
-    ours |= {f"trainer.{key}": value for key, value in SINGLE_PROCESS.items()}
-    return ours | ({"forget": request} if command == "unlearn" else {})
+    values: dict[str, Any] = {"run": f"{plan.path.stem}/{name}", "ckpt_path": None}
+    values |= {f"trainer.{key}": value for key, value in SINGLE_PROCESS.items()}
+    return values | ({"forget": request} if command == "unlearn" else {})
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without keys that are given twice, of which only the last would count."""
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Loader that refuses duplicate keys, where YAML would silently use the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.YAMLError(f"{twice} twice")
+        duplicate = next((key for key in keys if keys.count(key) > 1), None)
+        if duplicate is not None:
+            raise yaml.YAMLError(f"{duplicate} twice")
         return super().construct_mapping(node, deep)

@@ -1,4 +1,4 @@
-"""The table of a benchmark: mean and standard deviation over seeds, and what is worse than fine-tuning."""
+"""The table of a benchmark: mean and standard deviation over seeds, and methods that are worse than fine-tuning."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from unlearning_pl.benchmark.job import REFERENCES
 from unlearning_pl.report.metric_terms import BY_KEY, TERMS, columns
 
 BASELINE = "fine_tune"
-"""Name of the row that a method should be nearer to the retrained model than."""
+"""Name of the baseline: a useful method is nearer to the retrained model than it."""
 
 _LEGEND = (
     "Gap: mean distance to the retrained model over {}, in points. Good is what is near the retrained model. "
@@ -18,13 +18,13 @@ _LEGEND = (
 
 
 class Outcome(NamedTuple):
-    """What one seed gave.
+    """Results of one seed.
 
     Attributes:
         seed: The seed.
-        metrics: Value by metric, by model; empty where no audit was possible.
-        failures: Why a run failed, by its name.
-        records: What the runs noted of themselves.
+        metrics: Value by metric, by model; empty if there is no audit.
+        failures: Error message of each failed run, by its name.
+        records: Records (``run.json``) of the runs.
     """
 
     seed: int
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
 
 
 def cell(values: Sequence[float], digits: int) -> str:
-    """Mean and standard deviation of the seeds; one seed has no deviation.
+    """Format mean and standard deviation over the seeds; one seed has no deviation.
 
     Example:
         >>> cell([1.0, 2.0, 4.5], 1), cell([2.0], 1), cell([], 1)
@@ -47,27 +47,27 @@ def cell(values: Sequence[float], digits: int) -> str:
 
 
 def figures(methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
-    """The main metrics, a row a model in the order of their gaps; below, what is worse than fine-tuning or failed.
+    """Table of the main metrics, one row per model by gap, then the methods that are worse than fine-tuning or failed.
 
     Args:
         methods: Names of the methods.
-        outcomes: One a seed.
+        outcomes: One per seed.
     """
-    parts = [_table(columns(_known(outcomes)), _ordered(methods, outcomes), outcomes)]
-    parts += ["\n".join(lines) for lines in (_worse(methods, outcomes), _failed(outcomes)) if lines]
+    parts = [_table(columns(_metric_keys(outcomes)), _by_gap(methods, outcomes), outcomes)]
+    parts += ["\n".join(lines) for lines in (_worse_than_baseline(methods, outcomes), _failures(outcomes)) if lines]
     return "\n\n".join(parts) + "\n"
 
 
 def page(title: str, command: str, methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
-    """Everything as GitHub markdown: command, seeds, versions, hardware, main metrics, all other metrics.
+    """The full page in GitHub markdown: command, seeds, versions, hardware, main metrics, all other metrics.
 
     Args:
         title: Heading.
-        command: The command that makes the page.
+        command: The command that writes the page.
         methods: Names of the methods.
-        outcomes: One a seed.
+        outcomes: One per seed.
     """
-    known = _known(outcomes)
+    known = _metric_keys(outcomes)
     main = {key for _, key in columns(known)}
     rest = [(term.title, term.key) for term in TERMS if term.key in known - main]
     *letters, last = (BY_KEY[key].letters for key in gap_metrics(known) or GAP)
@@ -80,68 +80,68 @@ def page(title: str, command: str, methods: Sequence[str], outcomes: Sequence[Ou
         f"    {command}",
         f"{'Mean ± standard deviation over the seeds' if len(outcomes) > 1 else 'Seed'} {seeds}. {legend}",
         figures(methods, outcomes).rstrip(),
-        _table(units, _ordered(methods, outcomes), outcomes) if units else "",
-        _made_on(records),
+        _table(units, _by_gap(methods, outcomes), outcomes) if units else "",
+        _hardware_and_versions(records),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _ordered(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
+def _by_gap(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
     gaps = {name: _values(name, "average_gap", outcomes) for name in methods}
     known = sorted((name for name in methods if gaps[name]), key=lambda name: statistics.mean(gaps[name]))
     return [*REFERENCES, *known, *(name for name in methods if not gaps[name])]
 
 
 def _values(model: str, key: str, outcomes: Sequence[Outcome]) -> list[float]:
-    found = (outcome.metrics.get(model, {}).get(key) for outcome in outcomes)
-    return [value for value in found if value is not None]
+    values = (outcome.metrics.get(model, {}).get(key) for outcome in outcomes)
+    return [value for value in values if value is not None]
 
 
-def _known(outcomes: Sequence[Outcome]) -> set[str]:
+def _metric_keys(outcomes: Sequence[Outcome]) -> set[str]:
     return {key for outcome in outcomes for metrics in outcome.metrics.values() for key in metrics}
 
 
-def _table(shown: Sequence[tuple[str, str]], models: Sequence[str], outcomes: Sequence[Outcome]) -> str:
-    rows = [["Model", *(title for title, _ in shown)]]
+def _table(headings: Sequence[tuple[str, str]], models: Sequence[str], outcomes: Sequence[Outcome]) -> str:
+    rows = [["Model", *(title for title, _ in headings)]]
     for model in models:
         seeds = sum(model in outcome.metrics for outcome in outcomes)
         name = model if seeds == len(outcomes) else f"{model} ({seeds} of {len(outcomes)} seeds)"
-        rows.append([name, *(cell(_values(model, key, outcomes), BY_KEY[key].digits) for _, key in shown)])
+        rows.append([name, *(cell(_values(model, key, outcomes), BY_KEY[key].digits) for _, key in headings)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
     rule = "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])])
     return "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])])
 
 
-def _worse(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
-    """A line on each method farther from the retrained model than fine-tuning, over the seeds that both have."""
+def _worse_than_baseline(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
+    """One line per method that is farther from the retrained model than fine-tuning, over the seeds that both have."""
     lines = []
     for name in methods:
         both = [o for o in outcomes if all("average_gap" in o.metrics.get(one, {}) for one in (name, BASELINE))]
-        ours, theirs = (_values(one, "average_gap", both) for one in (name, BASELINE))
-        if both and statistics.mean(ours) > statistics.mean(theirs):
+        gaps, baseline = (_values(one, "average_gap", both) for one in (name, BASELINE))
+        if both and statistics.mean(gaps) > statistics.mean(baseline):
             lines.append(
-                f"- Farther from the retrained model than {BASELINE}: {name}, average gap {cell(ours, 2)} against "
-                f"{cell(theirs, 2)}. {_parts(name, both)}"
+                f"- Farther from the retrained model than {BASELINE}: {name}, average gap {cell(gaps, 2)} against "
+                f"{cell(baseline, 2)}. {_gap_parts(name, both)}"
             )
     return lines
 
 
-def _parts(name: str, outcomes: Sequence[Outcome]) -> str:
-    """The distances that make up an average gap, the largest first."""
-    distances = {
+def _gap_parts(name: str, outcomes: Sequence[Outcome]) -> str:
+    """The gaps of the single metrics in an average gap, the largest first."""
+    gaps = {
         BY_KEY[key].letters: statistics.mean(abs(o.metrics[name][key] - o.metrics["retrained"][key]) for o in outcomes)
-        for key in gap_metrics(_known(outcomes))
+        for key in gap_metrics(_metric_keys(outcomes))
     }
-    ordered = sorted(distances.items(), key=lambda entry: -entry[1])
+    ordered = sorted(gaps.items(), key=lambda entry: -entry[1])
     return "Its parts: " + ", ".join(f"{letters} {value:.1f}" for letters, value in ordered) + " points."
 
 
-def _failed(outcomes: Sequence[Outcome]) -> list[str]:
+def _failures(outcomes: Sequence[Outcome]) -> list[str]:
     return [f"- {name}, seed {o.seed}, failed: {why}" for o in outcomes for name, why in o.failures.items()]
 
 
-def _made_on(records: Sequence[Mapping[str, Any]]) -> str:
+def _hardware_and_versions(records: Sequence[Mapping[str, Any]]) -> str:
     if not records:
         return ""
     hardware = "; ".join(sorted({str(record["hardware"]) for record in records}))
@@ -149,5 +149,5 @@ def _made_on(records: Sequence[Mapping[str, Any]]) -> str:
     for record in records:
         for package, version in record["versions"].items():
             packages.setdefault(package, set()).add(str(version))
-    versions = ", ".join(f"{package} {' and '.join(sorted(found))}" for package, found in packages.items())
+    versions = ", ".join(f"{package} {' and '.join(sorted(numbers))}" for package, numbers in packages.items())
     return f"Hardware: {hardware}. Versions: {versions}."

@@ -1,4 +1,4 @@
-"""The command lines of a whole job: original, retrained, every method, audit."""
+"""Command lines of a job: train the original and the retrained model, run every method, audit."""
 
 import json
 import logging
@@ -15,21 +15,21 @@ from unlearning_pl.errors import require
 
 REFERENCES = ("original", "retrained")
 Command = Callable[[list[str]], None]
-"""Runs one command line, a list of words."""
+"""Runs one command line, given as a list of words."""
 SINGLE_PROCESS = {"devices": 1, "num_nodes": 1}
-"""Of each run's trainer, as parsed: processes that a run starts would begin with the whole job, not with that run."""
+"""Trainer options of every run, as parsed; processes that Lightning launches for a run would execute the whole job."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train, to forget and to compare, for any seed.
+    """Options of all commands of a job, independent of the seed.
 
     Attributes:
-        fit: Words of the command ``fit``.
-        forget: What to forget, as fields of the request but for its seed.
-        methods: Words of the command ``unlearn`` by the name of the run.
-        unlearn: Words that all methods share; a method's own come later and replace them.
-        audit: Words of the command ``audit``.
+        fit: Options of the command ``fit``.
+        forget: Fields of the forget request without its seed.
+        methods: Options of the command ``unlearn`` by the name of the run.
+        unlearn: Options that all methods share; those of a method come later and override them.
+        audit: Options of the command ``audit``.
     """
 
     fit: str
@@ -39,41 +39,41 @@ class Job:
     audit: str = ""
 
     def runs(self, seed: int, folder: str) -> dict[str, str]:
-        """The command line of each run by its name, in the order in which they are made.
+        """The command line of each run by its name, in the order of execution.
 
         Example:
             >>> job = Job("--config a.yaml", {"count": 8}, {"neg_grad": "--method NegGrad"})
             >>> job.runs(0, "runs")["neg_grad"].removeprefix("unlearn --run runs/neg_grad --original runs/original ")
             '--forget.count 8 --forget.seed 0 --method NegGrad --seed_everything 0 --overwrite'
         """
-        place, again = shlex.quote(folder), f"--seed_everything {seed} --overwrite"
+        path, common = shlex.quote(folder), f"--seed_everything {seed} --overwrite"
         retain = f"--data.train_on retain {self._request('--data.forget', seed)}"
         lines = {
-            "original": _line(f"fit --run {place}/original", self.fit, again),
-            "retrained": _line(f"fit --run {place}/retrained", self.fit, retain, again),
+            "original": _join(f"fit --run {path}/original", self.fit, common),
+            "retrained": _join(f"fit --run {path}/retrained", self.fit, retain, common),
         }
-        forget = f"--original {place}/original {self._request('--forget', seed)}"
+        forget = f"--original {path}/original {self._request('--forget', seed)}"
         for name, words in self.methods.items():
-            lines[name] = _line(f"unlearn --run {place}/{name}", forget, self.unlearn, words, again)
+            lines[name] = _join(f"unlearn --run {path}/{name}", forget, self.unlearn, words, common)
         return lines
 
     def report(self, folder: str, names: Iterable[str]) -> str:
-        """The command line that audits the methods named against both references."""
-        place = shlex.quote(folder)
-        references = f"--original {place}/original --retrained {place}/retrained"
-        models = " ".join(f"{place}/{name}" for name in names)
-        return _line(f"audit {references} --output {place}/audit", self.audit, f"--model {models}")
+        """The command line that audits the named methods against both references."""
+        path = shlex.quote(folder)
+        references = f"--original {path}/original --retrained {path}/retrained"
+        models = " ".join(f"{path}/{name}" for name in names)
+        return _join(f"audit {references} --output {path}/audit", self.audit, f"--model {models}")
 
     def _request(self, option: str, seed: int) -> str:
-        asked = {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.forget.items()}
-        return " ".join(f"{option}.{key} {shlex.quote(value)}" for key, value in {**asked, "seed": str(seed)}.items())
+        fields = {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.forget.items()}
+        return " ".join(f"{option}.{key} {shlex.quote(value)}" for key, value in {**fields, "seed": str(seed)}.items())
 
 
 def require_single_process() -> None:
-    """Refuse processes of torchrun or srun, each of which would run the whole job.
+    """Check that torchrun or srun did not launch several processes: each would run the whole job.
 
     Raises:
-        InputError: If there are several.
+        InputError: If there are several processes.
 
     Example:
         >>> require_single_process()
@@ -82,7 +82,7 @@ def require_single_process() -> None:
     require(
         processes == 1,
         f"Expected one process, got {processes}. Start the command without torchrun or with one task; other seeds can "
-        "run beside it.",
+        "run in parallel.",
     )
 
 
@@ -93,5 +93,5 @@ def run_command(line: str, command: Command) -> None:
     command(shlex.split(line))
 
 
-def _line(*parts: str) -> str:
+def _join(*parts: str) -> str:
     return " ".join(part for part in parts if part)

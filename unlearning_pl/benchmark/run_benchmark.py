@@ -1,4 +1,4 @@
-"""Plans over several seeds: what is finished is kept, what changed is made again, what fails is noted."""
+"""Run plans over several seeds: keep finished runs, repeat runs whose settings changed, record failures."""
 
 import shlex
 from collections.abc import Sequence
@@ -20,23 +20,23 @@ from unlearning_pl.training import runs
 def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], output: str) -> None:
     """Run plans over several seeds, and write and print a table of each.
 
-    A run that is finished is kept as long as its command, its settings and the original's weights are what they were.
-    Runs lie in ``OUTPUT/PLAN/seedK/NAME`` and the table in ``OUTPUT/PLAN/table.md``.
+    A finished run is kept as long as its command, its settings and the original's weights are unchanged. Runs are in
+    ``OUTPUT/PLAN/seedK/NAME`` and the table in ``OUTPUT/PLAN/table.md``.
 
     Args:
-        command: Runs one command line, a list of words.
-        plans: Files of plans, see :func:`unlearning_pl.benchmark.benchmark_plan.read_plans`.
+        command: Runs one command line, given as a list of words.
+        plans: Paths of plans, see :func:`unlearning_pl.benchmark.benchmark_plan.read_plans`.
         seeds: Seeds of weights, batches and requests.
-        output: Folder of everything.
+        output: Output folder.
 
     Raises:
-        InputError: If a plan cannot be run, seeds are negative or given twice, or there are several processes; nothing
-            has been run then.
-        UnfinishedError: If runs failed; the table names them and has the others.
+        InputError: If a plan is invalid, seeds are negative or given twice, or there are several processes; raised
+            before any run.
+        UnfinishedError: If runs failed; the table lists them and has the results of the others.
     """
     require_single_process()
     repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
-    require(repeated is None, f"Expected different seeds, got {repeated} twice. Name each once.")
+    require(repeated is None, f"Expected different seeds, got {repeated} twice. Give each once.")
     for seed in seeds:
         require(0 <= seed < 2**32, f"Expected seeds from 0 to {2**32 - 1}, got {seed}. Choose others.")
     failed = []
@@ -46,30 +46,30 @@ def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], outp
         _write(plan, outcomes, folder / "table.md", ["unlearning-pl", "benchmark", str(plan.path)], output)
         failed += [f"{name} of {plan.path.stem}, seed {o.seed}" for o in outcomes for name in o.failures]
     if failed:
-        raise UnfinishedError(f"Failed: {'; '.join(failed)}. The table says why; the same command tries again.")
+        raise UnfinishedError(f"Failed: {'; '.join(failed)}. The table has the reasons; the same command tries again.")
 
 
 def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
-    """Make, or keep, every run of a job for one seed, and audit them.
+    """Execute every run of a job for one seed, except for finished ones, and audit them.
 
     Args:
-        job: The commands.
+        job: The commands of the runs.
         seed: Seed of weights, batches and the request.
         folder: Folder of the runs.
-        command: Runs one command line, a list of words.
+        command: Runs one command line, given as a list of words.
 
     Returns:
-        The metrics of every model, and why others have none.
+        The metrics of every audited model, and the errors of the others.
     """
     failures: dict[str, str] = {}
     for name, line in job.runs(seed, str(folder)).items():
         if not finished(shlex.split(line), folder / name):
-            _attempt(name, _going_on(line, folder / name), command, failures)
+            _attempt(name, _with_resume(line, folder / name), command, failures)
         if name in REFERENCES and name in failures:
             return Outcome(seed, {}, failures, [])
     names = [name for name in job.methods if name not in failures]
     line = job.report(str(folder), names)
-    if names and not _audited(line, folder, [*REFERENCES, *names]):
+    if names and not _is_audited(line, folder, [*REFERENCES, *names]):
         _attempt("audit", line, command, failures)
     if not names or "audit" in failures:
         return Outcome(seed, {}, failures, [])
@@ -78,14 +78,14 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     return Outcome(seed, {audit["name"]: audit["metrics"] for audit in audits}, failures, records)
 
 
-def _going_on(line: str, run: Path) -> str:
-    """The command, which goes on with what it was interrupted in."""
+def _with_resume(line: str, run: Path) -> str:
+    """The command line, with the options to resume if its run was interrupted."""
     words = shlex.split(line)
     return shlex.join([*words, *RESUMING]) if interrupted(words, run) else line
 
 
 def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -> None:
-    """Run a command; a mistake or a divergence is noted, and anything else stops the benchmark."""
+    """Run a command and record invalid input or divergence; any other error stops the benchmark."""
     try:
         run_command(line, command)
     except (InputError, DivergedError, MisconfigurationException) as error:
@@ -93,11 +93,11 @@ def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -
         Console().print(f"{name} failed: {failures[name]}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _audited(line: str, folder: Path, names: Sequence[str]) -> bool:
-    """Whether the report is of this command, and younger than every run."""
+def _is_audited(line: str, folder: Path, names: Sequence[str]) -> bool:
+    """Whether the report was written by this command, and after every run."""
     report = folder / "audit/report.json"
-    made = max((folder / name / runs.RECORD).stat().st_mtime_ns for name in names)
-    if not report.is_file() or report.stat().st_mtime_ns < made:
+    newest = max((folder / name / runs.RECORD).stat().st_mtime_ns for name in names)
+    if not report.is_file() or report.stat().st_mtime_ns < newest:
         return False
     try:
         commands = read_report(report)["context"].get("commands", [])
@@ -110,5 +110,5 @@ def _write(plan: Plan, outcomes: Sequence[Outcome], path: Path, words: list[str]
     words += ["--seeds", *(str(outcome.seed) for outcome in outcomes)]
     words += [] if output == "runs/benchmark" else ["--output", output]
     write_text(path, page(plan.title, shlex.join(words), [*plan.job.methods], outcomes))
-    shown = f"\n{figures([*plan.job.methods], outcomes)}\nTable: {path}"
-    Console().print(shown, soft_wrap=True, highlight=False, markup=False)
+    text = f"\n{figures([*plan.job.methods], outcomes)}\nTable: {path}"
+    Console().print(text, soft_wrap=True, highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""Black boxes: models of which only vectors are known, the server that gives them, and an owner's audit of them."""
+"""Black-box models that only return vectors: encoders, an embedding server, and an owner's audit."""
 
 from unlearning_pl.blackbox.encoder import Encoder, Pixels
 from unlearning_pl.blackbox.encoder_addresses import open_encoder

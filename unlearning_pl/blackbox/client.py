@@ -1,4 +1,4 @@
-"""A model behind a server that speaks the protocol of docs/owner.md, as an encoder."""
+"""Client of an embedding server (protocol in docs/owner.md), as an encoder."""
 
 import json
 import time
@@ -16,14 +16,14 @@ from unlearning_pl.blackbox.wire_protocol import JSON, LARGEST, NPY, VERSION, Ar
 from unlearning_pl.errors import InputError, require
 
 REQUEST = 8 * 2**20
-"""Most bytes of images in one request."""
+"""Maximum number of image bytes in one request."""
 WAITS = (0.2, 1.0)
-"""Seconds before each further attempt where a server is not reached, or is busy (503)."""
-_WORDS = 200  # of a stranger's message that are shown
+"""Seconds before each retry if a server cannot be reached, or is busy (503)."""
+_MAX_CHARACTERS = 200  # of a server's message that an error quotes
 
 
-class _StayHere(HTTPRedirectHandler):
-    """Images go where their owner sent them, and nowhere else."""
+class _NoRedirect(HTTPRedirectHandler):
+    """Refuse redirects: images go only to the address that their owner gave."""
 
     @override
     def redirect_request(
@@ -33,19 +33,20 @@ class _StayHere(HTTPRedirectHandler):
 
 
 class Server:
-    """Asks one server, within a time for each answer.
+    """Connection to one server, with a timeout for each response.
 
     Args:
-        address: Where it is, ``http://host:port`` or ``https://...``, with or without a path.
-        timeout: Seconds to wait for each answer.
+        address: Its address, ``http://host:port`` or ``https://...``, with or without a path.
+        timeout: Seconds to wait for each response.
 
     Raises:
-        InputError: If the address is none, or the time is not positive.
+        InputError: If the address is invalid, or the timeout is not positive.
     """
 
     def __init__(self, address: str, timeout: float) -> None:
         require(0 < timeout < 1e6, f"Expected timeout > 0, got {timeout}. Give the seconds to wait for an answer.")
-        require(  # and not repeated: messages and reports name the address
+        # Messages and reports contain the address, so it must not have a password; this message does not repeat it
+        require(
             "@" not in address,
             "Expected an address without user and password, got one with @. Reach the server through a tunnel, or a "
             "proxy that admits you by your own address.",
@@ -53,139 +54,142 @@ class Server:
         self.address, self.timeout = address.rstrip("/"), timeout
         try:
             parts = urlsplit(address)
-            sound = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
+            valid = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
         except ValueError:
-            sound = False
-        require(sound, f"Expected an address such as http://localhost:8000, got {address}. Correct it.")
-        # no proxy that the environment names sees the images
-        self._opener: OpenerDirector = build_opener(_StayHere, ProxyHandler({}))
+            valid = False
+        require(valid, f"Expected an address such as http://localhost:8000, got {address}. Correct it.")
+        # no proxies, so that the images do not pass through one from the environment
+        self._opener: OpenerDirector = build_opener(_NoRedirect, ProxyHandler({}))
 
     def describe(self) -> dict[str, Any]:
-        """What the server says of its model: ``protocol``, ``name``, ``image_size`` and ``dimensions``.
+        """Query the server for its model: ``protocol``, ``name``, ``image_size`` and ``dimensions``.
 
         Raises:
-            InputError: If it does not answer, or speaks another protocol.
+            InputError: If the server does not respond, or uses another protocol.
         """
-        kind, body = self._ask(Request(f"{self.address}/", headers={"Accept": JSON}))
+        kind, body = self._request(Request(f"{self.address}/", headers={"Accept": JSON}))
         try:
-            told = json.loads(body) if kind == JSON else None
+            description = json.loads(body) if kind == JSON else None
         except (ValueError, RecursionError):
-            told = None
-        if not isinstance(told, dict) or not _sound(told):
+            description = None
+        if not isinstance(description, dict) or not _is_valid(description):
             raise InputError(
-                f"Expected a server that speaks version {VERSION} of the protocol at {self.address}, got another "
-                f"answer ({kind}). Start one with unlearning-pl serve; docs/owner.md has the protocol."
+                f"Expected a server with version {VERSION} of the protocol at {self.address}, got another "
+                f"response ({kind}). Start one with unlearning-pl serve; docs/owner.md has the protocol."
             )
-        return told
+        return description
 
     def embed(self, images: Tensor) -> Array:
         """Vectors ``(B, D)`` of images ``(B, H, W, 3)`` uint8.
 
         Raises:
-            InputError: If the server does not answer, or with something else.
+            InputError: If the server does not respond, or the response has no vectors.
         """
         headers = {"Content-Type": NPY, "Accept": NPY}
-        kind, body = self._ask(Request(f"{self.address}/embed", write_array(images.numpy()), headers))
+        kind, body = self._request(Request(f"{self.address}/embed", write_array(images.numpy()), headers))
         try:
             return read_vectors(body, kind)
         except InputError as error:
             raise InputError(f"{self.address} sent no vectors. {error}") from error
 
-    def _ask(self, request: Request) -> tuple[str, bytes]:
+    def _request(self, request: Request) -> tuple[str, bytes]:
         for wait in (*WAITS, None):
             try:
-                return self._once(request)
+                return self._send(request)
             except InputError:
                 raise
             except HTTPError as error:
                 with error:
-                    refused = self._refused(error)
+                    refusal = self._status_error(error)
                 if error.code != 503 or wait is None:
-                    raise refused from error
+                    raise refusal from error
             except (HTTPException, OSError, ValueError) as error:
                 reason = error.reason if isinstance(error, URLError) else error
                 if isinstance(reason, TimeoutError):
-                    raise self._late() from error
+                    raise self._timeout_error() from error
                 if wait is None or not isinstance(error, (HTTPException, OSError)):
-                    raise self._unreached(reason) from error
+                    raise self._connection_error(reason) from error
             time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, request: Request) -> tuple[str, bytes]:
-        until = time.monotonic() + self.timeout
+    def _send(self, request: Request) -> tuple[str, bytes]:
+        deadline = time.monotonic() + self.timeout
         with self._opener.open(request, timeout=self.timeout) as response:
-            body = self._body(response, until)
+            body = self._read_body(response, deadline)
             return str(response.headers.get_content_type()), body
 
-    def _body(self, response: HTTPResponse, until: float) -> bytes:
-        """All of an answer: neither endless nor drop by drop."""
+    def _read_body(self, response: HTTPResponse, deadline: float) -> bytes:
+        """Read the whole response, within the maximum size and before the deadline."""
         body = b""
         while part := response.read1(2**20):
             body += part
             require(
                 len(body) <= LARGEST,
-                f"Expected an answer of at most {LARGEST} bytes from {self.address}, got a longer one. Ask its keeper.",
+                f"Expected a response of at most {LARGEST} bytes from {self.address}, got a longer one. "
+                "Contact its operator.",
             )
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise TimeoutError
         return body
 
-    def _refused(self, error: HTTPError) -> InputError:
+    def _status_error(self, error: HTTPError) -> InputError:
         if 300 <= error.code < 400:
-            place = _plain(str(error.headers.get("Location")))
+            location = _printable(str(error.headers.get("Location")))
             return InputError(
-                f"Expected an answer from {self.address}, got a redirect to {place}. Give that address if you trust "
-                "it: images are not sent elsewhere unasked."
+                f"Expected a response from {self.address}, got a redirect to {location}. Give that address if "
+                "you trust it; redirects are not followed."
             )
         try:
-            told = json.loads(error.read(2**16))["error"]
+            message = json.loads(error.read(2**16))["error"]
         except (ValueError, KeyError, TypeError, RecursionError, HTTPException, OSError):
-            told = error.reason
+            message = error.reason
         return InputError(
-            f"Expected an answer from {self.address}, got status {error.code} ({_plain(str(told))}). Ask its keeper, "
-            "or correct the address."
+            f"Expected a response from {self.address}, got status {error.code} ({_printable(str(message))}). Contact "
+            "its operator, or correct the address."
         )
 
-    def _late(self) -> InputError:
+    def _timeout_error(self) -> InputError:
         return InputError(
-            f"Expected an answer from {self.address} within {self.timeout:g} s, got none. Give a longer --timeout, or "
-            "ask its keeper."
+            f"Expected a response from {self.address} within {self.timeout:g} s, got none. Give a longer --timeout, or "
+            "contact its operator."
         )
 
-    def _unreached(self, reason: object) -> InputError:
-        why = _plain(str(reason)) or type(reason).__name__
+    def _connection_error(self, reason: object) -> InputError:
+        cause = _printable(str(reason)) or type(reason).__name__
         return InputError(
-            f"Expected a server at {self.address}, got no answer ({why}). Start it, or correct the address."
+            f"Expected a server at {self.address}, got no response ({cause}). Start it, or correct the address."
         )
 
 
 def connect(address: str, image_size: int | None = None, timeout: float = 30.0) -> Encoder:
-    """The model behind a server as an encoder; images go there in requests of at most :data:`REQUEST` bytes.
+    """Connect to a server as an encoder; the client sends images in requests of at most :data:`REQUEST` bytes.
 
     Args:
-        address: Where the server is, ``http://host:port`` or ``https://...``.
-        image_size: Height and width of its images where the server does not say it.
-        timeout: Seconds to wait for each answer.
+        address: Address of the server, ``http://host:port`` or ``https://...``.
+        image_size: Height and width of its images, if the server does not state them.
+        timeout: Seconds to wait for each response.
 
     Raises:
-        InputError: If there is no such server, or it speaks another protocol.
+        InputError: If the server cannot be reached, or uses another protocol.
     """
     server = Server(address, timeout)
-    told = server.describe()
-    stated = told.get("image_size")
+    description = server.describe()
+    stated = description.get("image_size")
     size = Pixels(image_size=image_size).size(None, address) if stated is None else (stated[0], stated[1])
     batch = max(1, min(BATCH, REQUEST // (3 * size[0] * size[1])))
-    return Encoder(address, server.embed, size, batch, told["dimensions"])
+    return Encoder(address, server.embed, size, batch, description["dimensions"])
 
 
-def _sound(told: dict[str, Any]) -> bool:
-    """Whether this is what a server has to say of its model."""
-    size, dimensions = told.get("image_size"), told.get("dimensions")
+def _is_valid(description: dict[str, Any]) -> bool:
+    """Whether a description of a model follows the protocol."""
+    size, dimensions = description.get("image_size"), description.get("dimensions")
     sides = [1, 1] if size is None else size
     counts = [*sides, dimensions] if isinstance(sides, list) and len(sides) == 2 else [None]
-    return told.get("protocol") == VERSION and all(type(count) is int and 1 <= count <= 2**16 for count in counts)
+    return description.get("protocol") == VERSION and all(
+        type(count) is int and 1 <= count <= 2**16 for count in counts
+    )
 
 
-def _plain(text: str) -> str:
-    """A stranger's words without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:_WORDS].strip()
+def _printable(text: str) -> str:
+    """Text of a server without control characters, which could manipulate a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:_MAX_CHARACTERS].strip()

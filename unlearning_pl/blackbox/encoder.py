@@ -1,4 +1,4 @@
-"""What a black box is: images go in, vectors come out, and nothing else is known of it.
+"""The interface of a black-box model: images in, vectors out.
 
 Letters: B rows of a batch, H height, W width, D dimensions of a vector.
 """
@@ -14,17 +14,17 @@ from torch import Tensor
 from unlearning_pl.errors import InputError, require
 
 BATCH = 256
-"""Most images that a model looks at at once."""
+"""Default maximum batch size of a model."""
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """What images must be like for a model: their size, and the numbers that normalise them.
+    """Preprocessing of the images of a model: size and normalisation.
 
     Args:
         mean: Subtracted from pixels in [0, 1]: one number, or one for each channel.
-        std: What they are divided by then, likewise.
-        image_size: Height and width, for a model that does not say it itself.
+        std: Divisor after that: one number, or one for each channel.
+        image_size: Height and width, for a model that does not state it.
 
     Raises:
         InputError: If there are neither one nor three numbers, or ``std`` or the size is not positive.
@@ -42,7 +42,7 @@ class Pixels:
         for name, values in (("mean", self.mean), ("std", self.std)):
             require(
                 len(values) in (1, 3) and bool(np.isfinite(values).all()),
-                f"Expected one or three numbers as {name}, got {list(values)}. Give those that the model learnt with.",
+                f"Expected one or three numbers as {name}, got {list(values)}. Give those of the training.",
             )
         require(min(self.std) > 0, f"Expected std > 0, got {list(self.std)}. Give 1 where nothing is divided.")
         require(
@@ -51,15 +51,15 @@ class Pixels:
         )
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Images ``(B, H, W, 3)`` uint8 as a model sees them, ``(B, 3, H, W)`` float32."""
+        """Convert images ``(B, H, W, 3)`` uint8 to normalised model input ``(B, 3, H, W)`` float32."""
         mean, std = (torch.tensor(values, device=images.device).view(-1, 1, 1) for values in (self.mean, self.std))
         return (images.permute(0, 3, 1, 2).float() / 255 - mean) / std
 
     def size(self, known: int | None, address: str) -> tuple[int, int]:
-        """Height and width: what the model says itself, ``known``, before ``image_size``.
+        """Height and width: ``known``, as stated by the model, takes precedence over ``image_size``.
 
         Raises:
-            InputError: If neither is known.
+            InputError: If both are None.
         """
         side = self.image_size if known is None else known
         if side is None:
@@ -71,14 +71,14 @@ class Pixels:
 
 
 class Encoder:
-    """Maps images to vectors, and lets nothing through that is no vector.
+    """Maps images to vectors, and validates the output of the model.
 
     Args:
-        name: What messages and reports call it: its address.
+        name: Name in messages and reports: its address.
         embed: Maps images ``(B, H, W, 3)`` uint8 to an array or tensor ``(B, D)``.
-        image_size: Height and width of the images that it takes.
-        batch: Most images that ``embed`` is given at once.
-        dimensions: D, where known; else that of the first vectors.
+        image_size: Height and width of its images.
+        batch: Maximum batch size of ``embed``.
+        dimensions: D, if known; else taken from the first vectors.
 
     Example:
         >>> encoder = Encoder("means", lambda images: images.float().mean(dim=(1, 2)), (2, 2))
@@ -101,8 +101,8 @@ class Encoder:
         """Vectors ``(B, D)``, float32 on the CPU, of images ``(B, H, W, 3)`` uint8.
 
         Raises:
-            InputError: If the images are of another shape, or the model gives anything but one finite vector of the
-                same number of dimensions for each.
+            InputError: If the images have another shape, or the model does not return one finite vector of the same
+                number of dimensions for each.
         """
         pixels = torch.as_tensor(images)
         require(
@@ -111,36 +111,36 @@ class Encoder:
             f"{tuple(pixels.shape)} of {str(pixels.dtype).removeprefix('torch.')}. Resize or convert them.",
         )
         parts = (pixels[start : start + self.batch] for start in range(0, len(pixels), self.batch))
-        return torch.cat([self._checked(self._embedded(part), len(part)) for part in parts])
+        return torch.cat([self._validate(self._run(part), len(part)) for part in parts])
 
     def probe(self) -> "Encoder":
-        """Look at two images of noise, so that a model that does not work is told before any work is done.
+        """Embed two images of noise, so that a model that does not work fails early.
 
         Raises:
-            InputError: If it does not give vectors.
+            InputError: If the model does not return vectors.
         """
         noise = torch.randint(256, (2, *self.image_size, 3), generator=torch.Generator().manual_seed(0))
         self(noise.to(torch.uint8))
         return self
 
-    def _embedded(self, images: Tensor) -> Any:
+    def _run(self, images: Tensor) -> Any:
         try:
             return self._embed(images)
         except InputError:
             raise
-        except Exception as error:  # each kind of model fails in its own way
+        except Exception as error:  # each kind of model raises different exceptions
             size = "x".join(map(str, self.image_size))
             raise InputError(
                 f"Expected a model that takes images of {size} pixels, got {self.name}, which fails "
                 f"({_last_line(error)}). Give another --image_size or another model."
             ) from error
 
-    def _checked(self, given: Any, rows: int) -> Tensor:
-        vectors = _numbers(given)
+    def _validate(self, output: Any, rows: int) -> Tensor:
+        vectors = _as_float32(output)
         if vectors is None or vectors.ndim != 2 or len(vectors) != rows or vectors.shape[1] == 0:
-            found = type(given).__name__ if vectors is None else str(tuple(vectors.shape))
+            actual = type(output).__name__ if vectors is None else str(tuple(vectors.shape))
             raise InputError(
-                f"Expected one vector an image, ({rows}, D), from {self.name}, got {found}. Give a model that pools "
+                f"Expected one vector per image, ({rows}, D), from {self.name}, got {actual}. Give a model that pools "
                 "its output."
             )
         self.dimensions = self.dimensions or vectors.shape[1]
@@ -156,16 +156,16 @@ class Encoder:
         return vectors
 
 
-def _numbers(given: Any) -> Tensor | None:
-    """An array or tensor of real numbers as float32 on the CPU; None where it is something else."""
-    if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
-        return torch.from_numpy(given.astype(np.float32))
-    if isinstance(given, Tensor) and not given.is_complex() and given.dtype != torch.bool:
-        return given.float().cpu()
+def _as_float32(output: Any) -> Tensor | None:
+    """Convert an array or tensor of real numbers to float32 on the CPU; None for anything else."""
+    if isinstance(output, np.ndarray) and output.dtype.kind in "fiu":
+        return torch.from_numpy(output.astype(np.float32))
+    if isinstance(output, Tensor) and not output.is_complex() and output.dtype != torch.bool:
+        return output.float().cpu()
     return None
 
 
 def _last_line(error: Exception) -> str:
-    """What went wrong: a TorchScript error begins with a traceback."""
+    """The last line of an error message, because a TorchScript error starts with a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1].rstrip(".") if lines else type(error).__name__

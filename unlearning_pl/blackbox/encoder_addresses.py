@@ -1,4 +1,4 @@
-"""Encoders by their address, from wherever they are."""
+"""Open encoders by address: run folder, checkpoint, TorchScript, ONNX or server."""
 
 from pathlib import Path
 
@@ -11,19 +11,19 @@ from unlearning_pl.errors import InputError
 def open_encoder(
     address: str, pixels: Pixels | None = None, timeout: float = 30.0, layer: Layer = "features"
 ) -> Encoder:
-    """Open the encoder at an address: only images go in and only vectors come out, whatever it is.
+    """Open the encoder at an address; every kind of encoder maps images to vectors.
 
     Args:
         address: A run folder; a checkpoint ``.ckpt`` in one; a TorchScript file ``.pt`` or ``.ts``, which is code, so
-            open none that you do not trust; an ONNX file ``.onnx``; or a server ``http://...`` or ``https://...``.
-        pixels: What TorchScript and ONNX want images normalised with, and the size of the images of any model that does
-            not say it itself; [0, 1] where it is not given.
-        timeout: Seconds to wait for each answer of a server.
-        layer: What to take of a run or a checkpoint: ``features``, which are used downstream, or ``embedding``, which
-            the training loss compares. Other models have one kind of vector.
+            open only files that you trust; an ONNX file ``.onnx``; or a server ``http://...`` or ``https://...``.
+        pixels: Normalisation for TorchScript and ONNX, and the image size of any model that does not state it; pixels
+            in [0, 1] when not given.
+        timeout: Seconds to wait for each response of a server.
+        layer: Output of a run or a checkpoint: ``features``, which are used downstream, or ``embedding``, which the
+            training loss compares. Other models have one kind of vector.
 
     Raises:
-        InputError: If there is no such model, or it does not give vectors.
+        InputError: If the model does not exist, or does not return vectors.
 
     Example:
         >>> open_encoder("nowhere.txt")

@@ -1,4 +1,4 @@
-"""An owner's images: a folder of files, read in batches, and the views that are made of them before anybody sees them.
+"""An owner's images: a folder of files, read in batches, and their augmented views, generated on the owner's machine.
 
 Letters: N images, B rows of a batch, V views of each, H height, W width.
 """
@@ -19,8 +19,8 @@ from unlearning_pl.errors import InputError, require
 
 KINDS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 BATCH = 64
-"""Images whose views are made together: part of what is drawn, and so the same for every model."""
-_NAMED = 5  # files that a message names
+"""Batch size of the augmentation; it determines the random views and is therefore the same for every model."""
+_MAX_NAMES = 5  # files that a message lists
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class OwnerImages:
     """Image files below a folder.
 
     Attributes:
-        folder: Where they are.
-        ids: Their paths in the folder, sorted.
+        folder: The folder.
+        ids: Paths relative to the folder, sorted.
         digests: SHA-256 of each file.
     """
 
@@ -41,22 +41,22 @@ class OwnerImages:
         return len(self.ids)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all names and contents: which images an audit was of."""
-        told = "\n".join(f"{name}\0{digest}" for name, digest in zip(self.ids, self.digests, strict=True))
-        return f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"
+        """SHA-256 of all names and contents, which identifies the images of an audit."""
+        lines = "\n".join(f"{name}\0{digest}" for name, digest in zip(self.ids, self.digests, strict=True))
+        return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
     def batches(self, image_size: tuple[int, int]) -> Iterator[Tensor]:
-        """All images in order, resized, ``(B, H, W, 3)`` uint8."""
+        """Yield all images in order, resized, as ``(B, H, W, 3)`` uint8."""
         for start in range(0, len(self), BATCH):
             rows = [_read(self.folder / name, image_size) for name in self.ids[start : start + BATCH]]
             yield torch.from_numpy(np.stack(rows))
 
 
 def open_owner_images(folder: str | Path) -> OwnerImages:
-    """Find all image files below a folder (png, jpg, webp, bmp) and read each once; hidden files are left out.
+    """Find all image files below a folder (png, jpg, webp, bmp) and read each once; skips hidden files.
 
     Raises:
-        InputError: If there is no such folder, it has no image, or some of the files cannot be read.
+        InputError: If the folder does not exist or has no image, or some files cannot be read.
 
     Example:
         >>> open_owner_images("nowhere")
@@ -64,23 +64,24 @@ def open_owner_images(folder: str | Path) -> OwnerImages:
         ...
         unlearning_pl.errors.InputError: Expected a folder of images, got nowhere, which is none. Correct the path.
     """
-    place = Path(folder).expanduser()
-    require(place.is_dir(), f"Expected a folder of images, got {folder}, which is none. Correct the path.")
-    found = (path.relative_to(place) for path in place.rglob("*") if path.suffix.lower() in KINDS and path.is_file())
-    names = sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
+    root = Path(folder).expanduser()
+    require(root.is_dir(), f"Expected a folder of images, got {folder}, which is none. Correct the path.")
+    paths = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in KINDS and path.is_file())
+    names = sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
     require(bool(names), f"Expected images ({', '.join(KINDS)}) in {folder}, got none. Give another folder.")
-    broken = [name for name in names if not _sound(place / name)]
-    shown = ", ".join(broken[:_NAMED]) + (" and others" if len(broken) > _NAMED else "")
+    broken = [name for name in names if not _is_readable(root / name)]
+    listed = ", ".join(broken[:_MAX_NAMES]) + (" and others" if len(broken) > _MAX_NAMES else "")
     require(
         not broken,
-        f"Expected images that can be read in {folder}, got {len(broken)} that cannot: {shown}. Repair or remove them.",
+        f"Expected images that can be read in {folder}, got {len(broken)} that cannot: {listed}. "
+        "Repair or remove them.",
     )
-    digests = tuple(hashlib.sha256((place / name).read_bytes()).hexdigest() for name in names)
-    return OwnerImages(place, tuple(names), digests)
+    digests = tuple(hashlib.sha256((root / name).read_bytes()).hexdigest() for name in names)
+    return OwnerImages(root, tuple(names), digests)
 
 
 def require_disjoint(images: OwnerImages, unseen: OwnerImages) -> None:
-    """Refuse unseen images that are among those to forget: an attack cannot tell an image from itself.
+    """Check that no unseen image is among those to forget, as an attack cannot distinguish an image from itself.
 
     Raises:
         InputError: If a file is in both sets.
@@ -95,16 +96,16 @@ def require_disjoint(images: OwnerImages, unseen: OwnerImages) -> None:
 
 
 def augmented_views(images: Tensor, policy: Views, count: int, *where: int | str) -> Tensor:
-    """Augmented views of a batch, rounded to whole shades, since that is what goes over a wire.
+    """Augmented views of a batch, rounded to uint8, the format of the wire protocol.
 
-    Every model is so shown the same: what is drawn follows from the place of the batch alone, and nothing else of what
-    is random moves on.
+    All models get the same views: the random state depends on the position of the batch only, and the global random
+    state does not change.
 
     Args:
         images: ``(B, H, W, 3)`` uint8.
-        policy: What a view is.
+        policy: Augmentation of a view.
         count: V.
-        where: Names the place of the batch.
+        where: Position of the batch, for example split and number.
 
     Returns:
         ``(V, B, H, W, 3)`` uint8.
@@ -118,11 +119,11 @@ def augmented_views(images: Tensor, policy: Views, count: int, *where: int | str
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run_seed("owner", *where))
         views: Tensor = policy(clean.repeat(count, 1, 1, 1))
-    shades = (views * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return shades.reshape(count, *images.shape)
+    rounded = (views * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return rounded.reshape(count, *images.shape)
 
 
-def _sound(path: Path) -> bool:
+def _is_readable(path: Path) -> bool:
     try:
         _read(path, (1, 1))
     except InputError:

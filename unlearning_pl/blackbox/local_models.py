@@ -1,4 +1,4 @@
-"""Models that lie on this machine as encoders: our runs and checkpoints, TorchScript and ONNX.
+"""Local models as encoders: runs and checkpoints of this package, TorchScript and ONNX.
 
 Letters: B rows of a batch, H height, W width, D dimensions of a vector.
 """
@@ -25,16 +25,16 @@ Layer = Literal["features", "embedding"]
 
 
 def open_run(run: Path, pixels: Pixels, layer: Layer = "features", weights: Path | None = None) -> Encoder:
-    """A learner of ours; how its images are normalised follows from its configuration, and no image is read.
+    """Open the learner of a run; its configuration defines the normalisation, and no training image is read.
 
     Args:
-        run: Its run folder.
-        pixels: Gives the size of its images where the source of its data does not know it.
+        run: The run folder.
+        pixels: Image size, if the source of its data does not define it.
         layer: ``features``, the encoder output, or ``embedding``, what the training loss compares.
-        weights: A checkpoint in place of the run's last one.
+        weights: Checkpoint to load instead of the run's last one.
 
     Raises:
-        InputError: If the folder holds no run, its weights do not fit, or the size of its images is not known.
+        InputError: If the folder is not a run folder, the weights do not fit, or the image size is unknown.
     """
     require(layer in get_args(Layer), f"Expected a layer, got {layer!r}. {nearest(layer, get_args(Layer))}")
     learner: Learner = runs.build(run, "model")
@@ -42,20 +42,21 @@ def open_run(run: Path, pixels: Pixels, layer: Layer = "features", weights: Path
     source: Source = runs.build(run, "source")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     learner = learner.eval().to(device)
-    look = learner.features if layer == "features" else learner.embed
+    forward = learner.features if layer == "features" else learner.embed
     name = str(weights or run)
-    own = Pixels(*(learner.pixels or (source.mean, source.std)))
-    return Encoder(name, _quiet(own, look, device), pixels.size(source.image_size, name), BATCH).probe()
+    normalisation = Pixels(*(learner.pixels or (source.mean, source.std)))
+    embed = _inference(normalisation, forward, device)
+    return Encoder(name, embed, pixels.size(source.image_size, name), BATCH).probe()
 
 
 def open_checkpoint(path: Path, pixels: Pixels, layer: Layer = "features") -> Encoder:
-    """A checkpoint that lies in a run folder, with the configuration of that run.
+    """Open a checkpoint in a run folder, with the configuration of that run.
 
     Raises:
-        InputError: If there is no run around it, or as :func:`open_run` does.
+        InputError: If the checkpoint is not in a run folder, or as for :func:`open_run`.
     """
-    around = (folder for folder in path.resolve().parents[:2] if (folder / runs.CONFIG).is_file())
-    run = next(around, None)
+    run_folders = (folder for folder in path.resolve().parents[:2] if (folder / runs.CONFIG).is_file())
+    run = next(run_folders, None)
     if run is None:
         raise InputError(
             f"Expected a checkpoint in the folder of its run, got {path} without a {runs.CONFIG} beside it. Give the "
@@ -65,36 +66,36 @@ def open_checkpoint(path: Path, pixels: Pixels, layer: Layer = "features") -> En
 
 
 def open_torchscript(path: Path, pixels: Pixels) -> Encoder:
-    """A TorchScript file of a module that maps ``(B, 3, H, W)`` to ``(B, D)``.
+    """Open a TorchScript file of a module that maps ``(B, 3, H, W)`` to ``(B, D)``.
 
-    It is code: open none that you do not trust.
+    TorchScript is code: open only files that you trust.
 
     Raises:
-        InputError: If torch cannot load it, or it gives no vectors.
+        InputError: If torch cannot load the file, or the module does not return vectors.
     """
     try:
         with warnings.catch_warnings():
-            # torch asks authors of models to export in another way; their files are still read
+            # torch.jit is deprecated for exporting, but existing files still load
             warnings.simplefilter("ignore", DeprecationWarning)
             module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-    except Exception as error:  # torch raises a different one for each way of being no module
+    except Exception as error:  # torch raises various exceptions for invalid files
         raise InputError(
-            f"Expected a TorchScript module, got {path}, which torch.jit.load refuses. Write it by torch.jit.trace or "
-            "torch.jit.script and save; a .pt of weights alone has no model in it."
+            f"Expected a TorchScript module, got {path}, which torch.jit.load refuses. Export it with torch.jit.trace "
+            "or torch.jit.script and save; a .pt file of weights alone does not contain the model."
         ) from error
     module = module.eval()
-    return Encoder(str(path), _quiet(pixels, module, torch.device("cpu")), pixels.size(None, str(path))).probe()
+    return Encoder(str(path), _inference(pixels, module, torch.device("cpu")), pixels.size(None, str(path))).probe()
 
 
 def open_onnx(path: Path, pixels: Pixels) -> Encoder:
-    """An ONNX file with one input, float32 ``(B, 3, H, W)``; its first output is taken, ``(B, D)``.
+    """Open an ONNX file with one input, float32 ``(B, 3, H, W)``; uses its first output, ``(B, D)``.
 
-    The size of images is the file's where it is fixed there. Where the number of rows is fixed, images are given in
-    groups of that many.
+    If the file fixes the image size, it takes precedence. If the file fixes the batch size, the encoder pads batches to
+    it.
 
     Raises:
-        InputError: If onnxruntime is not installed, the file is no model or takes something else than images, or gives
-            no vectors.
+        InputError: If onnxruntime is not installed, the file is not a model of images, or the model does not return
+            vectors.
     """
     session = _onnx_session(path)
     inputs = session.get_inputs()
@@ -108,8 +109,8 @@ def open_onnx(path: Path, pixels: Pixels) -> Encoder:
     size = pixels.size(None, str(path)) if height is None or width is None else (height, width)
 
     def embed(images: Tensor) -> Any:
-        filled = images if rows is None else F.pad(images, (0, 0) * 3 + (0, rows - len(images)))
-        outputs = session.run(None, {inputs[0].name: np.ascontiguousarray(pixels.normalise(filled).numpy())})
+        padded = images if rows is None else F.pad(images, (0, 0) * 3 + (0, rows - len(images)))
+        outputs = session.run(None, {inputs[0].name: np.ascontiguousarray(pixels.normalise(padded).numpy())})
         return outputs[0] if rows is None else outputs[0][: len(images)]
 
     return Encoder(str(path), embed, size, rows or BATCH).probe()
@@ -124,17 +125,17 @@ def _onnx_session(path: Path) -> Any:
 
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has an error class of its own for each status
+    except Exception as error:  # onnxruntime has a separate exception class for each status
         raise InputError(
             f"Expected an ONNX model, got {path}, which onnxruntime cannot load. Export it again."
         ) from error
 
 
-def _quiet(pixels: Pixels, look: Callable[[Tensor], Any], device: torch.device) -> Callable[[Tensor], Any]:
-    """``look`` at images as the model wants them, without a graph; whichever thread asks."""
+def _inference(pixels: Pixels, forward: Callable[[Tensor], Any], device: torch.device) -> Callable[[Tensor], Any]:
+    """Wrap ``forward`` with normalisation and inference mode, which is thread-local and thus entered on every call."""
 
     def embed(images: Tensor) -> Any:
         with torch.inference_mode():
-            return look(pixels.normalise(images.to(device)))
+            return forward(pixels.normalise(images.to(device)))
 
     return embed

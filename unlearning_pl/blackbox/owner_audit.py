@@ -1,4 +1,4 @@
-"""An owner's audit: own images, vectors of models, and nothing else.
+"""An owner's audit, from the owner's images and the vectors of black-box models only.
 
 Letters: N images, B rows of a batch, V views of each, D dimensions of a vector.
 """
@@ -19,19 +19,21 @@ from unlearning_pl.types import Split
 
 
 def embed_images(encoder: Encoder, pictures: OwnerImages, split: Split, policy: Views, views: int) -> Embeddings:
-    """What a model says of an owner's images, as an audit reads it.
+    """Embed an owner's images for an audit.
 
-    A black box has one kind of vector: it is both the features of the clean image and the projection of a view. Classes
-    and losses are not known to an owner.
+    A black box has one kind of vector, which serves both as the features of the clean image and as the projection of a
+    view. Classes and losses are unknown to an owner.
 
     Args:
         encoder: The model.
         pictures: The images.
-        split: ``forget``, or ``test`` for images that no model was given.
-        policy: What a view is.
+        split: ``forget``, or ``test`` for images that no model was trained on.
+        policy: Augmentation of a view.
         views: V, at least 2.
     """
-    columns = [torch.cat(column) for column in zip(*_rows(encoder, pictures, split, policy, views), strict=True)]
+    columns = [
+        torch.cat(column) for column in zip(*_embed_batches(encoder, pictures, split, policy, views), strict=True)
+    ]
     features, similarities, anchor, positive = columns
     rows = torch.arange(len(pictures))
     return Embeddings(
@@ -47,15 +49,15 @@ def embed_images(encoder: Encoder, pictures: OwnerImages, split: Split, policy: 
 def audit_images(
     encoders: Mapping[str, Encoder], pictures: Mapping[Split, OwnerImages], policy: Views, views: int = 10
 ) -> list[Audit]:
-    """Judge models by their vectors of an owner's images alone, and compare them.
+    """Audit models by their vectors of an owner's images only, and compare them.
 
-    Membership inference needs images of both splits; alignment needs those to forget. Accuracies need classes and
-    retained images, which no owner has, so that they are absent.
+    Membership inference needs images of both splits; alignment needs those to forget. Accuracies are absent, because
+    they need classes and retained images, which an owner does not have.
 
     Args:
         encoders: The models by name; "original" and "retrained" are the references.
-        pictures: The images to ``forget``, and under ``test`` those that no model was given, where there are any.
-        policy: What a view is.
+        pictures: The images to ``forget``, and optionally under ``test`` images that no model was trained on.
+        policy: Augmentation of a view.
         views: Augmented views of each image, at least 2.
 
     Raises:
@@ -73,7 +75,7 @@ def audit_images(
 
 
 def require_views(views: int) -> None:
-    """Refuse fewer views than can be compared.
+    """Check that there are enough views to compare.
 
     Raises:
         InputError: If there are fewer than two.
@@ -84,10 +86,10 @@ def require_views(views: int) -> None:
     require(views >= 2, f"Expected views >= 2, got {views}. The papers use 10.")
 
 
-def _rows(
+def _embed_batches(
     encoder: Encoder, pictures: OwnerImages, split: Split, policy: Views, views: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     for number, images in enumerate(pictures.batches(encoder.image_size)):
-        shown = torch.cat([images[None], augmented_views(images, policy, views, split, number)])
-        clean, *augmented = encoder(shown.flatten(0, 1)).chunk(len(shown))
+        batch = torch.cat([images[None], augmented_views(images, policy, views, split, number)])
+        clean, *augmented = encoder(batch.flatten(0, 1)).chunk(len(batch))
         yield clean, pair_similarities(torch.stack(augmented, dim=1)), augmented[0], augmented[1]

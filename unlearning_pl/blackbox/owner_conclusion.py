@@ -1,4 +1,4 @@
-"""What an owner's audit found, for the owner: a short table and plain sentences."""
+"""Results of an owner's audit, for the owner: a short table and plain sentences."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,52 +19,53 @@ _COLUMNS = {
 }
 _CAPTION = (
     "AUC: how well an attacker tells your images from unseen ones; 0.5 = cannot tell. Found at 1 %: your images "
-    "that are found while 1 % of the unseen are accused wrongly. Alignment: how alike the model sees two views of an "
-    "image of yours. Score: alignment lost since the model before. -: not defined."
+    "that are found while 1 % of the unseen are accused wrongly. Alignment: mean similarity of two views of an "
+    "image of yours. Score: alignment lost since the model before unlearning. -: not defined."
 )
 
 
 def owner_table(audits: Sequence[Audit]) -> Table:
-    """One row a model; the caption says what the columns are.
+    """Build a table with one row per model; the caption explains the columns.
 
     Example:
         >>> owner_table([Audit("after", {"membership_auc": 0.52}, {}, None)]).row_count
         1
     """
-    shown = Table(title="Owner's audit", caption=_CAPTION, caption_justify="left", caption_style="dim")
-    shown.add_column("Model", overflow="fold", min_width=12)
+    rich_table = Table(title="Owner's audit", caption=_CAPTION, caption_justify="left", caption_style="dim")
+    rich_table.add_column("Model", overflow="fold", min_width=12)
     for title in _COLUMNS:
-        shown.add_column(title, justify="right", no_wrap=True)
+        rich_table.add_column(title, justify="right", no_wrap=True)
     for audit in audits:
         values = {key: audit.metrics.get(key) for key in _COLUMNS.values()}
         cells = ("-" if value is None else BY_KEY[key].text(value) for key, value in values.items())
-        shown.add_row(Text(audit.name), *cells)
-    return shown
+        rich_table.add_row(Text(audit.name), *cells)
+    return rich_table
 
 
 def question(counts: Mapping[Split, int]) -> str:
-    """What was to be forgotten, in one sentence, and what it is compared with.
+    """Describe the images to forget and the unseen images in one or two sentences.
 
     Example:
         >>> question({"forget": 24})
         '24 images of their owner were to be forgotten. No unseen images were given to compare them with.'
     """
     forget, test = counts["forget"], counts.get("test", 0)
-    asked = f"{forget} {'image of its' if forget == 1 else 'images of their'} owner {_were(forget)} to be forgotten."
+    request = f"{forget} {'image of its' if forget == 1 else 'images of their'} owner {_were(forget)} to be forgotten."
     if not test:
-        return f"{asked} No unseen images were given to compare {'it' if forget == 1 else 'them'} with."
-    stand = "stands" if test == 1 else "stand"
-    return f"{asked} {test} more of that owner {_were(test)} never given to any model and {stand} for unseen images."
+        return f"{request} No unseen images were given to compare {'it' if forget == 1 else 'them'} with."
+    verb = "stands" if test == 1 else "stand"
+    return f"{request} {test} more of that owner {_were(test)} never given to any model and {verb} for unseen images."
 
 
 def conclusion(audits: Sequence[Audit]) -> str:
-    """What follows from the attack on the model after unlearning, and what does not.
+    """State what follows from the attack on the model after unlearning, and what does not.
 
-    Two sets of images count as told apart when the AUC differs from that of the retrained reference, else from 0.5, by
+    The attack separates two sets of images if the AUC differs from that of the retrained reference, else from 0.5, by
     more than chance, see :func:`unlearning_pl.report.wording.chance`.
 
     Args:
-        audits: As :func:`~unlearning_pl.blackbox.owner_audit.audit_images` returns them; the last is the model after.
+        audits: As :func:`~unlearning_pl.blackbox.owner_audit.audit_images` returns them; the last is the model after
+            unlearning.
 
     Example:
         >>> conclusion([Audit("after", {}, {}, None)])[:33]
@@ -74,41 +75,41 @@ def conclusion(audits: Sequence[Audit]) -> str:
     after = audits[-1]
     if "membership_auc" not in after.metrics:
         return (
-            "Without unseen images to compare with, no attack on membership can be tried: give --unseen, images of the "
-            "same kind that no model was given. A forgetting score alone says that the model sees your images "
-            "otherwise, not that it forgot them."
+            "Without unseen images to compare with, no membership attack is possible: give --unseen, images of the "
+            "same kind that no model was trained on. A forgetting score alone shows that the model embeds your images "
+            "differently, not that it forgot them."
         )
     margin = chance(*(len(after.scores[split]) for split in ("forget", "test")))
     distances = {name: _distance(audit, known.get(RETRAINED)) for name, audit in known.items()}
-    return _sentence(distances.get(ORIGINAL), distances[after.name], margin)
+    return _interpret(distances.get(ORIGINAL), distances[after.name], margin)
 
 
 def _distance(audit: Audit, reference: Audit | None) -> float:
-    usual = 0.5 if reference is None else reference.metrics["membership_auc"]
-    return audit.metrics["membership_auc"] - usual
+    expected = 0.5 if reference is None else reference.metrics["membership_auc"]
+    return audit.metrics["membership_auc"] - expected
 
 
-def _sentence(before: float | None, after: float, margin: float) -> str:
+def _interpret(before: float | None, after: float, margin: float) -> str:
     if after > margin:
         return (
-            "The model after still sees your images as more familiar than unseen ones, by more than chance: evidence "
-            "that it remembers some of them."
+            "To the model after unlearning your images are still more familiar than unseen ones, by more than chance: "
+            "evidence that it remembers some of them."
         )
     if after < -margin:
         return (
-            "The model after sees your images as less familiar than unseen ones, by more than chance: it did not just "
-            "forget, and whoever looks can tell which images were removed."
+            "To the model after unlearning your images are less familiar than unseen ones, by more than chance: it did "
+            "not just forget, and anyone with access to it can find out which images were removed."
         )
-    cannot = "By this attack your images cannot be told from unseen ones in the model after"
+    finding = "This attack cannot distinguish your images from unseen ones in the model after unlearning"
     if before is not None and abs(before) <= margin:
         return (
-            f"{cannot}, but neither could they in the model before: it is no evidence that anything was forgotten. "
-            "More images show smaller traces, and so do views like those of the training (--augmentation)."
+            f"{finding}, nor in the model before: this is no evidence that anything was forgotten. More images reveal "
+            "smaller traces, and so do views like those of the training (--augmentation)."
         )
-    since = "" if before is None else ", while in the model before they could"
+    contrast = "" if before is None else ", but it could in the model before"
     return (
-        f"{cannot}{since}: that is what a model shows that was never trained on them. It is evidence, not proof: "
-        "another attack could see more, and fewer images hide more."
+        f"{finding}{contrast}: a model that was never trained on them gives the same result. It is evidence, not "
+        "proof: another attack could detect more, and fewer images reveal less."
     )
 
 

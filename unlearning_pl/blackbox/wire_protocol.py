@@ -1,6 +1,6 @@
-"""Images and vectors as they go over the wire: docs/owner.md says what a server has to answer.
+"""Serialisation of images and vectors between client and server; docs/owner.md defines the protocol.
 
-Both sides read what a stranger sent: no pickle, no size that was not checked, no picture that unpacks to a giant.
+Both sides read untrusted input: they accept no pickle, check every size, and decode no decompression bomb.
 
 Letters: B rows of a batch, H height, W width, D dimensions of a vector.
 """
@@ -20,15 +20,15 @@ VERSION = 1
 """Version of the protocol."""
 NPY, JSON = "application/x-npy", "application/json"
 LARGEST = 64 * 2**20
-"""Most bytes of a request or an answer."""
+"""Maximum number of bytes of a request or a response."""
 _HEADERS = {(1, 0): (np.lib.format.read_array_header_1_0, 2), (2, 0): (np.lib.format.read_array_header_2_0, 4)}
-"""By version: what reads a header, and the bytes of its length."""
+"""By .npy version: the function that reads a header, and the number of bytes of the header length."""
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 def write_array(array: Array) -> bytes:
-    """An array as the bytes of a .npy file.
+    """Serialise an array to the bytes of a .npy file.
 
     Example:
         >>> read_array(write_array(np.arange(6).reshape(2, 3))).tolist()
@@ -40,10 +40,10 @@ def write_array(array: Array) -> bytes:
 
 
 def read_array(body: bytes) -> Array:
-    """The array in the bytes of a .npy file, read only. Its size is compared with what its header promises first.
+    """Read the array in the bytes of a .npy file, without a copy and read-only; checks its size against its header.
 
     Raises:
-        InputError: If they are none, or hold Python objects.
+        InputError: If the bytes are not a .npy file, or hold Python objects.
 
     Example:
         >>> read_array(b"PK")
@@ -56,41 +56,42 @@ def read_array(body: bytes) -> Array:
         read_header, size = _HEADERS[np.lib.format.read_magic(stream)]
         start = stream.tell() + size
         length = int.from_bytes(body[start - size : start], "little")
-        if re.search(rb"\dL", body[start : start + length]):  # of Python 2: numpy would warn at a stranger's word
+        # Python 2 integers, for which numpy warns: untrusted input must not trigger warnings
+        if re.search(rb"\dL", body[start : start + length]):
             raise ValueError
         shape, fortran, dtype = read_header(stream)
-        if min(shape, default=0) < 0:  # which reshape would fill in
+        if min(shape, default=0) < 0:  # reshape would infer a dimension of -1
             raise ValueError
         values = np.frombuffer(body, dtype, offset=stream.tell())
         return values.reshape(shape, order="F" if fortran else "C")
-    except Exception as error:  # a header is parsed as Python, which also fails by SyntaxError, MemoryError and more
+    except Exception as error:  # numpy parses a header as Python, which also raises SyntaxError, MemoryError and more
         raise InputError("Expected the bytes of a .npy file, got something else. Use numpy.save.") from error
 
 
 def read_images(body: bytes, kind: str, image_size: tuple[int, int]) -> Array:
-    """Images ``(B, H, W, 3)`` uint8 out of a request.
+    """Read images ``(B, H, W, 3)`` uint8 from the body of a request.
 
     Args:
-        body: The request.
+        body: Body of the request.
         kind: Its content type, :data:`NPY` or :data:`JSON`.
-        image_size: The height and width that the model takes.
+        image_size: Height and width of the images that the model takes.
 
     Raises:
-        InputError: If it holds anything else, or images of another size.
+        InputError: If the body has no images, or images of another size.
     """
-    require(kind in (NPY, JSON), f"Expected Content-Type {NPY} or {JSON}, got {kind or 'none'}. Name what you send.")
-    images = read_array(body) if kind == NPY else _listed(body, image_size)
+    require(kind in (NPY, JSON), f"Expected Content-Type {NPY} or {JSON}, got {kind or 'none'}. Set the header.")
+    images = read_array(body) if kind == NPY else _images_from_json(body, image_size)
     height, width = image_size
     require(
         images.dtype == np.uint8 and images.shape[1:] == (height, width, 3) and len(images) > 0,
         f"Expected images (B, {height}, {width}, 3) of uint8, got {images.shape} of {images.dtype}. Resize or convert "
         "them.",
     )
-    return images.copy()  # what lies in the request's bytes cannot be written to, which torch warns of
+    return images.copy()  # an array over the bytes of the request is read-only, and torch would warn
 
 
 def write_vectors(vectors: Array, kind: str) -> bytes:
-    """Vectors ``(B, D)`` as an answer of a kind, :data:`NPY` or :data:`JSON`.
+    """Serialise vectors ``(B, D)`` to a response of content type :data:`NPY` or :data:`JSON`.
 
     Example:
         >>> write_vectors(np.ones((1, 2), np.float32), JSON)
@@ -101,25 +102,27 @@ def write_vectors(vectors: Array, kind: str) -> bytes:
 
 
 def read_vectors(body: bytes, kind: str) -> Array:
-    """Vectors out of an answer of a kind; whether they are finite, and as many as asked for, is the encoder's to say.
+    """Read vectors from a response of content type ``kind``; the encoder checks their number and that they are finite.
 
     Raises:
-        InputError: If it holds anything else.
+        InputError: If the response has no vectors.
 
     Example:
         >>> read_vectors(b'{"vectors": [[1, 2.5]]}', JSON)
         array([[1. , 2.5]])
     """
-    require(kind in (NPY, JSON), f"Expected an answer of type {NPY} or {JSON}, got {kind or 'none'}. Ask its keeper.")
-    vectors = read_array(body) if kind == NPY else _numbers(_document(body, "vectors"), "vectors")
+    require(
+        kind in (NPY, JSON), f"Expected type {NPY} or {JSON}, got {kind or 'none'}. Contact the operator of the server."
+    )
+    vectors = read_array(body) if kind == NPY else _as_array(_read_list(body, "vectors"), "vectors")
     require(
         vectors.dtype.kind in "fiu" and vectors.ndim == 2,
-        f"Expected vectors (B, D), got {vectors.shape} of {vectors.dtype}. Ask its keeper.",
+        f"Expected vectors (B, D), got {vectors.shape} of {vectors.dtype}. Contact the operator of the server.",
     )
     return vectors
 
 
-def _document(body: bytes, key: str) -> list[Any]:
+def _read_list(body: bytes, key: str) -> list[Any]:
     try:
         values = json.loads(body)[key]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -129,18 +132,18 @@ def _document(body: bytes, key: str) -> list[Any]:
     return values
 
 
-def _numbers(values: list[Any], key: str) -> Array:
+def _as_array(values: list[Any], key: str) -> Array:
     try:
         return np.array(values)
     except (ValueError, OverflowError) as error:
         raise InputError(f"Expected {key} of one shape, got lists of several lengths. Correct them.") from error
 
 
-def _listed(body: bytes, image_size: tuple[int, int]) -> Array:
-    images = _document(body, "images")
+def _images_from_json(body: bytes, image_size: tuple[int, int]) -> Array:
+    images = _read_list(body, "images")
     if images and all(isinstance(image, str) for image in images):
-        return np.stack([_picture(text, row, image_size) for row, text in enumerate(images)])
-    values = _numbers(images, "images")
+        return np.stack([_decode_image(text, row, image_size) for row, text in enumerate(images)])
+    values = _as_array(images, "images")
     require(
         values.dtype.kind == "i" and values.size > 0 and values.min() >= 0 and values.max() <= 255,
         "Expected images as base64 of PNG or JPEG, or as lists of whole numbers from 0 to 255, got something else. "
@@ -149,12 +152,12 @@ def _listed(body: bytes, image_size: tuple[int, int]) -> Array:
     return values.astype(np.uint8)
 
 
-def _picture(text: str, row: int, image_size: tuple[int, int]) -> Array:
+def _decode_image(text: str, row: int, image_size: tuple[int, int]) -> Array:
     try:
         data = base64.b64decode(text, validate=True)
         with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
             size = image.size
-            # a small file can unpack to a giant, so that nothing is decoded before the size is known
+            # decodes only after a check of the size, because a small file can expand to a huge image
             pixels = np.asarray(image.convert("RGB")) if size == image_size[::-1] else None
     except Exception as error:  # Pillow's formats raise OSError, SyntaxError, struct.error and more
         raise InputError(f"Expected base64 of a PNG or JPEG as image {row}, got something else. Correct it.") from error

@@ -1,5 +1,5 @@
 """Command-line infrastructure: parsers, error messages and exit codes."""
 
-from unlearning_pl.deprecated import renamed
+from unlearning_pl.deprecated import PACKAGES, renamed
 
-__getattr__ = renamed("unlearning_pl.commands.main")
+__getattr__ = renamed(f"unlearning_pl.{PACKAGES['cli']}", __name__)

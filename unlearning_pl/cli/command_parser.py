@@ -16,7 +16,7 @@ from typing_extensions import override
 from unlearning_pl.cli.parse_errors import explain_parse_error
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError
-from unlearning_pl.training.old_settings import upgrade_command
+from unlearning_pl.training.old_settings import upgrade_class_paths, upgrade_options
 
 _TRAINING_KEYS = (
     *("model", "trainer", "method", "plugins", "optimizer", "schedule", "seed_everything"),
@@ -116,7 +116,7 @@ def parse_args(parser: ArgumentParser, args: list[str]) -> Namespace:
 
 
 def parse_with_old_names(parser: ArgumentParser, args: list[str]) -> Namespace:
-    """Parse a command line; if that fails, rename deprecated options and parse it again.
+    """Parse a command line: rename deprecated class paths at once, and deprecated options only if parsing fails.
 
     Raises:
         ArgumentError: If both attempts fail.
@@ -125,10 +125,11 @@ def parse_with_old_names(parser: ArgumentParser, args: list[str]) -> Namespace:
         >>> parse_with_old_names(make_parser("audit", "Measure models."), []).config is None
         True
     """
+    args = upgrade_class_paths(args)
     try:
         return parser.parse_args(args)
     except ArgumentError:
-        upgraded = upgrade_command(args)
+        upgraded = upgrade_options(args)
         if upgraded == args:
             raise
     return parser.parse_args(upgraded)

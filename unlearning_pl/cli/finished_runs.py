@@ -11,7 +11,7 @@ from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
 from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoints import ORIGINAL, checkpoint_path, read_checkpoint, weights_digest
-from unlearning_pl.training.old_settings import upgrade_command
+from unlearning_pl.training.old_settings import upgrade_options
 
 RESUMING = ["--ckpt_path", "last"]
 """Options that resume the run of a command; the finished run equals that of the command without them."""
@@ -87,7 +87,7 @@ def finished(words: Sequence[str], run: Path) -> bool:
     except InputError:  # absent or damaged
         return False
     command = record["command"][: -len(RESUMING)] if record["command"][-2:] == RESUMING else record["command"]
-    if upgrade_command(command) != ["unlearning-pl", *upgrade_command(words)] or record.get(ORIGINAL) != digest:
+    if upgrade_options(command) != ["unlearning-pl", *upgrade_options(words)] or record.get(ORIGINAL) != digest:
         return False
     return _has_same_settings(words, run)
 

@@ -6,7 +6,7 @@ import warnings
 from importlib import import_module
 
 from unlearning_pl import __version__
-from unlearning_pl.errors import nearest, require
+from unlearning_pl.errors import nearest
 
 OVERVIEW = f"""unlearning-pl {__version__}: make a trained image encoder forget, and show how well it forgot.
 
@@ -66,8 +66,10 @@ def main(args: list[str] | None = None) -> int:
     if args[0] == "--version":
         sys.stdout.write(f"{__version__}\n")
         return 0
+    if args[0] not in commands:
+        _print_error(f"Expected a command, got {args[0]!r}. {nearest(args[0], sorted(commands))}")
+        return 2
     try:
-        require(args[0] in commands, f"Expected a command, got {args[0]!r}. {nearest(args[0], sorted(commands))}")
         _filter_warnings()
         run(args)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
@@ -84,7 +86,7 @@ def main(args: list[str] | None = None) -> int:
     return 0
 
 
-def _print_error(message: str, rank: int) -> None:
+def _print_error(message: str, rank: int = 0) -> None:
     line = " ".join(part.strip() for part in message.splitlines() if part.strip())
     prefix = f"rank {rank}: " if rank else ""
     sys.stderr.write(f"unlearning-pl: error: {prefix}{line}\n")

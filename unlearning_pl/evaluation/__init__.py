@@ -1,1 +1,1 @@
-"""From finished runs to a report."""
+"""Evaluation of finished runs: the audit of run folders, and relearning time."""

@@ -1,4 +1,4 @@
-"""How soon a model that is trained on what it forgot knows it again."""
+"""Relearning time: epochs of training on the forgotten images until their loss is back to the original's."""
 
 import copy
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from unlearning_pl.types import Sample
 
 
 class StopWhenRelearned(Callback):
-    """Ends training when the loss of the forgotten images is back to the original's, on the same views.
+    """Stop training when the loss of the forgotten images is back to the original's, on the same views.
 
     Args:
         original: The model before unlearning.
@@ -40,13 +40,13 @@ class StopWhenRelearned(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.batches = fixed_batches(self.data, self.original.num_views, pl_module.device)
         self.target = eval_loss(self.original.to(pl_module.device), self.batches)
-        self._look(trainer, pl_module, 0)
+        self._stop_if_relearned(trainer, pl_module, 0)
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._look(trainer, pl_module, trainer.current_epoch + 1)
+        self._stop_if_relearned(trainer, pl_module, trainer.current_epoch + 1)
 
-    def _look(self, trainer: Trainer, learner: LightningModule, epochs: int) -> None:
+    def _stop_if_relearned(self, trainer: Trainer, learner: LightningModule, epochs: int) -> None:
         assert isinstance(learner, Learner)
         if self.epochs is None and eval_loss(learner, self.batches) <= self.target:
             self.epochs = epochs
@@ -54,7 +54,7 @@ class StopWhenRelearned(Callback):
 
 
 def fixed_batches(data: UnlearningData, views: int, device: torch.device) -> list[Sample]:
-    """The forgotten images, clean and in augmented views that are the same for every model and at every call."""
+    """Batches of the forgotten images, clean and augmented; the views are the same for every model and every call."""
     positions = data.positions("forgotten")
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
@@ -63,7 +63,7 @@ def fixed_batches(data: UnlearningData, views: int, device: torch.device) -> lis
 
 
 def eval_loss(learner: Learner, batches: Sequence[Sample]) -> float:
-    """Mean loss of an image in evaluation mode."""
+    """Mean per-sample loss in evaluation mode."""
     with evaluation_mode(learner), torch.no_grad():
         losses = torch.cat([own_losses(learner, batch) for batch in batches])
     return losses.double().mean().item()
@@ -74,29 +74,30 @@ def relearning_epochs(
 ) -> int | None:
     """Epochs of training on the forgotten images alone until their loss is back to the original's.
 
-    A model that had only hidden them is back in few epochs; the retrained one says what is to be expected of a model
-    that never saw them. Training is SGD with a constant rate of 0.01 and momentum 0.9, plain loss, the data's batch
-    size; the model given is not changed.
+    A model that has only hidden the images needs few epochs; the retrained model shows how many to expect of a model
+    that never saw them. Training uses SGD with a constant learning rate of 0.01 and momentum 0.9, the plain loss and
+    the data's batch size; it trains a copy of the model.
 
     Args:
         learner: The model.
         original: The model before unlearning.
         data: The data, with a forget set.
-        limit: Most epochs, at least 1.
-        options: Of the trainer.
+        limit: Maximum number of epochs, at least 1.
+        options: Options of the trainer.
 
     Returns:
-        0 where the loss has not risen at all; None where it is not back within ``limit``.
+        The number of epochs: 0 if the loss is not above the original's at the start, None if it is not back within
+        ``limit``.
     """
     student = copy.deepcopy(learner)
     student.optimize_with(partial(SGD, lr=0.01, momentum=0.9))
-    known = StopWhenRelearned(original, data)
+    stopper = StopWhenRelearned(original, data)
     trainer = UnlearningTrainer(
         max_epochs=limit,
-        callbacks=[known],
+        callbacks=[stopper],
         devices=1,
         limit_val_batches=0,
-        plugins=[LightningEnvironment()],  # whoever launched the processes of the audit
+        plugins=[LightningEnvironment()],  # not the environment that launched the audit's processes
         **QUIET,
         **options,
     )
@@ -104,8 +105,8 @@ def relearning_epochs(
     try:
         with single_process():
             trainer.fit(student, datamodule=data)
-    except DivergedError:  # it certainly does not know them then
+    except DivergedError:  # a diverged model did not relearn them
         return None
     finally:
         data.feed(None)
-    return known.epochs
+    return stopper.epochs

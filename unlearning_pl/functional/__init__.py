@@ -1,1 +1,1 @@
-"""Pure mathematics on tensors: no Lightning, no state."""
+"""Pure functions on tensors: losses, metrics and attacks, without Lightning and without state."""

@@ -1,4 +1,4 @@
-"""How close a model holds the two views of an image, and how much of that unlearning took away.
+"""Alignment of views: alignment matrix, alignment gap and forgetting score.
 
 Letters: N images, E dimensions of the projection.
 
@@ -12,17 +12,17 @@ from torch import Tensor
 
 
 def alignment_matrix(anchor: Tensor, positive: Tensor) -> Tensor:
-    """How similar the first view of each image is to the second view of every image.
+    """Alignment matrix: cosine similarity of the first view of each image and the second view of every image.
 
-    ``A_ij = cos(g(v0_i), g(v1_j))`` [1]. The diagonal holds the true pairs; it needs embeddings only, no
-    weights.
+    ``A_ij = cos(g(v0_i), g(v1_j))`` [1]. The diagonal holds the true pairs. The matrix needs embeddings only, not the
+    weights of the model.
 
     Args:
         anchor: Projections of the first view, ``(N, E)``.
         positive: Projections of the second view, ``(N, E)``.
 
     Returns:
-        ``(N, N)`` float32, in [-1, 1]; a row of zeros has similarity 0 to everything.
+        ``(N, N)`` float32, in [-1, 1]; an embedding of zeros has similarity 0 to every other.
 
     Raises:
         ValueError: The two are not matrices of the same shape.
@@ -42,14 +42,14 @@ def alignment_matrix(anchor: Tensor, positive: Tensor) -> Tensor:
 
 
 def alignment_gap(original: Tensor, unlearned: Tensor) -> Tensor:
-    """What unlearning changed in the similarity of views: ``A(original) - A(unlearned)`` [1].
+    """Alignment gap matrix: ``A(original) - A(unlearned)`` [1].
 
     Args:
         original: Alignment matrix of the original model, ``(N, N)``.
         unlearned: Alignment matrix of the unlearned model over the same images, ``(N, N)``.
 
     Returns:
-        ``(N, N)``, in [-2, 2]; a positive diagonal means that the true pairs moved apart.
+        ``(N, N)``, in [-2, 2]; a positive diagonal means that unlearning lowered the alignment of the true pairs.
 
     Raises:
         ValueError: The two are not square matrices over the same images.
@@ -69,9 +69,9 @@ def alignment_gap(original: Tensor, unlearned: Tensor) -> Tensor:
 
 
 def forgetting_score(original: Tensor, unlearned: Tensor) -> Tensor:
-    """How much alignment the true pairs lost on average: ``mean_i A_ii(original) - A_ii(unlearned)`` [1].
+    """Forgetting score: mean decrease in alignment of the true pairs, ``mean_i A_ii(original) - A_ii(unlearned)`` [1].
 
-    More is not better: a score beyond the retrained model's is over-forgetting.
+    Higher is not always better: a score above the retrained model's is over-forgetting.
 
     Args:
         original: Alignment matrix of the original model, ``(N, N)``.
@@ -89,5 +89,5 @@ def forgetting_score(original: Tensor, unlearned: Tensor) -> Tensor:
         tensor(0.7500)
     """
     if original.numel() == 0:
-        raise ValueError("Expected alignment matrices of one image or more, got none. Name images to forget.")
+        raise ValueError("Expected alignment matrices of one image or more, got none. Request images to forget.")
     return alignment_gap(original, unlearned).diagonal().mean()

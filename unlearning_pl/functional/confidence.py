@@ -1,4 +1,4 @@
-"""What a classifier's answer to an image gives away, as a score of each image.
+"""Membership scores of a classifier's output: confidence, correctness, entropy, modified entropy, scaled logit.
 
 Letters: N images, K classes.
 
@@ -16,10 +16,10 @@ from unlearning_pl.functional.precision import full_precision
 
 @full_precision
 def confidence(probabilities: Tensor, target: Tensor) -> Tensor:
-    """Probability that the model gives the true class; high for an image that it was trained on.
+    """Confidence: predicted probability of the true class; high for a member, an image that the model was trained on.
 
     Args:
-        probabilities: Of each class, ``(N, K)``, rows that sum to 1.
+        probabilities: Class probabilities, ``(N, K)``, rows that sum to 1.
         target: True class of each image, ``(N,)`` int64.
 
     Returns:
@@ -38,10 +38,10 @@ def confidence(probabilities: Tensor, target: Tensor) -> Tensor:
 
 @full_precision
 def correctness(probabilities: Tensor, target: Tensor) -> Tensor:
-    """Whether the model names the true class: 1 or 0; members are named correctly more often.
+    """Correctness: 1 if the predicted class is the true class, else 0; higher on average for members.
 
     Args:
-        probabilities: Of each class, ``(N, K)``; logits do as well.
+        probabilities: Class probabilities or logits, ``(N, K)``.
         target: True class of each image, ``(N,)`` int64.
 
     Returns:
@@ -60,13 +60,13 @@ def correctness(probabilities: Tensor, target: Tensor) -> Tensor:
 
 @full_precision
 def entropy(probabilities: Tensor, target: Tensor) -> Tensor:
-    r"""How undecided the model is between classes, in nats; low for an image that it was trained on.
+    r"""Entropy of the class probabilities, in nats; low for an image that the model was trained on.
 
     .. math:: H_i = - \sum_c p_{ic} \log p_{ic}
 
     Args:
-        probabilities: Of each class, ``(N, K)``.
-        target: True class of each image, ``(N,)`` int64; it is not looked at, but every score here is called alike.
+        probabilities: Class probabilities, ``(N, K)``.
+        target: True class of each image, ``(N,)`` int64; only checked, for a signature common to all scores.
 
     Returns:
         ``(N,)`` in [0, log K].
@@ -85,15 +85,15 @@ def entropy(probabilities: Tensor, target: Tensor) -> Tensor:
 
 @full_precision
 def modified_entropy(probabilities: Tensor, target: Tensor) -> Tensor:
-    r"""Entropy that knows the true class: small only for a model that is sure and right [1].
+    r"""Modified entropy: entropy that includes the true class, small only for a confident and correct prediction [1].
 
     .. math:: M_i = - (1 - p_{iy}) \log p_{iy} - \sum_{c \ne y} p_{ic} \log(1 - p_{ic})
 
-    Low for an image that the model was trained on. Logarithms are taken of the smallest normal number at least, so
-    that a model that is sure and wrong gets a large value and not infinity.
+    Low for an image that the model was trained on. The argument of a logarithm is at least the smallest normal number,
+    so a confident and wrong prediction has a large but finite value.
 
     Args:
-        probabilities: Of each class, ``(N, K)``.
+        probabilities: Class probabilities, ``(N, K)``.
         target: True class y of each image, ``(N,)`` int64.
 
     Returns:
@@ -107,23 +107,23 @@ def modified_entropy(probabilities: Tensor, target: Tensor) -> Tensor:
         tensor([0.6931, 0.0000])
     """
     _require_classes(probabilities, target)
-    own = torch.zeros_like(probabilities, dtype=torch.bool).scatter_(1, target[:, None], True)
+    is_true_class = torch.zeros_like(probabilities, dtype=torch.bool).scatter_(1, target[:, None], True)
     # the roles of p and 1 - p are exchanged for the true class
-    likely = probabilities.where(own, 1 - probabilities)
+    likely = probabilities.where(is_true_class, 1 - probabilities)
     return ((likely - 1) * likely.clamp_min(torch.finfo(likely.dtype).tiny).log()).sum(dim=1)
 
 
 @full_precision
 def scaled_logit(logits: Tensor, target: Tensor) -> Tensor:
-    r"""Log odds of the true class, which are close to normally distributed over models [2].
+    r"""Scaled logit: log odds of the true class, which are close to normally distributed over models [2].
 
     .. math:: \phi_i = \log \frac{p_{iy}}{1 - p_{iy}} = z_{iy} - \log \sum_{c \ne y} \exp z_{ic}
 
-    Taken from the logits z, since ``1 - p`` of a confident model is rounded to zero. High for an image that the model
-    was trained on. It is also the margin that KLOM compares.
+    Computed from the logits z, since ``1 - p`` of a confident model rounds to zero. High for an image that the model
+    was trained on. KLOM compares the same quantity, called margin.
 
     Args:
-        logits: Of each class, ``(N, K)``, K >= 2.
+        logits: Logits z of each class, ``(N, K)``, K >= 2.
         target: True class y of each image, ``(N,)`` int64.
 
     Returns:
@@ -138,7 +138,7 @@ def scaled_logit(logits: Tensor, target: Tensor) -> Tensor:
     """
     _require_classes(logits, target)
     if logits.shape[1] < 2:
-        raise ValueError("Expected logits of two classes or more, got one. Odds need another class.")
+        raise ValueError("Expected logits of two classes or more, got one. Log odds need another class.")
     others = logits.scatter(1, target[:, None], -torch.inf)
     return logits.gather(1, target[:, None])[:, 0] - others.logsumexp(dim=1)
 
@@ -147,7 +147,7 @@ def _require_classes(values: Tensor, target: Tensor) -> None:
     if values.ndim != 2 or target.shape != values.shape[:1]:
         raise ValueError(
             f"Expected values (N, K) and classes (N,), got {tuple(values.shape)} and {tuple(target.shape)}. "
-            "Give one row and one class an image."
+            "Give one row and one class per image."
         )
     if len(target) and not 0 <= int(target.min()) <= int(target.max()) < values.shape[1]:
         raise ValueError(

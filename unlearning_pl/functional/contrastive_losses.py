@@ -2,10 +2,11 @@
 
 Letters: N rows of one process, W processes, D width of an embedding, Q length of a queue.
 
-Where negatives come from all processes, the caller says how rows are gathered: nothing here knows of a process group.
+Where negatives come from all processes, the caller passes a gather function: this module knows no process group.
 
-lightly's losses average over samples, keep their own queue, wait for the device in every step and have no second
-derivative over processes; unlearning needs each sample's own loss, and its gradient's gradient. Tests compare the two.
+lightly's losses average over samples, keep a queue of their own, synchronise with the device in every step and have no
+second derivative over processes; unlearning needs per-sample losses and the gradient of their gradient. The tests
+compare these losses with lightly's.
 """
 
 from collections.abc import Callable
@@ -17,11 +18,11 @@ from torch.nn import functional as F
 from unlearning_pl.functional.precision import full_precision
 
 Gather = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From the rows of this process, ``(N, D)``, to those of all, ``(W N, D)``, and where its own are, ``(N,)`` int64."""
+"""Maps the rows of this process, ``(N, D)``, to those of all, ``(W N, D)``, and its own positions, ``(N,)`` int64."""
 
 
 def local_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The :data:`Gather` of a single process: all rows are its own.
+    """:data:`Gather` of a single process: returns its own rows.
 
     Example:
         >>> local_rows(torch.zeros(2, 3))[1]
@@ -32,7 +33,7 @@ def local_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 @full_precision
 def nt_xent(first: Tensor, second: Tensor, temperature: float, gather: Gather = local_rows) -> Tensor:
-    r"""SimCLR's loss: tell each view's partner from all other views of the batch, by cosine similarity.
+    r"""NT-Xent, SimCLR's loss: classify each view's positive among all other views of the batch, by cosine similarity.
 
     .. math:: l_{a} = - \log \frac{\exp(\cos(z_a, z_{p(a)}) / \tau)}{\sum_{b \ne a} \exp(\cos(z_a, z_b) / \tau)}
 
@@ -43,7 +44,7 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float, gather: Gather = 
         first: Embeddings of one view, ``(N, D)``; the same N on every process.
         second: Embeddings of the other view, ``(N, D)``.
         temperature: Softmax temperature, positive.
-        gather: Collects the rows of all processes; those given when not said.
+        gather: Collects the rows of all processes; default: a single process.
 
     Returns:
         Loss of each sample, ``(N,)``.
@@ -54,15 +55,15 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float, gather: Gather = 
     """
     anchors = F.normalize(torch.cat([first, second]), dim=1)
     candidates, own = gather(anchors)
-    itself = torch.arange(len(candidates), device=anchors.device) == own[:, None]
-    logits = (anchors @ candidates.T / temperature).masked_fill(itself, -torch.inf)
+    is_self = torch.arange(len(candidates), device=anchors.device) == own[:, None]
+    logits = (anchors @ candidates.T / temperature).masked_fill(is_self, -torch.inf)
     losses = F.cross_entropy(logits, own.roll(len(first)), reduction="none")
     return losses.view(2, -1).mean(0)
 
 
 @full_precision
 def queue_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> Tensor:
-    r"""MoCo's loss: tell each query's key from a queue of earlier keys, by cosine similarity.
+    r"""InfoNCE with a queue, MoCo's loss: classify each query's key among earlier keys, by cosine similarity.
 
     .. math:: l_i = - \log \frac{\exp(\cos(q_i, k_i) / \tau)}
         {\exp(\cos(q_i, k_i) / \tau) + \sum_m \exp(\cos(q_i, n_m) / \tau)}
@@ -70,8 +71,8 @@ def queue_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> 
     He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR 2020, arXiv 1911.05722.
 
     Args:
-        query: ``(N, D)``.
-        key: ``(N, D)``.
+        query: Embeddings of the queries, ``(N, D)``.
+        key: Embeddings of the positive keys, ``(N, D)``.
         queue: Negatives n of unit length, ``(Q, D)``.
         temperature: Softmax temperature, positive.
 
@@ -89,18 +90,18 @@ def queue_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> 
 
 @full_precision
 def info_nce(anchor: Tensor, positive: Tensor, temperature: float | Tensor, gather: Gather = local_rows) -> Tensor:
-    r"""Tell each anchor's positive from everybody else's, by cosine similarity.
+    r"""InfoNCE: classify each anchor's positive among the positives of all anchors, by cosine similarity.
 
     .. math:: l_i = - \log \mathrm{softmax}_j ( \cos(z_i, z'_j) / \tau )_i
 
-    The candidates are the positives of all processes; views on the anchor's side are no negatives (CoUn, Khalil et al.,
+    The candidates are the positives of all processes; other anchors are no negatives (CoUn, Khalil et al.,
     NeurIPS 2025, arXiv 2509.16391; van den Oord et al., arXiv 1807.03748).
 
     Args:
         anchor: Embeddings of one view, ``(N, D)``; the same N on every process.
         positive: Embeddings of the other view, ``(N, D)``.
-        temperature: Softmax temperature, positive; ``()`` where it is learned.
-        gather: Collects the rows of all processes; those given when not said.
+        temperature: Softmax temperature, positive; a tensor ``()`` if it is learned.
+        gather: Collects the rows of all processes; default: a single process.
 
     Returns:
         Loss of each anchor, ``(N,)``.
@@ -116,7 +117,7 @@ def info_nce(anchor: Tensor, positive: Tensor, temperature: float | Tensor, gath
 def symmetric_info_nce(
     first: Tensor, second: Tensor, temperature: float | Tensor, gather: Gather = local_rows
 ) -> Tensor:
-    r"""The mean of :func:`info_nce` in both directions: tell each row's partner from everybody else's, and the reverse.
+    r"""Symmetric InfoNCE: mean of :func:`info_nce` in both directions.
 
     .. math:: l_i = - \frac{1}{2} \Big( \log \mathrm{softmax}_j ( \cos(z_i, z'_j) / \tau )_i
         + \log \mathrm{softmax}_j ( \cos(z'_i, z_j) / \tau )_i \Big)
@@ -126,9 +127,9 @@ def symmetric_info_nce(
 
     Args:
         first: Embeddings, ``(N, D)``; the same N on every process.
-        second: Embeddings of the partners, ``(N, D)``.
-        temperature: Softmax temperature, positive; ``()`` where it is learned.
-        gather: Collects the rows of all processes; those given when not said.
+        second: Embeddings of the positives, ``(N, D)``.
+        temperature: Softmax temperature, positive; a tensor ``()`` if it is learned.
+        gather: Collects the rows of all processes; default: a single process.
 
     Returns:
         Loss of each pair, ``(N,)``.
@@ -137,13 +138,13 @@ def symmetric_info_nce(
         >>> symmetric_info_nce(torch.eye(2), torch.eye(2), temperature=1.0)
         tensor([0.3133, 0.3133])
     """
-    there, back = info_nce(first, second, temperature, gather), info_nce(second, first, temperature, gather)
-    return (there + back) / 2
+    forward, backward = info_nce(first, second, temperature, gather), info_nce(second, first, temperature, gather)
+    return (forward + backward) / 2
 
 
 @full_precision
 def class_contrast(anchor: Tensor, candidates: Tensor, own: Tensor, others: Tensor, temperature: float) -> Tensor:
-    r"""Pull each anchor towards the candidates of other classes and away from those of its own.
+    r"""Class-contrastive loss: pull each anchor towards candidates of other classes, away from those of its own class.
 
     .. math:: l_i = - \frac{1}{|N_i|} \sum_{a \in N_i} \log
         \frac{\exp(\cos(z_i, z_a) / \tau)}{\sum_{p \in P_i} \exp(\cos(z_i, z_p) / \tau)}
@@ -154,12 +155,12 @@ def class_contrast(anchor: Tensor, candidates: Tensor, own: Tensor, others: Tens
     Args:
         anchor: ``(N, D)``.
         candidates: ``(M, D)``.
-        own: Whether a candidate is in P_i, ``(N, M)`` bool.
-        others: Whether it is in N_i, ``(N, M)`` bool.
+        own: Mask of the candidates in P_i, ``(N, M)`` bool.
+        others: Mask of the candidates in N_i, ``(N, M)`` bool.
         temperature: Softmax temperature, positive.
 
     Returns:
-        Loss of each anchor, ``(N,)``; 0 where one of the two sets is empty.
+        Loss of each anchor, ``(N,)``; 0 if one of the two sets is empty.
 
     Example:
         >>> own = torch.tensor([[True, False]])
@@ -174,7 +175,7 @@ def class_contrast(anchor: Tensor, candidates: Tensor, own: Tensor, others: Tens
 
 @full_precision
 def similarities(rows: Tensor, others: Tensor) -> Tensor:
-    """Cosine similarity of each row to each other row.
+    """Pairwise cosine similarity of two sets of rows.
 
     Args:
         rows: ``(..., N, D)``.

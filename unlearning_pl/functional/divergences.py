@@ -1,4 +1,4 @@
-"""How far one distribution is from another, per sample.
+"""Divergences between distributions, per sample.
 
 Letters: B rows of a batch, K classes or candidates.
 """
@@ -11,13 +11,13 @@ from unlearning_pl.functional.precision import full_precision
 
 @full_precision
 def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    r"""How far a student is from its teacher: KL divergence of their softened class probabilities, in nats.
+    r"""Distillation loss: KL divergence of a student's softened class probabilities from its teacher's, in nats.
 
     .. math:: l_i = T^2 \sum_k p_{ik} \log \frac{p_{ik}}{q_{ik}}, \quad
         p_i = \mathrm{softmax}(t_i / T), \; q_i = \mathrm{softmax}(s_i / T)
 
-    Hinton et al., "Distilling the Knowledge in a Neural Network", arXiv 1503.02531; the factor keeps the size of the
-    gradient independent of the temperature.
+    Hinton et al., "Distilling the Knowledge in a Neural Network", arXiv 1503.02531; the factor T^2 keeps the magnitude
+    of the gradient independent of the temperature.
 
     Args:
         student: Logits s, ``(B, K)``.
@@ -32,5 +32,8 @@ def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
         >>> distillation(torch.zeros(1, 2), torch.tensor([[0.0, 2.0]]), temperature=1.0)
         tensor([0.3278])
     """
-    wanted, found = F.log_softmax(teacher / temperature, dim=1), F.log_softmax(student / temperature, dim=1)
-    return temperature**2 * F.kl_div(found, wanted, reduction="none", log_target=True).sum(1)
+    teacher_log_p, student_log_p = (
+        F.log_softmax(teacher / temperature, dim=1),
+        F.log_softmax(student / temperature, dim=1),
+    )
+    return temperature**2 * F.kl_div(student_log_p, teacher_log_p, reduction="none", log_target=True).sum(1)

@@ -1,4 +1,4 @@
-"""Gradients of losses with respect to what they were computed from.
+"""Norms of input gradients.
 
 Letters: B rows of a batch.
 """
@@ -8,20 +8,20 @@ from torch import Tensor
 
 
 def input_gradient_norm(losses: Tensor, inputs: tuple[Tensor, ...], rows_at: int = 0) -> Tensor:
-    r"""Length of the gradient of each sample's loss with respect to its own input, differentiable once more.
+    r"""Input gradient norm: L2 norm of the loss gradient with respect to each sample's input, differentiable again.
 
     .. math:: n_i = \Big\| \frac{\partial \sum_j l_j}{\partial v_i} \Big\|_2
 
-    For a loss that treats samples independently this is :math:`\| \partial l_i / \partial v_i \|`; where samples meet
-    (negatives, batch statistics) the sum over j also carries their influence on one another, since one gradient
-    per sample would need B backward passes.
+    For a loss that treats samples independently this is :math:`\| \partial l_i / \partial v_i \|`. If samples interact
+    (negatives, batch statistics), the sum over j also includes their influence on one another, since one gradient per
+    sample would need B backward passes.
 
     Args:
         losses: Loss of each sample, ``(B,)``, computed from ``inputs``.
-        inputs: What the losses were computed from, with ``requires_grad``: views ``(B, ...)``, or embeddings
-            ``(..., B, E)``; the norm runs over all of them. One that no gradient reaches (the view of a momentum
+        inputs: Tensors that the losses were computed from, with ``requires_grad``: views ``(B, ...)``, or embeddings
+            ``(..., B, E)``; the norm covers all of them. An input without a gradient path (the view of a momentum
             encoder) counts as zero.
-        rows_at: The axis of the samples.
+        rows_at: Axis of the samples.
 
     Returns:
         ``(B,)`` in float32 or wider, attached to the graph.
@@ -35,4 +35,4 @@ def input_gradient_norm(losses: Tensor, inputs: tuple[Tensor, ...], rows_at: int
     rows = [gradient.movedim(rows_at, 0).flatten(1) for gradient in gradients]
     squares = [row.to(torch.promote_types(row.dtype, torch.float32)).square().sum(1) for row in rows]
     total = torch.stack(squares).sum(0)
-    return total.clamp_min(torch.finfo(total.dtype).tiny).sqrt()  # the root has no gradient at zero
+    return total.clamp_min(torch.finfo(total.dtype).tiny).sqrt()  # sqrt has no finite gradient at zero

@@ -1,6 +1,6 @@
-"""Membership attacks that learn from examples which answers members get.
+"""Learned membership attacks: EncoderMI's vector and set attackers, and MUC's support vector machine.
 
-Letters: N images to judge, P pairs of views, F features of an image, M members, L non-members.
+Letters: N images to score, P pairs of views, F features of an image, M members, L non-members.
 
 References:
     [1] Liu et al., EncoderMI: Membership Inference against Pre-trained Encoders in Contrastive Learning, CCS
@@ -21,14 +21,14 @@ from unlearning_pl.functional.roc import require_scores
 from unlearning_pl.functional.threshold_attack import equal_sizes
 
 Kind = Literal["vector", "set"]
-"""What an attacker makes of the similarities of an image: one vector of them in order of size, or a set."""
+"""Input of an attacker: the similarities of an image as a sorted vector, or as a set."""
 Attacker = Callable[[Tensor], Tensor]
-"""Scores ``(N,)`` of similarities ``(N, P)``, high for a member."""
+"""Maps similarities ``(N, P)`` to scores ``(N,)``, high for a member."""
 _STEPS, _BATCH, _RATE, _WIDTH = 150, 128, 0.01, 32
 
 
 class SetNetwork(nn.Module):
-    r"""A score of a set of numbers, the same in any order: :math:`\rho(\frac{1}{P} \sum_p \phi(s_p))` [2].
+    r"""Deep set: a permutation-invariant score of a set of numbers, :math:`\rho(\frac{1}{P} \sum_p \phi(s_p))` [2].
 
     Args:
         width: Width of all layers.
@@ -51,23 +51,23 @@ class SetNetwork(nn.Module):
 
 
 def train_attacker(kind: Kind, members: Tensor, non_members: Tensor, seed: int = 0) -> Attacker:
-    """Learn to tell members from non-members by the similarities of their views: EncoderMI's -V and -S [1].
+    """Train EncoderMI's learned attacker, vector-based (-V) or set-based (-S), on similarities of views [1].
 
-    "vector" is a network of two hidden layers on the similarities in order of size, "set" a :class:`SetNetwork`. Both
-    minimise the logistic loss with AdamW in 150 steps of 128 images, the learning rate falling to 0. The larger set is
-    cut to the size of the smaller (:func:`equal_sizes`), similarities are scaled by the mean and deviation of what is
-    left, and the global random state is left alone.
+    "vector" is a network of two hidden layers on the sorted similarities, "set" a :class:`SetNetwork`. Both minimise
+    the logistic loss with AdamW in 150 steps of 128 images, with a learning rate that decays linearly to 0. The larger
+    set is cut to the size of the smaller (:func:`equal_sizes`), similarities are standardised by the mean and deviation
+    of the remaining ones, and the global random state does not change.
 
     Args:
         kind: "vector" or "set".
         members: Similarities of pairs of views of members, ``(M, P)``, see
             :func:`unlearning_pl.functional.threshold_attack.pair_similarities`.
-        non_members: Of non-members, ``(L, P)``.
-        seed: Seed of the first weights, the batches and the cut.
+        non_members: Similarities of pairs of views of non-members, ``(L, P)``.
+        seed: Seed of the initial weights, the batches and the cut.
 
     Returns:
-        The attacker, from similarities ``(N, P)`` to log odds ``(N,)``: above 0 for a member. Never judge it on what it
-        was trained on, see :func:`cross_fitted_scores`.
+        The attacker, which maps similarities ``(N, P)`` to log odds ``(N,)``: above 0 for a member. Never evaluate it
+        on its training images, see :func:`cross_fitted_scores`.
 
     Raises:
         ValueError: An unknown kind, an empty set, or sets of different pairs.
@@ -77,18 +77,18 @@ def train_attacker(kind: Kind, members: Tensor, non_members: Tensor, seed: int =
         >>> train_attacker("set", members, non_members)(torch.tensor([[0.9, 0.9, 0.9], [0.1, 0.1, 0.1]])) > 0
         tensor([ True, False])
     """
-    _require_pairs(kind, members, non_members)
+    _check_similarities(kind, members, non_members)
     known = torch.cat(equal_sizes(members, non_members, seed)).detach().float()
     labels = (torch.arange(len(known), device=known.device) < len(known) // 2).float()
-    arranged = _arranged(kind, known)
-    mean, deviation = _scale(kind, arranged)
+    inputs = _to_input(kind, known)
+    mean, deviation = _standardisation(kind, inputs)
     with torch.inference_mode(False), torch.enable_grad():
         network = _network(kind, known.shape[1], seed).to(known.device)
-        _fit(network, (arranged - mean) / deviation, labels, seed)
+        _fit(network, (inputs - mean) / deviation, labels, seed)
 
     def score(similarities: Tensor) -> Tensor:
         with torch.no_grad():
-            scores: Tensor = network((_arranged(kind, similarities.float()) - mean) / deviation)
+            scores: Tensor = network((_to_input(kind, similarities.float()) - mean) / deviation)
         return scores[:, 0]
 
     return score
@@ -97,12 +97,12 @@ def train_attacker(kind: Kind, members: Tensor, non_members: Tensor, seed: int =
 def cross_fitted_scores(
     kind: Kind, members: Tensor, non_members: Tensor, others: Tensor, seed: int = 0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Judge each image by an attacker that was not trained on it.
+    """Score each image by an attacker that was not trained on it (cross-fitting).
 
     Two attackers are trained, each on a random half of the members and of the non-members:
 
     =============== ======================================
-    judged          by the attacker trained on
+    scored          by the attacker trained on
     =============== ======================================
     first halves    second halves
     second halves   first halves
@@ -112,8 +112,8 @@ def cross_fitted_scores(
     Args:
         kind: "vector" or "set", see :func:`train_attacker`.
         members: Similarities of pairs of views of members, ``(M, P)``, M >= 2.
-        non_members: Of non-members, ``(L, P)``, L >= 2.
-        others: Of images that nobody is trained on (here: forget), ``(N, P)``.
+        non_members: Similarities of pairs of views of non-members, ``(L, P)``, L >= 2.
+        others: Similarities of images that no attacker is trained on (here: forget), ``(N, P)``.
         seed: Seed of the halves and of both attackers.
 
     Returns:
@@ -127,12 +127,12 @@ def cross_fitted_scores(
         >>> [bool((scores > 0).all()) for scores in cross_fitted_scores("vector", *sets)]
         [True, False, True]
     """
-    _require_pairs(kind, members, non_members)
-    _require_pairs(kind, members, others)
+    _check_similarities(kind, members, non_members)
+    _check_similarities(kind, members, others)
     if min(len(members), len(non_members)) < 2:
         raise ValueError(
             f"Expected two members and two non-members or more, got {len(members)} and {len(non_members)}. "
-            "One half judges the other."
+            "An attacker trained on one half scores the other."
         )
     sets = (members, non_members, others)
     halves = [_halves(rows, seed) for rows in sets]
@@ -140,27 +140,27 @@ def cross_fitted_scores(
         train_attacker(kind, members[own], non_members[other], seed) for own, other in zip(*halves[:2], strict=True)
     ]
 
-    def judged(rows: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    def scored(rows: Tensor, first: Tensor, second: Tensor) -> Tensor:
         scores = torch.empty(len(rows), device=rows.device)
         scores[first], scores[second] = attackers[1](rows[first]), attackers[0](rows[second])
         return scores
 
-    # Others as well are judged by one attacker each: a mean of two would be less spread than what it is compared with.
-    found = [judged(rows, *half) for rows, half in zip(sets, halves, strict=True)]
-    return found[0], found[1], found[2]
+    # One attacker per image for others too: the mean of two would have less variance than the scores it is compared to.
+    results = [scored(rows, *half) for rows, half in zip(sets, halves, strict=True)]
+    return results[0], results[1], results[2]
 
 
 def svc_attack(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
-    """Percent of the forgotten images that a support vector machine takes for unseen: CMIA [3].
+    """Classifier MI (CMIA): percent of forget images that a support vector machine classifies as non-members [3].
 
     scikit-learn's SVC with C = 3 and a radial kernel of width ``gamma = "auto"``, fitted on members (retain) against
-    non-members (test) of equal number, never on the images that are judged.
+    non-members (test) of equal number, never on the forget images.
 
     Args:
         forget: Score of each image to forget, ``(N,)``, or features ``(N, F)``; MUC's is the probability of the true
             class, see :func:`unlearning_pl.functional.confidence.confidence`.
-        members: Of retained images, ``(M,)`` or ``(M, F)``.
-        non_members: Of unseen images, ``(M,)`` or ``(M, F)``: as many, see
+        members: Scores or features of retained images, ``(M,)`` or ``(M, F)``.
+        non_members: Scores or features of unseen images, ``(M,)`` or ``(M, F)``: of the same number, see
             :func:`unlearning_pl.functional.threshold_attack.equal_sizes`.
 
     Returns:
@@ -181,10 +181,10 @@ def svc_attack(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
             f"{tuple(non_members.shape)}. Cut the larger set with equal_sizes first."
         )
     sets = (members, non_members, forget)
-    rows = [given.detach().double().cpu().reshape(len(given), -1) for given in sets]
-    machine = SVC(C=3, kernel="rbf", gamma="auto")
-    machine.fit(torch.cat(rows[:2]).numpy(), [1] * len(members) + [0] * len(non_members))
-    unseen = torch.from_numpy(machine.predict(rows[2].numpy())) == 0
+    rows = [values.detach().double().cpu().reshape(len(values), -1) for values in sets]
+    svc = SVC(C=3, kernel="rbf", gamma="auto")
+    svc.fit(torch.cat(rows[:2]).numpy(), [1] * len(members) + [0] * len(non_members))
+    unseen = torch.from_numpy(svc.predict(rows[2].numpy())) == 0
     return 100 * unseen.float().mean().to(forget.device)
 
 
@@ -210,15 +210,15 @@ def _fit(network: nn.Module, rows: Tensor, labels: Tensor, seed: int) -> None:
         decay.step()
 
 
-def _arranged(kind: Kind, similarities: Tensor) -> Tensor:
+def _to_input(kind: Kind, similarities: Tensor) -> Tensor:
     return similarities.sort(dim=1).values if kind == "vector" else similarities
 
 
-def _scale(kind: Kind, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation: of each place in the order, or of all members of all sets."""
+def _standardisation(kind: Kind, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation: per rank for sorted vectors, over all elements for sets."""
     over = [0] if kind == "vector" else [0, 1]
     deviation, mean = torch.std_mean(rows, dim=over, correction=0)
-    return mean, deviation.clamp_min(1e-6)  # one value for all images tells nothing, and must not be NaN
+    return mean, deviation.clamp_min(1e-6)  # a constant column carries no information and must not give NaN
 
 
 def _halves(rows: Tensor, seed: int) -> tuple[Tensor, Tensor]:
@@ -226,7 +226,7 @@ def _halves(rows: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     return order[: len(rows) // 2], order[len(rows) // 2 :]
 
 
-def _require_pairs(kind: Kind, first: Tensor, second: Tensor) -> None:
+def _check_similarities(kind: Kind, first: Tensor, second: Tensor) -> None:
     if kind not in ("vector", "set"):
         raise ValueError(f'Expected an attacker "vector" or "set", got {kind!r}. Choose one of them.')
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not first.numel() or not len(second):

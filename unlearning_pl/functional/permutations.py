@@ -1,14 +1,14 @@
-"""Which sample is paired with which."""
+"""Random permutations without fixed points, for pairing samples."""
 
 import torch
 from torch import Tensor
 
 
 def derangement(n: int, device: torch.device | str | None = None) -> Tensor:
-    """Draw a partner for each of ``n`` samples, never the sample itself.
+    """Draw a random derangement: a partner for each of ``n`` samples, never the sample itself.
 
-    The partners form one random cycle through all samples, so every sample is also a partner exactly once. With a
-    single sample there is nobody else, and the result is ``[0]``.
+    The partners form one random cycle through all samples, so every sample is the partner of exactly one other. For a
+    single sample there is no other partner, and the result is ``[0]``.
 
     Args:
         n: Number of samples, at least 0.

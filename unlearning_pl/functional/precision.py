@@ -1,4 +1,4 @@
-"""Numbers that must not be rounded, whatever the trainer's precision."""
+"""Full precision, independent of the trainer's precision."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,9 +11,9 @@ P = ParamSpec("P")
 
 
 def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Run a function of tensors outside autocast, with half-precision tensors widened to float32.
+    """Decorator that runs a function of tensors outside autocast, with half-precision tensors cast to float32.
 
-    Widening alone is not enough: autocast casts the operands of a matrix product back.
+    Casting alone is not enough: autocast casts the operands of a matrix product back.
 
     Example:
         >>> product = full_precision(lambda a, b: a @ b)
@@ -23,16 +23,16 @@ def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """
 
     @wraps(function)
-    def wide(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        given = (*args, *kwargs.values())
-        device = next(value.device.type for value in given if isinstance(value, Tensor))
-        named = {name: _widened(value) for name, value in kwargs.items()}
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        values = (*args, *kwargs.values())
+        device = next(value.device.type for value in values if isinstance(value, Tensor))
+        wide_kwargs = {name: _widen(value) for name, value in kwargs.items()}
         with torch.autocast(device, enabled=False):
-            return function(*map(_widened, args), **named)  # type: ignore[arg-type]
+            return function(*map(_widen, args), **wide_kwargs)  # type: ignore[arg-type]
 
-    return wide
+    return wrapped
 
 
-def _widened(value: object) -> object:
+def _widen(value: object) -> object:
     half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
     return value.float() if half and isinstance(value, Tensor) else value

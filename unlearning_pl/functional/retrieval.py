@@ -1,4 +1,4 @@
-"""Finding the caption of an image among others, and the image of a caption.
+"""Image-text retrieval: rank of an image's caption, rank of a caption's image, recall at k.
 
 Letters: Q queries, G distractors, K captions of an image, E width of an embedding.
 
@@ -12,22 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_AT_ONCE = 1024  # queries that are compared with all others at a time
+_CHUNK = 1024  # number of queries per block of the similarity matrix
 
 
 def image_to_text_ranks(images: Tensor, captions: Tensor, index: Tensor, others: Tensor, owner: Tensor) -> Tensor:
-    """Rank of the best of an image's own captions among those of other images, by cosine similarity [1].
+    """Image-to-text rank: rank of an image's best own caption among other images' captions, by cosine similarity [1].
 
     Args:
         images: Embeddings of images, ``(Q, E)``.
-        captions: Their own captions, ``(Q, K, E)``; rows of NaN where an image has fewer than K.
-        index: Which images these are, ``(Q,)``.
-        others: Captions, ``(G, E)``.
-        owner: Whose they are, ``(G,)``; an image's own are left out.
+        captions: Embeddings of their own captions, ``(Q, K, E)``; rows of NaN for an image with fewer than K.
+        index: Positions of these images, ``(Q,)``.
+        others: Embeddings of the candidate captions, ``(G, E)``.
+        owner: Position of the image of each candidate, ``(G,)``; the image's own captions are excluded.
 
     Returns:
-        ``(Q,)`` float64, 1 is best. Captions as similar as the own one share their ranks: where all are the same it is
-        in the middle, so that a model which tells nothing apart finds nothing.
+        ``(Q,)`` float64, 1 is best. Candidates as similar as the own caption get the mean of their ranks: if all are
+        the same the rank is in the middle, so a model that cannot distinguish captions has no recall.
 
     Example:
         >>> one = torch.tensor([0])
@@ -39,14 +39,14 @@ def image_to_text_ranks(images: Tensor, captions: Tensor, index: Tensor, others:
 
 
 def text_to_image_ranks(captions: Tensor, images: Tensor, index: Tensor, others: Tensor, owner: Tensor) -> Tensor:
-    """Rank of a caption's own image among other images, by cosine similarity [1].
+    """Text-to-image rank: rank of a caption's own image among other images, by cosine similarity [1].
 
     Args:
         captions: Embeddings of captions, ``(Q, E)``.
-        images: The image of each, ``(Q, E)``.
-        index: Which images these are, ``(Q,)``.
-        others: Images, ``(G, E)``.
-        owner: Which they are, ``(G,)``; a caption's own is left out.
+        images: Embeddings of the image of each caption, ``(Q, E)``.
+        index: Positions of these images, ``(Q,)``.
+        others: Embeddings of the candidate images, ``(G, E)``.
+        owner: Position of each candidate, ``(G,)``; the caption's own image is excluded.
 
     Returns:
         ``(Q,)``, as :func:`image_to_text_ranks`.
@@ -60,14 +60,14 @@ def text_to_image_ranks(captions: Tensor, images: Tensor, index: Tensor, others:
 
 
 def recall_at(ranks: Tensor, k: int) -> Tensor:
-    """Share of the queries whose own partner is among the first ``k`` [2].
+    """Recall at k: percent of the queries whose own caption or image is among the first ``k`` candidates [2].
 
     Args:
         ranks: ``(Q,)``, 1 is best.
-        k: How many are looked at.
+        k: Number of candidates.
 
     Returns:
-        Percent, ``()``.
+        A scalar in [0, 100].
 
     Example:
         >>> recall_at(torch.tensor([1.0, 7.0]), 5)
@@ -78,12 +78,16 @@ def recall_at(ranks: Tensor, k: int) -> Tensor:
 
 def _ranks(own: Tensor, queries: Tensor, index: Tensor, others: Tensor, owner: Tensor) -> Tensor:
     others, ranks = _unit(others), []
-    for start in range(0, len(queries), _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
-        found, mine = _unit(queries[rows]) @ others.T, own[rows, None]
-        foreign = index[rows, None] != owner
-        alike = torch.isclose(found, mine, rtol=0, atol=1e-6)  # two ways of adding up the same products
-        ranks.append(1 + (foreign & ~alike & (found > mine)).sum(1) + (foreign & alike).sum(1) / 2)
+    for start in range(0, len(queries), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        similarity, own_similarity = _unit(queries[rows]) @ others.T, own[rows, None]
+        of_other_images = index[rows, None] != owner
+        tied = torch.isclose(
+            similarity, own_similarity, rtol=0, atol=1e-6
+        )  # the two products are summed in different orders
+        ranks.append(
+            1 + (of_other_images & ~tied & (similarity > own_similarity)).sum(1) + (of_other_images & tied).sum(1) / 2
+        )
     return torch.cat(ranks).double() if ranks else own.double()
 
 

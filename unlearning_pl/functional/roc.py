@@ -1,4 +1,4 @@
-"""How well a score tells two sets of images apart, and how sure that is.
+"""ROC analysis of membership scores: AUC, true positive rate at a false positive rate, bootstrap intervals.
 
 A score is higher for a member (trained on) than for a non-member (never seen). Letters: M members, L non-members, R
 draws of a bootstrap, T distinct scores.
@@ -13,22 +13,22 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-_NUMBERS = 2**21  # drawn at a time: with row numbers and what sorting keeps, below 100 MB
+_CHUNK_SIZE = 2**21  # numbers drawn at a time: with row numbers and sort buffers, below 100 MB
 
 
 def membership_auc(members: Tensor, non_members: Tensor) -> Tensor:
-    """How well the score alone separates two sets of images: area under the ROC curve.
+    """Area under the ROC curve (AUC) of a membership score.
 
     ``P(member > non-member) + P(member = non-member) / 2`` over all pairs, exact, with ties counted half.
-    0.5 means that the sets cannot be told apart; above it members score higher; below it they score lower
-    than images never seen, which gives them away as well.
+    0.5 means that the sets are indistinguishable; above it members score higher; below it they score lower than images
+    never seen, which reveals membership as well.
 
     Args:
-        members: Scores of the images called members (here: forget), ``(..., M)``.
+        members: Scores of the members (here: forget), ``(..., M)``.
         non_members: Scores of unseen images, ``(..., L)``; L may differ from M.
 
     Returns:
-        ``(...)`` in [0, 1]: a scalar for two sets, one value a row for rows of sets.
+        ``(...)`` in [0, 1]: a scalar for two sets, one value per row for rows of sets.
 
     Raises:
         ValueError: An empty set.
@@ -45,16 +45,15 @@ def membership_auc(members: Tensor, non_members: Tensor) -> Tensor:
 
 
 def tpr_at_fpr(members: Tensor, non_members: Tensor, rate: float) -> Tensor:
-    """Share of members that an attacker finds who may accuse at most a share ``rate`` of unseen images [1].
+    """True positive rate (TPR) of a membership score at a bounded false positive rate [1].
 
     Args:
         members: Scores of members, ``(..., M)``.
-        non_members: Scores of non-members, ``(..., L)``; L of ``1 / rate`` or more, else no false alarm at all is
-            allowed.
+        non_members: Scores of non-members, ``(..., L)``; with L below ``1 / rate`` no false positive is allowed.
         rate: Largest false positive rate, in [0, 1].
 
     Returns:
-        The largest true positive rate of any threshold with that false positive rate, ``(...)`` in [0, 1].
+        The largest true positive rate over all thresholds with that false positive rate, ``(...)`` in [0, 1].
 
     Raises:
         ValueError: An empty set, or a rate outside [0, 1].
@@ -74,9 +73,9 @@ def tpr_at_fpr(members: Tensor, non_members: Tensor, rate: float) -> Tensor:
 
 
 def roc_curve(members: Tensor, non_members: Tensor) -> tuple[Tensor, Tensor]:
-    """What every attacker can do who accuses all images from some score on: the ROC curve.
+    """ROC curve of a membership score.
 
-    Images of equal score are accused together, so that a tie is one step, up and to the right at once.
+    Images of equal score are classified together, so a tie is a single step, up and to the right at once.
 
     Args:
         members: Scores of members, ``(M,)``.
@@ -96,11 +95,11 @@ def roc_curve(members: Tensor, non_members: Tensor) -> tuple[Tensor, Tensor]:
     require_scores(members, non_members)
     levels = torch.unique(torch.cat([members, non_members])).flip(0)
 
-    def accused(scores: Tensor) -> Tensor:
+    def positive_rate(scores: Tensor) -> Tensor:
         count = len(scores) - torch.searchsorted(scores.sort().values, levels)
         return torch.cat([count.new_zeros(1), count]) / len(scores)
 
-    return accused(non_members), accused(members)
+    return positive_rate(non_members), positive_rate(members)
 
 
 def bootstrap_interval(
@@ -111,18 +110,18 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """How far a statistic of two sets may stray by the chance that chose their images: percentile bootstrap [2].
+    """Percentile bootstrap interval of a statistic of two sets of scores [2].
 
-    Both sets are drawn anew with replacement, independently of one another. What training and augmentation add to
-    the chance is not in it.
+    Both sets are resampled with replacement, independently of one another. The interval reflects the sampling of images
+    only, not the variance of training and augmentation.
 
     Args:
-        statistic: Of rows of members ``(R, M)`` and of non-members ``(R, L)``, giving ``(R,)``:
-            :func:`membership_auc`, or :func:`tpr_at_fpr` by ``functools.partial(tpr_at_fpr, rate=0.01)``.
+        statistic: Maps members ``(R, M)`` and non-members ``(R, L)`` to ``(R,)``: :func:`membership_auc`, or
+            :func:`tpr_at_fpr` by ``functools.partial(tpr_at_fpr, rate=0.01)``.
         members: Scores of members, ``(M,)``.
         non_members: Scores of non-members, ``(L,)``.
-        draws: R.
-        level: Share of the draws inside the interval, in (0, 1).
+        draws: Number of resamples R.
+        level: Confidence level, the fraction of the resamples inside the interval, in (0, 1).
         seed: The same seed and sizes draw the same rows.
 
     Returns:
@@ -138,23 +137,23 @@ def bootstrap_interval(
     require_scores(members, non_members)
     if not 0 < level < 1:
         raise ValueError(f"Expected a level in (0, 1), got {level}. Give 0.95 for 95 percent.")
-    found = torch.cat([statistic(*pair) for pair in redrawn(members, non_members, draws, seed)]).double()
-    ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64, device=found.device)
-    low, high = found.quantile(ends).tolist()
+    statistics = torch.cat([statistic(*pair) for pair in redrawn(members, non_members, draws, seed)]).double()
+    ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64, device=statistics.device)
+    low, high = statistics.quantile(ends).tolist()
     return low, high
 
 
 def redrawn(
     members: Tensor, non_members: Tensor, draws: int, seed: int, size: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Draw two sets anew with replacement, many times, in portions that fit into memory.
+    """Resample two sets with replacement, many times, in chunks that fit into memory.
 
     Args:
         members: Scores of members, ``(M,)``.
         non_members: Scores of non-members, ``(L,)``.
-        draws: Number of draws over all portions.
+        draws: Number of resamples over all chunks.
         seed: The same seed and sizes draw the same rows.
-        size: Number of scores to draw from each set; as many as it has, if None.
+        size: Number of scores to draw from each set; its own size if None.
 
     Yields:
         Members ``(R, M)`` and non-members ``(R, L)``, or ``(R, size)`` each, R draws at a time.
@@ -167,24 +166,24 @@ def redrawn(
         [(4, 3)]
     """
     if draws < 1:
-        raise ValueError(f"Expected one draw or more, got {draws}. A thousand give steady ends.")
+        raise ValueError(f"Expected one draw or more, got {draws}. A thousand give a stable interval.")
     generator = torch.Generator().manual_seed(seed)
 
     def draw(scores: Tensor, count: int) -> Tensor:
         rows = torch.randint(len(scores), (count, size or len(scores)), generator=generator)
         return scores[rows.to(scores.device)]
 
-    portion = max(1, _NUMBERS // (2 * size if size else len(members) + len(non_members)))
-    for start in range(0, draws, portion):
-        count = min(portion, draws - start)
+    chunk = max(1, _CHUNK_SIZE // (2 * size if size else len(members) + len(non_members)))
+    for start in range(0, draws, chunk):
+        count = min(chunk, draws - start)
         yield draw(members, count), draw(non_members, count)
 
 
 def require_scores(first: Tensor, second: Tensor) -> None:
-    """Refuse an empty set of scores.
+    """Check that sets of scores are not empty.
 
     Raises:
-        ValueError: Some set is empty or a scalar.
+        ValueError: A set is empty or a scalar.
 
     Example:
         >>> require_scores(torch.zeros(3), torch.zeros(1))
@@ -193,5 +192,5 @@ def require_scores(first: Tensor, second: Tensor) -> None:
         if scores.ndim == 0 or scores.shape[-1] == 0:
             raise ValueError(
                 f"Expected one score or more of shape (N,), got {tuple(scores.shape)}. "
-                "Leave the attack out for an empty set."
+                "Skip the attack for an empty set."
             )

@@ -1,4 +1,4 @@
-"""Membership inference on an encoder: can an attacker tell which images it was trained on?
+"""EncoderMI's threshold attack: membership inference on an encoder by the similarity of augmented views.
 
 A score is higher for a member (trained on) than for a non-member (never seen). Letters: N images, V views of
 each, D dimensions of an embedding, M members, L non-members, R draws of a bootstrap.
@@ -18,7 +18,7 @@ from unlearning_pl.functional.roc import redrawn, require_scores
 
 
 def pair_similarities(views: Tensor) -> Tensor:
-    """How alike an encoder sees each two augmented copies of an image: all that EncoderMI looks at [1].
+    """Pairwise cosine similarities of an image's augmented views, the input of all EncoderMI attacks [1].
 
     Args:
         views: Embeddings of V augmented copies of each image, ``(N, V, D)``, V >= 2.
@@ -45,10 +45,10 @@ def pair_similarities(views: Tensor) -> Tensor:
 
 
 def encoder_score(similarities: Tensor) -> Tensor:
-    """How alike an encoder sees augmented copies of an image: the membership score of EncoderMI's threshold attack [1].
+    """EncoderMI score: mean similarity of an image's augmented views, the score of the threshold attack [1].
 
     Args:
-        similarities: Of all pairs of views of each image, ``(N, P)``, see :func:`pair_similarities`.
+        similarities: Cosine similarities of all pairs of an image's views, ``(N, P)``, see :func:`pair_similarities`.
 
     Returns:
         Their mean, ``(N,)``, in [-1, 1]; high for an image that the encoder was trained on.
@@ -66,10 +66,10 @@ def equal_sizes(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Te
     Args:
         members: Scores of members, ``(M,)``.
         non_members: Scores of non-members, ``(L,)``.
-        seed: Seed of the choice; the same seed and sizes choose the same rows.
+        seed: Seed of the choice; the same seed and sizes select the same rows.
 
     Returns:
-        Both sets with ``min(M, L)`` scores; the set that is not cut keeps its order.
+        Both sets with ``min(M, L)`` scores; the smaller set keeps its order.
 
     Example:
         >>> members, non_members = equal_sizes(torch.arange(5.0), torch.arange(3.0))
@@ -88,12 +88,12 @@ def equal_sizes(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Te
 
 
 def by_rank(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Cut two sets of scores to equal sizes by rank, so that the order of the images says nothing.
+    """Cut two sets of scores to equal sizes by rank, independent of the order of the images.
 
     Args:
         members: Scores of members, ``(M,)``.
         non_members: Scores of non-members, ``(L,)``.
-        seed: Of the choice, see :func:`equal_sizes`.
+        seed: Seed of the choice, see :func:`equal_sizes`.
 
     Example:
         >>> by_rank(torch.tensor([3.0, 1.0, 2.0]), torch.tensor([2.0, 1.0]))[1]
@@ -103,68 +103,68 @@ def by_rank(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Tensor
 
 
 def best_threshold(members: Tensor, non_members: Tensor) -> Tensor:
-    """The score from which on an image is best called a member, among all scores observed.
+    """Best threshold among all observed scores: an image with this score or a higher one is classified as a member.
 
     Maximises the accuracy ``(P(member >= t) + P(non-member < t)) / 2`` over every observed score t. Of several best
-    thresholds the lowest is taken: in doubt an image counts as a member, that is, as not forgotten.
+    thresholds it takes the lowest: in case of doubt an image counts as a member, that is, as not forgotten.
 
     Args:
         members: Scores of members, ``(..., M)``.
-        non_members: Scores of non-members, ``(..., M)``: as many, see :func:`equal_sizes`.
+        non_members: Scores of non-members, ``(..., M)``, as many as members, see :func:`equal_sizes`.
 
     Returns:
-        The threshold, ``(...)``: a scalar for two sets, one value a row for rows of sets.
+        The threshold, ``(...)``: a scalar for two sets, one value per row for rows of sets.
 
     Raises:
-        ValueError: Sets of unequal size, or empty ones.
+        ValueError: Sets of unequal size, or empty sets.
 
     Example:
         >>> best_threshold(torch.tensor([0.9, 0.8, 0.3]), torch.tensor([0.5, 0.2, 0.1]))
         tensor(0.3000)
     """
-    _require_equal_sizes(members, non_members)
-    return _lowest_of_the_best(torch.cat([members, non_members], dim=-1).sort(dim=-1).values, members, non_members)
+    _check_equal_sizes(members, non_members)
+    return _lowest_best_candidate(torch.cat([members, non_members], dim=-1).sort(dim=-1).values, members, non_members)
 
 
 def binned_threshold(
     members: Tensor, non_members: Tensor, bins: int = 500, low: float = 0.0, high: float = 1.0
 ) -> Tensor:
-    """The score from which on an image is best called a member, among the edges of equal bins: MUC's protocol [2].
+    """Best threshold among the edges of equal bins, MUC's protocol [2].
 
-    The same accuracy as :func:`best_threshold`, and again the lowest of the best, over ``bins + 1`` edges from
+    Maximises the same accuracy as :func:`best_threshold`, and takes the lowest of the best ``bins + 1`` edges from
     ``low`` to ``high``. Scores outside that range are compared with the edges like all others.
 
     Args:
         members: Scores of members, ``(M,)``.
-        non_members: Scores of non-members, ``(M,)``: as many, see :func:`equal_sizes`.
+        non_members: Scores of non-members, ``(M,)``, as many as members, see :func:`equal_sizes`.
         bins: Number of bins.
-        low: The lowest candidate.
-        high: The highest candidate.
+        low: The lowest edge.
+        high: The highest edge.
 
     Returns:
         The threshold, a scalar.
 
     Raises:
-        ValueError: Sets of unequal size, empty ones, no bin, or a range of no width.
+        ValueError: Sets of unequal size, empty sets, no bin, or a range of no width.
 
     Example:
         >>> binned_threshold(torch.tensor([0.9, 0.8, 0.31]), torch.tensor([0.5, 0.2, 0.1]), bins=10)
         tensor(0.3000)
     """
-    _require_equal_sizes(members, non_members)
+    _check_equal_sizes(members, non_members)
     if bins < 1 or not low < high:
         raise ValueError(
             f"Expected one bin or more and low < high, got {bins} from {low} to {high}. The paper has 500 from 0 to 1."
         )
     edges = torch.linspace(low, high, bins + 1, dtype=torch.float64).to(members)
-    return _lowest_of_the_best(edges, members, non_members)
+    return _lowest_best_candidate(edges, members, non_members)
 
 
 def encoder_mi(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
-    """Percent of the forgotten images that a membership attack takes for unseen: EMIA, by MUC's protocol [2].
+    """EncoderMI (EMIA): percent of forget images that the threshold attack classifies as non-members [2].
 
-    The threshold is fitted on members (retain) against non-members (test) of equal number, never on the
-    images that are judged. Over-forgetting shows as a value beyond the retrained model's.
+    MUC's protocol fits the threshold on members (retain) against non-members (test) of equal number, never on the
+    forget images. Over-forgetting shows as a value above the retrained model's.
 
     Args:
         forget: Scores of the images to forget, ``(N,)``.
@@ -172,7 +172,7 @@ def encoder_mi(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
         non_members: Scores of unseen images, ``(M,)``.
 
     Returns:
-        A scalar in [0, 100]: the share of ``forget`` below :func:`binned_threshold`.
+        A scalar in [0, 100]: the percentage of ``forget`` below :func:`binned_threshold`.
 
     Raises:
         ValueError: An empty set, or members and non-members of unequal size.
@@ -187,22 +187,22 @@ def encoder_mi(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
 
 
 def encoder_mi_bagged(forget: Tensor, members: Tensor, non_members: Tensor, draws: int = 200, seed: int = 0) -> Tensor:
-    """A steadier reading of :func:`encoder_mi`: the mean over thresholds of many bootstrap draws.
+    """Bagged EncoderMI: mean of :func:`encoder_mi` over the thresholds of many bootstrap resamples.
 
-    One threshold jumps as soon as a few members are others, and :func:`equal_sizes` has to leave members out. Here
-    each draw takes ``min(M, L)`` of the members and as many of the non-members, with replacement, so that all of them
-    take part; its threshold is :func:`best_threshold`. For 60 forget, 340 retain and 90 test images with normal scores
-    the deviation over simulated sets is half as large.
+    A single threshold is sensitive to a few members, and :func:`equal_sizes` drops members. Here each resample takes
+    ``min(M, L)`` of the members and as many of the non-members, with replacement, so that all of them contribute; its
+    threshold is :func:`best_threshold`. For 60 forget, 340 retain and 90 test images with normal scores the standard
+    deviation over simulated sets is half as large.
 
     Args:
         forget: Scores of the images to forget, ``(N,)``.
         members: Scores of retained images, ``(M,)``.
         non_members: Scores of unseen images, ``(L,)``; L may differ from M.
-        draws: R.
+        draws: Number of resamples R.
         seed: The same seed and sizes draw the same rows.
 
     Returns:
-        A scalar in [0, 100]: the mean share of ``forget`` below the threshold of a draw.
+        A scalar in [0, 100]: the mean percentage of ``forget`` below the threshold of a resample.
 
     Raises:
         ValueError: An empty set, or no draw.
@@ -220,18 +220,18 @@ def encoder_mi_bagged(forget: Tensor, members: Tensor, non_members: Tensor, draw
     return 100 * below.sum() / (len(thresholds) * len(forget))
 
 
-def _lowest_of_the_best(candidates: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
-    """Of ascending candidates ``(..., C)`` the first with the largest accuracy, ``(...)``."""
-    missed = torch.searchsorted(members.sort(dim=-1).values, candidates)
-    caught = torch.searchsorted(non_members.sort(dim=-1).values, candidates)
-    balance = caught - missed
+def _lowest_best_candidate(candidates: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
+    """The first of ascending candidates ``(..., C)`` with the largest accuracy, ``(...)``."""
+    false_negatives = torch.searchsorted(members.sort(dim=-1).values, candidates)
+    true_negatives = torch.searchsorted(non_members.sort(dim=-1).values, candidates)
+    balance = true_negatives - false_negatives
     best = balance == balance.amax(dim=-1, keepdim=True)
-    # torch.argmax may return any of several equal maxima; the first is the lowest threshold
+    # torch.argmax may return any of several equal maxima; the first one is the lowest threshold
     first = best.cumsum(dim=-1).eq(0).sum(dim=-1, keepdim=True)
     return candidates.gather(-1, first).squeeze(-1)
 
 
-def _require_equal_sizes(members: Tensor, non_members: Tensor) -> None:
+def _check_equal_sizes(members: Tensor, non_members: Tensor) -> None:
     require_scores(members, non_members)
     if members.shape != non_members.shape:
         raise ValueError(

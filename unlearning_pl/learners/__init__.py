@@ -1,4 +1,4 @@
-"""Model families as LightningModules: an encoder, its loss per sample, and the seam where a method enters."""
+"""Model families as LightningModules: an encoder, its per-sample loss, and the objective that a method replaces."""
 
 from unlearning_pl.deprecated import renamed
 from unlearning_pl.learners.byol import BYOL

@@ -72,7 +72,7 @@ def build_backbone(name: str) -> tuple[nn.Module, int]:
         A module that maps images ``(B, 3, H, W)`` to features ``(B, D)``, and D.
 
     Raises:
-        InputError: If there is no encoder of that name.
+        InputError: If no encoder has that name.
 
     Example:
         >>> build_backbone("resnet9_slim")[1]

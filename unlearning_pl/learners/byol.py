@@ -17,24 +17,24 @@ from unlearning_pl.types import Batch, Sample
 
 
 class BYOL(ContrastiveLearner):
-    """Bootstrap your own latent: predict what a slowly moving encoder sees in the other view; no negatives.
+    """BYOL (bootstrap your own latent): predict a momentum encoder's embedding of the other view; no negatives.
 
-    Grill et al., NeurIPS 2020, arXiv 2006.07733; heads are lightly's. ``outputs`` are pairs ``(2, B, E)``, one for
+    Grill et al., NeurIPS 2020, arXiv 2006.07733; the heads are lightly's. ``outputs`` are pairs ``(2, B, E)``, one for
     each direction of the symmetric loss; the loss of a sample is the mean of the two negative cosines, in [-1, 1].
-    ``logits`` divide similarities by ``temperature``, which the loss itself does not have.
+    ``logits`` divides the similarities by ``temperature``, which the loss itself does not use.
 
     Args:
         backbone: Name of the encoder.
-        momentum: Share of its old weights that the target encoder keeps at each step, in [0, 1].
+        momentum: EMA coefficient: the fraction of its weights that the target encoder keeps at each step, in [0, 1].
         hidden_dim: Width of the hidden layers of both heads (4096 in the paper).
         projection_dim: Width of the embedding (256 in the paper).
 
     Raises:
-        InputError: If the momentum is out of range or the backbone does not exist.
+        InputError: If the momentum or a width is out of range, or the backbone does not exist.
     """
 
     temperature = 1.0
-    supports_fsdp = False  # a momentum encoder's shards are not those of the online one
+    supports_fsdp = False  # FSDP shards the momentum encoder unlike the online encoder
 
     def __init__(
         self, backbone: str = "resnet18", momentum: float = 0.996, hidden_dim: int = 4096, projection_dim: int = 256

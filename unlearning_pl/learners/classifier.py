@@ -16,14 +16,15 @@ from unlearning_pl.types import Sample
 
 
 class Classifier(Learner):
-    """An encoder and a linear layer, trained with cross-entropy on one view.
+    """Classifier: an encoder and a linear layer, trained with cross-entropy on one view.
 
     Args:
         backbone: Name of the encoder.
         num_classes: Number of classes K, at least 2.
 
     Raises:
-        InputError: If there are fewer than two classes, or fewer than the data has.
+        InputError: If ``num_classes`` is less than two or the backbone does not exist; :meth:`check` raises it if the
+            data has more classes.
     """
 
     num_views = 1
@@ -61,7 +62,7 @@ class Classifier(Learner):
 
     @override
     def corrupt_targets(self, sample: Sample) -> Sample:
-        """Give each image a random label that is not its own."""
+        """Replace the label of each image by a random other label."""
         shift = torch.randint_like(sample.target, 1, self.num_classes)
         return sample._replace(target=(sample.target + shift) % self.num_classes)
 

@@ -21,18 +21,18 @@ from unlearning_pl.types import Batch, Sample
 
 
 class CLIP(ContrastiveLearner):
-    """Contrastive language-image pretraining: each image against all captions of the batch, and the reverse.
+    """CLIP (contrastive language-image pretraining): classify each image's caption among the batch, and the reverse.
 
-    Radford et al., ICML 2021, arXiv 2103.00020; towers and tokens are open_clip's. Negatives are gathered over
+    Radford et al., ICML 2021, arXiv 2103.00020; the towers and tokens are open_clip's. Negatives are gathered over
     processes; the loss of a pair is the mean of both directions. The scale of the similarities, 1 / temperature, is
-    learned and kept from 1 to 100, as the paper's. ``outputs`` are the embeddings of an image's first view and of its
-    caption; the image's embedding is also what is audited as its features.
+    learned and clamped to [1, 100], as in the paper. ``outputs`` are the embeddings of an image's first view and of
+    its caption. Audits read the image's embedding as its features.
 
     Args:
-        model: ``RN-slim`` (64 pixels) or ``ViT-slim`` (32 pixels), which train on a CPU, or a model of open_clip by
-            name, whose images are normalised as OpenAI's were.
-        image_size: Height and width of the images, where it is not the model's own.
-        temperature: Softmax temperature to begin with, from 0.01 to 1.
+        model: ``RN-slim`` (64 pixels) or ``ViT-slim`` (32 pixels), which train on a CPU, or the name of an open_clip
+            model, whose images are normalised with OpenAI's statistics.
+        image_size: Height and width of the images; the model's own size if None.
+        temperature: Initial softmax temperature, from 0.01 to 1.
 
     Raises:
         InputError: If the temperature is out of range, open_clip is not installed or the model does not exist.
@@ -47,8 +47,8 @@ class CLIP(ContrastiveLearner):
         super().__init__(towers.image, towers.width)
         self.save_hyperparameters()
         self.text_encoder, self.context_length, self.pixels = towers.text, towers.context_length, towers.pixels
-        self.projection_head = nn.Identity()  # open_clip's towers end with theirs
-        self.logit_scale = nn.Parameter(torch.tensor([-math.log(temperature)]))  # FSDP takes no scalars
+        self.projection_head = nn.Identity()  # open_clip's towers include theirs
+        self.logit_scale = nn.Parameter(torch.tensor([-math.log(temperature)]))  # FSDP rejects scalars
 
     @property
     def temperature(self) -> Tensor:  # type: ignore[override]  # it is learned
@@ -71,7 +71,7 @@ class CLIP(ContrastiveLearner):
 
     @override
     def corrupt_targets(self, sample: Sample) -> Sample:
-        """Give each image the caption of another one."""
+        """Replace the caption of each image by the caption of another image of the batch."""
         assert sample.text is not None
         partner = derangement(len(sample.text), sample.text.device)
         return sample._replace(text=sample.text[partner])

@@ -1,4 +1,4 @@
-"""What SimCLR, MoCo and BYOL share: the outputs are pairs.
+"""Base class of SimCLR, MoCo, BYOL and CLIP, whose outputs are pairs.
 
 Letters: B rows of a batch, W processes, E width of the embeddings, A directions of a symmetric loss.
 """
@@ -16,7 +16,7 @@ Pair = tuple[Tensor, Tensor]  # anchor and positive, each (B, E) or (A, B, E)
 
 
 class ContrastiveLearner(Learner):
-    """A learner that draws two views of an image together.
+    """Base class of learners that align pairs of embeddings.
 
     ``outputs`` is an (anchor, positive) pair. A subclass sets ``projection_head`` and ``temperature``.
     """
@@ -31,14 +31,14 @@ class ContrastiveLearner(Learner):
 
     @override
     def logits(self, outputs: Pair) -> Tensor:
-        """Similarities of each anchor to the positives of all processes, over the temperature; ``(B, W B)``."""
+        """Similarity of each anchor to the positives of all processes, divided by the temperature; ``(B, W B)``."""
         anchor, positive = outputs
         logits = similarities(anchor, gather(positive)) / self.temperature
         return logits if logits.dim() == 2 else logits.mean(0)
 
     @override
     def corrupt_targets(self, sample: Sample) -> Sample:
-        """Give each image the second view of another one."""
+        """Replace the second view of each image by the second view of another image of the batch."""
         first, second, *rest = sample.views
         partner = derangement(len(second), second.device)
         return sample._replace(views=(first, second[partner], *rest))
@@ -54,5 +54,5 @@ class ContrastiveLearner(Learner):
         return cosine if cosine.dim() == 1 else cosine.mean(0)
 
     def begins_step(self, batch_idx: int) -> bool:
-        """Whether a step of the optimiser begins with this batch: gradients may be accumulated over several."""
+        """Whether an optimiser step begins with this batch: gradients may be accumulated over several batches."""
         return batch_idx == 0 or batch_idx % self.trainer.accumulate_grad_batches == 0

@@ -1,4 +1,4 @@
-"""Means over held-out samples, whichever process saw them.
+"""Means over held-out samples of all processes.
 
 Letters: B rows of a batch.
 """
@@ -11,7 +11,7 @@ from unlearning_pl.distributed.collectives import all_gather_object
 
 
 class HeldOutMeans:
-    """Means of batch means, weighted by rows, over the batches of all processes; one seen twice counts once.
+    """Row-weighted means of batch means over all processes; a batch that two processes evaluated counts once.
 
     Example:
         >>> import torch
@@ -28,18 +28,18 @@ class HeldOutMeans:
         self._batches: list[tuple[Tensor, dict[str, Tensor]]] = []
 
     def add(self, values: Mapping[str, Tensor], index: Tensor) -> None:
-        """Take in the means of a batch, scalars by name, and which samples it was, ``(B,)``."""
+        """Add the means of a batch, scalars by name, with the positions of its samples, ``(B,)``."""
         self._batches.append((index, {name: value.detach() for name, value in values.items()}))
 
     def take(self) -> dict[str, float]:
-        """The means, by name, the same on every process; what they were made of is gone then."""
-        mine = [
+        """Compute the means by name, the same on every process, and reset."""
+        local = [
             (int(index[0]), len(index), {name: float(value) for name, value in values.items()})
             for index, values in self._batches
         ]
         self._batches = []
-        seen = {first: (rows, values) for each in all_gather_object(mine) for first, rows, values in each}
-        batches = [seen[first] for first in sorted(seen)]  # a sum depends on the order
+        seen = {first: (rows, values) for batches in all_gather_object(local) for first, rows, values in batches}
+        batches = [seen[first] for first in sorted(seen)]  # floating-point sums depend on the order
         total = sum(rows for rows, _ in batches)
         names = batches[0][1] if batches else {}
         return {name: sum(rows * values[name] for rows, values in batches) / total for name in names}

@@ -1,4 +1,4 @@
-"""A queue of keys.
+"""The key queue of MoCo.
 
 Letters: B rows of a batch, E width of a key, Q length of the queue.
 """
@@ -11,9 +11,9 @@ from unlearning_pl.distributed.collectives import gather
 
 
 class Queue(nn.Module):
-    """Keys of the last batches, the newest first: the same on every process, and part of the checkpoint.
+    """Queue of the keys of the last batches, the newest first; equal on every process and saved in checkpoints.
 
-    It begins with random directions, as the paper's.
+    It is initialised with random directions, as in the paper.
 
     Args:
         size: Length Q.
@@ -28,6 +28,6 @@ class Queue(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
-        """Take in keys ``(B, E)`` of every process, in place of the oldest ones."""
-        fresh = gather(F.normalize(keys.to(self.keys.dtype), dim=1))
-        self.keys = torch.cat([fresh, self.keys])[: len(self.keys)]
+        """Enqueue the keys ``(B, E)`` of every process, and dequeue the oldest ones."""
+        new_keys = gather(F.normalize(keys.to(self.keys.dtype), dim=1))
+        self.keys = torch.cat([new_keys, self.keys])[: len(self.keys)]

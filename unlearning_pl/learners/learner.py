@@ -1,4 +1,4 @@
-"""The contract between a model family and everything that trains, unlearns or audits it.
+"""Base class of the model families: what trainers, methods and audits call.
 
 Letters: B rows of a batch, D width of the features, E of the embeddings that the loss compares, K classes.
 """
@@ -28,27 +28,27 @@ OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 
 
 def mean_loss(learner: "Learner", batch: Batch) -> Tensor:
-    """The mean loss over all rows fed: pretraining, retraining and fine-tuning alike."""
+    """Mean loss over all rows of a batch: the objective of pretraining, retraining and fine-tuning."""
     sample, _ = concat_streams(batch)
     return learner.losses(learner.outputs(sample), sample).mean()
 
 
 class Learner(RenamedAttributes, LightningModule, ABC):
-    """An encoder with its training loss, whose objective can be replaced.
+    """Base class of learners: an encoder with its training loss, whose objective an unlearning method can replace.
 
     ``training_step`` calls ``self.objective(self, batch)``, which is :func:`mean_loss` until an unlearning method
-    installs another one. A model family writes the short methods below and nothing else.
+    installs another one. A model family overrides the short methods below and nothing else.
 
     Args:
         backbone: The image encoder, ``(B, 3, H, W)`` to ``(B, D)``.
         feature_dim: D.
 
     Attributes:
-        num_views: Augmented copies of an image that its loss needs.
-        knows_classes: Whether it gives scores of classes.
-        supports_fsdp: Whether its weights can be spread over processes (FSDP).
-        context_length: Tokens of a caption that it reads; None where it reads no text.
-        pixels: How it wants images normalised; None for the source's channel statistics.
+        num_views: Number of augmented views of an image that its loss needs.
+        knows_classes: Whether it returns class scores.
+        supports_fsdp: Whether its weights can be sharded over processes (FSDP).
+        context_length: Length in tokens of the captions that it reads; None if it reads no text.
+        pixels: Channel statistics that normalise its images; None for those of the data source.
     """
 
     num_views: ClassVar[int] = 2
@@ -61,21 +61,21 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         super().__init__()
         self.backbone, self.feature_dim = backbone, feature_dim
         self.objective: Objective = mean_loss
-        self.auxiliary_modules = nn.ModuleDict()  # what a method needs while it trains, and takes away again
-        self._soundness, self._held_out = NonFiniteGuard(), HeldOutMeans()
+        self.auxiliary_modules = nn.ModuleDict()  # modules that a method adds for training and removes afterwards
+        self._non_finite_guard, self._held_out = NonFiniteGuard(), HeldOutMeans()
         self.optimize_with(lambda parameters: SGD(parameters, lr=0.06, momentum=0.9, weight_decay=5e-4), "cosine")
 
     def features(self, x: Tensor) -> Tensor:
-        """Encoder output ``(B, D)`` of images ``(B, 3, H, W)``: what is used downstream and audited."""
+        """Encoder output ``(B, D)`` of images ``(B, 3, H, W)``: the features for downstream tasks and audits."""
         features: Tensor = self.backbone(x)
         return features
 
     def project(self, features: Tensor) -> Tensor:
-        """What the training loss compares, ``(B, E)``, from features ``(B, D)``; these unless there is a head."""
+        """Embeddings ``(B, E)`` of features ``(B, D)``, which the loss compares; without a head, the features."""
         return features
 
     def embed(self, x: Tensor) -> Tensor:
-        """What the training loss compares, of the online network, ``(B, E)``, for images ``(B, 3, H, W)``."""
+        """Embeddings ``(B, E)`` by the online network, which the training loss compares, of images ``(B, 3, H, W)``."""
         return self.project(self.features(x))
 
     def embed_text(self, tokens: Tensor) -> Tensor:
@@ -87,42 +87,42 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         raise NotImplementedError(f"{type(self).__name__} reads no text")
 
     def weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights by the names of this learner, where they may come from elsewhere."""
+        """Rename weights that come from another code base to this learner's parameter names."""
         return dict(state)
 
     def published(self, name: str) -> str | None:
-        """File of published weights of that name, fetched where there is a network; None where there are none."""
+        """Path of the published weights of that name, downloaded if necessary; None if there are none."""
         return None
 
     @abstractmethod
     def outputs(self, sample: Sample) -> Any:
-        """Everything that the loss needs, in one pass; rows are on the last but one axis."""
+        """Compute everything that the loss needs in one pass; samples are on the second-to-last axis."""
 
     @abstractmethod
     def logits(self, outputs: Any) -> Tensor:
-        """Scores over what a row is told from, for distillation: ``(B, K)`` classes or ``(B, B)`` rows of the batch."""
+        """Scores for distillation: ``(B, K)`` over classes, or over the candidates of the batch, ``(B, B)``."""
 
     @abstractmethod
     def losses(self, outputs: Any, sample: Sample) -> Tensor:
-        """The training loss of each sample, ``(B,)``."""
+        """Per-sample training loss, ``(B,)``."""
 
     @abstractmethod
     def corrupt_targets(self, sample: Sample) -> Sample:
-        """The same images with what was learned about them broken: random other labels, or mismatched pairs."""
+        """Corrupt the targets of the same images: random other labels, or mismatched pairs."""
 
     @abstractmethod
     def swap_positives(self, outputs: Any, sample: Sample, partner: Tensor) -> tuple[Any, Sample]:
-        """Pair each row with the positive (or the label) of row ``partner[i]``; ``partner`` is ``(B,)`` int64."""
+        """Pair each row i with the positive (or the label) of row ``partner[i]``; ``partner`` is ``(B,)`` int64."""
 
     @abstractmethod
     def alignment(self, outputs: Any, sample: Sample) -> Tensor:
-        """How close each sample is to its positive: cosine, or probability of the label; ``(B,)``."""
+        """Alignment of each sample with its positive, ``(B,)``: cosine similarity, or probability of the label."""
 
     def check(self, images: Tensor, classes: int) -> None:
-        """Refuse images that the encoder cannot take, ``(B, 3, H, W)``, or more classes than the learner knows.
+        """Check that the encoder accepts images ``(B, 3, H, W)``, and the learner the number of classes.
 
         Raises:
-            InputError: If it cannot be trained on such data.
+            InputError: If the learner cannot be trained on such data.
         """
         training = self.training
         try:
@@ -138,22 +138,22 @@ class Learner(RenamedAttributes, LightningModule, ABC):
             self.train(training)
 
     def classify(self, features: Tensor) -> Tensor | None:
-        """Scores of classes ``(B, K)`` from features ``(B, D)``; None where the learner knows no classes."""
+        """Class scores ``(B, K)`` of features ``(B, D)``; None for a learner without classes."""
         return None
 
     def class_scores(self, x: Tensor) -> Tensor | None:
-        """The same for images ``(B, 3, H, W)``; None, without a pass, where the learner knows no classes."""
+        """Class scores ``(B, K)`` of images ``(B, 3, H, W)``; None, without a pass, for a learner without classes."""
         return self.classify(self.features(x)) if self.knows_classes else None
 
     def optimize_with(self, optimizer: OptimizerFactory, schedule: Schedule = "constant") -> None:
-        """Choose the optimiser and the course of its learning rate over the whole run, step by step.
+        """Set the optimiser and the learning-rate schedule, which changes at every step over the whole run.
 
         Args:
-            optimizer: Makes an optimiser of the parameters, for instance ``partial(SGD, lr=0.1)``.
-            schedule: ``constant``; ``cosine`` down to zero; ``one_cycle`` up to the optimiser's rate and down.
+            optimizer: Builds an optimiser from the parameters, for instance ``partial(SGD, lr=0.1)``.
+            schedule: ``constant``; ``cosine``, decays to zero; ``one_cycle``, rises to the optimiser's rate and decays.
 
         Raises:
-            InputError: If the optimiser refuses its settings.
+            InputError: If the optimiser rejects its settings.
         """
         try:
             optimizer([torch.zeros(1, requires_grad=True)])
@@ -164,62 +164,62 @@ class Learner(RenamedAttributes, LightningModule, ABC):
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
-        course = scheduler(optimizer, self.schedule, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": course, "interval": "step", "name": "lr"}}
+        lr_scheduler = scheduler(optimizer, self.schedule, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": lr_scheduler, "interval": "step", "name": "lr"}}
 
     def plan(self, trainer: Trainer) -> dict[str, str | float | None]:
-        """What the course of the learning rate depends on, which a resumed run must follow."""
-        ends = {"schedule": self.schedule, "epochs": trainer.max_epochs, "steps": trainer.max_steps}
-        return ends | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}
+        """Settings that the learning-rate schedule depends on, which a resumed run must repeat."""
+        schedule = {"schedule": self.schedule, "epochs": trainer.max_epochs, "steps": trainer.max_steps}
+        return schedule | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["planned"] = self.plan(self.trainer)
-        # Auxiliary modules are needed to resume, and are no part of the model.
+        # A resumed run needs the auxiliary modules, but they are not part of the model.
         state = checkpoint["state_dict"]
         auxiliary = [name for name in state if name.startswith("auxiliary_modules.")]
         checkpoint["auxiliary_modules"] = {name: state.pop(name) for name in auxiliary}
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if "state_dict" not in checkpoint:  # FSDP has loaded it already
+        if "state_dict" not in checkpoint:  # FSDP has already loaded it
             return
         wanted = self.state_dict()
         auxiliary = checkpoint.get("auxiliary_modules")
-        if auxiliary is None:  # of version 0.1
+        if auxiliary is None:  # a checkpoint of version 0.1
             scaffold = checkpoint.get("scaffold", {})
             auxiliary = {name.replace("scaffold", "auxiliary_modules", 1): value for name, value in scaffold.items()}
         checkpoint["state_dict"] |= {name: value for name, value in auxiliary.items() if name in wanted}
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # 0 logs epochs alone
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # 0 logs epochs only
         if batch_idx and every and batch_idx % every == 0:
-            self.check_finite()  # not at every step, which would make the device wait
+            self.check_finite()  # at every step it would synchronise with the device
         loss = self.objective(self, batch)
         index = torch.cat([sample.index for sample in batch.values()])
-        self._soundness.note(loss, index)
+        self._non_finite_guard.note(loss, index)
         log_term(self, "loss", loss, len(index), prog_bar=True)
         return loss
 
     @override
     def on_train_epoch_start(self) -> None:
-        self._soundness = NonFiniteGuard()
+        self._non_finite_guard = NonFiniteGuard()
 
     @override
     def on_train_epoch_end(self) -> None:
-        # Rank 0 sums the epoch's metrics for its progress bar, and waits for the other processes to do so as well.
+        # For its progress bar rank 0 reduces the epoch's metrics, a collective that the other ranks must join.
         _ = self.trainer.callback_metrics
         self.check_finite()
 
     def check_finite(self) -> None:
-        """Stop the run, on all processes alike, if a loss of this epoch or a weight is not finite on any.
+        """Stop the run on all processes if a loss of this epoch or a weight is not finite on any of them.
 
         Raises:
-            DivergedError: It names the images of the first batch whose loss was not finite.
+            DivergedError: With the images of the first batch whose loss was not finite.
         """
         data = getattr(self.trainer, "datamodule", None)
-        self._soundness.check(self.parameters(), str(self.current_epoch), [] if data is None else data.ids)
+        self._non_finite_guard.check(self.parameters(), str(self.current_epoch), [] if data is None else data.ids)
 
     @override
     def validation_step(self, batch: Sample, batch_idx: int) -> None:
@@ -230,8 +230,8 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         self.evaluate(batch)
 
     def evaluate(self, sample: Sample) -> None:
-        """Take in what :meth:`metrics` says of a batch of held-out samples."""
-        with single_process():  # whole batches are dealt out to the processes: each is what one process would have seen
+        """Add the :meth:`metrics` of a batch of held-out samples."""
+        with single_process():  # each process evaluates whole batches, the same ones as a single process
             self._held_out.add(self.metrics(self.outputs(sample), sample), sample.index)
 
     @override
@@ -243,8 +243,8 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         self._log_held_out("test")
 
     def _log_held_out(self, split: str) -> None:
-        named = {f"{split}/{name}": value for name, value in self._held_out.take().items()}
-        self.log_dict(named, prog_bar=True, sync_dist=True)
+        metrics = {f"{split}/{name}": value for name, value in self._held_out.take().items()}
+        self.log_dict(metrics, prog_bar=True, sync_dist=True)
 
     def metrics(self, outputs: Any, sample: Sample) -> dict[str, Tensor]:
         """Batch means by name, for validation and test."""

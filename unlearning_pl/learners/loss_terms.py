@@ -1,11 +1,11 @@
-"""Terms of a loss as curves."""
+"""Logging of loss terms."""
 
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
 
 def log_term(module: LightningModule, name: str, value: Tensor, rows: int, prog_bar: bool = False) -> None:
-    """Log the epoch's mean of a term of the loss as ``train/<name>``; ``rows`` is how many it was averaged over."""
+    """Log the epoch mean of a loss term as ``train/<name>``; ``rows`` is the number of rows that it averages over."""
     module.log(
         f"train/{name}",
         value.detach(),

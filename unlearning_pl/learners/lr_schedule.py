@@ -1,4 +1,4 @@
-"""Courses of the learning rate over a run."""
+"""Learning-rate schedules over a run."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ Schedule = Literal["constant", "cosine", "one_cycle"]
 
 
 def scheduler(optimizer: Optimizer, schedule: Schedule, steps: int) -> LRScheduler:
-    """Torch's scheduler of a course over ``steps`` steps: constant, cosine down to zero, or one cycle up and down.
+    """Build torch's scheduler over ``steps`` steps: constant, cosine decay to zero, or one cycle (rise and decay).
 
     Example:
         >>> import torch

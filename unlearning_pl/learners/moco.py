@@ -22,27 +22,28 @@ from unlearning_pl.types import Batch, Sample
 
 
 class MoCo(ContrastiveLearner):
-    """Momentum contrast: a query against its key and a queue of earlier keys from a slowly moving encoder.
+    """MoCo (momentum contrast): contrast a query with its key and a queue of earlier keys of a momentum encoder.
 
     He et al., CVPR 2020, arXiv 1911.05722, with the head of version 2 (arXiv 2003.04297), which is lightly's.
-    Batch statistics are each process's own; ``shuffle`` gives a key those of other rows than its query, as the paper
-    does, since a process otherwise tells a pair by them. Defaults follow the authors of alignment
-    calibration (arXiv 2406.03603): temperature 0.1, momentum 0.99, a queue of 4096.
+    Each process computes batch statistics of its own. ``shuffle`` computes those of a key over other rows than those of
+    its query, as the paper does: otherwise a process can identify a pair by its statistics. Defaults follow the authors
+    of alignment calibration (arXiv 2406.03603): temperature 0.1, momentum 0.99, a queue of 4096; their head is a single
+    linear layer, and their batch normalisation has 8 groups.
 
     Args:
         backbone: Name of the encoder.
         temperature: Softmax temperature, positive.
-        momentum: Share of its old weights that the key encoder keeps at each step, in [0, 1].
-        queue_size: Number of keys kept as negatives; kept over all processes.
+        momentum: EMA coefficient: the fraction of its weights that the key encoder keeps at each step, in [0, 1].
+        queue_size: Number of keys in the queue of negatives, over all processes.
         projection_dim: Width of the embedding.
-        shuffle: Whether the rows of all processes are shuffled among them for the key encoder's batch statistics; in
-            a single process there is nothing to shuffle.
+        shuffle: Whether to shuffle rows across processes for the key encoder's batch statistics; no effect in a single
+            process.
 
     Raises:
         InputError: If a number is out of its range or the backbone does not exist.
     """
 
-    supports_fsdp = False  # a momentum encoder's shards are not those of the online one
+    supports_fsdp = False  # FSDP shards the momentum encoder unlike the online encoder
 
     def __init__(
         self,
@@ -67,15 +68,15 @@ class MoCo(ContrastiveLearner):
 
     @override
     def outputs(self, sample: Sample) -> Pair:
-        query, key = self.embed(sample.views[0]), self._key(sample.views[1])
-        if self.training:  # neither a teacher nor what measures
+        query, key = self.embed(sample.views[0]), self._encode_keys(sample.views[1])
+        if self.training:  # teachers and measurements run in evaluation mode and enqueue nothing
             self._keys.append(key)
         return query, key
 
-    def _key(self, view: Tensor) -> Tensor:
-        """Keys ``(B, E)``; who is in evaluation mode, or alone, has no statistics to shuffle for."""
+    def _encode_keys(self, view: Tensor) -> Tensor:
+        """Keys ``(B, E)``; evaluation mode and a single process have no batch statistics to shuffle."""
         shuffles = self.shuffle and self.training and world_size() > 1
-        # The order is that of rank 0, whose draws follow from the place in the run: a resumed run repeats it.
+        # Rank 0 draws the order with a seed that follows from the step: a resumed run repeats it.
         view, order = batch_shuffle(view.contiguous(), distributed=True) if shuffles else (view, None)
         key: Tensor = self.key_encoder(view)
         return key if order is None else batch_unshuffle(key, order, distributed=True)
@@ -86,7 +87,7 @@ class MoCo(ContrastiveLearner):
 
     @override
     def on_train_start(self) -> None:
-        self._keys.clear()  # of a step that failed
+        self._keys.clear()  # keys of a step that failed
 
     @override
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -95,6 +96,6 @@ class MoCo(ContrastiveLearner):
 
     @override
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        # Keys are taken in when a step has ended, so that computing a loss never changes the queue.
+        # The queue changes only after a step, so computing a loss never changes it.
         self.queue.enqueue(torch.cat(self._keys))
         self._keys.clear()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class MomentumEncoder(nn.Module):
-    """A slow copy of an encoder and its head, moved by an exponential average and never by a gradient.
+    """Momentum encoder: an exponential moving average (EMA) of an encoder and its head, without gradients.
 
     Args:
         backbone: Online encoder, copied.
@@ -25,7 +25,7 @@ class MomentumEncoder(nn.Module):
         deactivate_requires_grad(self)
 
     def ema_update(self, backbone: nn.Module, projection_head: nn.Module, momentum: float) -> None:
-        """Move towards the online network, and keep ``momentum`` of its own weights; once a step."""
+        """Update the weights to ``momentum`` of their value plus the rest of the online network's; once per step."""
         update_momentum(backbone, self.backbone, momentum)
         update_momentum(projection_head, self.projection_head, momentum)
 

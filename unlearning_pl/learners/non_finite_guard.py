@@ -1,4 +1,4 @@
-"""Whether training is still among the numbers.
+"""Detects non-finite losses and weights.
 
 Letters: B rows of a batch.
 """
@@ -13,14 +13,14 @@ from unlearning_pl.errors import DivergedError
 
 
 class NonFiniteGuard:
-    """Notes whether the losses of an epoch are finite, without making the device wait before it is asked."""
+    """Records whether the losses of an epoch are finite, and synchronises with the device only in :meth:`check`."""
 
     def __init__(self) -> None:
-        self._finite: Tensor | None = None  # of the epoch so far
-        self._suspects: Tensor | None = None  # rows of the first batch whose loss was not
+        self._finite: Tensor | None = None  # whether all losses of the epoch so far are finite
+        self._suspects: Tensor | None = None  # positions of the first batch with a non-finite loss
 
     def note(self, loss: Tensor, index: Tensor) -> None:
-        """Look at the loss of a step, a scalar, and whose it was, ``(B,)``; B stays the same within an epoch."""
+        """Record the loss of a step, a scalar, and its positions, ``(B,)``; B stays the same within an epoch."""
         finite = torch.isfinite(loss.detach())
         if self._finite is None or self._suspects is None:
             self._finite, self._suspects = finite, index
@@ -29,25 +29,25 @@ class NonFiniteGuard:
         self._finite = self._finite & finite
 
     def check(self, parameters: Iterable[Tensor], where: str, ids: Sequence[str]) -> None:
-        """Stop all processes alike if a loss since the last call, or a weight, is not finite on any.
+        """Raise on all processes if a recorded loss, or a weight, is not finite on any of them.
 
         Args:
             parameters: The weights.
-            where: In which epoch it is.
-            ids: Of all rows.
+            where: The current epoch.
+            ids: Identifiers of all images of the pool, by position.
 
         Raises:
-            DivergedError: It names the images of the first batch whose loss was not finite.
+            DivergedError: With the images of the first batch whose loss was not finite.
         """
-        found = torch.stack([torch.isfinite(p.detach()).all() for p in parameters]).all()
-        finite = found if self._finite is None else self._finite.to(found.device)
-        sound, steps = torch.stack([found, finite]).tolist()
-        if not async_all_reduce_max(not (sound and steps))():
+        finite_weights = torch.stack([torch.isfinite(p.detach()).all() for p in parameters]).all()
+        finite_losses = finite_weights if self._finite is None else self._finite.to(finite_weights.device)
+        weights_ok, losses_ok = torch.stack([finite_weights, finite_losses]).tolist()
+        if not async_all_reduce_max(not (weights_ok and losses_ok))():
             return
-        mine = [] if steps or self._suspects is None else self._suspects.tolist()
-        suspects = sorted({row for rows in all_gather_object(mine) for row in rows})
-        named = f", first in the batch of {', '.join(ids[row] for row in suspects)}" if suspects and ids else ""
+        local = [] if losses_ok or self._suspects is None else self._suspects.tolist()
+        suspects = sorted({row for rows in all_gather_object(local) for row in rows})
+        images = f", first in the batch of {', '.join(ids[row] for row in suspects)}" if suspects and ids else ""
         raise DivergedError(
-            f"Expected a finite loss and finite weights, got NaN or infinity in epoch {where}{named}. Lower the "
-            "learning rate or the method's coefficients, or look at the images; an earlier checkpoint stays."
+            f"Expected a finite loss and finite weights, got NaN or infinity in epoch {where}{images}. Lower the "
+            "learning rate or the method's coefficients, or inspect the images; an earlier checkpoint is kept."
         )

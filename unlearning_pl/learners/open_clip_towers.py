@@ -1,4 +1,4 @@
-"""Towers of image-text models by name, from open_clip.
+"""Image and text towers of open_clip models, by name.
 
 Letters: B rows of a batch, H height, W width, L tokens of a caption, E width of the embeddings.
 """
@@ -18,14 +18,14 @@ SLIM = {path.stem: path for path in sorted((Path(__file__).parent / "slim_towers
 
 
 class Towers(NamedTuple):
-    """The two halves of an image-text model.
+    """The image tower and the text tower of an image-text model.
 
     Attributes:
         image: Images ``(B, 3, H, W)`` to embeddings ``(B, E)``.
         text: Tokens ``(B, L)`` to embeddings ``(B, E)``.
         width: E.
         context_length: L.
-        pixels: How images are normalised; None for a model that has not been trained.
+        pixels: Channel statistics that normalise images; None for a model without published weights.
     """
 
     image: nn.Module
@@ -38,15 +38,17 @@ class Towers(NamedTuple):
 def build_towers(name: str, image_size: int | None = None) -> Towers:
     """Build an image tower and a text tower with random weights.
 
-    ``RN-slim`` and ``ViT-slim`` are ours, in open_clip's own format: a residual network with one block a stage for
-    images of 64 pixels (any multiple of 32), and a transformer of 4 layers for 32 pixels; both train on a CPU.
+    ``RN-slim`` and ``ViT-slim`` are defined by this package, in open_clip's own format: a residual network with one
+    block per stage for images of 64 pixels (any multiple of 32), and a transformer of 4 layers for 32 pixels; both
+    train on a CPU.
 
     Args:
         name: ``RN-slim``, ``ViT-slim`` or one of open_clip's models, such as ``ViT-B-32``.
-        image_size: Height and width of the images, where it is not the model's own.
+        image_size: Height and width of the images; the model's own size if None.
 
     Raises:
-        InputError: If open_clip is not installed, or has no model of that name that reads captions with its own tokens.
+        InputError: If open_clip is not installed, the size does not fit the model, or open_clip has no model of that
+            name with two towers and CLIP's own tokens.
 
     Example:
         >>> build_towers("RN-slim").context_length
@@ -62,7 +64,7 @@ def build_towers(name: str, image_size: int | None = None) -> Towers:
     step = 32 if isinstance(vision.get("layers"), list) else vision.get("patch_size") or 1
     require(
         vision["image_size"] >= step and vision["image_size"] % step == 0,
-        f"Expected an image_size that {name} can take, got {image_size}. Choose a multiple of {step}.",
+        f"Expected an image_size that {name} accepts, got {image_size}. Choose a multiple of {step}.",
     )
     model = CustomTextCLIP(settings["embed_dim"], vision, text, **options)
     pixels = None if name in SLIM else Pixels(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
@@ -70,10 +72,10 @@ def build_towers(name: str, image_size: int | None = None) -> Towers:
 
 
 def tower_settings(name: str) -> Mapping[str, Any]:
-    """The settings of a model, in open_clip's format.
+    """Settings of a model, in open_clip's format.
 
     Raises:
-        InputError: As :func:`build_towers`.
+        InputError: If open_clip is not installed, or has no two-tower model of that name with CLIP's own tokens.
 
     Example:
         >>> tower_settings("ViT-slim")["embed_dim"]
@@ -88,21 +90,21 @@ def tower_settings(name: str) -> Mapping[str, Any]:
         name in known,
         f"Expected {', '.join(SLIM)} or one of open_clip's models, got {name!r}. {nearest(name, known, 'Correct it.')}",
     )
-    own = name in SLIM
-    settings: Mapping[str, Any] = json.loads(SLIM[name].read_text()) if own else open_clip.get_model_config(name)
-    other = {"hf_model_name", "hf_tokenizer_name"} & set(settings["text_cfg"])
+    is_slim = name in SLIM
+    settings: Mapping[str, Any] = json.loads(SLIM[name].read_text()) if is_slim else open_clip.get_model_config(name)
+    foreign_keys = {"hf_model_name", "hf_tokenizer_name"} & set(settings["text_cfg"])
     require(
-        not other and "multimodal_cfg" not in settings,
+        not foreign_keys and "multimodal_cfg" not in settings,
         f"Expected a model with CLIP's own tokens and two towers, got {name!r}. Choose another, such as ViT-B-32.",
     )
     return settings
 
 
 def translated(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights named as open_clip and OpenAI name them, with the names of :class:`~unlearning_pl.learners.CLIP`.
+    """Rename the weights of an open_clip or OpenAI checkpoint to those of :class:`~unlearning_pl.learners.CLIP`.
 
     Args:
-        state: Weights by name; those of our own learners stay as they are.
+        state: Weights by name; those of this package's learners keep their names.
 
     Example:
         >>> import torch
@@ -111,30 +113,30 @@ def translated(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     if any(name.startswith("backbone.") for name in state):
         return {name: value.reshape(1) if name == "logit_scale" else value for name, value in state.items()}
-    found = {}
+    weights = {}
     for name, value in state.items():
-        bare = name.removeprefix("module.")
-        if bare.startswith("visual."):
-            found[f"backbone.{bare.removeprefix('visual.')}"] = value
-        elif bare == "logit_scale":
-            found[bare] = value.reshape(1)
-        elif bare.removeprefix("text.") not in ("attn_mask", "context_length", "input_resolution", "vocab_size"):
-            found[f"text_encoder.{bare.removeprefix('text.')}"] = value
-    return found
+        key = name.removeprefix("module.")
+        if key.startswith("visual."):
+            weights[f"backbone.{key.removeprefix('visual.')}"] = value
+        elif key == "logit_scale":
+            weights[key] = value.reshape(1)
+        elif key.removeprefix("text.") not in ("attn_mask", "context_length", "input_resolution", "vocab_size"):
+            weights[f"text_encoder.{key.removeprefix('text.')}"] = value
+    return weights
 
 
 def published(model: str, tag: str) -> str | None:
-    """The file of weights that open_clip knows under a tag, such as ``openai``; fetched once.
+    """Path of the weights that open_clip publishes under a tag, such as ``openai``; downloaded once.
 
     Args:
         model: Name of the model.
-        tag: What may be a tag.
+        tag: A name that may be a tag.
 
     Returns:
-        Its path; None where there is no such tag.
+        The path; None if open_clip has no such tag.
 
     Raises:
-        InputError: If it cannot be fetched, or belongs to a model that computes otherwise.
+        InputError: If the download fails, or the weights belong to a model with another activation or normalisation.
 
     Example:
         >>> published("RN-slim", "openai")
@@ -147,16 +149,16 @@ def published(model: str, tag: str) -> str | None:
     _check_published(model, tag, known)
     try:
         return str(pretrained.download_pretrained(known))
-    except Exception as error:  # a network fails in many ways
+    except Exception as error:  # network errors have many types
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"Expected the published weights {tag!r} of {model}, which cannot be fetched ({reason}). "
-            "Give a file of them, or try where there is a network."
+            f"Expected the published weights {tag!r} of {model}, got an error while downloading them ({reason}). "
+            "Give a file of these weights, or run with network access."
         ) from error
 
 
 def _check_published(model: str, tag: str, known: Mapping[str, Any]) -> None:
-    """Refuse weights that load without a word into a model that answers otherwise than the one they were trained in.
+    """Reject weights that load silently into a model with another activation or normalisation than in training.
 
     Raises:
         InputError: If activations or the normalisation of images differ.
@@ -165,13 +167,13 @@ def _check_published(model: str, tag: str, known: Mapping[str, Any]) -> None:
 
     require(
         not known.get("quick_gelu") or tower_settings(model).get("quick_gelu", False),
-        f"Expected a model with QuickGELU, which the weights {tag!r} were trained with, got {model}. "
+        f"Expected a model with QuickGELU, as the weights {tag!r} were trained with, got {model}. "
         f"Choose {model}-quickgelu.",
     )
-    usual = Pixels(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
-    pixels = Pixels(known.get("mean") or usual.mean, known.get("std") or usual.std)
+    openai = Pixels(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
+    pixels = Pixels(known.get("mean") or openai.mean, known.get("std") or openai.std)
     require(
-        pixels == usual,
-        f"Expected weights for images normalised as OpenAI's were, got {tag!r} of {model} for a mean of {pixels.mean}. "
-        "Choose others.",
+        pixels == openai,
+        f"Expected weights for images normalised with OpenAI's statistics, got {tag!r} of {model} with mean "
+        f"{pixels.mean}. Choose others.",
     )

@@ -17,11 +17,12 @@ from unlearning_pl.types import Sample
 
 
 class SimCLR(ContrastiveLearner):
-    """A simple framework for contrastive learning: two views of an image against all others of the batch.
+    """SimCLR: contrast the two views of an image with all other views of the batch.
 
-    Chen et al., ICML 2020, arXiv 2002.05709. The head is lightly's; negatives are gathered over processes. The
-    loss of a sample is the mean of its two anchors. Defaults follow the authors of alignment calibration (arXiv
-    2406.03603): temperature 0.5, an embedding of 128 behind a hidden layer as wide as the features.
+    Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, arXiv 2002.05709.
+    The head is lightly's; negatives are gathered over processes. The loss of a sample is the mean over its two anchors.
+    Defaults follow the authors of alignment calibration (arXiv 2406.03603): temperature 0.5, an embedding of 128 behind
+    a hidden layer as wide as the features.
 
     Args:
         backbone: Name of the encoder.
@@ -29,7 +30,7 @@ class SimCLR(ContrastiveLearner):
         projection_dim: Width of the embedding.
 
     Raises:
-        InputError: If the temperature is not positive or the backbone does not exist.
+        InputError: If the temperature or the width is out of range, or the backbone does not exist.
     """
 
     def __init__(self, backbone: str = "resnet18", temperature: float = 0.5, projection_dim: int = 128) -> None:

@@ -1,4 +1,4 @@
-"""Bad teacher."""
+"""Bad teacher (incompetent teacher)."""
 
 import torch
 from torch import Tensor
@@ -14,18 +14,20 @@ from unlearning_pl.types import Batch, concat_streams
 
 
 class BadTeacher(Unlearner):
-    r"""Learn from a random model on forget samples, and from the original on retain samples.
+    r"""Bad teacher: distil a random model on forget samples, and the original on retain samples.
 
     .. math:: L = \frac{1}{n_R + n_F} \Big( \sum_R T^2 \, \mathrm{KL}(p_i^{original} \| p_i)
         + \sum_F T^2 \, \mathrm{KL}(p_i^{random} \| p_i) \Big)
 
-    Chundawat et al., "Can Bad Teaching Induce Forgetting?", AAAI 2023, arXiv 2205.08096. One joint pass, as in their
-    code; the loss of training itself plays no part. Where a learner has no classes, p_i is the softmax of the
-    similarities of an image to all images of the batch (our reading). Defaults of their code: Adam at 1e-4, one
-    epoch, T = 1, with 30 % of the retain set; here all of it is read. Three models are evaluated in each step.
+    Chundawat et al., "Can Bad Teaching Induce Forgetting?", AAAI 2023, arXiv 2205.08096. Reads the retain and the
+    forget stream in one joint pass, as in the authors' code; the learner's own training loss is not used. For a learner
+    without classes, p_i is the softmax of the similarities of an image to all images of the batch (our reading). The
+    authors' code uses Adam at 1e-4, one epoch, T = 1 and 30 % of the retain set; here the whole retain set is read.
+    Their code also averages the divergence over the K classes and omits T^2, a constant factor that Adam cancels.
+    Each step runs three models: the student and both teachers.
 
     Args:
-        temperature: T, positive.
+        temperature: Distillation temperature T, positive.
 
     Raises:
         InputError: If the temperature is not positive.
@@ -44,7 +46,7 @@ class BadTeacher(Unlearner):
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         sample, forget = concat_streams(batch)
-        found = learner.logits(learner.outputs(sample))
+        student = learner.logits(learner.outputs(sample))
         with torch.no_grad():
-            good, bad = (teacher.logits(teacher.outputs(sample)) for teacher in (self.good, self.bad))
-        return distillation(found, bad.where(forget[:, None], good), self.temperature).mean()
+            original, random = (teacher.logits(teacher.outputs(sample)) for teacher in (self.good, self.bad))
+        return distillation(student, random.where(forget[:, None], original), self.temperature).mean()

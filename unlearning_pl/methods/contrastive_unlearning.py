@@ -1,4 +1,4 @@
-"""Contrastive unlearning."""
+"""Contrastive unlearning (CU)."""
 
 from collections.abc import Iterable
 
@@ -18,24 +18,27 @@ from unlearning_pl.types import Batch, Sample, Split, concat_streams
 
 
 class ContrastiveUnlearning(Unlearner):
-    r"""Pull forget samples towards retain samples of other classes, away from those of their own (CU).
+    r"""Contrastive unlearning (CU): pull forget samples towards retain samples of other classes, away from their own.
 
     .. math:: L = \frac{1}{n_R} \sum_R l_i - \frac{\lambda}{n_F} \sum_{i \in F} \frac{1}{|N_i|} \sum_{a \in N_i}
         \log \frac{\exp(\cos(z_i, z_a) / \tau)}{\sum_{p \in P_i} \exp(\cos(z_i, z_p) / \tau)}
 
     Lee et al., "Contrastive Unlearning: A Contrastive Approach to Machine Unlearning", IJCAI 2025, arXiv
-    2401.10458. z are the embeddings of the first view in one joint pass; P_i are the batch's retain samples of the
-    same class, N_i the others; the first term is a pass of its own. A learner without labels must not see them:
-    there P_i is the sample's own second view, N_i all retain samples of the batch (our reading); of pairs of images
-    and captions, it is the image's. Training ends
-    after the epoch in which the learner does no better on forget than on held-out images: both augmented: accuracy
-    for a classifier, alignment otherwise. The authors look at test images; without ``data.validation`` all epochs
-    are trained. Published values were not to be had; lambda 1 and tau 0.1 are ours.
+    2401.10458. z are the embeddings of the first view of the retain and the forget stream, computed in one joint pass.
+    P_i are the retain samples of the batch with the same class, over all processes, and N_i the other ones. The first
+    term takes a pass of its own. The labels are hidden from a learner that trains without them: there P_i is the
+    sample's own second view and N_i are all retain samples of the batch (our reading); an image-text learner compares
+    views of the images.
+
+    Training stops after the epoch in which the learner does no better on forget than on held-out images, both
+    augmented, by accuracy for a classifier and by alignment otherwise. The authors compare with the test set; this
+    method uses ``data.validation``, and trains all epochs without it. The values that the authors used were not
+    available to us: lambda = 1 and tau = 0.1 are our choice.
 
     Args:
-        weight: The coefficient lambda, at least 0.
-        temperature: The temperature tau, positive.
-        stop: Whether to end early.
+        weight: lambda, the weight of the contrastive term, at least 0.
+        temperature: Softmax temperature tau, positive.
+        stop: Whether to stop early.
 
     Raises:
         InputError: If a number is out of its range.
@@ -48,13 +51,13 @@ class ContrastiveUnlearning(Unlearner):
         require(weight >= 0, f"Expected weight >= 0, got {weight}. Give lambda, the weight of the contrast.")
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. Contrastive losses use 0.07 to 0.5.")
         self.weight, self.temperature, self.stop = weight, temperature, stop
-        self.supports_fsdp = not stop  # it looks at images between two epochs
+        self.supports_fsdp = not stop  # early stopping evaluates the learner between two epochs
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
         self.stopped = False
         self.num_views = 2 if getattr(learner, "context_length", None) else 1
-        self.judged: tuple[Split, ...] = ("forget", "validation") if len(data.positions("validation")) else ()
+        self.evaluated: tuple[Split, ...] = ("forget", "validation") if len(data.positions("validation")) else ()
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
@@ -63,16 +66,16 @@ class ContrastiveUnlearning(Unlearner):
         own = forget.views[1:2] if max(learner.num_views, self.num_views) > 1 else ()
         z = learner.embed(torch.cat([sample.views[0], *own]))
         rows = [len(retain.index), len(forget.index), len(z) - len(sample.index)]
-        retained, anchor, second = torch.split(z, rows)
-        candidates, classes = gather(retained), gather(retain.target[:, None])[:, 0]
+        retain_z, anchor, second = torch.split(z, rows)
+        candidates, classes = gather(retain_z), gather(retain.target[:, None])[:, 0]
         same = forget.target[:, None] == classes
-        others = ~same
+        different = ~same
         if own:
-            itself = torch.eye(len(anchor), device=z.device, dtype=torch.bool)
-            nobody, everybody = torch.zeros_like(same), torch.ones_like(same)
-            same, others = torch.cat([nobody, itself], dim=1), pad(everybody, (0, len(anchor)))
+            identity = torch.eye(len(anchor), device=z.device, dtype=torch.bool)
+            empty, full = torch.zeros_like(same), torch.ones_like(same)
+            same, different = torch.cat([empty, identity], dim=1), pad(full, (0, len(anchor)))
             candidates = torch.cat([candidates, second])
-        contrast = class_contrast(anchor, candidates, same, others, self.temperature).mean()
+        contrast = class_contrast(anchor, candidates, same, different, self.temperature).mean()
         log_term(learner, "forget_contrast", contrast, len(anchor))
         return mean_loss(learner, {"retain": retain}) + self.weight * contrast
 
@@ -83,25 +86,25 @@ class ContrastiveUnlearning(Unlearner):
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not (self.stop and self.judged):
+        if not (self.stop and self.evaluated):
             return
-        learner, data = self._parties(trainer, pl_module)
+        learner, data = self._learner_and_data(trainer, pl_module)
         with torch.no_grad(), evaluation_mode(learner):
             forget, held_out = (
-                _success(learner, samples) for samples in data.samples(self.judged, learner.device).values()
+                _success(learner, samples) for samples in data.samples(self.evaluated, learner.device).values()
             )
-        # Batch statistics, and so the verdicts, may differ between processes.
+        # Batch statistics, and so the decisions, may differ between ranks.
         self.stopped = trainer.strategy.reduce_boolean_decision(bool(forget <= held_out), all=False)
         trainer.should_stop = trainer.should_stop or self.stopped
 
 
 def _success(learner: Learner, samples: Iterable[Sample]) -> Tensor:
-    """Mean accuracy of a learner that knows classes, mean alignment of another one."""
-    found = []
+    """Mean accuracy of a learner with classes, mean alignment of any other learner."""
+    values = []
     for sample in samples:
         scores = learner.class_scores(sample.views[0])
         hits = (
             learner.alignment(learner.outputs(sample), sample) if scores is None else scores.argmax(1) == sample.target
         )
-        found.append(hits.float())
-    return torch.cat(found).mean()
+        values.append(hits.float())
+    return torch.cat(values).mean()

@@ -1,4 +1,4 @@
-"""CoUn's contrast of retain samples."""
+"""CoUn: a contrastive loss on retain samples."""
 
 from typing import Literal
 
@@ -19,22 +19,24 @@ HEAD = "coun_head"
 
 
 class CoUn(PlugIn):
-    r"""Add a contrastive loss on the features of retain samples to a method; alone with fine-tuning it is CoUn.
+    r"""CoUn: add a contrastive loss on the features of retain samples to any method; with fine-tuning it is CoUn.
 
     .. math:: \lambda \, \Big( - \frac{1}{N} \sum_i \log \mathrm{softmax}_j ( \cos(z_i, z'_j) / \tau )_i
         - \frac{1}{N} \sum_i \log \mathrm{softmax}_j ( \cos(z'_i, z_j) / \tau )_i \Big)
 
-    Khalil et al., "CoUn: Empowering Machine Unlearning via Contrastive Learning", NeurIPS 2025, arXiv 2509.16391. z and
-    z' are the encoder's outputs for two views, both with a gradient; no forget sample is read. The paper has no
-    projection head; one can be put in between for the time of training, and is thrown away afterwards. lambda in
-    [0.1, 6], tau best at 0.1. The features of the first view are computed once more for this term. It joins any
-    method that trains: retain samples are fed besides what that method reads.
+    Khalil et al., "CoUn: Empowering Machine Unlearning via Contrastive Learning", NeurIPS 2025, arXiv 2509.16391.
+    Reads the retain stream, which is fed in addition to the streams of the method below; it reads no forget sample. z
+    and z' are the encoder's outputs for two views, both with a gradient. The features of the first view are computed
+    once more for this term.
+
+    The paper has no projection head. ``projection_dim`` adds one for the time of training and discards it afterwards.
+    The paper searches lambda in [0.1, 6], and its best tau is 0.1. Combines with any method that takes training steps.
 
     Args:
-        weight: The coefficient lambda, at least 0.
-        temperature: The temperature tau, positive.
+        weight: lambda, the weight of the contrastive loss, at least 0.
+        temperature: Softmax temperature tau, positive.
         directions: ``sum`` of both directions as in the paper's listing, or their ``mean`` as in its equation.
-        projection_dim: Width of a SimCLR projection head that the features go through; 0 for none.
+        projection_dim: Output width of a SimCLR projection head on the features; 0 for no head.
 
     Raises:
         InputError: If a number is out of its range.
@@ -57,7 +59,7 @@ class CoUn(PlugIn):
         )
         self.weight, self.temperature, self.directions = weight, temperature, directions
         self.projection_dim = projection_dim
-        self.supports_fsdp = not projection_dim  # a resumed run gets a head back that FSDP does not know yet
+        self.supports_fsdp = not projection_dim  # on resume, FSDP loads weights before the head exists
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:

@@ -1,4 +1,4 @@
-"""Gradient ascent on what goes."""
+"""Gradient ascent on the forget set."""
 
 from torch import Tensor
 from typing_extensions import override
@@ -9,12 +9,14 @@ from unlearning_pl.types import Batch
 
 
 class GradientAscent(Unlearner):
-    r"""Raise the loss of the forget set, and look at nothing else.
+    r"""Gradient ascent (GA): maximise the training loss of the forget set.
 
     .. math:: L = - \frac{1}{|F|} \sum_{i \in F} l_i
 
-    Golatkar et al., CVPR 2020, arXiv 1911.04933; Thudi et al., EuroS&P 2022, arXiv 2109.13398. Nothing holds the model
-    together, so few epochs and small learning rates: 5 epochs, 1e-6 to 1e-4 in MUC's scripts (arXiv 2406.03603).
+    Golatkar et al., "Eternal Sunshine of the Spotless Net", CVPR 2020, arXiv 1911.04933; Thudi et al., "Unrolling SGD:
+    Understanding Factors Influencing Machine Unlearning", EuroS&P 2022, arXiv 2109.13398. Reads the forget stream only.
+    No term preserves the accuracy on the retain set, so use few epochs and small learning rates: 5 epochs, 1e-6 to 1e-4
+    in MUC's scripts (arXiv 2406.03603).
     """
 
     feed = ("forget",)

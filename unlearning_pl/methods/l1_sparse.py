@@ -15,20 +15,21 @@ from unlearning_pl.types import Batch
 
 
 class L1Sparse(PlugIn):
-    r"""Add an L1 norm of the weights that fades out to a method; alone with fine-tuning it is l1-sparse.
+    r"""l1-sparse: add a decaying L1 norm of the weights to any method; with fine-tuning it is l1-sparse unlearning.
 
     .. math:: \gamma_e \, \| \theta \|_1, \quad \gamma_e = \gamma \max(0, 1 - e / (E - E_0))
 
-    Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934. e is the epoch, E
-    their number; the norm runs over all trained parameters, biases and norm layers too, as in their code. Published
-    ranges: gamma 5e-4 there, 1e-6 to 1e-3 in MUC's scripts, 1e-4 to 0.1 in CoUn's.
+    Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934. e is the epoch and E
+    the number of epochs; the norm sums over all trained parameters, biases and norm layers included, as in the authors'
+    code. Reads no stream of its own. Published ranges: gamma 5e-4 in the authors' code, 1e-6 to 1e-3 in MUC's scripts,
+    1e-4 to 0.1 in CoUn's.
 
     Args:
-        weight: The coefficient gamma of the first epoch, at least 0.
-        free_epochs: E_0, the number of last epochs without the norm.
+        weight: gamma, the coefficient of the first epoch, at least 0.
+        free_epochs: E_0, the number of final epochs without the norm.
 
     Raises:
-        InputError: If a number is out of its range, or the run is not counted in epochs.
+        InputError: If a number is out of its range, or ``trainer.max_epochs`` is not larger than ``free_epochs``.
     """
 
     required_streams, supports_fsdp = (), False
@@ -43,8 +44,8 @@ class L1Sparse(PlugIn):
         epochs = learner.trainer.max_epochs or 0
         require(
             epochs > self.free_epochs,
-            f"Expected trainer.max_epochs above free_epochs = {self.free_epochs}, got {epochs}. Set it: the norm fades "
-            "out over epochs.",
+            f"Expected trainer.max_epochs above free_epochs = {self.free_epochs}, got {epochs}. Set max_epochs: the "
+            "norm decays over epochs.",
         )
         self.epochs = epochs - self.free_epochs
 
@@ -62,9 +63,9 @@ class L1Sparse(PlugIn):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        before = state_dict["epochs"] + self.free_epochs
+        saved = state_dict["epochs"] + self.free_epochs
         require(
             self.epochs == state_dict["epochs"],
-            f"Expected trainer.max_epochs = {before} as before when resuming with L1Sparse, got "
-            f"{self.epochs + self.free_epochs}. Repeat it: the norm fades out over all epochs.",
+            f"Expected trainer.max_epochs = {saved} as before when resuming with L1Sparse, got "
+            f"{self.epochs + self.free_epochs}. Set the same value: the norm decays over all epochs.",
         )

@@ -10,18 +10,18 @@ from unlearning_pl.types import Batch, Split
 
 
 class NegGradPlus(Unlearner):
-    r"""Descend on retain samples and, with a small weight, ascend on forget samples.
+    r"""NegGrad+: gradient descent on retain samples and, with a small weight, ascent on forget samples.
 
     .. math:: L = b \, \frac{1}{n_R} \sum_R l_i - (1 - b) \, \frac{1}{n_F} \sum_F l_i
 
     Kurmanji et al., "Towards Unbounded Machine Unlearning", NeurIPS 2023, arXiv 2302.09880; b = 0.95 is the default
-    of their code, and CoUn (arXiv 2509.16391) searches 0.95 to 0.9999. Each side is a pass of its own, as in their
-    code: forget samples are no negatives of the retain samples in their step, nor part of their batch statistics.
-    With b = 1 no forget sample is read, and it is fine-tuning. A lone row goes through twice, since batch statistics
-    need two.
+    of the authors' code, and CoUn (arXiv 2509.16391) searches 0.95 to 0.9999. Reads the retain and the forget stream in
+    a pass each, as in the authors' code: forget samples are neither negatives of the retain samples of their step nor
+    part of their batch statistics. With b = 1 it reads no forget sample, and is fine-tuning. A single forget row passes
+    through the learner twice, since batch statistics need two rows.
 
     Args:
-        weight: The weight b of the retain loss, in (0, 1].
+        weight: b, the weight of the retain loss, in (0, 1].
 
     Raises:
         InputError: If the weight is out of its range.

@@ -1,4 +1,4 @@
-"""Terms that join the loss of any unlearning method."""
+"""Plug-ins: loss terms that combine with any unlearning method."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -13,13 +13,13 @@ from unlearning_pl.types import Batch, Split
 
 
 class PlugIn(Unlearner):
-    """A term on top of whatever objective is installed before it.
+    """Base class of plug-ins: adds a term to the objective that is already installed.
 
-    The method under it sees the streams that it chose; those that the term reads are fed besides.
+    The method below receives the streams that it chose; the streams that the term reads are fed in addition.
 
     Attributes:
         required_streams: Streams that the term reads.
-        inner_streams: Streams of the method under it, by epoch.
+        inner_streams: Streams of the method below, by epoch.
     """
 
     required_streams: ClassVar[tuple[Split, ...]] = ("retain",)
@@ -27,13 +27,13 @@ class PlugIn(Unlearner):
     _inner_objective: Objective = staticmethod(mean_loss)
 
     def term(self, learner: Learner, batch: Batch) -> Tensor:
-        """The scalar that is added to the loss."""
+        """Compute the scalar that is added to the loss."""
         raise NotImplementedError
 
     @override
     def streams(self, epoch: int) -> tuple[Split, ...]:
-        fed = self.inner_streams(epoch)
-        return (*fed, *(name for name in self.required_streams if name not in fed))
+        inner = self.inner_streams(epoch)
+        return (*inner, *(name for name in self.required_streams if name not in inner))
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:

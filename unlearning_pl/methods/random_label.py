@@ -1,4 +1,4 @@
-"""Random labels."""
+"""Random label (RL)."""
 
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
@@ -11,29 +11,30 @@ from unlearning_pl.types import Batch
 
 
 def corrupted_loss(learner: Learner, batch: Batch) -> Tensor:
-    """Mean loss of a joint pass in which what was learned about forget samples is broken, anew in each step."""
+    """Mean loss of a joint pass in which forget samples have corrupted targets, drawn anew in each step."""
     forget = batch["forget"]
-    if learner.num_views > 1 and len(forget.index) == 1:  # nobody to be mismatched with
+    if learner.num_views > 1 and len(forget.index) == 1:  # no other sample to pair it with
         return mean_loss(learner, {"retain": batch["retain"]})
     return mean_loss(learner, {**batch, "forget": learner.corrupt_targets(forget)})
 
 
 def warn_single_image(learner: Learner, data: UnlearningData) -> None:
-    """Say that a single image of a contrastive learner cannot be mismatched."""
+    """Warn that a contrastive learner cannot mismatch a forget set of one image."""
     if learner.num_views > 1 and len(data.positions("forget")) == 1:
-        rank_zero_warn("One image to forget has no partner to be mismatched with: this is fine-tuning.")
+        rank_zero_warn("One image to forget has no partner to mismatch it with: this is fine-tuning.")
 
 
 class RandomLabel(Unlearner):
-    r"""Train on retain samples, and on forget samples with a random other label.
+    r"""Random label (RL): train on retain samples, and on forget samples with a random other label.
 
     .. math:: L = \frac{1}{n_R + n_F} \Big( \sum_R l_i + \sum_F l_i(\tilde y_i) \Big), \quad \tilde y_i \ne y_i
 
-    Golatkar et al., "Eternal Sunshine of the Spotless Net", CVPR 2020, arXiv 1911.04933. Labels are drawn anew in every
-    step, and both sides share one pass, as SalUn's authors do for CIFAR-100. A contrastive learner has no label: the
-    second view of another forget image of the batch stands in its place, so that what an image was paired with is
-    wrong (our reading; MUC does so too). A request of one image has no such partner, and nothing but fine-tuning
-    remains.
+    Golatkar et al., "Eternal Sunshine of the Spotless Net", CVPR 2020, arXiv 1911.04933. Reads the retain and the
+    forget stream in one joint pass, as SalUn's authors do for CIFAR-100, and draws labels anew in every step (theirs
+    may draw the true one). A contrastive learner has no labels: the second view of another forget image of the batch
+    replaces the image's own, so that the positive is wrong (our reading; MUC does so too); an image-text learner takes
+    another image's caption. A forget set of one image has no such partner: contrastive learners drop its row and only
+    fine-tune, an image-text learner keeps its true caption.
     """
 
     required_methods = ("corrupt_targets",)

@@ -19,20 +19,22 @@ from unlearning_pl.types import Batch, Sample, Split
 
 
 class SalUn(Unlearner):
-    r"""Random labels, but only the weights that matter most for the forget samples move.
+    r"""SalUn: random labels, but only the most salient weights for the forget set are updated.
 
     .. math:: m = \mathbb 1 \Big[ \, \Big| \frac{\partial}{\partial \theta} \sum_F l_i \Big|
-        \text{ in the top share} \Big], \quad \theta \leftarrow m \, \theta + (1 - m) \, \theta_o
+        \text{ in the largest fraction } s \Big], \quad \theta \leftarrow m \, \theta + (1 - m) \, \theta_o
 
     Fan et al., "SalUn: Empowering Machine Unlearning via Gradient-based Weight Saliency", ICLR 2024, arXiv 2310.12508.
-    The gradient is that of the original in evaluation mode, ranked over all trained parameters together. Masking
-    gradients alone, as the authors' code does, lets momentum and weight decay move the other weights; here they are
-    put back after each step and end bit for bit as they began. The loss is that of ``RandomLabel``, in one joint
-    pass, with what that says of learners without labels. Defaults: share 0.5; the authors' example has 10 epochs at a
+    The gradient is that of the original in evaluation mode, summed over the forget stream and ranked over all trained
+    parameters together. Masking gradients only, as the authors' code did until February 2026 (since then it clears
+    masked momentum too), lets momentum and weight decay move the other weights; here they are restored after each step
+    and end bit for bit equal to the original's. The loss, its streams (retain and forget, one joint pass) and its
+    treatment of learners without labels are those of
+    :class:`~unlearning_pl.methods.RandomLabel`. The authors use a share of 0.5; their example trains 10 epochs at a
     learning rate of 0.013.
 
     Args:
-        share: Share of the weights that may move, in (0, 1].
+        share: s, the fraction of the weights to update, in (0, 1].
 
     Raises:
         InputError: If the share is out of its range.
@@ -58,9 +60,9 @@ class SalUn(Unlearner):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        self.selected = trainer.strategy.broadcast(self.selected)  # the same on every process, to the last weight
-        for kept in (self.original, self.selected):
-            kept.update({name: value.to(pl_module.device) for name, value in kept.items()})
+        self.selected = trainer.strategy.broadcast(self.selected)  # exactly the same weights on every rank
+        for state in (self.original, self.selected):
+            state.update({name: value.to(pl_module.device) for name, value in state.items()})
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:

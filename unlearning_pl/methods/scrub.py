@@ -15,23 +15,24 @@ from unlearning_pl.types import Batch, Split, concat_streams
 
 
 class SCRUB(Unlearner):
-    r"""Move away from the original on forget samples, then stay near it on retain samples, in turns.
+    r"""SCRUB: alternate between diverging from the original on forget samples and distilling it on retain samples.
 
     .. math:: L_{\max} = - \frac{1}{n_F} \sum_F D_i, \quad
         L_{\min} = \frac{1}{n_R} \sum_R \big( \gamma \, l_i + \alpha \, D_i \big)
 
     D_i = T^2 KL(teacher || student) of sample i; the teacher is the original. Kurmanji et al., "Towards Unbounded
-    Machine Unlearning", NeurIPS 2023, arXiv 2302.09880. The first ``max_epochs`` passes over the forget set each come
-    before a pass over the retain set; an epoch of the trainer is one of them, so the paper's E epochs with m passes
-    over the forget set are E + m of the trainer's. Where a learner has no classes, D_i compares the similarities of
-    an image to all images of the batch (our reading). Defaults of their code: Adam at 5e-4, weight decay 0.1, E = 10,
-    m = 3, gamma 1, alpha 0.5, T = 2. Two models are evaluated in each step.
+    Machine Unlearning", NeurIPS 2023, arXiv 2302.09880. Reads the forget or the retain stream, by epoch: each of the
+    first ``max_epochs`` passes over the forget set comes before a pass over the retain set, and an epoch of the trainer
+    is one pass. The paper's E epochs with m passes over the forget set are therefore E + m epochs of the trainer. For
+    a learner without classes, D_i compares the similarities of an image to all images of the batch (our reading). The
+    authors' code uses Adam at 5e-4, times 0.1 after epochs 5, 8 and 9, weight decay 0.1, batches of 64 forget or 32
+    retain samples, E = 10, m = 3, gamma 1, alpha 0.5, T = 2. Each step runs two models: student and teacher.
 
     Args:
         max_epochs: m, the number of passes over the forget set, at least 0.
-        gamma: Weight of the retain loss, at least 0.
-        alpha: Weight of the distance to the original on retain samples, at least 0.
-        temperature: T, positive.
+        gamma: gamma, the weight of the training loss on retain samples, at least 0.
+        alpha: alpha, the weight of the distillation loss on retain samples, at least 0.
+        temperature: Distillation temperature T, positive.
 
     Raises:
         InputError: If a number is out of its range.
@@ -49,8 +50,8 @@ class SCRUB(Unlearner):
 
     @override
     def streams(self, epoch: int) -> tuple[Split, ...]:
-        forgets = epoch % 2 == 0 and epoch < 2 * self.max_epochs
-        return ("forget",) if forgets else ("retain",)
+        is_max_epoch = epoch % 2 == 0 and epoch < 2 * self.max_epochs
+        return ("forget",) if is_max_epoch else ("retain",)
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
@@ -67,8 +68,8 @@ class SCRUB(Unlearner):
         sample, _ = concat_streams(batch)
         outputs = learner.outputs(sample)
         with torch.no_grad():
-            wanted = self.teacher.logits(self.teacher.outputs(sample))
-        distance = distillation(learner.logits(outputs), wanted, self.temperature).mean()
+            teacher = self.teacher.logits(self.teacher.outputs(sample))
+        distance = distillation(learner.logits(outputs), teacher, self.temperature).mean()
         if "forget" in batch:
             return -distance
         return self.gamma * learner.losses(outputs, sample).mean() + self.alpha * distance

@@ -1,4 +1,4 @@
-"""Selective synaptic dampening."""
+"""Selective synaptic dampening (SSD)."""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -18,26 +18,28 @@ from unlearning_pl.types import Sample, Split
 
 
 class SSD(Unlearner):
-    r"""Shrink the weights that matter more for the forget samples than for all, without any training.
+    r"""Selective synaptic dampening (SSD): shrink weights more important for the forget set than for all; no training.
 
     .. math:: \theta_j \leftarrow \min(\lambda I^D_j / I^F_j, 1) \, \theta_j \quad \text{where} \quad
         I^F_j > \alpha I^D_j
 
     Foster, Schoepf and Brintrup, "Fast Machine Unlearning Without Retraining Through Selective Synaptic Dampening",
     AAAI 2024, arXiv 2308.07707. I is the mean over groups of ``rows`` samples of the squared gradient of their mean
-    loss, on the original in evaluation mode; D is forget and retain together. Groups of one are the definition, for a
-    classifier; a contrastive loss needs others in its group. The authors' code takes whole batches. One pass over the
-    data is all that it costs; the optimiser and the number of epochs play no part. The authors' alpha of 10 is for
-    requests far below a tenth of the data: F is part of D, so alpha must stay below size of D / size of F, and 2 is
-    the default here. CoUn (arXiv 2509.16391) searches 0.1 to 100, and 0.1 to 5 for lambda.
+    loss, for the original in evaluation mode; D is the retain and the forget set together. Groups of one sample give
+    the definition (diagonal Fisher information), for a classifier; a contrastive loss needs other samples in its
+    group. The authors' code takes whole batches. The method reads the retain set once and the forget set twice, and
+    takes no step: the optimiser and the number of epochs have no effect.
+
+    The authors' alpha of 10 suits requests far below a tenth of the data: F is part of D, so alpha must stay below size
+    of D / size of F, and the default here is 2. CoUn (arXiv 2509.16391) searches 0.1 to 100, and 0.1 to 5 for lambda.
 
     Args:
-        selection: alpha, positive: the smaller, the more weights shrink.
-        dampening: lambda, positive: the smaller, the more they shrink.
-        rows: Samples of a group, at least 1.
+        selection: alpha, the selection threshold, positive: the smaller, the more weights shrink.
+        dampening: lambda, the dampening constant, positive: the smaller, the more they shrink.
+        rows: Number of samples per group, at least 1.
 
     Raises:
-        InputError: If a number is out of its range.
+        InputError: If a number is out of its range, or ``selection`` is not below size of D / size of F.
     """
 
     takes_steps, supports_fsdp = False, False
@@ -45,17 +47,17 @@ class SSD(Unlearner):
     def __init__(self, selection: float = 2.0, dampening: float = 1.0, rows: int = 8) -> None:
         require(selection > 0, f"Expected selection > 0, got {selection}. CoUn searches 0.1 to 100.")
         require(dampening > 0, f"Expected dampening > 0, got {dampening}. CoUn searches 0.1 to 5.")
-        require(rows >= 1, f"Expected rows >= 1, got {rows}. Give the samples of a group.")
+        require(rows >= 1, f"Expected rows >= 1, got {rows}. Give the number of samples per group.")
         self.selection, self.dampening, self.rows = selection, dampening, rows
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        forgotten = len(data.positions("forget"))
-        most = 1 + len(data.positions("retain")) / max(forgotten, 1)
+        forget_size = len(data.positions("forget"))
+        limit = 1 + len(data.positions("retain")) / max(forget_size, 1)
         require(
-            self.selection < most,
-            f"Expected selection < {most:.1f} = size of D / size of F, got {self.selection}. F is part of D: nothing "
-            "matters that much more for it: lower it.",
+            self.selection < limit,
+            f"Expected selection < {limit:.1f} = size of D / size of F, got {self.selection}. F is part of D, so no "
+            "weight can be that much more important for it: lower it.",
         )
 
     @override

@@ -1,4 +1,4 @@
-"""Frozen models that a method compares with: they live on the callback, and in no checkpoint."""
+"""Frozen teacher models: the callback holds them, no checkpoint does."""
 
 import copy
 
@@ -10,25 +10,25 @@ from unlearning_pl.learners import Learner
 
 
 def frozen_copy(learner: Learner) -> Learner:
-    """A copy of a learner in evaluation mode that no gradient moves."""
+    """Copy a learner, in evaluation mode and without gradients."""
     return copy.deepcopy(learner).eval().requires_grad_(False)
 
 
 def random_copy(learner: Learner) -> Learner:
-    """The same with random weights, equal on every process: a model that has learned nothing.
+    """Copy a learner like :func:`frozen_copy`, with random weights that are equal on every process: an untrained model.
 
-    Layers are drawn anew by their own ``reset_parameters``; weights of modules without it from a normal distribution
-    of deviation 0.02, as in vision transformers.
+    Each layer is re-initialised by its own ``reset_parameters``; weights of modules without one are drawn from a normal
+    distribution of standard deviation 0.02, as in vision transformers.
     """
     teacher = frozen_copy(learner)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(run_seed("random teacher"))
         for module in teacher.modules():
-            _draw(module)
+            _reinitialise(module)
     return teacher
 
 
-def _draw(module: nn.Module) -> None:
+def _reinitialise(module: nn.Module) -> None:
     reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
     if callable(reset):
         reset()

@@ -1,4 +1,4 @@
-"""The seam seen from the methods: a callback that replaces the objective of a step."""
+"""Base class of unlearning methods: a callback that replaces the objective of a training step."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,14 +17,14 @@ from unlearning_pl.learners import Learner, mean_loss
 from unlearning_pl.types import Batch, Sample, Split
 
 PROTOCOL = ("objective", "num_views", "outputs", "losses")
-"""What a module must offer to every method, see docs/protocol.md; ``required_methods`` names what one method adds."""
+"""Attributes that every method needs of a module, see docs/protocol.md; ``required_methods`` lists further ones."""
 
 
 @contextmanager
 def evaluation_mode(learner: LightningModule) -> Iterator[None]:
-    """Evaluation mode and no other process, for what every process computes on all samples; modes are put back."""
+    """Evaluation mode in a single process, for what every process computes on all samples; restores the modes."""
     modes = {module: module.training for module in learner.modules()}
-    learner.eval()  # BatchNorm must not move
+    learner.eval()  # BatchNorm statistics must not change
     try:
         with single_process():
             yield
@@ -34,22 +34,22 @@ def evaluation_mode(learner: LightningModule) -> Iterator[None]:
 
 
 class Unlearner(RenamedAttributes, Callback):
-    """An unlearning method. A subclass overrides the least of ``feed``, ``prepare``, ``measure`` and ``objective``.
+    """Base class of unlearning methods: override as few of ``feed``, ``prepare``, ``measure``, ``objective`` as needed.
 
-    While a fit runs, the learner's objective is this method's and the data module feeds this method's streams;
-    afterwards both are as they were. The order of events is Lightning's: :meth:`prepare` sees the original weights on
-    the CPU, before a resumed run gets its own back; :meth:`measure` sees the device, once, before the first step.
-    Modules that ``prepare`` keeps on the callback (teachers) follow the learner to its device.
+    During a fit the learner's objective is this method's, and the data module feeds this method's streams; afterwards
+    both are restored. Lightning gives the order of events: :meth:`prepare` receives the original's weights on the CPU,
+    before a resumed run loads its own; :meth:`measure` runs once on the device, before the first step. Modules that
+    ``prepare`` stores on the callback (teachers) move to the learner's device.
 
     Attributes:
         feed: Streams of a step.
-        num_views: Views per sample that the objective reads; the learner's own number if that is larger.
-        required_methods: Methods of the learner that it calls besides ``outputs`` and ``losses``.
+        num_views: Views per sample that the objective reads; the learner's own number is used if it is larger.
+        required_methods: Methods of the learner that it calls in addition to ``outputs`` and ``losses``.
         alternates_streams: Whether the streams change from epoch to epoch.
-        supports_compile: Whether the objective can run through a compiled encoder.
-        supports_fsdp: Whether it can work while weights are spread over processes (FSDP).
-        takes_steps: Whether it takes steps at all; one that edits weights in ``measure`` takes none.
-        state_keys: Attributes that a resumed run needs, saved with the callback.
+        supports_compile: Whether the objective works with a compiled encoder.
+        supports_fsdp: Whether it works with weights sharded over processes (FSDP).
+        takes_steps: Whether it takes training steps; one that edits weights in ``measure`` takes none.
+        state_keys: Attributes saved with the callback's state, for a resumed run.
     """
 
     feed: ClassVar[tuple[Split, ...]] = ("retain", "forget")
@@ -67,20 +67,20 @@ class Unlearner(RenamedAttributes, Callback):
         return self.feed
 
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        """Make teachers, edit weights, read the sizes of the splits; the learner holds the original's weights."""
+        """Create teachers, edit weights, read the sizes of the splits; the learner has the original's weights."""
 
     def measure(self, learner: Learner, streams: Mapping[Split, Iterable[Sample]]) -> None:
-        """Measure the original on the device, before the first step of the first start; every sample of ``feed``."""
+        """Measure the original on the device before the first step of a run, on every sample of ``feed``."""
 
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        """The scalar loss of a step."""
+        """Compute the scalar loss of a step."""
         return mean_loss(learner, batch)
 
     def install(self, learner: Learner, data: UnlearningData) -> None:
-        """Replace the learner's objective and the data module's streams by those of this method."""
+        """Replace the learner's objective and the data module's streams with those of this method."""
         require(
             learner.objective is mean_loss,
-            f"Expected one method, before its plug-ins, got {type(self).__name__} behind another. List it first.",
+            f"Expected one method, before its plug-ins, got {type(self).__name__} after another. List it first.",
         )
         data.feed(self.streams)
         learner.objective = self.objective
@@ -90,7 +90,7 @@ class Unlearner(RenamedAttributes, Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit":
             return
-        learner, data = self._parties(trainer, pl_module)
+        learner, data = self._learner_and_data(trainer, pl_module)
         self._measured, self._installed = False, True
         self._reloads = trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
         if self.alternates_streams:
@@ -100,7 +100,7 @@ class Unlearner(RenamedAttributes, Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        learner, data = self._parties(trainer, pl_module)
+        learner, data = self._learner_and_data(trainer, pl_module)
         self._move(learner.device)
         if not self._measured:
             with evaluation_mode(learner):
@@ -114,7 +114,7 @@ class Unlearner(RenamedAttributes, Callback):
 
     @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self.uninstall(trainer, pl_module)  # Lightning calls no teardown then
+        self.uninstall(trainer, pl_module)  # after an exception Lightning calls no teardown
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Unlearner(RenamedAttributes, Callback):
             setattr(self, name, state_dict[name])
 
     def uninstall(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give objective, streams and number of views back; called at the end of a fit and after an error."""
+        """Restore objective, streams and number of views, at the end of a fit and after an error."""
         if not self._installed:
             return
         learner: Any = pl_module
@@ -140,11 +140,11 @@ class Unlearner(RenamedAttributes, Callback):
         self._move("cpu")
 
     def _move(self, device: torch.device | str) -> None:
-        for part in vars(self).values():
-            if isinstance(part, nn.Module):
-                part.to(device)
+        for module in vars(self).values():
+            if isinstance(module, nn.Module):
+                module.to(device)
 
-    def _parties(self, trainer: Trainer, pl_module: LightningModule) -> tuple[Any, UnlearningData]:
+    def _learner_and_data(self, trainer: Trainer, pl_module: LightningModule) -> tuple[Any, UnlearningData]:
         data = getattr(trainer, "datamodule", None)
         if not isinstance(data, UnlearningData):
             raise TypeError(
@@ -155,6 +155,6 @@ class Unlearner(RenamedAttributes, Callback):
         if missing:
             raise TypeError(
                 f"Expected a module with {', '.join(missing)} for {type(self).__name__}, got "
-                f"{type(pl_module).__name__} without. Add what is missing, see docs/protocol.md, or make it a Learner."
+                f"{type(pl_module).__name__} without them. Add them, see docs/protocol.md, or subclass Learner."
             )
         return pl_module, data

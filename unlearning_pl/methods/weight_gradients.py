@@ -1,4 +1,4 @@
-"""Gradients of the original, summed over samples: what SalUn and SSD measure."""
+"""Gradients of the original over a set of samples, for SalUn and SSD."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,62 +10,64 @@ from unlearning_pl.types import Sample
 
 
 def trainable(learner: Learner) -> dict[str, Tensor]:
-    """The weights of the model that an optimiser moves, by name; what a plug-in added for the training is none."""
-    named = learner.named_parameters()
+    """Parameters that the optimiser updates, by name, without the auxiliary modules that a plug-in added."""
+    parameters = learner.named_parameters()
     return {
-        name: weight for name, weight in named if weight.requires_grad and not name.startswith("auxiliary_modules.")
+        name: weight
+        for name, weight in parameters
+        if weight.requires_grad and not name.startswith("auxiliary_modules.")
     }
 
 
 def summed_gradients(learner: Learner, samples: Iterable[Sample]) -> dict[str, Tensor]:
-    """Gradient of the loss summed over all samples, in float32 or wider.
+    """Gradient of the loss, summed over all samples, in float32 or wider.
 
     Args:
         learner: In evaluation mode.
-        samples: Batches; where the loss compares samples, each batch is compared within itself.
+        samples: Batches; a loss that compares samples compares those of one batch.
 
     Returns:
         A tensor of each trainable weight's shape, by name.
     """
-    total = _zeros(learner)
+    total = _zero_gradients(learner)
     for sample in samples:
-        _add(total, learner, learner.losses(learner.outputs(sample), sample).sum(), power=1)
+        _accumulate(total, learner, learner.losses(learner.outputs(sample), sample).sum(), power=1)
     return total
 
 
 def squared_gradients(learner: Learner, samples: Iterable[Sample], rows: int) -> dict[str, Tensor]:
     """Mean over groups of samples of the squared gradient of a group's mean loss, in float32 or wider.
 
-    With groups of one it is the diagonal of the empirical Fisher information.
+    With groups of one sample it is the diagonal of the empirical Fisher information.
 
     Args:
         learner: In evaluation mode.
-        samples: Batches, which are cut into groups.
-        rows: Samples of a group; the last group of a batch may be smaller.
+        samples: Batches, each cut into groups.
+        rows: Number of samples per group; the last group of a batch may be smaller.
 
     Returns:
         A tensor of each trainable weight's shape, by name; zeros without samples.
     """
-    total, groups = _zeros(learner), 0
+    total, groups = _zero_gradients(learner), 0
     for sample in samples:
-        for group in _groups(sample, rows):
-            _add(total, learner, learner.losses(learner.outputs(group), group).mean(), power=2)
+        for group in _split_groups(sample, rows):
+            _accumulate(total, learner, learner.losses(learner.outputs(group), group).mean(), power=2)
             groups += 1
     return {name: value / max(groups, 1) for name, value in total.items()}
 
 
-def _groups(sample: Sample, rows: int) -> Iterator[Sample]:
+def _split_groups(sample: Sample, rows: int) -> Iterator[Sample]:
     for start in range(0, len(sample.index), rows):
         part = slice(start, start + rows)
         yield sample.take(part)
 
 
-def _zeros(learner: Learner) -> dict[str, Tensor]:
+def _zero_gradients(learner: Learner) -> dict[str, Tensor]:
     weights = trainable(learner).items()
     return {name: torch.zeros_like(w, dtype=torch.promote_types(w.dtype, torch.float32)) for name, w in weights}
 
 
-def _add(total: dict[str, Tensor], learner: Learner, loss: Tensor, power: int) -> None:
+def _accumulate(total: dict[str, Tensor], learner: Learner, loss: Tensor, power: int) -> None:
     gradients = torch.autograd.grad(loss, list(trainable(learner).values()), materialize_grads=True)
     for value, gradient in zip(total.values(), gradients, strict=True):
         value += gradient.to(value.dtype) ** power

@@ -1,4 +1,4 @@
-"""Weight negation."""
+"""Weight negation (NoT)."""
 
 import torch
 from torch import nn
@@ -11,35 +11,35 @@ from unlearning_pl.methods.unlearner import Unlearner
 
 
 class WeightNegation(Unlearner):
-    r"""Negate the weights of the first layer, then fine-tune on the retain set until the model works again (NoT).
+    r"""Weight negation (NoT): negate the weights of the first layer, then fine-tune on the retain set.
 
     .. math:: \theta_1 \leftarrow - \theta_1, \quad L = \frac{1}{|R|} \sum_{i \in R} l_i
 
-    Khalil et al., "NoT: Federated Unlearning via Weight Negation", CVPR 2025, arXiv 2503.05657. The first layer is
-    the first convolution; for a vision transformer the authors negate the patch embedding and one more, ``layers =
-    2``. Biases stay. A momentum encoder (MoCo, BYOL) is negated too: it would teach the old features back (our
-    reading). It reads no forget image, and needs as many epochs as it takes to repair the model: 50 in CoUn (arXiv
-    2509.16391).
+    Khalil et al., "NoT: Federated Unlearning via Weight Negation", CVPR 2025, arXiv 2503.05657. The first layer is the
+    first convolution; for a vision transformer the authors negate the patch embedding and one more layer, ``layers =
+    2``. Biases are kept. A momentum encoder (MoCo, BYOL) is negated as well, since its targets would restore the old
+    features (our reading). Reads the retain stream only, and needs enough epochs to recover the accuracy: 50 in CoUn
+    (arXiv 2509.16391).
 
     Args:
-        layers: Number of layers to negate, in the order in which the encoder holds them, at least 1.
+        layers: Number of layers to negate, in the order of the encoder's modules, at least 1.
 
     Raises:
-        InputError: If there are not as many layers.
+        InputError: If ``layers`` is less than 1, or more than the backbone's convolutions and linear layers.
     """
 
     feed = ("retain",)
     required_methods = ("backbone",)
 
     def __init__(self, layers: int = 1) -> None:
-        require(layers >= 1, f"Expected layers >= 1, got {layers}. The authors negate 1, of a transformer 2.")
+        require(layers >= 1, f"Expected layers >= 1, got {layers}. The authors negate 1 layer, or 2 of a transformer.")
         self.layers = layers
 
     @override
     @torch.no_grad()
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        slow = [module.backbone for module in learner.modules() if isinstance(module, MomentumEncoder)]
-        for encoder in (learner.backbone, *slow):
+        momentum_backbones = [module.backbone for module in learner.modules() if isinstance(module, MomentumEncoder)]
+        for encoder in (learner.backbone, *momentum_backbones):
             weights = [m.weight for m in encoder.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
             require(
                 self.layers <= len(weights),

@@ -1,8 +1,8 @@
-"""The audits' quantities as metrics for any Lightning code: collected batch by batch, on any number of processes.
+"""torchmetrics classes of the audits' metrics, for any Lightning module, accumulated over batches and processes.
 
-Call ``update`` for each batch and ``compute`` at the end, or hand the metric to ``self.log``. Most values are not
-defined for a single batch, so the metric itself is not to be called. Every row counts: a sampler that repeats rows to
-give each process as many, Lightning's own for one, counts them twice.
+Call ``update`` for each batch and ``compute`` at the end, or pass the metric to ``self.log``. Most values are not
+defined for a single batch, so do not call the metric itself (``forward``). Every row counts: a sampler that repeats
+rows to give each process the same number, such as Lightning's own, makes them count twice.
 """
 
 from unlearning_pl.metrics.alignment import ForgettingScore

@@ -1,4 +1,4 @@
-"""How much alignment unlearning took away.
+"""Forgetting score: the alignment that unlearning removed.
 
 Letters: B rows of a batch, E width of an embedding.
 """
@@ -11,7 +11,7 @@ from unlearning_pl.metrics.collected_rows import Collected
 
 
 class ForgettingScore(Collected):
-    """How much similarity the two views of a forget image lost by unlearning, on average.
+    """Forgetting score: mean decrease of the cosine similarity of two views of a forget image by unlearning.
 
     As input to ``update`` the metric accepts embeddings ``(B, E)`` of two views of the same images by two models:
 

@@ -1,4 +1,4 @@
-"""What the metrics share: rows that come batch by batch, on any number of processes.
+"""Base class of the metrics: rows accumulated over batches and processes.
 
 Letters: B rows of a batch, N rows of all batches, D columns.
 """
@@ -14,13 +14,14 @@ from unlearning_pl.errors import require
 
 
 class Collected(Metric):
-    """Rows by name, from all processes when a value is computed; the metrics below differ in what they do with them.
+    """Base class of metrics that accumulate rows by name and gather them from all processes in ``compute``.
 
-    A process may have no row of a name. torchmetrics gathers what has the same number of dimensions everywhere, and
-    where there is nothing it has one: rows of several columns are kept flat, and their width beside them.
+    A process may have no row of a name. torchmetrics gathers tensors with the same number of dimensions on every
+    process, and an empty state has one dimension: rows of several columns are stored flat, and their width in a state
+    of its own.
 
     Args:
-        options: Of ``torchmetrics.Metric``.
+        options: Keyword arguments of ``torchmetrics.Metric``.
     """
 
     names: ClassVar[tuple[str, ...]]
@@ -37,9 +38,9 @@ class Collected(Metric):
         """Add rows ``(B,)``, or ``(B, D)`` with the same D each time.
 
         Raises:
-            InputError: The name is not one of those collected, or earlier rows had another width.
+            InputError: The name is not one of the metric's, or earlier rows had another width.
         """
-        require(name in self.names, f"Expected {' or '.join(self.names)}, got {name!r}. Say what the batch holds.")
+        require(name in self.names, f"Expected {' or '.join(self.names)}, got {name!r}. Give the batch's split.")
         if rows.ndim > 1:
             columns = int(getattr(self, f"{name}_columns"))
             require(
@@ -50,12 +51,12 @@ class Collected(Metric):
         getattr(self, name).append(rows.detach().to(self.device, self.dtype).flatten())
 
     def rows(self, name: str) -> Tensor:
-        """All rows of a name, ``(N,)`` or ``(N, D)``.
+        """All rows of a name, of all batches so far, ``(N,)`` or ``(N, D)``.
 
         Raises:
-            InputError: There are none.
+            InputError: There are no rows of that name.
         """
-        kept, columns = getattr(self, name), int(getattr(self, f"{name}_columns"))
-        found = dim_zero_cat(kept) if len(kept) else torch.zeros(0)
-        require(len(found) > 0, f"Expected rows of {name}, got none. Call update with a batch of them.")
-        return found.view(-1, columns) if columns else found
+        batches, columns = getattr(self, name), int(getattr(self, f"{name}_columns"))
+        rows = dim_zero_cat(batches) if len(batches) else torch.zeros(0)
+        require(len(rows) > 0, f"Expected rows of {name}, got none. Call update with a batch of them.")
+        return rows.view(-1, columns) if columns else rows

@@ -1,4 +1,4 @@
-"""Can an attacker tell which images a model was trained on?
+"""Membership inference metrics: EncoderMI, classifier MI, ROC AUC and true positive rate.
 
 Letters: B rows of a batch, V views, D dimensions of an embedding, K classes.
 """
@@ -16,21 +16,21 @@ from unlearning_pl.functional.roc import membership_auc, tpr_at_fpr
 from unlearning_pl.metrics.collected_rows import Collected
 
 Audited = Literal["forget", "retain", "test"]
-"""What a batch holds: images to forget, images that stay (members), or images never seen (non-members)."""
+"""Split of a batch: images to forget, retained images (members), or images never trained on (non-members)."""
 
 
 class SplitScores(Collected):
-    """A score of each forget, retain and test image."""
+    """Base class of metrics of one score per forget, retain and test image."""
 
     names = ("forget", "retain", "test")
 
     def sets(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores of forget, and of retain and test in equal number, chosen by rank: their order says nothing."""
+        """Scores of forget, and of retain and test cut to equal sizes by rank, independent of their order."""
         return self.rows("forget"), *threshold_attack.by_rank(self.rows("retain"), self.rows("test"))
 
 
 class EncoderMI(SplitScores):
-    """Percent of the forgotten images that a membership attack takes for unseen, by MUC's protocol (EMIA).
+    """EncoderMI (EMIA): percent of forget images that a threshold attack classifies as non-members, by MUC's protocol.
 
     As input to ``update`` the metric accepts:
 
@@ -60,11 +60,11 @@ class EncoderMI(SplitScores):
 
 
 class ClassifierMI(SplitScores):
-    """Percent of the forgotten images that an SVC takes for unseen by the confidence in their true class (CMIA).
+    """Classifier MI (CMIA): percent of forget images that an SVC on the true-class confidence classifies as unseen.
 
     As input to ``update`` the metric accepts:
 
-    - ``probabilities`` (:class:`~torch.Tensor`): Of each class, ``(B, K)``.
+    - ``probabilities`` (:class:`~torch.Tensor`): Class probabilities, ``(B, K)``.
     - ``target`` (:class:`~torch.Tensor`): True class of each image, ``(B,)`` int64.
     - ``split`` (``str``): "forget", "retain" or "test".
 
@@ -90,12 +90,12 @@ class ClassifierMI(SplitScores):
 
 
 class MembershipAUC(Collected):
-    """How well a score tells members from non-members: area under the ROC curve.
+    """Membership AUC: area under the ROC curve of a membership score.
 
     As input to ``update`` the metric accepts:
 
     - ``scores`` (:class:`~torch.Tensor`): ``(B,)``, high for a member.
-    - ``member`` (:class:`~torch.Tensor`): Whether each image is called a member, ``(B,)`` bool.
+    - ``member`` (:class:`~torch.Tensor`): Whether each image counts as a member, ``(B,)`` bool.
 
     As output of ``compute``: a scalar in [0, 1], see :func:`unlearning_pl.functional.roc.membership_auc`.
 
@@ -120,14 +120,14 @@ class MembershipAUC(Collected):
 
 
 class TPRAtFPR(MembershipAUC):
-    """Share of members found while at most a share of non-members is accused.
+    """True positive rate (TPR) of a membership score at a bounded false positive rate.
 
     ``update`` is that of :class:`MembershipAUC`. As output of ``compute``: a scalar in [0, 1], see
     :func:`unlearning_pl.functional.roc.tpr_at_fpr`.
 
     Args:
         rate: Largest false positive rate, in [0, 1].
-        options: Of ``torchmetrics.Metric``.
+        options: Keyword arguments of ``torchmetrics.Metric``.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""How far unlearned models are from retrained ones.
+"""KLOM: divergence of unlearned models from retrained ones.
 
 Letters: B models of a batch, N images.
 """
@@ -11,12 +11,12 @@ from unlearning_pl.metrics.collected_rows import Collected
 
 
 class KLOM(Collected):
-    """How far the answers of unlearned models are from those of retrained ones, on average over images.
+    """KLOM: KL divergence between the margins of unlearned and of retrained models, averaged over images.
 
-    As input to ``update`` the metric accepts the margins of one model or of several, each of all images in one order:
+    As input to ``update`` the metric accepts the margins of one or several models, on the same images in one order:
 
-    - ``margins`` (:class:`~torch.Tensor`): ``(N,)`` or ``(B, N)``; NaN where a model does not count for an image.
-    - ``unlearned`` (``bool``): Whether the models were unlearned, or retrained without the images.
+    - ``margins`` (:class:`~torch.Tensor`): ``(N,)`` or ``(B, N)``; NaN excludes a model for an image.
+    - ``unlearned`` (``bool``): True for unlearned models, False for models retrained without the images.
 
     As output of ``compute``: a scalar, the mean of :func:`unlearning_pl.functional.shadow_models.klom`, at least 0.
 

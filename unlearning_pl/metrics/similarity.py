@@ -1,4 +1,4 @@
-"""How alike two models arrange images.
+"""Linear CKA: similarity of two models' representations.
 
 Letters: B rows of a batch, D width of a representation.
 """
@@ -11,12 +11,12 @@ from unlearning_pl.metrics.collected_rows import Collected
 
 
 class LinearCKA(Collected):
-    """Whether two models arrange images alike, up to rotation and scale: linear centred kernel alignment.
+    """Linear CKA: similarity of two models' representations, invariant to rotation and scale.
 
     As input to ``update`` the metric accepts:
 
-    - ``first`` (:class:`~torch.Tensor`): Representation of the images by one model, ``(B, D1)``.
-    - ``second`` (:class:`~torch.Tensor`): Of the same images by the other, ``(B, D2)``.
+    - ``first`` (:class:`~torch.Tensor`): Representation of the images by the first model, ``(B, D1)``.
+    - ``second`` (:class:`~torch.Tensor`): Representation of the same images by the second model, ``(B, D2)``.
 
     As output of ``compute``: a scalar in [0, 1], see :func:`unlearning_pl.functional.similarity.linear_cka`.
 

@@ -1,4 +1,4 @@
-"""Reports: audits as a table, a page, JSON and TensorBoard. Built from results, never the other way round."""
+"""Reports of audits: terminal table, HTML page, JSON and TensorBoard. It reads results and computes no metric."""
 
 from unlearning_pl.report.audit_table import step_table, table
 from unlearning_pl.report.html_page import write_report

@@ -18,17 +18,18 @@ _CAPTION = (
     "images; 0.5 = cannot tell. Gap: mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, in points. "
     "Good is what is near the retrained model, not what is extreme. -: not defined."
 )
-_PAIRS = (
+_PAIR_CAPTION = (
     "RR, TR, UR: recall of images and captions of retain, test and forget pairs among the test set's, mean of @1, @5, "
-    "@10 both ways. PMIA: forget pairs that a membership attack takes for unseen. AUC: how well the similarity of a "
-    "pair tells forget from test pairs; 0.5 = cannot tell. Gap: mean distance to the retrained model over RR, TR, UR "
-    "and PMIA, in points. Good is what is near the retrained model, not what is extreme. -: not defined."
+    "@10 in both directions. PMIA: forget pairs that a membership attack takes for unseen. AUC: how well the "
+    "similarity of a pair tells forget from test pairs; 0.5 = cannot tell. Gap: mean distance to the retrained model "
+    "over RR, TR, UR and PMIA, in points. Good is what is near the retrained model, not what is extreme. "
+    "-: not defined."
 )
-_NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
+_STYLE: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
 
 
 def table(audits: Sequence[Audit]) -> Table:
-    """One row a model, readable in a terminal of 100 columns; the caption spells the letters out.
+    """Build a table with one row per model that fits a terminal of 100 columns; the caption explains the abbreviations.
 
     Args:
         audits: As :func:`unlearning_pl.audits.compute.compare` returns them.
@@ -41,19 +42,19 @@ def table(audits: Sequence[Audit]) -> Table:
         True
     """
     known = {key for audit in audits for key in audit.metrics}
-    caption, chosen = _PAIRS if OF_PAIRS in known else _CAPTION, columns(known)
-    shown = Table(title="Audit", caption=caption, caption_justify="left", caption_style="dim", **_NARROW)
-    shown.add_column("Model", overflow="fold", min_width=12)
-    for title, _ in chosen:
-        shown.add_column(title, justify="right", no_wrap=True)
+    caption, selected = _PAIR_CAPTION if OF_PAIRS in known else _CAPTION, columns(known)
+    rich_table = Table(title="Audit", caption=caption, caption_justify="left", caption_style="dim", **_STYLE)
+    rich_table.add_column("Model", overflow="fold", min_width=12)
+    for title, _ in selected:
+        rich_table.add_column(title, justify="right", no_wrap=True)
     for audit in audits:
-        # Text, because a name in brackets is not markup
-        shown.add_row(Text(audit.name), *(_cell(audit.metrics.get(key), BY_KEY[key]) for _, key in chosen))
-    return shown
+        # Text, because rich would parse a name in brackets as markup
+        rich_table.add_row(Text(audit.name), *(_cell(audit.metrics.get(key), BY_KEY[key]) for _, key in selected))
+    return rich_table
 
 
 def step_table(audits: Sequence[Audit]) -> Table:
-    """Each step's own share: one row a model and step, for models that were made to forget in several runs.
+    """Build a table of each step's own forget images, one row per model and step, for models unlearned in several runs.
 
     Args:
         audits: As for :func:`table`.
@@ -63,17 +64,17 @@ def step_table(audits: Sequence[Audit]) -> Table:
         2
     """
     known = {key for audit in audits for step in audit.steps for key in step}
-    chosen = PAIR_COLUMNS if "forget_recall" in known else COLUMNS
-    shared = [(title, BY_KEY[key]) for title, key in chosen if key in SHARED]
-    shown = Table(title="Each step's own share", **_NARROW)
-    shown.add_column("Model", overflow="fold", min_width=12)
+    selected = PAIR_COLUMNS if "forget_recall" in known else COLUMNS
+    shared = [(title, BY_KEY[key]) for title, key in selected if key in SHARED]
+    rich_table = Table(title="Each step's own share", **_STYLE)
+    rich_table.add_column("Model", overflow="fold", min_width=12)
     for title in ("Step", "Images", *(title for title, _ in shared)):
-        shown.add_column(title, justify="right", no_wrap=True)
+        rich_table.add_column(title, justify="right", no_wrap=True)
     for audit in audits:
         for number, step in enumerate(audit.steps, 1):
             cells = (_cell(step.get(term.key), term) for _, term in shared)
-            shown.add_row(Text(audit.name), str(number), f"{step['count']:.0f}", *cells)
-    return shown
+            rich_table.add_row(Text(audit.name), str(number), f"{step['count']:.0f}", *cells)
+    return rich_table
 
 
 def _cell(value: float | None, term: Term) -> str:

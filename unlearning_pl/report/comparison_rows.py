@@ -1,4 +1,4 @@
-"""The numbers of all models side by side, in groups of rows, for the page."""
+"""Rows of the comparison table of the HTML page: the metrics of all models side by side, in groups."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -11,15 +11,16 @@ from unlearning_pl.report.term import Term
 
 
 class Cell(NamedTuple):
-    """One number of one model.
+    """One table cell: a metric of one model.
 
     Attributes:
-        text: The number as printed.
-        defined: Whether there is one.
-        gap: Its signed difference to the retrained model as printed, or nothing.
-        interval: Its confidence interval as printed, or nothing.
-        nearest: Whether it is the nearest of several unlearned models.
-        tone: How far above (or below) the retrained model it is, in percent of the strongest colour, -100 to 100.
+        text: The value as printed.
+        defined: Whether the metric is defined for the model.
+        gap: Signed difference to the retrained model as printed, or an empty string.
+        interval: Confidence interval as printed, or an empty string.
+        nearest: Whether this unlearned model is nearest to the retrained one among several.
+        tone: How far the value is above (or below) that of the retrained model, in percent of the strongest colour,
+            -100 to 100.
     """
 
     text: str
@@ -31,7 +32,7 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One quantity of all models."""
+    """One metric of all models."""
 
     title: str
     letters: str
@@ -46,43 +47,43 @@ class Group(NamedTuple):
 
 
 def groups(audits: Sequence[Audit], keys: Collection[str]) -> list[Group]:
-    """Rows of the metrics among ``keys`` that some model has, in groups.
+    """Group rows of the metrics among ``keys`` that at least one model has.
 
     Args:
         audits: All models; the one named "retrained" is the reference.
-        keys: Keys of metrics.
+        keys: Metric keys.
 
     Example:
         >>> [group.title for group in groups([Audit("original", {"seconds": 2.0}, {}, None)], BY_KEY)]
         ['Cost']
     """
-    found = []
+    result = []
     for title, terms in GROUPS:
-        shown = [term for term in terms if term.key in keys and any(term.key in audit.metrics for audit in audits)]
-        if shown:
-            found.append(Group(title, [_row(term, audits, named(audits, RETRAINED)) for term in shown]))
-    return found
+        present = [term for term in terms if term.key in keys and any(term.key in audit.metrics for audit in audits)]
+        if present:
+            result.append(Group(title, [_row(term, audits, named(audits, RETRAINED)) for term in present]))
+    return result
 
 
 def step_groups(audits: Sequence[Audit]) -> list[Group]:
-    """The rows of each step's own share, a group a step; none where one run forgot everything.
+    """Rows for each step's own forget images, one group per step; empty if a single run forgot everything.
 
     Example:
         >>> step_groups([Audit("original", {}, {}, None, ({"count": 8}, {"count": 1}))])[1].title
         'Step 2, 1 image'
     """
-    found = []
+    result = []
     for step in range(min(len(audit.steps) for audit in audits)):
-        alone = [replace(audit, metrics=audit.steps[step], intervals={}) for audit in audits]
+        step_audits = [replace(audit, metrics=audit.steps[step], intervals={}) for audit in audits]
         count = int(audits[0].steps[step]["count"])
-        known = [key for key in SHARED if any(key in audit.metrics for audit in alone)]
-        rows = [_row(BY_KEY[key], alone, named(alone, RETRAINED)) for key in known]
-        found.append(Group(f"Step {step + 1}, {count} {'image' if count == 1 else 'images'}", rows))
-    return found
+        known = [key for key in SHARED if any(key in audit.metrics for audit in step_audits)]
+        rows = [_row(BY_KEY[key], step_audits, named(step_audits, RETRAINED)) for key in known]
+        result.append(Group(f"Step {step + 1}, {count} {'image' if count == 1 else 'images'}", rows))
+    return result
 
 
 def named(audits: Sequence[Audit], name: str) -> Audit | None:
-    """The audit of one name, where there is one.
+    """Return the audit with this name, or None.
 
     Example:
         >>> named([Audit("ac", {}, {}, None)], "retrained") is None
@@ -92,7 +93,7 @@ def named(audits: Sequence[Audit], name: str) -> Audit | None:
 
 
 def signed(gap: float | None, digits: int) -> str:
-    """A difference as printed; empty where there is none.
+    """Format a signed difference; an empty string for None.
 
     Example:
         >>> signed(2.0, 1), signed(None, 1)
@@ -125,12 +126,12 @@ def _row(term: Term, audits: Sequence[Audit], retrained: Audit | None) -> Row:
 
 
 def _nearest(gaps: Sequence[float | None], audits: Sequence[Audit], digits: int) -> set[int]:
-    """Rows of the unlearned models with the smallest gap as printed; none where all are equal."""
-    rivals = {
+    """Indices of the unlearned models with the smallest printed gap; empty if all gaps are equal."""
+    distances = {
         row: round(abs(gap), digits)
         for row, (gap, audit) in enumerate(zip(gaps, audits, strict=True))
         if gap is not None and audit.name not in (ORIGINAL, RETRAINED)
     }
-    if len(set(rivals.values())) < 2:
+    if len(set(distances.values())) < 2:
         return set()
-    return {row for row, gap in rivals.items() if gap == min(rivals.values())}
+    return {row for row, gap in distances.items() if gap == min(distances.values())}

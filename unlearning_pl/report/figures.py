@@ -1,4 +1,4 @@
-"""What all figures share: colours that follow the page, plain axes, and the way to SVG or to pixels."""
+"""Shared by all figures: colours that follow the page, axis style, and conversion to SVG or to pixels."""
 
 import re
 from io import StringIO
@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from unlearning_pl.types import Split
 
 INK = "#010203"
-"""Stands for the colour of the surrounding text until the SVG is written."""
+"""Placeholder that :func:`svg` replaces with the colour of the surrounding text."""
 COLOURS: dict[Split, str] = {"retain": "#3f8fd2", "test": "#8a8f98", "forget": "#e4572e"}
-"""Of each split, seen well on a light and on a dark page."""
+"""Colour of each split, legible on a light and on a dark page."""
 
 
 def plain(axes: Axes) -> None:
-    """Give axes the colour of the text and no background.
+    """Style axes in the colour of the text, without a background.
 
     Example:
         >>> axes = Figure().add_subplot()
@@ -36,31 +36,31 @@ def plain(axes: Axes) -> None:
 
 
 def legend(figure: Figure, axes: Axes, columns: int = 2) -> None:
-    """Name what is drawn above the axes, where it hides nothing.
+    """Put a legend above the axes, where it covers no data.
 
     Example:
         >>> figure = Figure(layout="constrained")
-        >>> legend(figure, figure.add_subplot())  # nothing to name
+        >>> legend(figure, figure.add_subplot())  # no labelled artist
         >>> figure.legends
         []
     """
     handles, labels = axes.get_legend_handles_labels()
     if labels:
-        # A dollar sign would begin mathematics
+        # matplotlib would parse a dollar sign as the start of a formula
         labels = [label.replace("$", r"\$") for label in labels]
-        looks = {"frameon": False, "fontsize": 9, "labelcolor": INK, "columnspacing": 1.2, "handlelength": 1.6}
-        figure.legend(handles, labels, loc="outside upper left", ncols=columns, **looks)
+        style = {"frameon": False, "fontsize": 9, "labelcolor": INK, "columnspacing": 1.2, "handlelength": 1.6}
+        figure.legend(handles, labels, loc="outside upper left", ncols=columns, **style)
 
 
 def svg(figure: Figure, description: str, name: str) -> Markup:
-    """Write a figure as inline SVG with a description for people who do not see it.
+    """Convert a figure to inline SVG with a description for screen readers.
 
     Text takes the colour of the page; ids are prefixed with ``name``, since many figures share one page.
 
     Args:
         figure: Drawn with :data:`INK` as the text colour.
-        description: What it shows, in words.
-        name: Unique on the page, of letters and digits.
+        description: Text alternative of the figure.
+        name: Prefix of its ids: letters and digits, unique on the page.
 
     Example:
         >>> svg(Figure(), "nothing & more", "f1")[:71]
@@ -70,14 +70,14 @@ def svg(figure: Figure, description: str, name: str) -> Markup:
     figure.patch.set_alpha(0)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # it is laid out; saving would do it twice more
+        figure.set_layout_engine("none")  # the layout is final; savefig would compute it twice more
         figure.savefig(stream, format="svg", metadata={"Date": None})
     text = re.sub(r"<metadata>.*?</metadata>", "", stream.getvalue(), flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'(url\(#|href="#)', rf"\1{name}-", text).replace(INK, "currentColor")
     text = re.sub(r"font-family: [^;\"]*", "font-family: system-ui, sans-serif", text)
-    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)  # it would apply to the whole page
-    text = _shortened(text)
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)  # a style element would apply to the whole page
+    text = _round_coordinates(text)
     box = re.search(r'viewBox="[^"]*"', text)
     body = text[text.index(">", text.index("<svg")) + 1 :]
     opening = f'<svg role="img" aria-label="{escape(description)}" {box.group() if box else ""}'
@@ -86,7 +86,7 @@ def svg(figure: Figure, description: str, name: str) -> Markup:
 
 
 def pixels(figure: Figure) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
-    """A figure as a picture on white, ``(H, W, 3)``.
+    """Render a figure as an image on a white background, uint8 ``(H, W, 3)``.
 
     Example:
         >>> pixels(Figure(figsize=(1, 2))).shape
@@ -94,15 +94,15 @@ def pixels(figure: Figure) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint
     """
     figure.set_dpi(160)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]  # once; saving would draw twice
+    canvas.draw()  # type: ignore[no-untyped-call]  # draws once; savefig would draw twice
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
-def _shortened(text: str) -> str:
-    """Two decimals of a coordinate are finer than any screen, and half the weight of a page."""
+def _round_coordinates(text: str) -> str:
+    """Round coordinates to two decimals, finer than any screen; this halves the size of a page."""
 
-    def rounded(match: re.Match[str]) -> str:
+    def round_match(match: re.Match[str]) -> str:
         return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number.group()):.2f}", match.group())
 
-    text = re.sub(r'\b(d|x|y|x1|x2|y1|y2)="[^"]*"', rounded, text)
+    text = re.sub(r'\b(d|x|y|x1|x2|y1|y2)="[^"]*"', round_match, text)
     return re.sub(r"\s*\n\s*", "\n", text)

@@ -1,4 +1,4 @@
-"""The report of an audit: one HTML page that a lawyer can read, and the same numbers as JSON."""
+"""The report of an audit: an HTML page for readers without an ML background, and the same numbers as JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,31 +17,31 @@ from unlearning_pl.report.run_settings import made
 from unlearning_pl.report.sections import KINDS, Card
 from unlearning_pl.report.wording import asked, asked_in_steps, label, privacy, recognition, utility, verdict
 
-_OPEN = 6
-"""More models than this have their cards folded."""
+_MAX_OPEN = 6
+"""With more models than this the page folds their cards."""
 
 
 def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[str, Any] | None = None) -> Path:
-    """Write ``report.html`` and ``report.json`` into ``folder``, each whole or not at all.
+    """Write ``report.html`` and ``report.json`` into ``folder``; each write is atomic.
 
-    ``report.json`` is described by ``report.schema.json`` in this package, and for people in docs/report.md.
+    ``report.schema.json`` in this package is the JSON Schema of ``report.json``; docs/report.md explains it.
 
     Args:
-        folder: Made where it is missing.
+        folder: Output folder, created if it does not exist.
         audits: As :func:`unlearning_pl.audits.compute.compare` returns them; "original" and "retrained" are the
             references.
-        context: What else the reader should know, every key optional: ``title``, ``dataset``, ``fingerprint``,
-            ``request`` (what was asked, by name) or ``steps`` (list of request and count, oldest first) or ``question``
+        context: Background for the reader, every key optional: ``title``, ``dataset``, ``fingerprint``,
+            ``request`` (its fields by name) or ``steps`` (list of request and count, oldest first) or ``question``
             (the same as a sentence), ``conclusion`` (a sentence above the results), ``counts`` (images by split),
             ``class_names`` (list), ``commands`` (list), ``versions`` (by package), ``date``, ``hardware``,
             ``precision``, ``processes``, ``audit`` (its own settings, by name), ``seeds`` (by run name), ``settings``
-            (by run name), ``models`` (where each model is, by name), ``ids`` (of the images, by split).
+            (by run name), ``models`` (address of each model, by name), ``ids`` (of the images, by split).
 
     Returns:
         The path of ``report.html``.
 
     Raises:
-        InputError: No audits, or not one id for each image of a split.
+        InputError: If there are no audits, or the given ids of a split are not distinct or not one per image.
 
     Example:
         >>> import tempfile, torch
@@ -49,13 +49,13 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
         'report.html'
     """
     require(bool(audits), "Expected one audit or more, got none. Audit a model first.")
-    told = document(audits, context or {})
-    page = _page(audits, told["context"])
-    write_json(Path(folder) / "report.json", told)
+    content = document(audits, context or {})
+    page = _render_page(audits, content["context"])
+    write_json(Path(folder) / "report.json", content)
     return write_text(Path(folder) / "report.html", page)
 
 
-def _page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
+def _render_page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -64,12 +64,12 @@ def _page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
     return environment.get_template("report.html.jinja").render(
         context=context,
         question=context.get("question") or _question(context),
-        models=_models(audits, context),
-        folded=len(audits) > _OPEN,
+        models=_model_cards(audits, context),
+        folded=len(audits) > _MAX_OPEN,
         main=groups(audits, MAIN),
         further=groups(audits, BY_KEY.keys() - MAIN),
         steps=step_groups(audits),
-        figures={kind.__name__: _drawn(kind, audits) for kind in KINDS},
+        figures={kind.__name__: _draw_section(kind, audits) for kind in KINDS},
         classes=classes,
         hidden_classes=hidden,
         terms=[term for term in TERMS if any(term.key in audit.metrics for audit in audits)],
@@ -84,15 +84,15 @@ def _question(context: Mapping[str, Any]) -> str:
     return asked_in_steps(steps, counts) if steps else asked(context.get("request") or {}, counts)
 
 
-def _models(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the page says of each model in words: how it was made, and what was found."""
+def _model_cards(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The cards of the models: settings of the run, and the result in sentences."""
     original, retrained = named(audits, ORIGINAL), named(audits, RETRAINED)
-    settings, places = context.get("settings") or {}, context.get("models") or {}
+    settings, addresses = context.get("settings") or {}, context.get("models") or {}
     return [
         {
             "name": audit.name,
             "made": made(audit.name, settings.get(audit.name) or {}),
-            "place": places.get(audit.name),
+            "place": addresses.get(audit.name),
             "label": label(audit, retrained),
             "sentences": [
                 privacy(audit, retrained),
@@ -105,7 +105,7 @@ def _models(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[dict[st
     ]
 
 
-def _drawn(kind: Callable[[Sequence[Audit]], list[Card]], audits: Sequence[Audit]) -> list[dict[str, Any]]:
+def _draw_section(kind: Callable[[Sequence[Audit]], list[Card]], audits: Sequence[Audit]) -> list[dict[str, Any]]:
     return [
         {"title": card.title or card.name, "note": card.note, "panels": card.panels(f"{kind.__name__}{row}")}
         for row, card in enumerate(kind(audits))

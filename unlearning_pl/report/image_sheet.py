@@ -1,7 +1,7 @@
-"""A sheet of pictures that a person looks at: a row a sample, its looks side by side, its words under them.
+"""Contact sheet of images as PNG: one row per sample, with its images side by side and its captions below.
 
-Pictures keep their pixels: each is enlarged by a whole number, so that those of 8x8 can be seen, and never resampled.
-Letters: L looks, K the factor, H height, W width.
+Images are enlarged by an integer factor, so that images of 8x8 pixels are visible, and never resampled.
+Letters: L images of a row, K the factor, H height, W width.
 """
 
 import textwrap
@@ -15,19 +15,19 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-_DPI, _LINE, _GAP, _SMALL, _CHARACTER = 100, 16, 6, 8.0, 7
-"""Pixels an inch, of a line of text, between pictures; points of small text; pixels of its character, a wide one's."""
-_SEEN = 128
-"""Pixels to which small pictures grow."""
+_DPI, _LINE_HEIGHT, _GAP, _FONT_SIZE, _CHARACTER_WIDTH = 100, 16, 6, 8.0, 7
+"""Pixels per inch, per text line, between images; font size in points; pixels per character, a wide one."""
+_MIN_SIZE = 128
+"""Size in pixels up to which small images are enlarged."""
 
 
 class Row(NamedTuple):
     """One sample of a sheet.
 
     Args:
-        names: Lines beside it: its id, its class.
-        looks: Pictures in [0, 1], ``(L, 3, H, W)``.
-        captions: Lines under it.
+        names: Lines of text to the left: its id, its class.
+        looks: Images in [0, 1], ``(L, 3, H, W)``.
+        captions: Lines of text below.
     """
 
     names: tuple[str, ...]
@@ -36,17 +36,17 @@ class Row(NamedTuple):
 
 
 def enlarged(looks: Tensor) -> list[npt.NDArray[np.uint8]]:
-    """Pictures whose pixels are squares, of a size at which small ones can be seen: L of ``(K * H, K * W, 3)``.
+    """Enlarge images by an integer factor, pixel by pixel: L arrays ``(K * H, K * W, 3)`` uint8.
 
     Args:
-        looks: In [0, 1], ``(L, 3, H, W)``.
+        looks: Images in [0, 1], ``(L, 3, H, W)``.
 
     Example:
         >>> import torch
         >>> enlarged(torch.ones(1, 3, 8, 16))[0].shape
         (64, 128, 3)
     """
-    factor = max(1, _SEEN // max(looks.shape[-2:]))
+    factor = max(1, _MIN_SIZE // max(looks.shape[-2:]))
     pixels = (looks * 255).round().byte().movedim(1, -1)
     return list(pixels.repeat_interleave(factor, 1).repeat_interleave(factor, 2).cpu().numpy())
 
@@ -55,45 +55,45 @@ def sheet(rows: Sequence[Row], columns: Sequence[str], title: Sequence[str]) -> 
     """Draw a sheet as PNG.
 
     Args:
-        rows: One a sample, with as many looks each as there are ``columns``, all of one size.
-        columns: What stands above each column.
-        title: Lines above all; long ones are broken.
+        rows: One per sample, each with as many images as there are ``columns``, all of one size.
+        columns: Heading of each column.
+        title: Lines of text at the top; long lines are wrapped.
 
     Example:
         >>> import torch
         >>> sheet([Row(("a",), torch.zeros(1, 3, 8, 8))], ["image"], ["A title"])[1:4]
         b'PNG'
     """
-    pictures = [enlarged(row.looks) for row in rows]
-    height, width = pictures[0][0].shape[:2]
-    step = max(width, _CHARACTER * max(map(len, columns))) + _GAP
-    left = _GAP + min(300, _CHARACTER * max(len(name) for row in rows for name in row.names) + _GAP)
-    wide = max(left + len(columns) * step, 480)
-    title = [piece for line in title for piece in textwrap.wrap(line, (wide - 2 * _GAP) // _CHARACTER)]
-    tops, top = [], _GAP + (len(title) + 2) * _LINE
+    images = [enlarged(row.looks) for row in rows]
+    height, width = images[0][0].shape[:2]
+    step = max(width, _CHARACTER_WIDTH * max(map(len, columns))) + _GAP
+    left = _GAP + min(300, _CHARACTER_WIDTH * max(len(name) for row in rows for name in row.names) + _GAP)
+    page_width = max(left + len(columns) * step, 480)
+    title = [piece for line in title for piece in textwrap.wrap(line, (page_width - 2 * _GAP) // _CHARACTER_WIDTH)]
+    tops, top = [], _GAP + (len(title) + 2) * _LINE_HEIGHT
     for row in rows:
         tops.append(top)
-        top += max(height + len(row.captions) * _LINE, len(row.names) * _LINE) + 2 * _GAP
-    page = _Page(wide, top)
+        top += max(height + len(row.captions) * _LINE_HEIGHT, len(row.names) * _LINE_HEIGHT) + 2 * _GAP
+    page = _Page(page_width, top)
     page.lines(title, _GAP, _GAP)
     for column, name in enumerate(columns):
-        page.lines([name], left + column * step, tops[0] - _LINE)
-    for row, looks, y in zip(rows, pictures, tops, strict=True):
-        page.lines([_end(name, (left - _GAP) // _CHARACTER) for name in row.names], _GAP, y)
-        for column, picture in enumerate(looks):
-            page.picture(picture, left + column * step, y)
-        room = (wide - left) // _CHARACTER
-        page.lines([textwrap.shorten(text, room, placeholder=" …") for text in row.captions], left, y + height + 2)
+        page.lines([name], left + column * step, tops[0] - _LINE_HEIGHT)
+    for row, row_images, y in zip(rows, images, tops, strict=True):
+        page.lines([_truncate_left(name, (left - _GAP) // _CHARACTER_WIDTH) for name in row.names], _GAP, y)
+        for column, image in enumerate(row_images):
+            page.image(image, left + column * step, y)
+        length = (page_width - left) // _CHARACTER_WIDTH
+        page.lines([textwrap.shorten(text, length, placeholder=" …") for text in row.captions], left, y + height + 2)
     return page.png()
 
 
-def _end(name: str, room: int) -> str:
-    """A name that fits; the end of an id tells more than its beginning."""
-    return name if len(name) <= room else "…" + name[1 - room :]
+def _truncate_left(name: str, length: int) -> str:
+    """Truncate a name from the left: the end of an id is more specific than its beginning."""
+    return name if len(name) <= length else "…" + name[1 - length :]
 
 
 class _Page:
-    """A white page on which places are pixels from the left and from the top."""
+    """A white page with coordinates in pixels from the top left."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -101,16 +101,17 @@ class _Page:
 
     def lines(self, lines: Sequence[str], x: int, y: int) -> None:
         for number, line in enumerate(lines):
-            place = (x / self.width, 1 - (y + number * _LINE) / self.height)
-            # A dollar sign would begin mathematics
-            self.figure.text(*place, line, fontsize=_SMALL, va="top", color="#202020", parse_math=False)
+            position = (x / self.width, 1 - (y + number * _LINE_HEIGHT) / self.height)
+            # parse_math=False, because matplotlib would parse a dollar sign as the start of a formula
+            self.figure.text(*position, line, fontsize=_FONT_SIZE, va="top", color="#202020", parse_math=False)
 
-    def picture(self, pixels: npt.NDArray[np.uint8], x: int, y: int) -> None:
+    def image(self, pixels: npt.NDArray[np.uint8], x: int, y: int) -> None:
         self.figure.figimage(pixels, x, self.height - y - pixels.shape[0], origin="upper")
 
     def png(self) -> bytes:
         stream = BytesIO()
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a caption's script: boxes are drawn
+            # matplotlib draws boxes for scripts of captions that it has no font for
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
             self.figure.savefig(stream, format="png", dpi=_DPI)
         return stream.getvalue()

@@ -1,4 +1,4 @@
-"""Maps: alignment matrices as heat maps, and the embedding space as a plane."""
+"""Heat maps of alignment matrices, and two-dimensional maps of the embedding space."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,17 +11,17 @@ from torch import Tensor
 from unlearning_pl.report.figures import COLOURS, INK, legend, plain
 from unlearning_pl.types import Split
 
-_LEVELS = 33  # of colour in a heat map: noise of 256 levels does not compress, and the page would weigh 4 MB
-_CLASSES = 10  # more classes than this have no colours that can be told apart
-_DOTS: dict[Split, int] = {"retain": 250, "test": 150, "forget": 200}  # most that a reader, and the page, can bear
+_LEVELS = 33  # colour levels of a heat map: noise of 256 levels does not compress, and the page would have 4 MB
+_MAX_CLASSES = 10  # more classes than this have no distinguishable colours
+_MAX_POINTS: dict[Split, int] = {"retain": 250, "test": 150, "forget": 200}  # keeps the map legible, the page small
 
 
 def heat_map(matrix: Tensor, limit: float | None = None) -> Figure:
-    """An alignment matrix, or the gap between two, over the forget images.
+    """Draw an alignment matrix of the forget images, or the gap between two.
 
     Args:
         matrix: ``(M, M)``.
-        limit: For a gap its largest absolute value in any figure to compare with; None for an alignment.
+        limit: For a gap, the largest absolute value over all figures that share the colours; None for an alignment.
 
     Example:
         >>> len(heat_map(torch.eye(3)).axes)  # the map and its colour bar
@@ -42,12 +42,12 @@ def heat_map(matrix: Tensor, limit: float | None = None) -> Figure:
 
 
 def embedding_map(points: Mapping[Split, Tensor]) -> Figure:
-    """The embedding space in a plane: forget images are ringed, the others small; colours are classes.
+    """Scatter plot of the embedding space: forget images have a ring, others are small; colours are classes.
 
     With more than ten classes the colours are those of retain, test and forget.
 
     Args:
-        points: ``(n, 3)`` by split, two coordinates and the class; of many points every so manieth is drawn.
+        points: ``(n, 3)`` by split, two coordinates and the class; of many points an evenly spaced subset is drawn.
 
     Example:
         >>> len(embedding_map({"forget": torch.rand(4, 3)}).axes[0].collections)
@@ -58,9 +58,9 @@ def embedding_map(points: Mapping[Split, Tensor]) -> Figure:
     classes = sorted({int(number) for part in points.values() for number in part[:, 2].tolist()})
     for split in ("retain", "test", "forget"):
         if split in points and len(points[split]):
-            part = _some(points[split], _DOTS[split])
+            part = _subsample(points[split], _MAX_POINTS[split])
             colours = [_colour(split, classes.index(int(number)), len(classes)) for number in part[:, 2].tolist()]
-            axes.scatter(part[:, 0].tolist(), part[:, 1].tolist(), c=colours, label=split, **_look(split))
+            axes.scatter(part[:, 0].tolist(), part[:, 1].tolist(), c=colours, label=split, **_marker(split))
     axes.set(xticks=[], yticks=[])
     axes.margins(0.04)
     plain(axes)
@@ -68,17 +68,17 @@ def embedding_map(points: Mapping[Split, Tensor]) -> Figure:
     return figure
 
 
-def _look(split: Split) -> dict[str, Any]:
+def _marker(split: Split) -> dict[str, Any]:
     if split == "forget":
         return {"s": 26, "edgecolors": INK, "linewidths": 0.9}
     return {"s": 9, "alpha": 0.55, "linewidths": 0, "marker": "o" if split == "retain" else "^"}
 
 
 def _colour(split: Split, number: int, classes: int) -> str:
-    if classes > _CLASSES:
+    if classes > _MAX_CLASSES:
         return COLOURS[split]
     return str(matplotlib.colors.to_hex(matplotlib.colormaps["tab10"](number)))
 
 
-def _some(rows: Tensor, most: int) -> Tensor:
-    return rows[torch.linspace(0, len(rows) - 1, min(most, len(rows))).round().long()]
+def _subsample(rows: Tensor, limit: int) -> Tensor:
+    return rows[torch.linspace(0, len(rows) - 1, min(limit, len(rows))).round().long()]

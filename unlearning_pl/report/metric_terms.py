@@ -1,19 +1,23 @@
-"""The words, letters and units of each metric, as tables and reports print them."""
+"""Names, abbreviations, units and explanations of all metrics, as tables and reports print them."""
 
 from collections.abc import Collection
 
 from unlearning_pl.report.term import Term
 
-_PERCENT, _SHARE, _POINTS = (" %", 1), ("", 3), ("", 2)
-_SECONDS, _TIMES, _EPOCHS = (" s", 1), ("x", 1), ("", 0)
+_PERCENT, _FRACTION, _POINTS = (" %", 1), ("", 3), ("", 2)
+_SECONDS, _FACTOR, _EPOCHS = (" s", 1), ("x", 1), ("", 0)
 
-_WAYS = (
+_DIRECTIONS = (
     (
         "image_to_text",
         "image to text",
-        "Images with a caption of their own among the first {}, all others the test set's.",
+        "Images with one of their own captions among the first {}; all other candidates are the test set's.",
     ),
-    ("text_to_image", "text to image", "Captions with their image among the first {}, all others the test set's."),
+    (
+        "text_to_image",
+        "text to image",
+        "Captions with their image among the first {}; all other candidates are the test set's.",
+    ),
 )
 
 # fmt: off
@@ -25,10 +29,11 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
     )),
     ("Accuracy", (
         Term("retain_accuracy", "Retain accuracy", "RA", *_PERCENT,
-             "Class named correctly, images that stay: how much of its use the model has kept."),
-        Term("test_accuracy", "Test accuracy", "TA", *_PERCENT, "Class named correctly, images never seen."),
+             "Retain images that are classified correctly: how much utility the model keeps."),
+        Term("test_accuracy", "Test accuracy", "TA", *_PERCENT,
+             "Images never trained on that are classified correctly."),
         Term("forget_accuracy", "Forget accuracy", "UA", *_PERCENT,
-             "Class named correctly, images to forget. MUC calls it UA; CoUn and SalUn call 100 minus it UA."),
+             "Forget images that are classified correctly. MUC calls it UA; CoUn and SalUn call 100 minus it UA."),
         Term("retain_knn", "Retain accuracy, nearest neighbours", "", *_PERCENT,
              "Retain images whose class wins the vote of the 20 most similar other retain images."),
         Term("test_knn", "Test accuracy, nearest neighbours", "", *_PERCENT,
@@ -38,23 +43,23 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
     )),
     ("Membership, by embeddings", (
         Term("encoder_mi", "Forget images taken for unseen", "EMIA", *_PERCENT,
-             "EncoderMI by MUC's protocol, a threshold among 500 bins of the score: the attack calls this share of the "
-             "images to forget non-members; lower remembers more."),
+             "EncoderMI by MUC's protocol, a threshold among 500 bins of the score: forget images that the attack "
+             "classifies as non-members; lower means that the model remembers more."),
         Term("encoder_mi_bagged", "Forget images taken for unseen, bagged", "", *_PERCENT,
-             "EncoderMI with exact thresholds, mean over 200 bootstrap draws: says the same as EMIA and is steadier."),
+             "EncoderMI with exact thresholds, mean over 200 bootstrap draws: the same as EMIA with less variance."),
         Term("encoder_mi_vector", "Forget images taken for unseen, vector attacker", "", *_PERCENT,
-             "The same by a network that learned from the sorted similarities of an image's views."),
+             "The same by a network trained on the sorted similarities of an image's views."),
         Term("encoder_mi_set", "Forget images taken for unseen, set attacker", "", *_PERCENT,
-             "The same by a network that learned from the set of similarities of an image's views."),
-        Term("membership_auc", "Membership AUC, forget against test", "", *_SHARE,
-             "How well an attacker tells images to forget from unseen ones: 0.5 not at all, 1 always; below 0.5 "
-             "they look less familiar than images never seen."),
-        Term("membership_auc_retain", "Membership AUC, retain against test", "", *_SHARE,
-             "The same for images that stay: how much this model reveals of its training data at all."),
-        Term("membership_auc_vector", "Membership AUC, vector attacker", "", *_SHARE,
-             "Forget against test, by the score of the vector attacker; 0.5 cannot tell them apart."),
-        Term("membership_auc_set", "Membership AUC, set attacker", "", *_SHARE,
-             "Forget against test, by the score of the set attacker; 0.5 cannot tell them apart."),
+             "The same by a network trained on the set of similarities of an image's views."),
+        Term("membership_auc", "Membership AUC, forget against test", "", *_FRACTION,
+             "How well an attacker separates forget images from unseen ones: 0.5 not at all, 1 always; below 0.5 "
+             "they score as less familiar than images never seen."),
+        Term("membership_auc_retain", "Membership AUC, retain against test", "", *_FRACTION,
+             "The same for retain images: how much this model reveals of its training data at all."),
+        Term("membership_auc_vector", "Membership AUC, vector attacker", "", *_FRACTION,
+             "Forget against test, by the score of the vector attacker; 0.5 is chance."),
+        Term("membership_auc_set", "Membership AUC, set attacker", "", *_FRACTION,
+             "Forget against test, by the score of the set attacker; 0.5 is chance."),
         Term("tpr_at_1_fpr", "Forget images found at 1 % false alarms", "", *_PERCENT,
              "True positive rate at 1 % false positives; 1 % is what guessing finds."),
         Term("tpr_at_0.1_fpr", "Forget images found at 0.1 % false alarms", "", *_PERCENT,
@@ -62,19 +67,19 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
     )),
     ("Membership, by class probabilities", (
         Term("classifier_mi", "Forget images taken for unseen, by confidence", "CMIA", *_PERCENT,
-             "A support vector machine on the confidence in the true class calls this share of the images to forget "
-             "non-members; lower remembers more."),
+             "Forget images that a support vector machine on the confidence in the true class classifies as "
+             "non-members; lower means that the model remembers more."),
         Term("classifier_mi_correctness", "Forget images taken for unseen, by correctness", "", *_PERCENT,
-             "The same attack on whether the class is named correctly."),
+             "The same attack on whether the image is classified correctly."),
         Term("classifier_mi_entropy", "Forget images taken for unseen, by entropy", "", *_PERCENT,
              "The same attack on the entropy of the probabilities: how undecided the model is."),
         Term("classifier_mi_modified_entropy", "Forget images taken for unseen, by modified entropy", "", *_PERCENT,
-             "The same attack on an entropy that knows the true class."),
+             "The same attack on an entropy that takes the true class into account."),
         Term("classifier_mi_probabilities", "Forget images taken for unseen, by all probabilities", "", *_PERCENT,
              "The same attack on the probabilities of all classes."),
-        Term("population_auc", "Population attack, AUC", "", *_SHARE,
-             "An image is called a member when its loss is below a quantile of the test images' losses: 0.5 cannot "
-             "tell forget from test images, below 0.5 forget images have the higher loss."),
+        Term("population_auc", "Population attack, AUC", "", *_FRACTION,
+             "An image is called a member when its loss is below a quantile of the test images' losses: 0.5 does "
+             "not separate forget from test images, below 0.5 forget images have the higher loss."),
         Term("population_tpr_at_1_fpr", "Population attack, found at 1 % false alarms", "", *_PERCENT,
              "Forget images that it finds while 1 % of the test images are accused wrongly."),
         Term("population_tpr_at_0.1_fpr", "Population attack, found at 0.1 % false alarms", "", *_PERCENT,
@@ -82,26 +87,28 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
     )),
     ("Images and their captions", (
         Term("retain_recall", "Retain pairs found", "RR", *_PERCENT,
-             "Mean of the six recalls below, pairs that stay: how much of its use the model has kept."),
-        Term("test_recall", "Test pairs found", "TR", *_PERCENT, "Mean of the six recalls below, pairs never seen."),
+             "Mean of the six recalls below over retain pairs: how much utility the model keeps."),
+        Term("test_recall", "Test pairs found", "TR", *_PERCENT,
+             "Mean of the six recalls below over pairs never seen."),
         Term("forget_recall", "Forget pairs found", "UR", *_PERCENT,
-             "Mean of the six recalls below, pairs to forget; higher remembers more."),
+             "Mean of the six recalls below over forget pairs; higher means that the model remembers more."),
         Term("pair_mi", "Forget pairs taken for unseen", "PMIA", *_PERCENT,
-             "A threshold on the similarity of an image and its captions calls this share of the pairs to forget "
-             "non-members; lower remembers more."),
-        Term("pair_membership_auc", "Membership AUC of pairs, forget against test", "", *_SHARE,
-             "How well the similarity of an image and its captions tells pairs to forget from unseen ones: 0.5 not at "
+             "Forget pairs that a threshold on the similarity of an image and its captions classifies as non-members; "
+             "lower means that the model remembers more."),
+        Term("pair_membership_auc", "Membership AUC of pairs, forget against test", "", *_FRACTION,
+             "How well the similarity of an image and its captions separates forget pairs from unseen ones: 0.5 not at "
              "all, 1 always.", share=True),
-        Term("pair_membership_auc_retain", "Membership AUC of pairs, retain against test", "", *_SHARE,
-             "The same for pairs that stay: how much this model reveals of its training data at all.", share=True),
+        Term("pair_membership_auc_retain", "Membership AUC of pairs, retain against test", "", *_FRACTION,
+             "The same for retain pairs: how much this model reveals of its training data at all.", share=True),
         Term("pair_tpr_at_1_fpr", "Forget pairs found at 1 % false alarms", "", *_PERCENT,
              "True positive rate of that similarity at 1 % false positives; 1 % is what guessing finds."),
         Term("pair_tpr_at_0.1_fpr", "Forget pairs found at 0.1 % false alarms", "", *_PERCENT,
              "True positive rate of that similarity at 0.1 % false positives; 0.1 % is what guessing finds."),
         *(
-            Term(f"{split}_{way}_{k}", f"{split.capitalize()}, {heading} recall@{k}", "", *_PERCENT, meaning.format(k))
+            Term(f"{split}_{direction}_{k}", f"{split.capitalize()}, {heading} recall@{k}", "", *_PERCENT,
+                 meaning.format(k))
             for split in ("retain", "test", "forget")
-            for way, heading, meaning in _WAYS
+            for direction, heading, meaning in _DIRECTIONS
             for k in (1, 5, 10)
         ),
         Term("retain_zero_shot", "Retain accuracy, zero-shot", "", *_PERCENT,
@@ -112,30 +119,30 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
              "Forget images nearest to the description of their own class."),
     )),
     ("Alignment", (
-        Term("forget_alignment", "Alignment of forget images", "", *_SHARE,
+        Term("forget_alignment", "Alignment of forget images", "", *_FRACTION,
              "Cosine similarity of two views of an image, or of an image and its caption; higher is more familiar."),
-        Term("forgetting_score", "Forgetting score", "", *_SHARE,
+        Term("forgetting_score", "Forgetting score", "", *_FRACTION,
              "Alignment of forget images lost since the original model; below 0 it has grown."),
     )),
     ("Representation", (
         Term("agreement_retrained", "Same answer as the retrained model", "", *_PERCENT,
-             "Forget images that are given the class that the retrained model gives them; 100 % is full agreement."),
-        Term("cka_original", "Likeness of features to the original", "", *_SHARE,
+             "Forget images that get the same predicted class from the retrained model; 100 % is full agreement."),
+        Term("cka_original", "Likeness of features to the original", "", *_FRACTION,
              "Centred kernel alignment of the features of forget images: 1 is the same up to rotation and scale."),
-        Term("cka_retrained", "Likeness of features to the retrained model", "", *_SHARE,
+        Term("cka_retrained", "Likeness of features to the retrained model", "", *_FRACTION,
              "The same against the retrained model."),
-        Term("drift_original", "Drift of features from the original", "", *_SHARE,
-             "Mean 1 - cosine between the features of a forget image in both models; 0 is unmoved."),
-        Term("drift_retrained", "Drift of features from the retrained model", "", *_SHARE,
-             "The same against the retrained model, after the rotation that brings the two nearest."),
-        Term("forget_loss", "Loss of forget images", "", *_SHARE,
+        Term("drift_original", "Drift of features from the original", "", *_FRACTION,
+             "Mean 1 - cosine between the features of a forget image in both models; 0 is no change."),
+        Term("drift_retrained", "Drift of features from the retrained model", "", *_FRACTION,
+             "The same against the retrained model, after the rotation that aligns the two best."),
+        Term("forget_loss", "Loss of forget images", "", *_FRACTION,
              "Mean training loss; lower is more familiar. An encoder's depends on how many images are in a batch: "
              "compare models, not sets."),
-        Term("test_loss", "Loss of test images", "", *_SHARE, "Mean training loss of images never seen."),
-        Term("retain_loss", "Loss of retain images", "", *_SHARE, "Mean training loss of images that stay."),
-        Term("forget_loss_change", "Change of the loss of forget images", "", *_SHARE,
+        Term("test_loss", "Loss of test images", "", *_FRACTION, "Mean training loss of images never seen."),
+        Term("retain_loss", "Loss of retain images", "", *_FRACTION, "Mean training loss of retain images."),
+        Term("forget_loss_change", "Change of the loss of forget images", "", *_FRACTION,
              "Loss minus that of the original: above 0 forget images have become less familiar."),
-        Term("test_loss_change", "Change of the loss of test images", "", *_SHARE,
+        Term("test_loss_change", "Change of the loss of test images", "", *_FRACTION,
              "Loss minus that of the original: above 0 the model has become worse on images never seen."),
         Term("relearning_epochs", "Epochs to relearn", "", *_EPOCHS,
              "Epochs of training on the forget images until their loss is back to the original's; few mean that they "
@@ -143,7 +150,7 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
     )),
     ("Cost", (
         Term("seconds", "Time", "", *_SECONDS, "Wall-clock seconds of training or unlearning.", compared=False),
-        Term("speed_up", "Speed-up over retraining", "", *_TIMES,
+        Term("speed_up", "Speed-up over retraining", "", *_FACTOR,
              "Seconds of retraining divided by seconds of this model; above 1 it was faster.", compared=False),
     )),
 )
@@ -156,7 +163,7 @@ TERMS = tuple(term for _, terms in GROUPS for term in terms)
 BY_KEY = {term.key: term for term in TERMS}
 """The same by key."""
 
-_OF_ALL = (("Gap", "average_gap"), ("Seconds", "seconds"), ("Speed-up", "speed_up"))
+_COMMON_COLUMNS = (("Gap", "average_gap"), ("Seconds", "seconds"), ("Speed-up", "speed_up"))
 
 COLUMNS = (
     ("RA %", "retain_accuracy"),
@@ -165,9 +172,9 @@ COLUMNS = (
     ("EMIA %", "encoder_mi"),
     ("CMIA %", "classifier_mi"),
     ("AUC", "membership_auc"),
-    *_OF_ALL,
+    *_COMMON_COLUMNS,
 )
-"""Heading and key of the metrics that fit into a table of one row a model."""
+"""Heading and key of the metrics of a table with one row per model."""
 
 PAIR_COLUMNS = (
     ("RR %", "retain_recall"),
@@ -175,16 +182,16 @@ PAIR_COLUMNS = (
     ("UR %", "forget_recall"),
     ("PMIA %", "pair_mi"),
     ("AUC", "pair_membership_auc"),
-    *_OF_ALL,
+    *_COMMON_COLUMNS,
 )
-"""The same of models of image-text pairs."""
+"""The same for models of image-text pairs."""
 
 OF_PAIRS = "retain_recall"
-"""What is known of models of image-text pairs alone."""
+"""Key of a metric that only models of image-text pairs have."""
 
 
 def columns(known: Collection[str]) -> tuple[tuple[str, str], ...]:
-    """Heading and key of the metrics of such a table, for what is known of its models.
+    """Heading and key of the columns of such a table, given the keys of the metrics that its models have.
 
     Example:
         >>> [columns(known)[0] for known in (["seconds"], ["retain_recall", "seconds"])]
@@ -194,7 +201,7 @@ def columns(known: Collection[str]) -> tuple[tuple[str, str], ...]:
 
 
 def attack_key(known: Collection[str]) -> str:
-    """Key of the AUC by which a model is judged: of pairs where it knows pairs, else of views.
+    """Key of the membership AUC that decides the verdict: that of pairs if the model has it, else that of views.
 
     Example:
         >>> attack_key(["membership_auc"]), attack_key(["membership_auc", "pair_membership_auc"])
@@ -208,4 +215,4 @@ MAIN = frozenset(key for _, key in (*COLUMNS, *PAIR_COLUMNS)) | {
     "population_auc",
     "forget_alignment",
 }
-"""Keys of the metrics that a report shows first; the others are evidence for who wants more."""
+"""Keys of the metrics that a report shows first; it folds the others."""

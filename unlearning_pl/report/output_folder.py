@@ -1,4 +1,4 @@
-"""Where a report goes."""
+"""Output folders, checked for write access before anything is computed."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from unlearning_pl.io import write_text
 
 
 def make_output_folder(folder: Path) -> Path:
-    """Make a folder where it is missing, and refuse it before anything is computed if it cannot be written to.
+    """Create a folder if it does not exist, and check that it is writable before anything is computed.
 
     Raises:
-        InputError: If nothing can be written there.
+        InputError: If the folder cannot be created or is not writable.
 
     Example:
         >>> import tempfile
@@ -22,6 +22,6 @@ def make_output_folder(folder: Path) -> Path:
         write_text(folder / ".writable", "").unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"Expected a place to write, got {folder} ({error.strerror}). Choose another --output."
+            f"Expected a writable folder, got {folder} ({error.strerror}). Choose another --output."
         ) from error
     return folder

@@ -1,4 +1,4 @@
-"""Accuracy per class of all models side by side, for the page."""
+"""Per-class accuracy of all models side by side, for the HTML page."""
 
 import math
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from unlearning_pl.report.report_json import class_labels
 from unlearning_pl.types import Split
 
 SHOWN = 20
-"""Most classes that a table shows."""
+"""Maximum number of classes in a table."""
 
 
 def class_groups(audits: Sequence[Audit], class_names: Sequence[str] = ()) -> tuple[list[Group], int]:
-    """Accuracy per class, a group for forget and one for test images.
+    """Per-class accuracy: one group of rows for forget and one for test images.
 
     Args:
         audits: All models; the one named "retrained" is the reference.
-        class_names: Of the classes, in their order.
+        class_names: Names of the classes, in their order.
 
     Returns:
-        The groups, and how many of the classes of the larger one are left out: those where the models are most alike.
+        The groups, and the number of classes that the larger one omits: those in which the models differ least.
 
     Example:
         >>> import torch
@@ -30,24 +30,24 @@ def class_groups(audits: Sequence[Audit], class_names: Sequence[str] = ()) -> tu
         >>> class_groups([audit], ["cat"])[0][0].rows[0].title
         'cat'
     """
-    found, hidden = [], 0
+    result, hidden = [], 0
     for split in ("forget", "test"):
         known = {audit.name: audit.class_accuracy[split] for audit in audits if split in audit.class_accuracy}
         if known:
             count = max(len(values) for values in known.values())
-            shown = _told_apart(list(known.values()), count)
+            shown = _most_different(list(known.values()), count)
             labels = class_labels(class_names, count)
             rows = [_class_row(labels[number], number, audits, split) for number in shown]
-            found.append(Group(f"{split.capitalize()} images", rows))
-            hidden = max(hidden, _with_images(list(known.values()), count) - len(shown))
-    return found, hidden
+            result.append(Group(f"{split.capitalize()} images", rows))
+            hidden = max(hidden, _count_with_images(list(known.values()), count) - len(shown))
+    return result, hidden
 
 
-def _told_apart(models: Sequence[Tensor], count: int) -> list[int]:
-    """Numbers of the classes with images; of many, those in which the models differ most."""
+def _most_different(models: Sequence[Tensor], count: int) -> list[int]:
+    """Indices of the classes with images; of more than ``SHOWN``, those in which the models differ most."""
     spread = {}
     for number in range(count):
-        values = [_at(values, number) for values in models]
+        values = [_accuracy_of(values, number) for values in models]
         known = [value for value in values if value is not None]
         if known:
             spread[number] = max(known) - min(known)
@@ -55,11 +55,11 @@ def _told_apart(models: Sequence[Tensor], count: int) -> list[int]:
     return sorted(kept)
 
 
-def _with_images(models: Sequence[Tensor], count: int) -> int:
-    return sum(any(_at(values, number) is not None for values in models) for number in range(count))
+def _count_with_images(models: Sequence[Tensor], count: int) -> int:
+    return sum(any(_accuracy_of(values, number) is not None for values in models) for number in range(count))
 
 
-def _at(values: Tensor | None, number: int) -> float | None:
+def _accuracy_of(values: Tensor | None, number: int) -> float | None:
     if values is None or number >= len(values) or math.isnan(float(values[number])):
         return None
     return float(values[number])
@@ -67,13 +67,13 @@ def _at(values: Tensor | None, number: int) -> float | None:
 
 def _class_row(label: str, number: int, audits: Sequence[Audit], split: Split) -> Row:
     retrained = named(audits, RETRAINED)
-    reference = None if retrained is None else _at(retrained.class_accuracy.get(split), number)
+    reference = None if retrained is None else _accuracy_of(retrained.class_accuracy.get(split), number)
     cells = []
     for audit in audits:
-        value = _at(audit.class_accuracy.get(split), number)
+        value = _accuracy_of(audit.class_accuracy.get(split), number)
         gap = None if value is None or reference is None or audit is retrained else value - reference
         text = "-" if value is None else f"{value:.1f} %"
-        # 50 points are the strongest colour: most differences are smaller
+        # 50 points get the strongest colour, since most differences are smaller
         tone = 0 if gap is None else max(-100, min(100, round(2 * gap)))
         cells.append(Cell(text, value is not None, signed(gap, 1), tone=tone))
     return Row(label, "", cells)

@@ -1,4 +1,4 @@
-"""The report as JSON: every number, by the id of its image. The schema is in report.schema.json beside this file."""
+"""The report as JSON, with per-image values by image id. The schema is report.schema.json in this folder."""
 
 import json
 import math
@@ -18,17 +18,17 @@ VERSION = 2
 
 
 def document(audits: Sequence[Audit], context: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that was measured, in values that JSON knows.
+    """Convert audits to the content of ``report.json``.
 
-    An image's id is its entry of ``context["ids"][split]``, else its row within the split. The context is
-    kept without its ids.
+    An image's id is its entry in ``context["ids"][split]``, else its row within the split. The document has the context
+    without its ids.
 
     Args:
-        audits: One a model.
+        audits: One per model.
         context: As for :func:`unlearning_pl.report.write_report`.
 
     Raises:
-        InputError: Not one id for each image of a split.
+        InputError: If the given ids of a split are not distinct or not one per image.
 
     Example:
         >>> import torch
@@ -49,7 +49,7 @@ def read_report(path: str | Path) -> dict[str, Any]:
     """Read a ``report.json``.
 
     Raises:
-        InputError: No report, or one of another version.
+        InputError: If the file is not a report, or has another version.
 
     Example:
         >>> read_report("nowhere.json")
@@ -58,20 +58,20 @@ def read_report(path: str | Path) -> dict[str, Any]:
         unlearning_pl.errors.InputError: Expected a report, got nowhere.json (No such file or directory). Audit again.
     """
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "damaged"
         raise InputError(f"Expected a report, got {path} ({why}). Audit again.") from error
-    version = found.get("version") if isinstance(found, dict) else None
+    version = report.get("version") if isinstance(report, dict) else None
     require(version == VERSION, f"Expected a report of version {VERSION}, got {version} in {path}. Audit again.")
-    return dict(found)
+    return dict(report)
 
 
 def class_labels(class_names: Sequence[str], count: int) -> list[str]:
-    """Name of each class: what it is called, or its number where it has no name, or one that others have too.
+    """Unique label of each class: its name, with its number if several classes share the name, or the number alone.
 
     Args:
-        class_names: In the order of the classes; empty where they are not known.
+        class_names: Names in the order of the classes; empty if unknown.
         count: K.
 
     Example:
@@ -79,12 +79,12 @@ def class_labels(class_names: Sequence[str], count: int) -> list[str]:
         ['crane (0)', 'cat', 'crane (2)', '3']
     """
     names = [str(name) for name in class_names][:count]
-    told = [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names)]
-    return told + [str(number) for number in range(len(names), count)]
+    labels = [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names)]
+    return labels + [str(number) for number in range(len(names), count)]
 
 
 def plain_values(value: Any) -> Any:
-    """Turn paths and other objects into text, and numbers that JSON lacks into null.
+    """Convert paths and other objects to strings, and NaN and infinity to null.
 
     Example:
         >>> plain_values({"run": Path("runs/ac"), "loss": float("nan"), 1: (2, True)})
@@ -101,11 +101,11 @@ def plain_values(value: Any) -> Any:
 
 def _require_ids(audit: Audit, ids: Mapping[str, Sequence[Any]]) -> None:
     for values in (audit.scores, audit.losses, audit.probabilities):
-        for split, found in values.items():
+        for split, per_image in values.items():
             require(
-                split not in ids or len(set(map(str, ids[split]))) == len(ids[split]) == len(found),
-                f"Expected one id for each of the {len(found)} {split} images of {audit.name}, got "
-                f"{len(ids.get(split, ()))} or equal ones. Give distinct ids in the order of the images.",
+                split not in ids or len(set(map(str, ids[split]))) == len(ids[split]) == len(per_image),
+                f"Expected one id for each of the {len(per_image)} {split} images of {audit.name}, got "
+                f"{len(ids.get(split, ()))} or duplicates. Give distinct ids in the order of the images.",
             )
 
 
@@ -119,18 +119,18 @@ def _record(audit: Audit, ids: Mapping[str, Sequence[Any]], class_names: Sequenc
         "scores": _by_image(audit.scores, ids),
         "losses": _by_image(audit.losses, ids),
         "probabilities": _by_image(audit.probabilities, ids),
-        "forget_alignment": _keyed(audit.alignment.diagonal(), ids.get("forget")),
+        "forget_alignment": _by_id(audit.alignment.diagonal(), ids.get("forget")),
     }
     return record | ({"steps": [_finite(step) for step in audit.steps]} if audit.steps else {})
 
 
 def _by_image(values: Mapping[Split, Tensor], ids: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, float]]:
-    return {split: _keyed(found, ids.get(split)) for split, found in values.items()}
+    return {split: _by_id(tensor, ids.get(split)) for split, tensor in values.items()}
 
 
-def _keyed(values: Tensor, ids: Sequence[Any] | None) -> dict[str, float]:
+def _by_id(values: Tensor, ids: Sequence[Any] | None) -> dict[str, float]:
     names = range(len(values)) if ids is None else ids
-    # The alignment is that of the first forget images only
+    # not strict, because the alignment covers the first forget images only
     return _finite({str(name): round(value, 6) for name, value in zip(names, values.tolist(), strict=False)})
 
 
@@ -145,8 +145,8 @@ def _finite(values: Mapping[str, float]) -> dict[str, float]:
 def _roc(scores: Mapping[Split, Tensor]) -> dict[str, list[float]]:
     if not {"forget", "test"} <= scores.keys():
         return {}
-    alarms, found = roc(scores["forget"], scores["test"]).T.tolist()
+    false, true = roc(scores["forget"], scores["test"]).T.tolist()
     return {
-        "false_positive_rate": [round(value, 6) for value in alarms],
-        "true_positive_rate": [round(value, 6) for value in found],
+        "false_positive_rate": [round(value, 6) for value in false],
+        "true_positive_rate": [round(value, 6) for value in true],
     }

@@ -1,6 +1,6 @@
-"""The JSON Schema of ``report.json``, from the table of terms and what is the same for all metrics.
+"""The JSON Schema of ``report.json``, generated from the table of metrics and the fixed parts below.
 
-``python -m unlearning_pl.report.report_schema`` writes ``report.schema.json`` anew, after a change of either.
+Run ``python -m unlearning_pl.report.report_schema`` after a change of either; it rewrites ``report.schema.json``.
 """
 
 from collections.abc import Mapping
@@ -18,21 +18,21 @@ from unlearning_pl.report.term import Term
 Schema: TypeAlias = dict[str, Any]
 
 FILE = Path(__file__).parent / "report.schema.json"
-"""The schema as users find it."""
+"""The generated schema file."""
 
 
 def report_schema() -> Schema:
-    """The schema, draft 2020-12: what it says of a metric comes from its row in the table of terms.
+    """Build the schema, draft 2020-12; the description of a metric comes from its row in the table of metrics.
 
     Example:
         >>> report_schema()["$defs"]["metrics"]["properties"]["test_accuracy"]
-        {'description': 'Class named correctly, images never seen.', '$ref': '#/$defs/percent'}
+        {'description': 'Images never trained on that are classified correctly.', '$ref': '#/$defs/percent'}
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Audit of unlearning, version {VERSION}",
-        "description": "Everything that was measured on one model or several. A quantity that is not defined, for "
-        "want of images or of classes, is absent.",
+        "description": "All measurements on one or several models. A quantity that is not defined, because images or "
+        "classes are missing, is absent.",
         "type": "object",
         "required": ["version", "context", "audits"],
         "additionalProperties": False,
@@ -41,7 +41,7 @@ def report_schema() -> Schema:
             "context": _ref("context"),
             "audits": _AUDITS,
         },
-        "$defs": _parts(),
+        "$defs": _definitions(),
     }
 
 
@@ -53,8 +53,8 @@ def _text(description: str) -> Schema:
     return _typed("string", description)
 
 
-def _count(description: str, least: int) -> Schema:
-    return _typed("integer", description, minimum=least)
+def _count(description: str, minimum: int) -> Schema:
+    return _typed("integer", description, minimum=minimum)
 
 
 def _list(description: str, entry: Schema, **rules: Any) -> Schema:
@@ -74,8 +74,8 @@ def _by_split(description: str, value: Schema) -> Schema:
     return _typed("object", description, propertyNames=splits, additionalProperties=value)
 
 
-def _closed(description: str, properties: Mapping[str, Schema], **rules: Any) -> Schema:
-    """An object without any other key."""
+def _closed_object(description: str, properties: Mapping[str, Schema], **rules: Any) -> Schema:
+    """An object that allows no other key."""
     return _typed("object", description, additionalProperties=False, **rules, properties=properties)
 
 
@@ -84,10 +84,10 @@ def _ref(part: str, description: str = "") -> Schema:
 
 
 _NUMBER = {"type": "number"}
-_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_FRACTION = {"type": "number", "minimum": 0, "maximum": 1}
 
 _AUDITS = _list(
-    "One a model, in the order of the page: where they were audited, the original first and then the retrained model.",
+    "One per model, in the order of the page: if audited, the original first and then the retrained model.",
     _ref("audit"),
     minItems=1,
 )
@@ -95,40 +95,35 @@ _AUDITS = _list(
 _CONTEXT = {
     "title": _text("Heading of the page."),
     "dataset": _text("Name of the data."),
-    "fingerprint": _text("Digest of the data, which two audits of the same data share."),
-    "request": _any(
-        "What was to be forgotten, as it was asked for: fraction, count, classes, ids, file, per_class or where, by "
-        "name."
-    ),
+    "fingerprint": _text("Digest of the data; two audits of the same data have the same digest."),
+    "request": _any("Forget request, fields by name: fraction, count, classes, ids, file, per_class or where."),
     "steps": _list(
-        "In place of request where images were forgotten in several runs: what each asked for, oldest first.",
+        "Replaces request if images were forgotten in several runs: the request of each, oldest first.",
         {
             "type": "object",
             "required": ["request", "count"],
             "properties": {"request": _any("As above."), "count": _count("Images of this step.", 1)},
         },
     ),
-    "question": _text("What was to be forgotten, as a sentence; in place of the one made from request and counts."),
-    "conclusion": _text("What was found, as a sentence above the results."),
+    "question": _text("Forget request as a sentence; replaces the sentence built from request and counts."),
+    "conclusion": _text("Conclusion as a sentence, shown above the results."),
     "counts": _by_name("Number of images by split.", {"type": "integer", "minimum": 0}),
     "class_names": _list("Names of the classes, in their order.", {"type": "string"}),
-    "commands": _list("What makes the models and this report, in order.", {"type": "string"}),
+    "commands": _list("Commands that reproduce the models and this report, in order.", {"type": "string"}),
     "versions": _by_name("Version by package.", {"type": "string"}),
     "date": _text("When the audit was made, ISO 8601."),
     "hardware": _text("Device and machine of the audit."),
-    "precision": _typed(
-        ["string", "integer"], "Precision of the models while they were looked at, as Lightning names it."
-    ),
+    "precision": _typed(["string", "integer"], "Precision of the models during the audit, as Lightning names it."),
     "audit": _any("Settings of the audit itself, such as views and the limit of relearning."),
     "processes": _count("Number of processes of the audit.", 1),
     "seeds": _by_name("Seed of the run by the model's name.", {"type": ["integer", "null"]}),
     "settings": _any("Settings by the model's name: model, method, plug-ins, optimizer, schedule, epochs."),
-    "models": _by_name("Where each model was found, by its name.", {"type": "string"}),
+    "models": _by_name("Address of each model, by its name.", {"type": "string"}),
 }
 
 _BY_IMAGE = {
     "class_accuracy": _by_split(
-        "Percent of the images of a class that are named correctly, by split and by the class's name, or its number; a "
+        "Percent of the images of a class that are classified correctly, by split and by class name, or number; a "
         "class without images is absent.",
         {"type": "object", "additionalProperties": _ref("percent")},
     ),
@@ -150,43 +145,43 @@ _BY_IMAGE = {
 }
 
 _CURVE = {
-    "false_positive_rate": _ref("rates", "Share of test images called members."),
-    "true_positive_rate": _ref("rates", "Share of forget images called members."),
+    "false_positive_rate": _ref("rates", "Fraction of test images classified as members."),
+    "true_positive_rate": _ref("rates", "Fraction of forget images classified as members."),
 }
 
 
-def _parts() -> dict[str, Schema]:
+def _definitions() -> dict[str, Schema]:
     return {
         "context": _typed(
             "object",
-            "What a reader should know besides the numbers. Every key is optional, and others may stand here.",
+            "Background for the reader. Every key is optional, and other keys are allowed.",
             properties=_CONTEXT,
         ),
         "audit": _audit(),
-        "metrics": _closed("Value by metric.", {term.key: _metric(term) for term in TERMS}),
-        "percent": _typed("number", "A share in percent.", minimum=0, maximum=100),
-        "images": _by_name("Number by image: its id, or its row in the split where ids are not known.", _NUMBER),
-        "probabilities": _by_name("The same, of probabilities.", _SHARE),
-        "roc": _closed(
-            f"ROC curve of forget against test images by score, thinned to at most {POINTS + 1} points; empty without "
-            "either. A step curve: between two points it stays at the height of the first. Both lists are equally long "
-            "and rise, and end at 1.",
+        "metrics": _closed_object("Value by metric.", {term.key: _metric(term) for term in TERMS}),
+        "percent": _typed("number", "A percentage.", minimum=0, maximum=100),
+        "images": _by_name("Number by image: its id, or its row in the split if ids are unknown.", _NUMBER),
+        "probabilities": _by_name("The same, of probabilities.", _FRACTION),
+        "roc": _closed_object(
+            f"ROC curve of forget against test images by score, thinned to at most {POINTS + 1} points; empty if "
+            "one of the sets is empty. A step curve: between two points it keeps the height of the first. Both lists "
+            "are equally long and rise, and end at 1.",
             _CURVE,
             dependentRequired={key: [other for other in _CURVE if other != key] for key in _CURVE},
         ),
-        "rates": _list("Shares between 0 and 1.", _SHARE, minItems=1, maxItems=POINTS + 1),
+        "rates": _list("Rates between 0 and 1.", _FRACTION, minItems=1, maxItems=POINTS + 1),
         "step": _step(),
     }
 
 
 def _audit() -> Schema:
-    told = (
+    name = (
         "original (before unlearning), retrained (the reference, trained without the forget images), or the run's name."
     )
-    always = {"name": _text(told), "metrics": _ref("metrics"), "intervals": _intervals(), **_BY_IMAGE}
-    steps = "Where images were forgotten in several runs: each step's own share, oldest first."
-    return _closed(
-        "What was measured on one model.",
+    always = {"name": _text(name), "metrics": _ref("metrics"), "intervals": _intervals(), **_BY_IMAGE}
+    steps = "Only if images were forgotten in several runs: metrics of each step's own forget images, oldest first."
+    return _closed_object(
+        "Measurements on one model.",
         {**always, "steps": _list(steps, _ref("step"), minItems=2)},
         required=list(always),
     )
@@ -209,13 +204,15 @@ def _intervals() -> Schema:
 def _metric(term: Term) -> Schema:
     if term.unit == " %":
         return _ref("percent", term.meaning)
-    return _typed("number", term.meaning) | (_SHARE if term.share else {})
+    return _typed("number", term.meaning) | (_FRACTION if term.share else {})
 
 
 def _step() -> Schema:
-    own = {key: _ref(f"metrics/properties/{key}", "As in metrics, of this step's images alone.") for key in SHARED}
-    return _closed(
-        "One step's own share of the forget images, judged like all of them.",
+    own = {
+        key: _ref(f"metrics/properties/{key}", "As in metrics, over the images of this step only.") for key in SHARED
+    }
+    return _closed_object(
+        "Metrics of one step's own forget images, computed as for all of them.",
         {"count": _count("Images of this step.", 0), **own},
         required=["count"],
     )

@@ -16,26 +16,26 @@ from unlearning_pl.functional.roc import roc_curve
 from unlearning_pl.report.figures import INK, legend, plain
 
 POINTS = 200
-"""Most points of a curve, but for its first."""
+"""Maximum number of points of a curve, without its first point."""
 _REFERENCES = {ORIGINAL: (INK, (0, (4, 2))), RETRAINED: ("#2f9e6e", "-")}
 _MODELS = ("#c2409a", "#c98a12", "#6b6fd6", "#e4572e")
 
 
 def roc(forget: Tensor, test: Tensor, points: int = POINTS) -> Tensor:
-    """ROC curve of telling forget from test images by their scores, thinned to what a page needs.
+    """ROC curve of forget against test images by their scores, thinned for the page.
 
-    Of the rates of false alarm, on a logarithmic grid, the highest rate of images found at no more false alarms is
-    kept: each point is one of the whole curve, and the left end, where attacks matter most, loses nothing that can be
-    seen.
+    For each false positive rate on a logarithmic grid the function keeps the highest true positive rate at no more
+    false positives: each point is a point of the full curve, and the left end, where attacks matter most, loses no
+    visible detail.
 
     Args:
-        forget: Scores of forget images, ``(N,)``; higher means "trained on".
+        forget: Scores of forget images, ``(N,)``; a higher score means "member".
         test: Scores of test images, ``(L,)``.
-        points: Points of the grid.
+        points: Number of grid points.
 
     Returns:
-        ``(P, 2)``, P <= points + 1: share of test images accused wrongly, share of forget images found; rising, the
-        last point is (1, 1). Empty where one of the sets is.
+        ``(P, 2)``, P <= points + 1: false positive rate on test images and true positive rate on forget images; rising,
+        the last point is (1, 1). Empty if one of the sets is empty.
 
     Example:
         >>> roc(torch.tensor([0.9, 0.4]), torch.tensor([0.5, 0.1])).tolist()
@@ -44,19 +44,19 @@ def roc(forget: Tensor, test: Tensor, points: int = POINTS) -> Tensor:
     if not len(forget) or not len(test):
         return torch.zeros(0, 2)
     grid = torch.logspace(-math.log10(len(test)), 0, points, dtype=torch.float64)
-    alarms = torch.unique(torch.cat([torch.zeros(1), grid * len(test) + 1e-6]).long())
+    false_positives = torch.unique(torch.cat([torch.zeros(1), grid * len(test) + 1e-6]).long())
     false, true = roc_curve(forget, test)
-    last = torch.searchsorted((false * len(test)).round().long(), alarms, right=True) - 1
+    last = torch.searchsorted((false * len(test)).round().long(), false_positives, right=True) - 1
     curve: Tensor = torch.unique(torch.stack([false[last], true[last]], dim=1), dim=0)
     return curve
 
 
 def roc_figure(curves: Mapping[str, Tensor], auc: Mapping[str, float]) -> Figure:
-    """ROC curves on logarithmic axes, so that few false alarms are seen as well as many; guessing is dotted.
+    """Draw ROC curves on logarithmic axes, which resolve low false positive rates; the dotted line is guessing.
 
     Args:
-        curves: ``(P, 2)`` by name of the model, see :func:`roc`.
-        auc: AUC by name of the model, where known.
+        curves: ``(P, 2)`` by model name, see :func:`roc`.
+        auc: AUC by model name, where defined.
 
     Example:
         >>> roc_figure({"ac": roc(torch.rand(9), torch.rand(9))}, {"ac": 0.5}).axes[0].get_xscale()
@@ -66,14 +66,15 @@ def roc_figure(curves: Mapping[str, Tensor], auc: Mapping[str, float]) -> Figure
     axes = figure.add_subplot()
     lowest = 100 * min((value for curve in curves.values() for value in curve[curve > 0].tolist()), default=0.1) / 1.5
     axes.plot([lowest, 100], [lowest, 100], color=INK, alpha=0.5, linewidth=1, linestyle=(0, (1, 2)), label="guessing")
-    others = iter(_MODELS * len(curves))
+    colours = iter(_MODELS * len(curves))
     for name, curve in curves.items():
-        colour, line = _REFERENCES.get(name) or (next(others), "-")
-        shown = (100 * curve.double()).clamp(min=lowest).tolist()
+        colour, line_style = _REFERENCES.get(name) or (next(colours), "-")
+        percent = (100 * curve.double()).clamp(min=lowest).tolist()
         label = f"{name} ({auc[name]:.3f})" if name in auc else name
-        label = f"\u2009{label}" if label.startswith("_") else label  # matplotlib would leave it out
-        across, up = zip((lowest, shown[0][1]), *shown, strict=True)
-        axes.step(across, up, where="post", color=colour, linestyle=line, linewidth=1.7, label=label)
+        # matplotlib omits labels that start with an underscore
+        label = f"\u2009{label}" if label.startswith("_") else label
+        x, y = zip((lowest, percent[0][1]), *percent, strict=True)
+        axes.step(x, y, where="post", color=colour, linestyle=line_style, linewidth=1.7, label=label)
     axes.set(xscale="log", yscale="log", xlim=(lowest, 100), ylim=(lowest, 105))
     axes.set(xlabel="Test images accused wrongly, %", ylabel="Forget images found, %")
     for axis in (axes.xaxis, axes.yaxis):

@@ -1,4 +1,4 @@
-"""The figures of the page: each section draws one kind of figure for every model that has it."""
+"""Figure sections of the HTML page: each draws one kind of figure for every model that has the data."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,19 +18,19 @@ from unlearning_pl.report.map_figures import embedding_map, heat_map
 from unlearning_pl.report.metric_terms import attack_key
 from unlearning_pl.report.roc_figures import roc, roc_figure
 
-_MAPPED = 100  # images in a heat map: with eight models the page stays below 3 MB
-_TOGETHER = 4  # so many models share one panel of curves
-_LOSSES = 0.99  # share of the losses that the axis holds
+_HEAT_MAP_IMAGES = 100  # images in a heat map: with eight models the page stays below 3 MB
+_SHARED_PANEL = 4  # up to this many models share one panel of curves
+_LOSS_QUANTILE = 0.99  # fraction of the losses within the axis
 
 
 class Drawing(NamedTuple):
     """One figure.
 
     Attributes:
-        kind: What it shows, unique among the figures of one model.
-        title: Above it, where a model has several of a section.
-        draw: Draws it; a model that others are only compared with is not drawn.
-        description: What it shows, in words.
+        kind: Kind of the figure, unique among the figures of one model.
+        title: Heading, if a model has several figures in a section.
+        draw: Draws the figure when called, so that figures of models that serve only as a reference cost nothing.
+        description: Text alternative.
     """
 
     kind: str
@@ -43,10 +43,10 @@ class Card(NamedTuple):
     """The figures of one model in one section.
 
     Attributes:
-        name: Of the model.
+        name: Name of the model.
         drawings: Its figures.
-        title: In place of the name, where the figures are of other models too.
-        note: Below them.
+        title: Replaces the name if the figures show other models too.
+        note: Text below the figures.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Card(NamedTuple):
     note: str = ""
 
     def panels(self, prefix: str) -> list[tuple[str, Markup]]:
-        """Title and SVG of each figure, with ids that begin with ``prefix``."""
+        """Title and SVG of each figure, with ids that start with ``prefix``."""
         return [(d.title, svg(d.draw(), d.description, f"{prefix}p{row}")) for row, d in enumerate(self.drawings)]
 
 
 def scores(audits: Sequence[Audit]) -> list[Card]:
-    """Histograms of the membership scores, a card a model.
+    """Histograms of the membership scores, one card per model.
 
     Example:
         >>> scores([])
@@ -68,31 +68,31 @@ def scores(audits: Sequence[Audit]) -> list[Card]:
     """
     models = {audit.name: audit.scores for audit in audits if audit.scores}
     limits = value_range([*models.values()])
-    marks = {name: threshold(found) for name, found in models.items()}
-    drawings = _histograms("scores", "Membership score", models, limits, marks)
+    thresholds = {name: threshold(values) for name, values in models.items()}
+    drawings = _histograms("scores", "Membership score", models, limits, thresholds)
     return [Card(name, [drawing]) for name, drawing in drawings.items()]
 
 
 def curves(audits: Sequence[Audit]) -> list[Card]:
-    """ROC curves of forget against test: one card for few models, else one a model, beside the references.
+    """ROC curves of forget against test images: one card for few models, else one per model with the references.
 
     Example:
         >>> curves([])
         []
     """
     known = [audit for audit in audits if {"forget", "test"} <= audit.scores.keys()]
-    found = {audit.name: roc(audit.scores["forget"], audit.scores["test"]) for audit in known}
+    rates = {audit.name: roc(audit.scores["forget"], audit.scores["test"]) for audit in known}
     keys = {audit.name: attack_key(audit.metrics) for audit in known}
     auc = {audit.name: audit.metrics[keys[audit.name]] for audit in known if keys[audit.name] in audit.metrics}
-    if len(found) <= _TOGETHER:
-        title = "All models" if len(found) > 1 else ""
-        return [Card([*found][-1], [_curve([*found], found, auc)], title)] if found else []
-    references = [name for name in (ORIGINAL, RETRAINED) if name in found]
-    return [Card(name, [_curve([*references, name], found, auc)]) for name in found if name not in references]
+    if len(rates) <= _SHARED_PANEL:
+        title = "All models" if len(rates) > 1 else ""
+        return [Card([*rates][-1], [_curve([*rates], rates, auc)], title)] if rates else []
+    references = [name for name in (ORIGINAL, RETRAINED) if name in rates]
+    return [Card(name, [_curve([*references, name], rates, auc)]) for name in rates if name not in references]
 
 
 def alignments(audits: Sequence[Audit]) -> list[Card]:
-    """Heat maps of the alignment before and after and of their gap, a card a model; without an original, after alone.
+    """Heat maps of the alignment before, after and of their gap, one card per model; without an original only after.
 
     Example:
         >>> alignments([])
@@ -101,7 +101,7 @@ def alignments(audits: Sequence[Audit]) -> list[Card]:
     original = named(audits, ORIGINAL)
     shown = [audit for audit in audits if len(audit.alignment) and (audit is not original or len(audits) == 1)]
     before = None if original is None or not len(original.alignment) else original.alignment
-    maps = {audit.name: _panels(audit.alignment, before) for audit in shown}
+    maps = {audit.name: _alignment_matrices(audit.alignment, before) for audit in shown}
     gaps = [panels["gap"].abs().max().item() for panels in maps.values() if "gap" in panels]
     cards = []
     for name, panels in maps.items():
@@ -113,17 +113,17 @@ def alignments(audits: Sequence[Audit]) -> list[Card]:
 
 
 def spaces(audits: Sequence[Audit]) -> list[Card]:
-    """The embedding space in a plane, a card a model.
+    """Maps of the embedding space, one card per model.
 
     Example:
         >>> spaces([])
         []
     """
-    return [Card(audit.name, [_space(audit)]) for audit in audits if audit.map]
+    return [Card(audit.name, [_embedding_map(audit)]) for audit in audits if audit.map]
 
 
 def confidences(audits: Sequence[Audit]) -> list[Card]:
-    """Histograms of the probability of the true class and of the loss, a card a model.
+    """Histograms of the probability of the true class and of the loss, one card per model.
 
     Example:
         >>> confidences([])
@@ -131,35 +131,35 @@ def confidences(audits: Sequence[Audit]) -> list[Card]:
     """
     probabilities = {audit.name: audit.probabilities for audit in audits if audit.probabilities}
     losses = {audit.name: audit.losses for audit in audits if audit.losses}
-    # A model that unlearning broke has losses that would press those of all others into one bar
+    # A model damaged by unlearning has losses that would compress those of all others into one bar
     references = [losses[name] for name in (ORIGINAL, RETRAINED) if name in losses]
-    limits = value_range(references or [*losses.values()], _LOSSES)
-    drawn = [
+    limits = value_range(references or [*losses.values()], _LOSS_QUANTILE)
+    kinds = [
         _histograms("probabilities", "Probability of the true class", probabilities, (0.0, 1.0)),
         _histograms("losses", "Loss", losses, limits),
     ]
-    cards = [Card(audit.name, [kind[audit.name] for kind in drawn if audit.name in kind]) for audit in audits]
+    cards = [Card(audit.name, [kind[audit.name] for kind in kinds if audit.name in kind]) for audit in audits]
     return [card for card in cards if card.drawings]
 
 
 KINDS: tuple[Callable[[Sequence[Audit]], list[Card]], ...] = (scores, curves, alignments, spaces, confidences)
-"""Every kind of figure, in the order of the page."""
+"""All sections, in the order of the page."""
 
 
 def pictures(audit: Audit, references: Sequence[Audit] = ()) -> dict[str, Figure]:
-    """The same figures for one model, by :attr:`Drawing.kind`.
+    """Draw the figures of one model, by :attr:`Drawing.kind`.
 
     Args:
-        audit: Of the model.
-        references: Audits of the original and the retrained model, to draw beside it; others are left out.
+        audit: Audit of the model.
+        references: Audits of the original and the retrained model to compare with; others are ignored.
 
     Example:
         >>> import torch
         >>> list(pictures(Audit("ac", {}, {"test": torch.rand(20)}, torch.zeros(0, 0))))
         ['scores']
     """
-    beside = [other for other in references if other.name in (ORIGINAL, RETRAINED) and other.name != audit.name]
-    cards = [card for kind in KINDS for card in kind([*beside, audit])]
+    compared = [other for other in references if other.name in (ORIGINAL, RETRAINED) and other.name != audit.name]
+    cards = [card for kind in KINDS for card in kind([*compared, audit])]
     return {drawing.kind: drawing.draw() for card in cards if card.name == audit.name for drawing in card.drawings}
 
 
@@ -172,25 +172,25 @@ def _histograms(
 ) -> dict[str, Drawing]:
     top = highest_share([*models.values()], limits)
     drawings = {}
-    for name, found in models.items():
-        means = "; ".join(f"{k}: mean {v.mean():.3f} over {len(v)} images" for k, v in found.items() if len(v))
+    for name, values in models.items():
+        means = "; ".join(f"{k}: mean {v.mean():.3f} over {len(v)} images" for k, v in values.items() if len(v))
         description = f"Histogram of the {label.lower()} of {name}. {means}."
-        draw = partial(histogram, found, limits, top, (thresholds or {}).get(name), label)
+        draw = partial(histogram, values, limits, top, (thresholds or {}).get(name), label)
         drawings[name] = Drawing(kind, "", draw, description)
     return drawings
 
 
-def _curve(names: Sequence[str], found: Mapping[str, Tensor], auc: Mapping[str, float]) -> Drawing:
+def _curve(names: Sequence[str], rates: Mapping[str, Tensor], auc: Mapping[str, float]) -> Drawing:
     areas = "; ".join(f"{name}: AUC {auc[name]:.3f}" for name in names if name in auc)
     description = f"ROC curves, forget against test images, on logarithmic axes. {areas}."
-    return Drawing("roc", "", partial(roc_figure, {name: found[name] for name in names}, auc), description)
+    return Drawing("roc", "", partial(roc_figure, {name: rates[name] for name in names}, auc), description)
 
 
-def _panels(after: Tensor, before: Tensor | None) -> dict[str, Tensor]:
-    after = after[:_MAPPED, :_MAPPED]
-    if before is None or before[:_MAPPED, :_MAPPED].shape != after.shape:
+def _alignment_matrices(after: Tensor, before: Tensor | None) -> dict[str, Tensor]:
+    after = after[:_HEAT_MAP_IMAGES, :_HEAT_MAP_IMAGES]
+    if before is None or before[:_HEAT_MAP_IMAGES, :_HEAT_MAP_IMAGES].shape != after.shape:
         return {"after": after}
-    before = before[:_MAPPED, :_MAPPED]
+    before = before[:_HEAT_MAP_IMAGES, :_HEAT_MAP_IMAGES]
     return {"before": before, "after": after, "gap": alignment_gap(before, after)}
 
 
@@ -204,7 +204,7 @@ def _heat_map(name: str, kind: str, matrix: Tensor, limit: float) -> Drawing:
     return Drawing(f"alignment_{kind}", title, draw, description)
 
 
-def _space(audit: Audit) -> Drawing:
+def _embedding_map(audit: Audit) -> Drawing:
     counts = ", ".join(f"{len(points)} {split}" for split, points in audit.map.items())
     description = f"Embedding space of {audit.name} by t-SNE: {counts} images."
     return Drawing("map", "", partial(embedding_map, audit.map), description)

@@ -1,4 +1,4 @@
-"""An audit beside the training curves in TensorBoard."""
+"""Logging of audits to TensorBoard, next to the training curves."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,18 +23,18 @@ def log_to_tensorboard(
     settings: Mapping[str, Any] | None = None,
     references: Sequence[Audit] = (),
 ) -> None:
-    """Write metrics as scalars ``audit/<metric>``, the report's figures as images and settings as hyperparameters.
+    """Log metrics as scalars ``audit/<metric>``, the report's figures as images and settings as hyperparameters.
 
-    Everything goes into one event file of the run itself. ``SummaryWriter.add_hparams`` would make a run of its own for
-    the settings, and a list of metrics that hides the parameters of every other method: without that list TensorBoard's
+    All of it goes into one event file of the run. ``SummaryWriter.add_hparams`` would create a separate run for the
+    settings, and a list of metrics that hides the parameters of every other method: without that list TensorBoard's
     HPARAMS tab shows the union over all runs.
 
     Args:
-        folder: The run's folder, where its training curves are; the event file of an earlier audit there is replaced.
-        audit: What was measured on the run's model.
-        step: Position on TensorBoard's axis.
-        settings: Of the run, as in the report's context.
-        references: Audits of the original and the retrained model, to draw beside the run's own.
+        folder: Run folder with the training curves; the new event file replaces that of an earlier audit.
+        audit: Audit of the run's model.
+        step: Global step in TensorBoard.
+        settings: Settings of the run, as in the report's context.
+        references: Audits of the original and the retrained model to compare with in the figures.
 
     Example:
         >>> import tempfile, torch
@@ -53,25 +53,25 @@ def log_to_tensorboard(
             writer.add_scalar(f"audit/{key}", value, step)
         for kind, figure in pictures(audit, references).items():
             writer.add_image(f"audit/{kind}", pixels(figure), step, dataformats="HWC")
-        written = Path(writer.file_writer.event_writer._file_name)
+        new_file = Path(writer.file_writer.event_writer._file_name)
     for path in earlier:
-        if path != written:
+        if path != new_file:
             path.unlink()
 
 
 def _scalars(audit: Audit) -> dict[str, float]:
-    """Metrics, the ends of their intervals, and accuracies of the classes that have images."""
-    found = dict(audit.metrics)
+    """Metrics, the ends of their intervals, and accuracies of the classes with images."""
+    scalars = dict(audit.metrics)
     for key, (low, high) in audit.intervals.items():
-        found |= {f"{key}/low": low, f"{key}/high": high}
+        scalars |= {f"{key}/low": low, f"{key}/high": high}
     for split, accuracy in audit.class_accuracy.items():
         classes = enumerate(accuracy.tolist())
-        found |= {f"{split}_accuracy/{number}": value for number, value in classes if not math.isnan(value)}
-    return found
+        scalars |= {f"{split}_accuracy/{number}": value for number, value in classes if not math.isnan(value)}
+    return scalars
 
 
 def _parameters(name: str, settings: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
-    """Method and parameters in the four kinds of value that TensorBoard knows."""
-    found = made(name, settings)
-    values = {"method": found.method or name, **found.parameters}
+    """Method and parameters in the four value types that TensorBoard accepts."""
+    run = made(name, settings)
+    values = {"method": run.method or name, **run.parameters}
     return {key: value if isinstance(value, (str, int, float, bool)) else str(value) for key, value in values.items()}

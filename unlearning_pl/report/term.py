@@ -1,20 +1,20 @@
-"""How one metric is shown to people: a row of the table of terms."""
+"""Display name, unit and explanation of one metric: a row of the table of metrics."""
 
 from typing import NamedTuple
 
 
 class Term(NamedTuple):
-    """How a metric is shown to people.
+    """Display name, unit and explanation of a metric.
 
     Attributes:
         key: Key in :attr:`unlearning_pl.audits.embeddings.Audit.metrics`.
         title: Name in words.
-        letters: The papers' abbreviation, or nothing.
+        letters: Abbreviation in the papers, or an empty string.
         unit: Printed after the value.
-        digits: Decimals printed.
-        meaning: What it says and in which direction, in one sentence.
-        share: Whether the schema holds it between 0 and 1; percentages are held between 0 and 100 anyway.
-        compared: Whether its distance to the retrained model says anything.
+        digits: Number of decimals printed.
+        meaning: Explanation in one sentence, with the direction.
+        share: Whether the schema restricts it to [0, 1]; percentages are restricted to [0, 100] in any case.
+        compared: Whether its distance to the retrained model is meaningful.
     """
 
     key: str
@@ -27,7 +27,7 @@ class Term(NamedTuple):
     compared: bool = True
 
     def text(self, value: float | None) -> str:
-        """The value as printed; "not defined" where there is none.
+        """Format a value with its unit; "not defined" for None.
 
         Example:
             >>> term = Term("retain_accuracy", "Retain accuracy", "RA", " %", 1, "")
@@ -37,7 +37,7 @@ class Term(NamedTuple):
         return "not defined" if value is None else f"{value:.{self.digits}f}{self.unit}"
 
     def interval(self, ends: tuple[float, float] | None) -> str:
-        """A confidence interval as printed; empty where there is none.
+        """Format a confidence interval; an empty string for None.
 
         Example:
             >>> Term("membership_auc", "Membership AUC", "", "", 3, "").interval((0.481, 0.6))

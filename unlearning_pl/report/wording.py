@@ -1,4 +1,4 @@
-"""The result of an audit in plain words."""
+"""Sentences of the report: request, verdict, privacy and utility in plain English."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from unlearning_pl.report.metric_terms import attack_key
 
 
 def chance(forget: int, test: int) -> float:
-    """How far a membership AUC strays from 0.5 by chance alone, in 95 of 100 cases.
+    """Margin within which a membership AUC deviates from 0.5 by chance alone, in 95 of 100 cases.
 
     Two standard deviations of the Mann-Whitney statistic when both sets come from one distribution:
     ``2 sqrt((n + m + 1) / (12 n m))``, at most 0.5.
@@ -21,7 +21,7 @@ def chance(forget: int, test: int) -> float:
 
 
 def asked(request: Mapping[str, Any], counts: Mapping[str, int]) -> str:
-    """What was to be forgotten, in one sentence; empty where it is not known.
+    """Describe the forget request in one sentence; an empty string if it is unknown.
 
     Example:
         >>> asked({"count": 60, "seed": 2}, {"retain": 340, "forget": 60})
@@ -31,11 +31,11 @@ def asked(request: Mapping[str, Any], counts: Mapping[str, int]) -> str:
         return ""
     forget = counts["forget"]
     verb = "was" if forget == 1 else "were"
-    return f"{forget} of {counts['retain'] + forget} training images, {_chosen(request)}, {verb} to be forgotten."
+    return f"{forget} of {counts['retain'] + forget} training images, {_selection(request)}, {verb} to be forgotten."
 
 
 def asked_in_steps(steps: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> str:
-    """What was to be forgotten run by run, in one sentence.
+    """Describe the forget requests of several runs in one sentence.
 
     Example:
         >>> steps = [{"request": {"count": 4, "seed": 2}, "count": 4}, {"request": {"classes": ["cat"]}, "count": 1}]
@@ -43,13 +43,13 @@ def asked_in_steps(steps: Sequence[Mapping[str, Any]], counts: Mapping[str, int]
         '4, drawn at random (seed 2); 1, all of class cat.'
     """
     forget = counts["forget"]
-    shares = "; ".join(f"{step['count']}, {_chosen(step['request'])}" for step in steps)
+    parts = "; ".join(f"{step['count']}, {_selection(step['request'])}" for step in steps)
     return (
-        f"{forget} of {counts['retain'] + forget} training images were to be forgotten in {len(steps)} steps: {shares}."
+        f"{forget} of {counts['retain'] + forget} training images were to be forgotten in {len(steps)} steps: {parts}."
     )
 
 
-def _chosen(request: Mapping[str, Any]) -> str:
+def _selection(request: Mapping[str, Any]) -> str:
     return {
         "fraction": f"drawn at random (seed {request.get('seed')})",
         "count": f"drawn at random (seed {request.get('seed')})",
@@ -62,7 +62,7 @@ def _chosen(request: Mapping[str, Any]) -> str:
 
 
 def privacy(audit: Audit, retrained: Audit | None = None) -> str:
-    """What an attacker learns from the model's embeddings, in one sentence.
+    """Describe what an attacker learns from the model's embeddings, in one sentence.
 
     Example:
         >>> print(privacy(Audit("ac", {"membership_auc": 0.52}, {}, None)))  # doctest: +ELLIPSIS
@@ -80,13 +80,13 @@ def privacy(audit: Audit, retrained: Audit | None = None) -> str:
     ends = audit.intervals.get(key)
     interval = "" if ends is None else f"; 95 % interval {ends[0]:.2f} to {ends[1]:.2f}"
     return (
-        f"An attacker who sees only embeddings{_of_pairs(audit)} separates forgotten from unseen images "
+        f"An attacker who sees only embeddings{_pair_suffix(audit)} separates forgotten from unseen images "
         f"with AUC {auc:.2f} (0.50 = cannot tell{known}{interval})."
     )
 
 
 def label(audit: Audit, retrained: Audit | None) -> str:
-    """The verdict in two or three words; empty where there is nothing to compare with.
+    """The verdict in two or three words; an empty string without a model to compare with.
 
     Example:
         >>> label(Audit("ac", {}, {}, None), None)
@@ -94,17 +94,17 @@ def label(audit: Audit, retrained: Audit | None) -> str:
     """
     if retrained is None or audit is retrained:
         return "the reference" if audit is retrained else ""
-    side = _side(audit, retrained)
+    direction = _direction(audit, retrained)
     still = "" if audit.name == ORIGINAL else "still "
-    return {None: "", 0: "like the retrained model", 1: f"{still}remembers", -1: "over-forgets"}[side]
+    return {None: "", 0: "like the retrained model", 1: f"{still}remembers", -1: "over-forgets"}[direction]
 
 
 def verdict(audit: Audit, retrained: Audit | None) -> str:
-    """Whether the model remembers or over-forgets, against the retrained one or else against chance.
+    """Whether the model remembers or over-forgets, compared with the retrained model, else with chance.
 
-    Empty where the AUC is not defined. Two models count as alike when their AUCs differ by no more than
-    :func:`chance`, a rule of thumb: both judge the same images, so that their AUCs stray together. Without a
-    retrained model the AUC's 95 % interval is judged, where it is known.
+    An empty string if the AUC is not defined. Two models count as alike if their AUCs differ by no more than
+    :func:`chance`, a rule of thumb: both are evaluated on the same images, so that their AUCs are correlated. Without
+    a retrained model the verdict follows from the AUC's 95 % interval, if it is known.
 
     Example:
         >>> scores = {"forget": [0.0] * 100, "test": [0.0] * 100}
@@ -112,20 +112,20 @@ def verdict(audit: Audit, retrained: Audit | None) -> str:
         >>> verdict(model, reference)[:20]
         'It still remembers: '
     """
-    side = None if retrained is None or audit is retrained else _side(audit, retrained)
-    if side is None:
-        return "" if attack_key(audit.metrics) not in audit.metrics else _alone(audit, audit is retrained)
+    direction = None if retrained is None or audit is retrained else _direction(audit, retrained)
+    if direction is None:
+        return "" if attack_key(audit.metrics) not in audit.metrics else _against_chance(audit, audit is retrained)
     margin = _margin(audit)
-    familiar = "forgotten images look {} familiar than to the retrained model, by more than chance ({:.2f})"
-    if side > 0:
+    familiar = "forgotten images are {} familiar to it than to the retrained model, by more than chance ({:.2f})"
+    if direction > 0:
         return f"It {label(audit, retrained)}: {familiar.format('more', margin)}."
-    if side < 0:
+    if direction < 0:
         return f"It over-forgets: {familiar.format('less', margin)}, which gives them away as well."
     return f"The difference to the retrained model is within chance ({margin:.2f} for this many images)."
 
 
-def _side(audit: Audit, retrained: Audit) -> int | None:
-    """1 where more is remembered than by the retrained model, -1 where less, 0 within chance."""
+def _direction(audit: Audit, retrained: Audit) -> int | None:
+    """1 if the model remembers more than the retrained one, -1 if less, 0 if the difference is within chance."""
     auc, reference = (model.metrics.get(attack_key(audit.metrics)) for model in (audit, retrained))
     if auc is None or reference is None:
         return None
@@ -137,47 +137,47 @@ def _margin(audit: Audit) -> float:
     return chance(len(audit.scores["forget"]), len(audit.scores["test"]))
 
 
-def _alone(audit: Audit, never_saw_them: bool) -> str:
-    """What the AUC says without another model to compare with."""
+def _against_chance(audit: Audit, never_trained_on_them: bool) -> str:
+    """Interpret the AUC without another model to compare with."""
     key = attack_key(audit.metrics)
     ends, auc = audit.intervals.get(key), audit.metrics[key]
     if ends is None or (abs(auc - 0.5) <= _margin(audit) and not ends[0] <= 0.5 <= ends[1]):
         return f"By chance alone it lies within 0.50 ± {_margin(audit):.2f} for this many images."
     if ends[0] <= 0.5 <= ends[1]:
-        return "The interval holds 0.50: these images do not show a difference."
-    if never_saw_them:
-        return "The interval does not hold 0.50: so much these images differ for a model that has seen neither."
+        return "The interval contains 0.50: these images do not show a difference."
+    if never_trained_on_them:
+        return "The interval does not contain 0.50: the images differ that much for a model that has seen neither set."
     if ends[0] > 0.5:
-        return "The interval lies above 0.50: forgotten images look more familiar than unseen ones."
+        return "The interval lies above 0.50: forgotten images are more familiar than unseen ones."
     return (
-        "The interval lies below 0.50: forgotten images look less familiar than unseen ones, which gives them away too."
+        "The interval lies below 0.50: forgotten images are less familiar than unseen ones, which gives them away too."
     )
 
 
 def recognition(audit: Audit, original: Audit | None, retrained: Audit | None = None) -> str:
-    """How alike the model and the original see two views of a forgotten image; empty where that is not known.
+    """Compare the alignment of forgotten images with that of the original; an empty string if it is not known.
 
     Example:
         >>> before, after = (Audit("", {"forget_alignment": value}, {}, None) for value in (0.91, 0.6))
         >>> recognition(after, before)
-        'Two views of a forgotten image are alike by 0.60; to the original by 0.91.'
+        'Two views of a forgotten image have a mean similarity of 0.60; in the original it is 0.91.'
     """
     value = audit.metrics.get("forget_alignment")
     if original is None or audit is original or value is None or "forget_alignment" not in original.metrics:
         return ""
     reference = None if retrained is None else retrained.metrics.get("forget_alignment")
-    known = "" if reference is None or audit is retrained else f", to the retrained model by {reference:.2f}"
+    known = "" if reference is None or audit is retrained else f", in the retrained model {reference:.2f}"
     before = original.metrics["forget_alignment"]
-    both = "A forgotten image and its caption" if _of_pairs(audit) else "Two views of a forgotten image"
-    return f"{both} are alike by {value:.2f}; to the original by {before:.2f}{known}."
+    both = "A forgotten image and its caption" if _pair_suffix(audit) else "Two views of a forgotten image"
+    return f"{both} have a mean similarity of {value:.2f}; in the original it is {before:.2f}{known}."
 
 
-def _of_pairs(audit: Audit) -> str:
+def _pair_suffix(audit: Audit) -> str:
     return " of images and captions" if attack_key(audit.metrics).startswith("pair") else ""
 
 
 def utility(audit: Audit, retrained: Audit | None = None) -> str:
-    """What the model is still good for and what it cost; empty where nothing is known.
+    """Describe test accuracy and cost; an empty string if neither is known.
 
     Example:
         >>> utility(Audit("ac", {"test_accuracy": 91.2, "seconds": 2.0, "speed_up": 15.0}, {}, None))
@@ -193,10 +193,10 @@ def utility(audit: Audit, retrained: Audit | None = None) -> str:
         sentences.append(f"{name} {quality:.1f} %{'' if audit is retrained else against}.")
     if seconds is not None:
         speed = audit.metrics.get("speed_up")
-        times = "" if speed is None else f", {_times(speed)} than retraining"
+        times = "" if speed is None else f", {_speed_text(speed)} than retraining"
         sentences.append(f"It took {seconds:.1f} s{'' if audit is retrained else times}.")
     return " ".join(sentences)
 
 
-def _times(speed: float) -> str:
+def _speed_text(speed: float) -> str:
     return f"{speed:.1f} times faster" if speed >= 1 else f"{1 / speed:.1f} times slower"

@@ -1,4 +1,4 @@
-"""Shadow models, trained and unlearned like the models in question: how likely is it that one saw an image?"""
+"""Shadow models, trained and unlearned like the target models, for likelihood-ratio membership attacks."""
 
 from unlearning_pl.shadow.shadow_table import sentence, table
 from unlearning_pl.shadow.train_shadows import shadow

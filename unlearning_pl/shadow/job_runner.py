@@ -1,4 +1,4 @@
-"""Several commands at a time, each a process of its own, until all are done or one signal stops them all."""
+"""Run commands in parallel, one process each, until all have ended or a signal stops all of them."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 _PROGRAM = [sys.executable, "-m", "unlearning_pl"]
 _GRACE = 30.0
-"""Seconds that a process has to end after it was told to."""
+"""Seconds between SIGTERM and SIGKILL for a process that does not end."""
 
 
 class Call(NamedTuple):
@@ -26,7 +26,7 @@ class Call(NamedTuple):
 
     Attributes:
         words: The command and its options.
-        log: What it says is added to this file.
+        log: File to which the output of the command is appended.
     """
 
     words: Sequence[str]
@@ -34,20 +34,20 @@ class Call(NamedTuple):
 
 
 Job = Iterator[Call]
-"""Commands one after the other; each is asked for when the one before it is done."""
+"""Commands in sequence; the runner asks for the next one when the previous one has ended."""
 Told = Callable[[str, str | None], None]
-"""Told of each job that ends: its name, and why it failed or None."""
+"""Callback at the end of each job: receives its name, and the reason why it failed or None."""
 
 
 def worker_environments(jobs: int, processes: int | None = None) -> list[dict[str, str]]:
-    """The environment of each process that works at the same time.
+    """Environment variables of each worker process.
 
-    A GPU each, where there are any, else a core each; more processes share GPUs, and fewer share out the cores. An
-    ``OMP_NUM_THREADS`` that is set already stays.
+    Each worker gets one GPU if there are any, else one core. More workers than GPUs share GPUs; fewer workers than
+    cores get several threads each. An ``OMP_NUM_THREADS`` that is already set stays unchanged.
 
     Args:
-        jobs: Number of jobs; there is no use in more processes.
-        processes: Number of processes; one for each GPU or core when not given.
+        jobs: Number of jobs, an upper bound for the number of workers.
+        processes: Number of workers; one for each GPU or core when not given.
 
     Example:
         >>> len(worker_environments(jobs=2, processes=8))
@@ -64,45 +64,45 @@ def worker_environments(jobs: int, processes: int | None = None) -> list[dict[st
 
 
 def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]], told: Told) -> None:
-    """Work on several jobs at a time, one for each environment; one that fails leaves the others alone.
+    """Run jobs in parallel, one worker per environment; a job that fails does not affect the others.
 
     Args:
         jobs: Commands by the name of the job.
-        environments: What each process adds to the environment, see :func:`worker_environments`.
+        environments: Variables that each worker adds to the environment, see :func:`worker_environments`.
         told: Called at the end of each job.
 
     Raises:
-        SIGTERMException: On SIGTERM, or SIGHUP where it exists and is not ignored. This, Ctrl-C and any other error
-            stop the processes first.
+        SIGTERMException: On SIGTERM, or on SIGHUP if it exists and is not ignored. This exception, Ctrl-C and any other
+            error propagate after all processes have been stopped.
     """
-    waiting = deque(jobs.items())
-    at_work: list[subprocess.Popen[bytes]] = []
-    workers = [_work(waiting, environment, told, at_work) for environment in environments]
+    queue = deque(jobs.items())
+    running: list[subprocess.Popen[bytes]] = []
+    workers = [_work(queue, environment, told, running) for environment in environments]
     with _signals_raise():
         try:
             while workers:
                 workers = [worker for worker in workers if next(worker, None) is not None]
                 time.sleep(0.05)
         finally:
-            _stop(at_work)
+            _stop(running)
 
 
 def _work(
-    waiting: deque[tuple[str, Job]], environment: Mapping[str, str], told: Told, at_work: list[subprocess.Popen[bytes]]
+    queue: deque[tuple[str, Job]], environment: Mapping[str, str], told: Told, running: list[subprocess.Popen[bytes]]
 ) -> Iterator[bool]:
-    """Take one job after the other; yields while a command of it runs."""
-    while waiting:
-        name, job = waiting.popleft()
+    """Run jobs from the queue in sequence; yields while a command runs."""
+    while queue:
+        name, job = queue.popleft()
         failure = None
         for call in job:
-            before = call.log.stat().st_size if call.log.exists() else 0
+            log_size = call.log.stat().st_size if call.log.exists() else 0
             process = _start(call, environment)
-            at_work.append(process)
+            running.append(process)
             while process.poll() is None:
                 yield True
-            at_work.remove(process)
+            running.remove(process)
             if process.returncode:
-                failure = _reason(process.returncode, call.log, before)
+                failure = _reason(process.returncode, call.log, log_size)
                 break
         told(name, failure)
 
@@ -110,7 +110,7 @@ def _work(
 def _start(call: Call, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     call.log.parent.mkdir(parents=True, exist_ok=True)
     with call.log.open("ab") as log:
-        # In a session of its own, since Ctrl-C must reach it through us alone
+        # A new session, because the terminal would otherwise send Ctrl-C to the process too
         return subprocess.Popen(
             [*_PROGRAM, *call.words],
             stdin=subprocess.DEVNULL,
@@ -124,10 +124,10 @@ def _start(call: Call, environment: Mapping[str, str]) -> "subprocess.Popen[byte
 def _stop(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
     for process in processes:
         process.terminate()
-    end = time.monotonic() + _GRACE
+    deadline = time.monotonic() + _GRACE
     for process in processes:
         try:
-            process.wait(max(0.0, end - time.monotonic()))
+            process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -135,31 +135,31 @@ def _stop(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
 
 @contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end what is within by an exception, so that nothing is left running."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+    """Turn SIGTERM and SIGHUP (a closed terminal) into an exception, so that no process is left running."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def raise_exception(number: int, frame: FrameType | None) -> None:
         raise SIGTERMException
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # what is ignored stays so: nohup ignores SIGHUP
-    before = {number: now for number in numbers if (now := signal.getsignal(number)) is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, stop)
+    # ignored signals stay ignored: nohup ignores SIGHUP
+    handlers = {number: now for number in numbers if (now := signal.getsignal(number)) is not signal.SIG_IGN}
+    for number in handlers:
+        signal.signal(number, raise_exception)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 def _reason(code: int, log: Path, start: int) -> str:
-    """Why a command ended: by which signal, else the last line that it wrote behind ``start`` bytes."""
+    """Reason of a failure: the signal, else the last line of the log after the first ``start`` bytes."""
     if code < 0:
         names = {number.value: number.name for number in signal.Signals}
         return f"ended by {names.get(-code, f'signal {-code}')}"
-    written = log.read_bytes()[start:].decode("utf-8", errors="replace") if log.exists() else ""
-    lines = [line.strip() for line in written.splitlines() if line.strip()]
+    output = log.read_bytes()[start:].decode("utf-8", errors="replace") if log.exists() else ""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1].removeprefix("unlearning-pl: error: ") if lines else f"exit code {code}"

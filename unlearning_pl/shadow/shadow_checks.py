@@ -1,4 +1,4 @@
-"""What shadow models cannot be trained for is found out before any is."""
+"""Checks of the command ``shadow`` that run before any shadow model is trained."""
 
 import json
 import os
@@ -12,27 +12,27 @@ from unlearning_pl.training import runs
 def check(
     model: str, original: str, retrained: str | None, *, count: int, processes: int | None, seed: int, views: int
 ) -> None:
-    """Refuse numbers out of their range, and runs that do not belong together.
+    """Check the options, and that the runs belong together.
 
     Args:
         model: Run folder of the unlearned model.
-        original: Run folder of the model that it began as.
+        original: Run folder of the model that it started from.
         retrained: Run folder of the reference.
         count: Number of shadow models.
-        processes: Shadow models at the same time.
-        seed: Of the halves.
+        processes: Number of shadow models trained in parallel.
+        seed: Seed of the random halves.
         views: Augmented views per image.
 
     Raises:
-        InputError: If a number is out of its range, a folder holds no finished run, or the model did not forget two
-            images or more in one step that began as the original.
+        InputError: If an option is out of range, a folder is not a finished run, or the model did not forget two or
+            more images in one step that started from the original.
     """
     require(
         count >= 4 and count % 2 == 0,
         f"Expected an even --count >= 4, got {count}. Half of the shadow models see an image; papers use 64 and more.",
     )
     require(processes is None or processes >= 1, f"Expected --processes >= 1, got {processes}. Leave it out.")
-    most = 2**32 - count - 4  # up to three seeds are left out
+    most = 2**32 - count - 4  # up to three seeds are skipped
     require(0 <= seed <= most, f"Expected --seed from 0 to {most}, got {seed}. Choose another.")
     require(views >= 2, f"Expected --views >= 2, got {views}. The papers use 10.")
     workers = os.environ.get("WORLD_SIZE", "1")
@@ -47,40 +47,40 @@ def check(
 
 
 def check_model(model: str) -> None:
-    """Refuse a run that is not one step of unlearning two images or more.
+    """Check that a run unlearned two or more images in a single step.
 
     Raises:
-        InputError: If it is none.
+        InputError: If it did not.
     """
     split, ancestors = runs.read_split(model), runs.lineage(model)
     runs.read_record(model)
-    require(len(ancestors) > 0, f"Expected a run of unlearn as --model, got {model}. Give one that forgot something.")
+    require(len(ancestors) > 0, f"Expected a run of unlearn as --model, got {model}. Give an unlearned model.")
     require(
         len(ancestors) == 1 and "steps" not in split,
-        f"Expected a --model that forgot everything in one step, got {model}, which came from a run that had forgotten "
-        "before. Forget all at once, or give the run of the first step.",
+        f"Expected a --model that forgot everything in one step, got {model}, which started from a run that had "
+        "forgotten before. Forget all at once, or give the run of the first step.",
     )
     require(
         len(split["forget"]) >= 2,
-        f"Expected 2 images or more to forget, got {len(split['forget'])} in {model}. One half is never seen.",
+        f"Expected 2 or more images to forget, got {len(split['forget'])} in {model}. Each shadow model sees half.",
     )
 
 
 def check_output(result: Path, model: str) -> None:
-    """Refuse a place where the result of another model lies, which would be lost.
+    """Refuse an output folder with the result of another model, which would be overwritten.
 
     Args:
-        result: The file that will be written.
+        result: The output file.
         model: Run folder of the unlearned model, absolute.
 
     Raises:
-        InputError: If it names another model.
+        InputError: If the file has the result of another model.
     """
-    if Path(model) in result.parents:  # its own folder, wherever that was moved to
+    if Path(model) in result.parents:  # the model's own folder, which may have been moved
         return
     try:
         named = json.loads(result.read_text(encoding="utf-8"))["settings"]["model"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # none, or nothing that could be lost
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # no file, or no result that could be lost
         return
     require(
         named == model,

@@ -1,4 +1,4 @@
-"""What each shadow model never sees, and the two command lines that make it.
+"""The plan of the shadow models: which images each one never sees, and its two command lines.
 
 Letters: N images to forget, S shadow models.
 """
@@ -6,7 +6,7 @@ Letters: N images to forget, S shadow models.
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, fields
-from itertools import count as upwards
+from itertools import count as count_from
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -21,24 +21,24 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.io import write_text
 from unlearning_pl.training import runs
 
-_STREAM = 2  # a stream of its own, so that it is not the draw of a request or of held-out images
-_ALONE = {"devices": "1", "num_nodes": "1", "strategy": "auto", "enable_progress_bar": "false"}
-"""A shadow model is trained by one process, whatever the original was; many of them share the machine."""
+_STREAM = 2  # a separate random stream from those of requests and of held-out images
+_SINGLE_PROCESS = {"devices": "1", "num_nodes": "1", "strategy": "auto", "enable_progress_bar": "false"}
+"""Trainer options: one process trains a shadow model, however the original was trained, as many share the machine."""
 
 
 def assign_halves(images: int, count: int, seed: int = 0) -> Tensor:
-    """Which shadow model sees which image: of each two, one sees the half that the other does not.
+    """Assign images to shadow models: of each pair, one model sees the half that the other does not.
 
-    Every image is seen by half of the models for any even number of them, and more models change nothing for those
-    that are there.
+    For any even number of models half of them see an image, and a larger number does not change the assignment of the
+    first ones.
 
     Args:
         images: N, at least 2.
         count: S, even.
-        seed: Seed of the draw.
+        seed: Seed of the random halves.
 
     Returns:
-        ``(S, N)`` bool. Model 2 j misses ``N // 2`` images, and model 2 j + 1 all others.
+        ``(S, N)`` bool. Model 2 j does not see ``N // 2`` images, and model 2 j + 1 does not see the others.
 
     Example:
         >>> assign_halves(3, 2).sum(0), assign_halves(3, 2).sum(1)
@@ -56,9 +56,9 @@ class Stage(NamedTuple):
     """One of the two runs of a shadow model.
 
     Attributes:
-        words: The command that makes it.
-        run: Its folder.
-        ids: What it never sees, or unlearns.
+        words: The command of the run.
+        run: Its run folder.
+        ids: Ids of the images that it never sees, or unlearns.
         like: The run whose settings and data it shares.
     """
 
@@ -68,14 +68,14 @@ class Stage(NamedTuple):
     like: str
 
     def is_of_these_images(self) -> bool:
-        """Whether the run that is there, finished or not, is of the same data and was asked for the same images."""
+        """Whether the existing run, finished or not, has the same data and the same request."""
         try:
-            split, wanted = runs.read_split(self.run), runs.read_split(self.like)
+            split, expected = runs.read_split(self.run), runs.read_split(self.like)
         except InputError:
             return False
         *_, last = split.get("steps") or [split]
-        # ids stay what they are where other images take their place
-        same = all(split.get(key) == wanted.get(key) for key in ("fingerprint", "validation"))
+        # compares fingerprints too, because other images can have the same ids
+        same = all(split.get(key) == expected.get(key) for key in ("fingerprint", "validation"))
         return same and bool(last["forget"] == self.ids)
 
     def is_there(self) -> bool:
@@ -83,20 +83,20 @@ class Stage(NamedTuple):
         return self.is_of_these_images() and finished(self.words, self.run)
 
     def command(self) -> list[str]:
-        """The words that make the run, or go on with what there is of it."""
-        goes_on = self.is_of_these_images() and interrupted(self.words, self.run)
-        return [*self.words, *RESUMING] if goes_on else self.words
+        """The command that starts the run, or resumes an interrupted one."""
+        resumes = self.is_of_these_images() and interrupted(self.words, self.run)
+        return [*self.words, *RESUMING] if resumes else self.words
 
 
 @dataclass(frozen=True)
 class Shadow:
-    """One shadow model: an original that never sees some of the images, and what the method makes of it.
+    """One shadow model: an original that never sees some of the images, and the model unlearned from it.
 
     Attributes:
-        folder: Where its two runs lie.
+        folder: Folder of its two runs.
         seed: Seed of weights and batches.
         unseen: Ids of the images that it never sees.
-        seen: Ids of those that it sees and then unlearns.
+        seen: Ids of the images that it sees and then unlearns.
     """
 
     folder: Path
@@ -116,21 +116,21 @@ class Shadow:
 
     @property
     def log(self) -> Path:
-        """What its commands say."""
+        """Log file of its commands."""
         return self.folder / "log.txt"
 
     def write_requests(self) -> None:
-        """Write what is never seen and what is unlearned as files that a request can name."""
+        """Write the ids of unseen and of unlearned images to files, for ``forget.file``."""
         for name, ids in (("unseen", self.unseen), ("seen", self.seen)):
             write_text(self.folder / f"{name}.json", json.dumps(ids) + "\n")
 
     def train(self, original: str) -> Stage:
-        """Train it like ``original``, but without the images that it never sees."""
+        """The run that trains it like ``original``, without the images that it never sees."""
         words = ["fit", "--config", str(Path(original) / runs.CONFIG), "--run", str(self.original)]
         return Stage(words + self._words("--data.forget", "unseen"), self.original, self.unseen, original)
 
     def unlearn(self, model: str) -> Stage:
-        """Let it unlearn the others like ``model``."""
+        """The run that unlearns the other images like ``model``."""
         words = ["unlearn", "--config", str(Path(model) / runs.CONFIG), "--original", str(self.original)]
         words += ["--run", str(self.unlearned), *self._words("--forget", "seen")]
         return Stage(words, self.unlearned, self.seen, model)
@@ -140,38 +140,38 @@ class Shadow:
         request["file"] = str(self.folder / f"{name}.json")
         words = [word for key, value in request.items() for word in (f"{option}.{key}", value)]
         words += ["--data.train_on", "retain", "--seed_everything", str(self.seed), "--overwrite"]
-        return words + [word for key, value in _ALONE.items() for word in (f"--trainer.{key}", value)]
+        return words + [word for key, value in _SINGLE_PROCESS.items() for word in (f"--trainer.{key}", value)]
 
 
 def seeds(count: int, seed: int, taken: Collection[int]) -> list[int]:
-    """A seed for each shadow model, from ``seed`` + 1 upwards; none begins with the weights of a run in question.
+    """A seed for each shadow model, from ``seed`` + 1 upwards, so that none has the initial weights of a target run.
 
     Args:
         count: S; a larger one keeps the first seeds.
-        seed: Seed of the draw.
-        taken: Seeds of the runs in question, which are left out.
+        seed: Seed of the random halves.
+        taken: Seeds of the target runs, which are skipped.
 
     Example:
         >>> seeds(3, 0, taken=[0, 2])
         [1, 3, 4]
     """
-    return [*islice((number for number in upwards(seed + 1) if number not in taken), count)]
+    return [*islice((number for number in count_from(seed + 1) if number not in taken), count)]
 
 
 def plan(
     ids: list[str], count: int, folder: Path, seed: int = 0, taken: Collection[int] = ()
 ) -> tuple[list[Shadow], Tensor]:
-    """All shadow models of a forget set, and which of them sees which image.
+    """Plan all shadow models of a forget set.
 
     Args:
-        ids: Of the N images to forget.
+        ids: Ids of the N images to forget.
         count: S.
-        folder: Of all of them.
-        seed: Seed of the draw; those of the shadow models follow, see :func:`seeds`.
-        taken: Seeds that no shadow model is trained with.
+        folder: Folder of all shadow models.
+        seed: Seed of the random halves; those of the shadow models follow, see :func:`seeds`.
+        taken: Seeds that no shadow model may use.
 
     Returns:
-        The shadow models, and ``(S, N)`` bool.
+        The shadow models, and which of them sees which image, ``(S, N)`` bool.
 
     Example:
         >>> shadows, seen = plan(["a", "b"], 2, Path("shadows"))
@@ -180,7 +180,7 @@ def plan(
     """
     seen = assign_halves(len(ids), count, seed)
     shadows = []
-    for number, (row, own) in enumerate(zip(seen.tolist(), seeds(count, seed, taken), strict=True)):
-        parts = ([name for name, mine in zip(ids, row, strict=True) if mine == kind] for kind in (False, True))
-        shadows.append(Shadow(folder / str(number), own, *parts))
+    for number, (row, model_seed) in enumerate(zip(seen.tolist(), seeds(count, seed, taken), strict=True)):
+        parts = ([name for name, sees in zip(ids, row, strict=True) if sees == kind] for kind in (False, True))
+        shadows.append(Shadow(folder / str(number), model_seed, *parts))
     return shadows, seen

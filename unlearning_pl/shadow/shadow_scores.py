@@ -1,4 +1,4 @@
-"""What every model says of the images to forget and of the test images, as one number an image.
+"""Scores of models on the images to forget and on the test images, one number per image.
 
 Letters: N images to forget, Z test images, S models.
 """
@@ -22,20 +22,21 @@ from unlearning_pl.io import write_bytes
 from unlearning_pl.training import runs
 from unlearning_pl.training.trainer import UnlearningTrainer
 
-_AT_ONCE = 8
-"""Models that are in memory together; all see the same pictures, however many take part."""
+_CHUNK = 8
+"""Maximum number of models in memory at a time; all get the same images, whatever their number."""
 
 
 class Scores(NamedTuple):
-    """Score of each image by one model, or by several in rows; high for an image that a model was trained on.
+    """Scores of one model, or of several in rows; high for an image that the model was trained on.
 
-    A classifier's is the log odds of the true class of the clean image; another encoder's is the mean cosine similarity
-    of all pairs of augmented views. LiRA's paper averages the log odds over views; one clean image is our reading.
+    The score of a classifier is the log odds of the true class of the clean image; that of any other encoder is the
+    mean cosine similarity over all pairs of augmented views. LiRA's paper averages the log odds over views; scoring the
+    clean image only is a deviation from it.
 
     Attributes:
-        images: Of the images to forget, ``(N,)`` or ``(S, N)`` float64.
-        population: Of the test images, ``(Z,)`` or ``(S, Z)`` float64.
-        classifier: Whether they are log odds.
+        images: Scores of the images to forget, ``(N,)`` or ``(S, N)`` float64.
+        population: Scores of the test images, ``(Z,)`` or ``(S, Z)`` float64.
+        classifier: Whether the scores are log odds.
     """
 
     images: Tensor
@@ -43,7 +44,7 @@ class Scores(NamedTuple):
     classifier: bool
 
     def probabilities(self) -> "Scores":
-        """Probabilities of the true class; of an encoder, similarities moved to (0, 1], which is our reading.
+        """Probabilities of the true class; for an encoder its similarities mapped to (0, 1], which is our choice.
 
         Example:
             >>> Scores(torch.tensor([0.0]), torch.tensor([0.5]), classifier=False).probabilities()[:2]
@@ -57,7 +58,7 @@ class Scores(NamedTuple):
 
 
 def stacked(models: Sequence[Scores]) -> Scores:
-    """The scores of several models in rows.
+    """Stack the scores of several models in rows.
 
     Example:
         >>> one = Scores(torch.zeros(3), torch.zeros(5), classifier=True)
@@ -69,37 +70,38 @@ def stacked(models: Sequence[Scores]) -> Scores:
 
 
 def score_models(models: Mapping[str, str | Path], data: UnlearningData, views: int) -> dict[str, Scores]:
-    """Score the images to forget and the test images by several runs, on the same pictures.
+    """Score the images to forget and the test images with several models; all get the same images.
 
     Args:
         models: Run folders by name.
-        data: With the images to forget.
-        views: Augmented views an image.
+        data: The data, split by the request.
+        views: Augmented views per image.
 
     Raises:
-        InputError: If a run cannot be read, or answers NaN or infinity.
+        InputError: If a run cannot be read, or a model returns NaN or infinity.
     """
     seed_everything(0, verbose=False)
     quiet: dict[str, Any] = {"logger": False, "enable_model_summary": False, "enable_progress_bar": False}
-    found: dict[str, Scores] = {}
-    rest = iter(models.items())
-    while portion := dict(islice(rest, _AT_ONCE)):
-        learners = {name: runs.open_learner(run) for name, run in portion.items()}
+    scores: dict[str, Scores] = {}
+    remaining = iter(models.items())
+    while chunk := dict(islice(remaining, _CHUNK)):
+        learners = {name: runs.open_learner(run) for name, run in chunk.items()}
         trainer = UnlearningTrainer(devices=1, **quiet)
-        for name, looks in trainer.embed(learners, data, views, ("forget", "test")).items():
-            require_finite(name, looks)
-            found[name] = Scores(_score(looks["forget"]), _score(looks["test"]), looks["test"].logits is not None)
-    return found
+        for name, by_split in trainer.embed(learners, data, views, ("forget", "test")).items():
+            require_finite(name, by_split)
+            forget, test = by_split["forget"], by_split["test"]
+            scores[name] = Scores(_score(forget), _score(test), test.logits is not None)
+    return scores
 
 
-def _score(looks: Embeddings) -> Tensor:
-    if looks.logits is None:
-        return encoder_score(looks.similarities.double())
-    return scaled_logit(looks.logits.double(), looks.target)
+def _score(embeddings: Embeddings) -> Tensor:
+    if embeddings.logits is None:
+        return encoder_score(embeddings.similarities.double())
+    return scaled_logit(embeddings.logits.double(), embeddings.target)
 
 
 def write_scores(path: Path, columns: Mapping[str, Tensor | Sequence[str]]) -> Path:
-    """Write tensors and lists of ids as one compressed NumPy file, whole or not at all."""
+    """Write tensors and lists of ids to one compressed NumPy file, atomically."""
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {name: np.asarray(column) for name, column in columns.items()}
     np.savez_compressed(buffer, **arrays)

@@ -1,4 +1,4 @@
-"""What shadow models found, as a table and as one sentence."""
+"""Results of shadow models as a table and as one sentence."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,46 +20,46 @@ _DISTANCES = {
 }
 _RATES = ("tpr_at_1_fpr", "tpr_at_0.1_fpr")
 _CAPTION = (
-    "LiRA: did the original see an image? U-LiRA: did the model see and unlearn it, or never see it? RMIA: either, by "
-    "what it gained over test images. AUC 0.5 = cannot tell. Interval: 95 % bootstrap over images. Mean: of what the "
-    "attack says of images that were seen; for U-LiRA a probability, 0.5 where unlearning left no trace. KLOM: how far "
+    "LiRA: did the original see an image? U-LiRA: did the model see and unlearn it, or never see it? RMIA: either, "
+    "relative to test images. AUC 0.5 = cannot tell. Interval: 95 % bootstrap over images. Mean: of the attack's "
+    "scores of images that were seen; for U-LiRA a probability, 0.5 where unlearning left no trace. KLOM: how far "
     "models that saw an image, before and after unlearning, are from models that never did; good is near its chance. "
     "-: not defined."
 )
 
 
 def table(result: Mapping[str, Any]) -> Table:
-    """One row for each attack and each set of unseen images, readable in a terminal of 100 columns.
+    """Build a table with one row per attack and set of unseen images that fits a terminal of 100 columns.
 
     Args:
-        result: What :func:`unlearning_pl.shadow.shadow` found.
+        result: First result of :func:`unlearning_pl.shadow.shadow`.
 
     Example:
         >>> table({"attacks": [], "klom": {}, "counts": {"shadows": 8}}).row_count
         0
     """
-    shown = Table(title=f"{result['counts']['shadows']} shadow models", caption=_CAPTION)
-    shown.caption_justify, shown.caption_style = "left", "dim"
+    rich_table = Table(title=f"{result['counts']['shadows']} shadow models", caption=_CAPTION)
+    rich_table.caption_justify, rich_table.caption_style = "left", "dim"
     for title in ("Attack", "Target"):
-        shown.add_column(title, overflow="fold")
+        rich_table.add_column(title, overflow="fold")
     for title in ("AUC", "Interval", "TPR@1 %", "TPR@0.1 %", "Mean"):
-        shown.add_column(title, justify="right", no_wrap=True)
+        rich_table.add_column(title, justify="right", no_wrap=True)
     for finding in result["attacks"]:
         metrics, (low, high) = finding["metrics"], finding["interval"]
         rates = (f"{metrics[rate]:.1f}" if rate in metrics else "-" for rate in _RATES)
         target = _TARGETS[finding["target"], finding["against"]]
         cells = (f"{metrics['auc']:.3f}", f"{low:.3f}-{high:.3f}", *rates, f"{metrics['mean']:.2f}")
-        shown.add_row(finding["attack"], target, *cells)
-    for target, found in result["klom"].items():
-        shown.add_row("KLOM", _DISTANCES[target], "-", "-", "-", "-", f"{found['mean']:.2f}")
-    return shown
+        rich_table.add_row(finding["attack"], target, *cells)
+    for target, summary in result["klom"].items():
+        rich_table.add_row("KLOM", _DISTANCES[target], "-", "-", "-", "-", f"{summary['mean']:.2f}")
+    return rich_table
 
 
 def sentence(result: Mapping[str, Any]) -> str:
-    """What it means in plain words.
+    """Summarise the result in plain words.
 
     Args:
-        result: What :func:`unlearning_pl.shadow.shadow` found.
+        result: First result of :func:`unlearning_pl.shadow.shadow`.
 
     Example:
         >>> sentence({"attacks": [], "counts": {"shadows": 4}})
@@ -68,17 +68,19 @@ def sentence(result: Mapping[str, Any]) -> str:
     counts, aucs = result["counts"], {}
     for finding in result["attacks"]:
         aucs[finding["attack"], finding["target"], finding["against"]] = finding["metrics"]["auc"]
-    told = []
+    parts = []
     for against, words in (("retrained", "by the retrained model"), ("shadow models", "by the shadow models in turn")):
         before, after = (aucs.get((*attack, against)) for attack in (("LiRA", "original"), ("U-LiRA", "model")))
         if before is not None:
-            told.append(f"{before:.2f} before unlearning and {after:.2f} after it, judged {words}")
-    if not told:
+            parts.append(f"{before:.2f} before unlearning and {after:.2f} after it, judged {words}")
+    if not parts:
         return f"{counts['shadows']} shadow models are too few for LiRA in turn. Give --retrained too, or --count 6."
-    few = (
-        " Fewer than 32 shadow models share variances over all images." if result["settings"]["pooled_variance"] else ""
+    note = (
+        " With fewer than 32 shadow models, variances are pooled over all images."
+        if result["settings"]["pooled_variance"]
+        else ""
     )
     return (
         f"An attacker with {counts['shadows']} shadow models tells the {counts['images']} images from unseen ones with "
-        f"an AUC of {'; '.join(told)}. 0.5 is chance.{few}"
+        f"an AUC of {'; '.join(parts)}. 0.5 is chance.{note}"
     )

@@ -1,4 +1,4 @@
-"""Train shadow models, score all models, attack, write."""
+"""Train shadow models, score all models, run the attacks, write the result."""
 
 import shutil
 import time
@@ -45,44 +45,44 @@ def shadow(
 ) -> tuple[dict[str, Any], Path]:
     """Train shadow models of a run and its original, and attack both with them.
 
-    Each shadow model is trained by ``fit`` with the settings of the original but without half of the images to forget,
-    and unlearns the other half by ``unlearn`` with the settings of the model. Their runs lie in ``OUTPUT/K/original``
-    and ``OUTPUT/K/unlearned``; a run that is finished is kept as long as its command, its settings and the weights that
-    it began as are what they were, and an interrupted one goes on.
+    ``fit`` trains each shadow model with the settings of the original but without half of the images to forget, and
+    ``unlearn`` removes the other half with the settings of the model. Their runs are in ``OUTPUT/K/original`` and
+    ``OUTPUT/K/unlearned``. A finished run is kept as long as its command, its settings and the weights that it started
+    from are unchanged, and an interrupted one is resumed.
 
     Args:
         model: Run folder of the unlearned model.
-        original: Run folder of the model that it began as.
+        original: Run folder of the model that it started from.
         retrained: Run folder of the reference that never saw the images to forget.
         count: Number of shadow models, even and at least 4.
         output: Folder of the shadow models and the result; ``shadows`` in the model's folder when not given.
-        processes: Shadow models that are trained at the same time; one for each GPU or core when not given.
-        seed: Seed of the halves; those of weights and batches follow it, without those of the runs in question.
+        processes: Number of shadow models trained in parallel; one for each GPU or core when not given.
+        seed: Seed of the random halves; the seeds of weights and batches follow it and skip those of the target runs.
         views: Augmented views per image of an encoder's score.
-        command: The words that asked for it, which the result names.
+        command: The command line of this call, recorded in the result.
 
     Returns:
-        What ``OUTPUT/shadow.json`` holds, and its path.
+        The content of ``OUTPUT/shadow.json``, and its path.
 
     Raises:
-        InputError: If the runs do not belong together, a number is out of its range or ``output`` has the result of
-            another model; nothing has been trained then.
-        UnfinishedError: If a shadow model failed; the others are finished, and the same command goes on.
+        InputError: If the runs do not belong together, an option is out of range or ``output`` has the result of
+            another model; raised before any training.
+        UnfinishedError: If a shadow model failed; the others are finished, and the same command tries it again.
     """
     check(model, original, retrained, count=count, processes=processes, seed=seed, views=views)
-    # Commands are compared word by word, and a folder can be named in several ways
+    # Absolute paths, because finished runs are recognised by their exact command
     model, original = (str(Path(run).resolve()) for run in (model, original))
     retrained = str(Path(retrained).resolve()) if retrained else None
-    place = Path(output).expanduser().resolve() if output else Path(model) / "shadows"
-    check_output(place / RESULT, model)
-    folder = make_output_folder(place)
+    output_folder = Path(output).expanduser().resolve() if output else Path(model) / "shadows"
+    check_output(output_folder / RESULT, model)
+    folder = make_output_folder(output_folder)
     data = runs.open_data(model)
     ids = [data.ids[row] for row in data.positions("forgotten").tolist()]
     targets = {"original": original, "model": model} | ({"retrained": retrained} if retrained else {})
     taken = [runs.read_record(run).get("seed") for run in targets.values()]
     shadows, seen = plan(ids, count, folder, seed, [number for number in taken if number is not None])
     _train(shadows, model, original, processes)
-    began = time.monotonic()
+    start = time.monotonic()
     before, after = ({str(one.folder): getattr(one, kind) for one in shadows} for kind in ("original", "unlearned"))
     evidence = Evidence(
         seen,
@@ -92,26 +92,26 @@ def shadow(
     _write_scores(folder, evidence, ids, [data.ids[row] for row in data.positions("test").tolist()])
     settings = {"model": model, "original": original, "retrained": retrained, "seed": seed, "views": views}
     result = _result(evidence, ids, settings, shadows)
-    result["seconds"]["scoring"] = round(time.monotonic() - began, 3)
+    result["seconds"]["scoring"] = round(time.monotonic() - start, 3)
     result |= {"command": [*command], **runs.environment()}
     return result, write_json(folder / RESULT, result)
 
 
 def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int | None) -> None:
-    """Make all runs that are not there, several at a time."""
-    console, failures, began = Console(), dict[str, str](), time.monotonic()
+    """Execute all runs that are not finished, several in parallel."""
+    console, failures, start = Console(), dict[str, str](), time.monotonic()
     ended: list[str] = []
 
-    def told(name: str, failure: str | None) -> None:
+    def report(name: str, failure: str | None) -> None:
         ended.append(name)
         state = "ready" if failure is None else f"failed: {failure}"
-        line = f"shadow {name} {state} ({len(ended)} of {len(shadows)}, {time.monotonic() - began:.0f} s)"
+        line = f"shadow {name} {state} ({len(ended)} of {len(shadows)}, {time.monotonic() - start:.0f} s)"
         console.print(line, soft_wrap=True, highlight=False, markup=False)
         if failure is not None:
             failures[name] = failure
 
     jobs = {shadow.folder.name: _calls(shadow, model, original) for shadow in shadows}
-    run_jobs(jobs, worker_environments(len(shadows), processes), told)
+    run_jobs(jobs, worker_environments(len(shadows), processes), report)
     if failures:
         named = "; ".join(f"shadow {name}: {why}" for name, why in failures.items())
         raise UnfinishedError(
@@ -120,11 +120,11 @@ def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int 
 
 
 def _calls(shadow: Shadow, model: str, original: str) -> Iterator[Call]:
-    """The commands that are left to run, each looked for when the one before it is done."""
+    """The commands that remain to run; each is determined when the previous one has ended."""
     shadow.write_requests()
     trained = shadow.train(original)
     if not trained.is_there():
-        shutil.rmtree(shadow.unlearned, ignore_errors=True)  # it began as another original
+        shutil.rmtree(shadow.unlearned, ignore_errors=True)  # it started from another original
         yield Call(trained.command(), shadow.log)
     unlearned = shadow.unlearn(model)
     if not unlearned.is_there():
@@ -160,8 +160,8 @@ def _result(evidence: Evidence, ids: list[str], settings: dict[str, Any], shadow
 def _by_image(answers: Sequence[AttackScores], klom: dict[str, Tensor]) -> dict[str, Tensor]:
     columns: dict[str, Tensor] = {}
     for each in answers:
-        found = {"": each.own} | ({} if each.retrained is None else {"_retrained": each.retrained})
-        for suffix, value in found.items():
+        scores = {"": each.own} | ({} if each.retrained is None else {"_retrained": each.retrained})
+        for suffix, value in scores.items():
             columns[_FIELDS[each.attack, each.target] + suffix] = each.shown(value)
     return columns | {f"klom_{name}": values for name, values in klom.items()}
 

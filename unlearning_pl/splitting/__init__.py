@@ -1,4 +1,4 @@
-"""A forget request looked at before anything is trained."""
+"""Preview of a forget request before any training, and requests chosen by a model."""
 
 from unlearning_pl.splitting.preview import Preview, preview
 

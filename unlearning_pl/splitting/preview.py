@@ -1,4 +1,4 @@
-"""What a request would do: counts, classes, earlier requests, and copies that would stay.
+"""Preview of a forget request: counts, classes, earlier requests, and near duplicates in the retain set.
 
 Letters: N images to forget, M retained images, K classes.
 """
@@ -19,12 +19,12 @@ from unlearning_pl.training import runs
 
 
 class Earlier(NamedTuple):
-    """An earlier request, and what is asked of it again.
+    """An earlier request and its overlap with the current one.
 
     Attributes:
-        name: Where it was read.
-        asked: Images that it asked for.
-        again: How many of the images to forget it asked for already.
+        name: Run folder or file of the request.
+        asked: Number of images in the request.
+        again: Number of those that the current request contains as well.
     """
 
     name: str
@@ -33,18 +33,18 @@ class Earlier(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """A request as it would be met.
+    """The images that a request selects, and their near duplicates in the retain set.
 
     Attributes:
-        request: What was asked, by field.
-        ids: Of the images to forget, in the order of the data.
+        request: Fields of the request.
+        ids: Ids of the images to forget, in the order of the data.
         counts: Number of images by split.
-        classes: Name of each class, how many of it to forget, and how many are trained on; none without classes.
+        classes: Name, number of images to forget and number of training images of each class; empty without classes.
         earlier: Earlier requests.
-        pairs: Near duplicates: rows of ``ids`` and of ``retained``.
+        pairs: Near duplicates, as indices into ``ids`` and ``retained``.
         retained: Ids of the retained images.
-        threshold: Cosine from which two images are near duplicates.
-        by: Whose vectors were compared.
+        threshold: Cosine similarity at and above which two images are near duplicates.
+        by: Source of the compared vectors.
     """
 
     request: Mapping[str, Any]
@@ -63,10 +63,10 @@ class Preview(NamedTuple):
         return [self.retained[row] for row in self.pairs.of_second.nonzero().flatten().tolist()]
 
     def document(self, include_duplicates: bool = False) -> dict[str, Any]:
-        """What is written as a file of ids, which ``forget.file`` reads.
+        """Content of the file of ids that ``forget.file`` reads.
 
         Args:
-            include_duplicates: Whether the near duplicates that would stay are to be forgotten as well.
+            include_duplicates: Whether to forget the retained near duplicates as well.
         """
         columns = (self.pairs.first.tolist(), self.pairs.second.tolist(), self.pairs.similarity.tolist())
         return {
@@ -88,55 +88,56 @@ def preview(
     threshold: float,
     by: str,
 ) -> Preview:
-    """Look at a request before anything is trained.
+    """Preview a request before any training.
 
     Args:
         data: The data, split by the request.
-        request: What was asked, by field.
+        request: Fields of the request.
         looks: Vectors of the training images.
-        earlier: Ids that were asked for before, by request.
-        threshold: Cosine from which two images are near duplicates, in (0, 1].
-        by: Whose vectors these are.
+        earlier: Ids of earlier requests, by request.
+        threshold: Cosine similarity at and above which two images are near duplicates, in (0, 1].
+        by: Source of the vectors.
     """
     forget, retain = data.positions("forget"), data.positions("retain")
     pairs = near_duplicates(looks.at(forget).vectors, looks.at(retain).vectors, threshold)
     ids, retained = ([data.ids[row] for row in rows.tolist()] for rows in (forget, retain))
-    told = [Earlier(name, len(listed), len({*ids} & {*listed})) for name, listed in earlier.items()]
+    overlaps = [Earlier(name, len(listed), len({*ids} & {*listed})) for name, listed in earlier.items()]
     counts = data.splits.counts()
-    return Preview(request, ids, counts, _classes(data, forget), told, pairs, retained, threshold, by)
+    return Preview(request, ids, counts, _classes(data, forget), overlaps, pairs, retained, threshold, by)
 
 
 def _classes(data: UnlearningData, forget: Tensor) -> list[tuple[str, int, int]]:
     names, targets = data.class_names, data.load()[0].targets
-    asked, trained = (
+    forgotten, trained = (
         torch.bincount(targets[rows], minlength=len(names)).tolist() for rows in (forget, data.positions("train"))
     )
-    return sorted(zip(names, asked, trained, strict=True), key=lambda row: -row[1]) if names else []
+    return sorted(zip(names, forgotten, trained, strict=True), key=lambda row: -row[1]) if names else []
 
 
 def read_earlier(names: Sequence[str], known: Collection[str]) -> dict[str, list[str]]:
-    """Ids that were asked for before, by request; step by step where a run forgot in several.
+    """Read the ids of earlier requests, by request; one entry per step if a run forgot in several.
 
     Args:
         names: Run folders and files of ids.
-        known: Ids that exist.
+        known: Ids of the data.
 
     Raises:
-        InputError: If one is neither.
+        InputError: If a path is neither a run folder nor a file of ids.
     """
-    found: dict[str, list[str]] = {}
+    ids_by_request: dict[str, list[str]] = {}
     for name in names:
-        place = Path(name).expanduser()
+        path = Path(name).expanduser()
         require(
-            place.exists(),
-            f"Expected a run folder or a file of ids at --earlier, got {name!r}, which is not there. Correct the path.",
+            path.exists(),
+            f"Expected a run folder or a file of ids at --earlier, got {name!r}, which does not exist. "
+            "Correct the path.",
         )
-        if not place.is_dir():
-            found[name] = read_ids(name, known, "--earlier")
+        if not path.is_dir():
+            ids_by_request[name] = read_ids(name, known, "--earlier")
             continue
-        split = runs.read_split(place)
+        split = runs.read_split(path)
         steps = split.get("steps") or [split]
         for number, step in enumerate(steps, 1):
             title = f"{name}, step {number}" if len(steps) > 1 else name
-            found[title] = [str(entry) for entry in step.get("forget", [])]
-    return found
+            ids_by_request[title] = [str(entry) for entry in step.get("forget", [])]
+    return ids_by_request

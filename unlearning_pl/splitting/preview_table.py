@@ -1,4 +1,4 @@
-"""A preview in the terminal."""
+"""Terminal tables of a preview."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,17 +10,17 @@ from rich.text import Text
 
 from unlearning_pl.splitting.preview import Preview
 
-_CLASSES = 20
-_NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
-_NUMBERS = ("Images", "Asked", "Of", "%", "Asked again", "Cosine")
+_MAX_CLASSES = 20
+_STYLE: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
+_NUMERIC_COLUMNS = ("Images", "Asked", "Of", "%", "Asked again", "Cosine")
 
 
 def tables(found: Preview, show: int = 20) -> Iterator[RenderableType]:
-    """What to print of a preview, part by part, readable in 100 columns.
+    """Build the tables of a preview, which fit a terminal of 100 columns.
 
     Args:
         found: The preview.
-        show: Most near duplicates to list.
+        show: Maximum number of near duplicates to list.
 
     Example:
         >>> from rich.console import Console
@@ -33,19 +33,19 @@ def tables(found: Preview, show: int = 20) -> Iterator[RenderableType]:
         >>> "None of the 1 image" in capture.get()
         True
     """
-    yield _table("Request", ("", "Images"), _counts(found))
+    yield _table("Request", ("", "Images"), _count_rows(found))
     if found.classes:
-        yield _table("Classes", ("Class", "Asked", "Of", "%"), _classes(found))
+        yield _table("Classes", ("Class", "Asked", "Of", "%"), _class_rows(found))
     if found.earlier:
         rows = [(one.name, str(one.asked), str(one.again)) for one in found.earlier]
         yield _table("Asked before", ("Request", "Images", "Asked again"), rows)
     if show and len(found.pairs.first):
-        yield _table("Near duplicates that stay", ("Forget", "Retain", "Cosine"), _pairs(found, show))
+        yield _table("Near duplicates that stay", ("Forget", "Retain", "Cosine"), _pair_rows(found, show))
     yield Text(duplicates_sentence(found))
 
 
 def duplicates_sentence(found: Preview) -> str:
-    """How many images to forget have a copy that stays, in one sentence."""
+    """One sentence on how many images to forget have a near duplicate in the retain set."""
     n = len(found.ids)
     copied = int(found.pairs.of_first.sum())
     number = f"{copied or 'None'} of the {n} image{'s' * (n != 1)} to forget"
@@ -60,30 +60,30 @@ def duplicates_sentence(found: Preview) -> str:
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Group:
-    shown = Table(**_NARROW)
+    rich_table = Table(**_STYLE)
     for name in columns:
-        shown.add_column(name, overflow="fold", justify="right" if name in _NUMBERS else "left")
+        rich_table.add_column(name, overflow="fold", justify="right" if name in _NUMERIC_COLUMNS else "left")
     for row in rows:
-        shown.add_row(*map(Text, row))  # Text, because a name in brackets is not markup
-    return Group(Text(title, style="bold"), shown)
+        rich_table.add_row(*map(Text, row))  # Text, because rich would parse a name in brackets as markup
+    return Group(Text(title, style="bold"), rich_table)
 
 
-def _counts(found: Preview) -> list[tuple[str, str]]:
-    asked = ", ".join(f"{name} {_short(value)}" for name, value in found.request.items())
+def _count_rows(found: Preview) -> list[tuple[str, str]]:
+    fields = ", ".join(f"{name} {_shorten(value)}" for name, value in found.request.items())
     before = found.counts["forget"] - len(found.ids)
-    rows = {f"forget ({asked})": len(found.ids), "forgotten before": before, **found.counts}
+    rows = {f"forget ({fields})": len(found.ids), "forgotten before": before, **found.counts}
     del rows["forget"]
     return [(name, str(count)) for name, count in rows.items() if count or name == "retain"]
 
 
-def _classes(found: Preview) -> list[tuple[str, str, str, str]]:
-    rows, rest = found.classes[:_CLASSES], found.classes[_CLASSES:]
+def _class_rows(found: Preview) -> list[tuple[str, str, str, str]]:
+    rows, rest = found.classes[:_MAX_CLASSES], found.classes[_MAX_CLASSES:]
     if rest:
         rows = [*rows, (f"{len(rest)} more classes", sum(row[1] for row in rest), sum(row[2] for row in rest))]
     return [(name, str(asked), str(of), f"{100 * asked / of:.1f}" if of else "-") for name, asked, of in rows]
 
 
-def _pairs(found: Preview, show: int) -> list[tuple[str, str, str]]:
+def _pair_rows(found: Preview, show: int) -> list[tuple[str, str, str]]:
     columns = (found.pairs.first.tolist(), found.pairs.second.tolist(), found.pairs.similarity.tolist())
     rows = [
         (found.ids[first], found.retained[second], f"{similarity:.4f}")
@@ -93,7 +93,7 @@ def _pairs(found: Preview, show: int) -> list[tuple[str, str, str]]:
     return [*rows, (f"{more} more", "", "")] if more else rows
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     if isinstance(value, dict):
         value = [f"{name} {number}" for name, number in value.items()]
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""Requests by how hard an image is, or by which image it is like: what is hard to forget decides what methods score.
+"""Forget requests by training loss or similarity to an image; scores of methods depend on how hard the set is [1, 2].
 
 References:
     [1] Zhao et al., What makes unlearning hard and what to do about it, NeurIPS 2024, arXiv 2406.01257
@@ -21,16 +21,16 @@ from unlearning_pl.splitting.training_features import TrainingFeatures
 
 @dataclass(frozen=True)
 class Choice:
-    """Training images chosen by what a model says of them: one of the first three, or none.
+    """Choice of training images by a model: at most one of ``hardest``, ``easiest`` and ``nearest``.
 
     Args:
-        hardest: How many of the highest training loss.
-        easiest: How many of the lowest training loss.
-        nearest: Id of an image: it and those that the model sees as most like it, by the cosine of features.
-        count: How many, with ``nearest``.
+        hardest: Number of images with the highest training loss.
+        easiest: Number of images with the lowest training loss.
+        nearest: Id of an image; selects it and the images with the highest cosine similarity of features.
+        count: Number of images, with ``nearest``.
 
     Raises:
-        InputError: If more than one way is given, or a number is missing or below 1.
+        InputError: If more than one option is given, or a number is missing or below 1.
 
     Example:
         >>> Choice(hardest=20).given()
@@ -51,7 +51,9 @@ class Choice:
             "Give both; --forget.count draws at random.",
         )
         for name, value in self.given().items():
-            require(isinstance(value, str) or value >= 1, f"Expected --{name} >= 1, got {value}. Say how many images.")
+            require(
+                isinstance(value, str) or value >= 1, f"Expected --{name} >= 1, got {value}. Give the number of images."
+            )
 
     def given(self) -> dict[str, int | str]:
         """The fields that are set."""
@@ -59,18 +61,18 @@ class Choice:
 
 
 def check_choice(choice: Choice, data: UnlearningData, candidates: Tensor) -> Tensor:
-    """Refuse a choice that cannot be met, before a model looks at anything.
+    """Check that a choice can be met, before a model extracts features.
 
     Args:
-        choice: One way to choose.
+        choice: The choice.
         data: The data, with their split.
         candidates: Rows of the training images that may be chosen, sorted.
 
     Returns:
-        The row of the image to be near to, ``(1,)``; without one ``(0,)``.
+        The row of the image ``choice.nearest``, ``(1,)``; ``(0,)`` without one.
 
     Raises:
-        InputError: If that image is none of the candidates, or fewer than one image would stay.
+        InputError: If that image is not among the candidates, or no candidate would remain.
     """
     number = choice.hardest or choice.easiest or choice.count or 0
     require(
@@ -78,36 +80,37 @@ def check_choice(choice: Choice, data: UnlearningData, candidates: Tensor) -> Te
         f"Expected fewer than the {len(candidates)} images to choose from, got {number}. Leave some to retain.",
     )
     train, test = data.load()
-    gone = data.positions("train")
-    gone = gone[~torch.isin(gone, candidates)]
-    wanted = [] if choice.nearest is None else [choice.nearest]
-    return rows_of_ids(wanted, "--nearest", train, candidates, set(test.ids), {train.ids[row] for row in gone.tolist()})
+    excluded = data.positions("train")
+    excluded = excluded[~torch.isin(excluded, candidates)]
+    ids = [] if choice.nearest is None else [choice.nearest]
+    excluded_ids = {train.ids[row] for row in excluded.tolist()}
+    return rows_of_ids(ids, "--nearest", train, candidates, set(test.ids), excluded_ids)
 
 
 def select_images(choice: Choice, looks: TrainingFeatures, data: UnlearningData, candidates: Tensor) -> list[str]:
-    """Ids of the training images that a choice means, those that fit best first; equal ones by id.
+    """Select the training images of a choice: best match first, ties by id.
 
     Args:
-        choice: One way to choose.
-        looks: What the model says of the training images.
+        choice: The choice.
+        looks: Features and losses of the training images.
         data: The data, with their split.
         candidates: Rows of the training images that may be chosen, sorted.
 
     Raises:
-        InputError: If it cannot be met, see :func:`check_choice`.
+        InputError: If the choice cannot be met, see :func:`check_choice`.
     """
-    anchor, seen = check_choice(choice, data, candidates), looks.at(candidates)
+    anchor, features = check_choice(choice, data, candidates), looks.at(candidates)
     if len(anchor):
-        values = F.cosine_similarity(looks.at(anchor).vectors, seen.vectors)
-        values[candidates == anchor] = 2  # before its copies
+        values = F.cosine_similarity(looks.at(anchor).vectors, features.vectors)
+        values[candidates == anchor] = 2  # ranks the image before exact copies of it
     else:
-        values = seen.losses if choice.hardest is not None else -seen.losses
+        values = features.losses if choice.hardest is not None else -features.losses
     number = choice.hardest or choice.easiest or choice.count
     return ordered(values, [data.ids[row] for row in candidates.tolist()])[:number]
 
 
 def ordered(values: Tensor, ids: Sequence[str]) -> list[str]:
-    """Ids by falling value, and by id where values are equal.
+    """Sort ids by descending value, ties by id.
 
     Example:
         >>> ordered(torch.tensor([1.0, 3.0, 1.0]), ["c", "b", "a"])

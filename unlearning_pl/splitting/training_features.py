@@ -1,4 +1,4 @@
-"""The training images as vectors, and what a model's training loss is on each.
+"""Feature vectors of the training images, and a model's training loss on each.
 
 Letters: B rows of a batch, N training images, D dimensions.
 """
@@ -23,13 +23,13 @@ from unlearning_pl.types import Pixels, Sample
 
 
 class TrainingFeatures(NamedTuple):
-    """What is seen of the training images, in the order of their rows.
+    """Feature vectors and losses of the training images, sorted by row.
 
     Attributes:
         rows: Rows of the training images, ``(N,)`` int64, sorted.
         vectors: A model's features of the clean images, or :func:`~unlearning_pl.functional.duplicates.thumbnails`,
             ``(N, D)``.
-        losses: The model's training loss of each, ``(N,)``; none where no model looks.
+        losses: The model's training loss on each image, ``(N,)``; empty without a model.
     """
 
     rows: Tensor
@@ -37,16 +37,16 @@ class TrainingFeatures(NamedTuple):
     losses: Tensor
 
     def at(self, rows: Tensor) -> "TrainingFeatures":
-        """Those of some rows, all of them among these."""
-        found = torch.searchsorted(self.rows, rows)
-        return TrainingFeatures(rows, self.vectors[found], self.losses[found] if len(self.losses) else self.losses)
+        """Select rows, all of which must be among ``self.rows``."""
+        indices = torch.searchsorted(self.rows, rows)
+        return TrainingFeatures(rows, self.vectors[indices], self.losses[indices] if len(self.losses) else self.losses)
 
 
-class _Looking(LightningModule):
+class _FeatureExtractor(LightningModule):
     def __init__(self, learner: Learner | None) -> None:
         super().__init__()
         self.learner = learner
-        # what the data module asks the module that it feeds
+        # attributes that the data module reads from the module that it feeds
         self.context_length: int | None = getattr(learner, "context_length", None)
         self.pixels: Pixels | None = getattr(learner, "pixels", None)
 
@@ -59,42 +59,42 @@ class _Looking(LightningModule):
 
 
 def extract_features(data: UnlearningData, learner: Learner | None = None) -> TrainingFeatures:
-    """Look at all images that are trained on.
+    """Extract features and losses of all training images.
 
-    A learner's loss is of the clean image where it needs one view, else of augmented views, which follow from a seed of
-    0 and the image's batch; a contrastive one also depends on the other images of that batch, and on how many they
-    are: batches are of one size, see :func:`even_batches`. It repeats exactly.
+    A learner's loss is that of the clean image if it needs one view, else that of augmented views, which depend on seed
+    0 and the batch of the image. A contrastive loss also depends on the other images of the batch and on their number:
+    batches have almost the same size, see :func:`even_batches`. The result is deterministic.
 
     Args:
         data: The data, with their split.
-        learner: The model; without one the images' pixels speak for themselves.
+        learner: The model; without one the vectors are thumbnails of the pixels.
 
     Raises:
-        InputError: If the model says what is not finite.
+        InputError: If a feature is not finite, or a loss is NaN.
     """
     seed_everything(0, verbose=False)
     views = 0 if learner is None or learner.num_views == 1 else learner.num_views
-    given, data.batch_size = data.batch_size, even_batches(len(data.positions("train")), data.batch_size)
+    batch_size, data.batch_size = data.batch_size, even_batches(len(data.positions("train")), data.batch_size)
     data.set_predict_splits(("train",), views)
     trainer = UnlearningTrainer(devices=1, **QUIET)
     try:
         with nullcontext() if learner is None else fused_batch_norm(learner):
-            batches: Any = trainer.predict(_Looking(learner), datamodule=data)
+            batches: Any = trainer.predict(_FeatureExtractor(learner), datamodule=data)
     finally:
         data.set_predict_splits(None, 0)
-        data.batch_size = given
-    looks = TrainingFeatures(*(torch.cat(column) for column in zip(*batches, strict=True)))
+        data.batch_size = batch_size
+    features = TrainingFeatures(*(torch.cat(column) for column in zip(*batches, strict=True)))
     require(
-        bool(looks.vectors.isfinite().all()) and not bool(looks.losses.isnan().any()),
-        "Expected a model whose features and losses are numbers, got NaN or infinity. Give another --original.",
+        bool(features.vectors.isfinite().all()) and not bool(features.losses.isnan().any()),
+        "Expected finite features and losses other than NaN, got NaN or infinity. Give another --original.",
     )
-    return looks
+    return features
 
 
 def even_batches(images: int, most: int) -> int:
-    """Images a batch, from half of ``most`` up to it, so that the last one is as full as can be.
+    """Batch size between half of ``most`` and ``most`` with the fullest last batch.
 
-    A last batch of few would have few negatives, and the lowest contrastive losses for that alone.
+    A small last batch would have few negatives, and therefore the lowest contrastive losses.
 
     Example:
         >>> even_batches(54, 24)  # three batches of 18, in place of 24, 24 and 6

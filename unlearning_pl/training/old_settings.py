@@ -8,11 +8,16 @@ from typing import Any
 
 import yaml
 
-from unlearning_pl.deprecated import KEYS, VALUES, warn
+from unlearning_pl.deprecated import KEYS, MODULES, NAMES, PACKAGES, VALUES, warn
+
+_NEW_MODULES = MODULES | PACKAGES
+_CLASS_PATH = re.compile(
+    rf"\bunlearning_pl\.({'|'.join(sorted(map(re.escape, _NEW_MODULES), key=len, reverse=True))})\.(\w+)"
+)
 
 
 def upgrade_settings(settings: Any) -> Any:
-    """Rename deprecated keys in a configuration; settings of classes outside this package stay as they are.
+    """Rename deprecated keys and class paths in a configuration; settings of other packages' classes stay as they are.
 
     Args:
         settings: Settings as read from YAML.
@@ -26,11 +31,73 @@ def upgrade_settings(settings: Any) -> Any:
     if not isinstance(settings, dict):
         return settings
     upgraded = {key: upgrade_settings(value) for key, value in settings.items()}
-    package, _, name = str(settings.get("class_path", "")).rpartition(".")
+    if not isinstance(settings.get("class_path"), str):
+        return upgraded
+    upgraded["class_path"] = _upgrade_class_path(settings["class_path"])
+    package, _, name = upgraded["class_path"].rpartition(".")
     arguments = upgraded.get("init_args")
     if isinstance(arguments, dict) and package.partition(".")[0] in ("", "unlearning_pl"):
         upgraded["init_args"] = dict(_upgrade_argument(name, *item) for item in arguments.items())
     return upgraded
+
+
+def upgrade_class_paths(args: Sequence[str]) -> list[str]:
+    """Rename deprecated class paths in a command line.
+
+    A configuration file with deprecated class paths is replaced by its settings as JSON.
+
+    Args:
+        args: The command and its options.
+
+    Returns:
+        The command line; equal to ``args`` if no class path is deprecated.
+
+    Example:
+        >>> upgrade_class_paths(["fit", "--data.views", "JitterViews"])
+        ['fit', '--data.views', 'JitterViews']
+    """
+    words = []
+    for position, word in enumerate(args):
+        option, equals, value = word.partition("=") if word.startswith("-") else (args[position - 1], "", word)
+        value = _upgrade_file(value, _CLASS_PATH) if option in ("--config", "-c") else _upgrade_class_path(value)
+        words.append(f"{option}={value}" if equals else word if word.startswith("-") else value)
+    return words
+
+
+def upgrade_options(args: Sequence[str]) -> list[str]:
+    """Rename deprecated options in a command line.
+
+    A configuration file with deprecated keys is replaced by its settings as JSON. Use it only if a command line cannot
+    be parsed as it is: an option of a user's own class may have a name that is deprecated in this package.
+
+    Args:
+        args: The command and its options.
+
+    Returns:
+        The command line; equal to ``args`` if no option is deprecated.
+
+    Example:
+        >>> upgrade_options(["fit", "--data.batch_size", "8"])
+        ['fit', '--data.batch_size', '8']
+    """
+    words: list[str] = []
+    for word in args:
+        option, equals, value = word.partition("=") if word.startswith("-") else (words[-1] if words else "", "", word)
+        name = _upgrade_option(option) if word.startswith("-") else option
+        value = (
+            _upgrade_file(value) if name in ("--config", "-c") else VALUES.get((name.rpartition(".")[2], value), value)
+        )
+        words.append(f"{name}={value}" if equals else name if word.startswith("-") else value)
+    return words
+
+
+def _upgrade_class_path(path: str) -> str:
+    match = _CLASS_PATH.fullmatch(path)
+    if match is None:
+        return path
+    new = f"unlearning_pl.{_NEW_MODULES[match[1]]}.{NAMES.get(match[2], match[2])}"
+    warn(path, new)
+    return new
 
 
 def _upgrade_argument(class_name: str, key: str, value: Any) -> tuple[str, Any]:
@@ -38,33 +105,6 @@ def _upgrade_argument(class_name: str, key: str, value: Any) -> tuple[str, Any]:
     if new != key:
         warn(f"The argument {key} of {class_name}", new)
     return new, VALUES.get((new, value), value) if isinstance(value, str) else value
-
-
-def upgrade_command(args: Sequence[str]) -> list[str]:
-    """Rename deprecated options in a command line.
-
-    A configuration file with deprecated keys is replaced by its settings as JSON.
-
-    Args:
-        args: The command and its options.
-
-    Returns:
-        The command line; equal to ``args`` if nothing in it is deprecated.
-
-    Example:
-        >>> upgrade_command(["fit", "--data.batch_size", "8"])
-        ['fit', '--data.batch_size', '8']
-    """
-    words: list[str] = []
-    for word in args:
-        option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
-        value_option = words[-1] if words and not equals else option
-        if not equals and option:
-            words.append(_upgrade_option(option))
-        else:
-            prefix = _upgrade_option(option) + "=" if equals else ""
-            words.append(prefix + _upgrade_value(_upgrade_option(value_option), value))
-    return words
 
 
 def _upgrade_option(option: str) -> str:
@@ -76,13 +116,13 @@ def _upgrade_option(option: str) -> str:
     return match[1] + new
 
 
-def _upgrade_value(option: str, value: str) -> str:
-    if option not in ("--config", "-c") or not os.path.isfile(os.path.expanduser(value)):
-        return VALUES.get((option.rpartition(".")[2], value), value)
+def _upgrade_file(path: str, pattern: re.Pattern[str] | None = None) -> str:
+    """Return the settings of a file as JSON if one is deprecated and the text contains ``pattern``, else the path."""
     try:
-        with open(os.path.expanduser(value), encoding="utf-8") as file:
-            settings = yaml.safe_load(file)
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            text = file.read()
+        settings = yaml.safe_load(text) if pattern is None or pattern.search(text) else None
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        return value  # the parser reports what is wrong with the file
+        return path  # the parser reports what is wrong with the file
     upgraded = upgrade_settings(settings)
-    return value if upgraded == settings else json.dumps(upgraded, default=str)
+    return path if upgraded == settings else json.dumps(upgraded, default=str)

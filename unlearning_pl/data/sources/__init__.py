@@ -1,5 +1,5 @@
 """Where images come from: one file a source."""
 
-from unlearning_pl.deprecated import renamed
+from unlearning_pl.deprecated import PACKAGES, renamed
 
-__getattr__ = renamed("unlearning_pl.data")
+__getattr__ = renamed(f"unlearning_pl.{PACKAGES['data.sources']}", __name__)

@@ -215,9 +215,9 @@ def test_a_mistake_in_a_plan_gets_one_line(
     ("text", "message"),
     [
         ("methods: [", "Expected YAML"),
-        ("methods", "Expected a plan of keys"),
+        ("methods", "Expected a mapping"),
         ("methods: {a: x, a: y}", "a twice"),
-        ("", "Expected a plan of keys"),
+        ("", "Expected a mapping"),
     ],
 )
 @pytest.mark.usefixtures("_in_an_empty_folder")

@@ -85,7 +85,7 @@ def test_sections_come_in_order(page: str) -> None:
         "Result",
         "Comparison",
         "Membership scores before and after",
-        "What an attacker finds at each price",
+        "What an attacker finds at each false positive rate",
         "Alignment of the forget images",
         "Map of the embedding space",
         "Accuracy per class",

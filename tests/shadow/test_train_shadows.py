@@ -267,7 +267,7 @@ def test_a_shadow_model_that_fails_is_named_and_the_others_go_on(
 @pytest.mark.slow
 def test_two_at_a_time_are_what_one_after_another_is(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    ours = [str(Path(runs.__file__).parents[1]), str(Path(__file__).parents[1])]  # the second has tiny.py
+    ours = [str(Path(runs.__file__).parents[2]), str(Path(__file__).parents[1])]  # the second has tiny.py
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*ours, os.environ.get("PYTHONPATH", "")]))
     before = np.load("model/shadows/scores.npz")  # of models that this process made, one after another
     shutil.rmtree("model/shadows/1")
@@ -308,11 +308,11 @@ def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--model nowhere", "nowhere"),
         ("--model unfinished", "Expected a finished run, got unfinished"),
         ("--model original", "Expected a run of unlearn as --model, got original"),
-        ("--model one", "Expected 2 images or more to forget, got 1 in one"),
+        ("--model one", "Expected 2 or more images to forget, got 1 in one"),
         ("--model further", "forgot everything in one step, got further"),
         ("--model on_top --original retrained", "forgot everything in one step, got on_top"),
-        ("--original other", "Expected the original that model began as, got other. Give original."),
-        ("--original model", "Expected the original that model began as, got model. Give original."),
+        ("--original other", "Expected the original that model started from, got other. Give original."),
+        ("--original model", "Expected the original that model started from, got model. Give original."),
         ("--original nowhere", "nowhere"),
         ("--retrained original", "another forget"),
         ("--retrained model", "as --retrained, got model"),

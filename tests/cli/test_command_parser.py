@@ -12,7 +12,7 @@ from unlearning_pl.cli.exit_status import exit_status
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def data(*words: str | Path) -> UnlearningData:

@@ -49,5 +49,5 @@ def test_the_sentence_compares_before_and_after() -> None:
     told = sentence(result(*ROWS, finding("U-LiRA", "model", "shadow models", 0.55)))
     assert "8 shadow models tells the 60 images from unseen ones with an AUC of 0.87 before unlearning and 0.61" in told
     assert "0.81 before unlearning and 0.55 after it, judged by the shadow models in turn. 0.5 is chance." in told
-    assert told.endswith("share variances over all images.")
+    assert told.endswith("variances are pooled over all images.")
     assert sentence(result(ROWS[0], ROWS[2], pooled=False)).endswith("judged by the retrained model. 0.5 is chance.")

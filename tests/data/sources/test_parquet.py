@@ -15,7 +15,7 @@ from PIL import Image
 from unlearning_pl.data import Parquet
 from unlearning_pl.errors import InputError
 
-CIFAR = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
+CIFAR = Path(__file__).parents[4] / "shared" / "data" / "cifar10"
 FLICKR = CIFAR.with_name("flickr8k")
 SCHEMA = pa.schema(
     {

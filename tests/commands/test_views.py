@@ -14,7 +14,7 @@ from unlearning_pl.commands.views import alternate_classes, describe_source, she
 from unlearning_pl.data import ImageSet, Source, UnlearningData, Views
 from unlearning_pl.report.image_sheet import Row
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "configs/views").glob("*.yaml"))
 SMALL = "--data.source Digits --data.source.image_size 8"
 

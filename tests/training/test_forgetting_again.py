@@ -22,7 +22,7 @@ from unlearning_pl.types import Batch
 
 NOTHING = ForgetRequest()
 SHORT = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1"
-DIGITS = "--data.source Digits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
+DIGITS = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
 FIT = f"fit --model SimCLR --model.backbone resnet9_slim {DIGITS} {SHORT}"
 
 

@@ -24,7 +24,7 @@ from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.methods import SSD, ContrastiveUnlearning, CoUn, GradientPenalty, L1Sparse, SalUn
 from unlearning_pl.training.trainer_defaults import trainer_arguments
 
-CONFIGS = Path(__file__).parents[1] / "configs/trainer"
+CONFIGS = Path(__file__).parents[2] / "configs/trainer"
 
 
 class Sharded(FSDPStrategy):

@@ -21,7 +21,7 @@ from unlearning_pl.evaluation import audit_report
 NAMES = [*COMMANDS, *UnlearningCLI.subcommands()]
 
 TINY = (
-    "--data.source Digits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16 "
+    "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16 "
     "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1 "
 )
 SIMCLR = f"--model SimCLR --model.backbone resnet9_slim {TINY}"
@@ -78,6 +78,7 @@ def test_a_run_explains_itself(made: Path) -> None:
     assert len(json.loads((made / "ac/split.json").read_text())["forget"]) == 8
 
 
+@pytest.mark.usefixtures("_undrawn_here")
 def test_tensorboard_shows_loss_rate_terms_and_audit(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(f"audit --model {made}/ac --original {made}/original --retrained {made}/retrained --views 3") == 0
     assert "ac" in capsys.readouterr().out
@@ -99,6 +100,7 @@ def test_audit_writes_a_report_on_every_model(made: Path, tmp_path: Path) -> Non
     assert "coun" in page
 
 
+@pytest.mark.usefixtures("_undrawn_here")
 def test_relearning_is_in_the_report_where_it_came_back(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,7 +311,7 @@ def test_audit_refuses_an_original_that_the_model_did_not_begin_as(
 ) -> None:
     assert command(f"fit {SIMCLR} --run {tmp_path}/other --seed_everything 1") == 0
     capsys.readouterr()
-    assert "began as" in error(capsys, command(f"audit --model {made}/ac --original {tmp_path}/other"))
+    assert "started from" in error(capsys, command(f"audit --model {made}/ac --original {tmp_path}/other"))
     assert "train_on = all" in error(capsys, command(f"audit --model {made}/ac --original {made}/retrained"))
 
 
@@ -475,4 +477,4 @@ def test_what_began_as_the_original_is_no_retrained_model(
     record = json.loads((tmp_path / "warm/run.json").read_text())
     assert record["weights_sha256"] == hashlib.sha256(original.read_bytes()).hexdigest()
     refused = error(capsys, command(f"audit --model {made}/ac --retrained {tmp_path}/warm --views 2 --relearning 0"))
-    assert "which began with the weights of a run that did. Train it without --weights." in refused
+    assert "which started from weights of a run that did. Train it without --weights." in refused

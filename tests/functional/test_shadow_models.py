@@ -118,7 +118,7 @@ def test_too_few_shadow_models_of_a_kind_are_refused() -> None:
 )
 def test_shapes_of_observations_are_checked(shapes: tuple[tuple[int, ...], ...]) -> None:
     target, scores, seen = (torch.ones(shape) for shape in shapes)
-    with pytest.raises(ValueError, match="Ask all models"):
+    with pytest.raises(ValueError, match="Evaluate all models"):
         gaussian_ratio(target, scores, seen.bool())
 
 
@@ -166,7 +166,7 @@ def test_an_image_that_every_shadow_model_saw_is_refused() -> None:
     ones = torch.ones(2, 3)
     with pytest.raises(ValueError, match="did not see it, got 0"):
         relative_membership(ones[0], ones, ones.bool(), ones[0], ones)
-    with pytest.raises(ValueError, match="Ask all models"):
+    with pytest.raises(ValueError, match="Evaluate all models"):
         relative_membership(ones[0], ones, ~ones.bool(), torch.ones(0), torch.ones(2, 0))
 
 

@@ -87,12 +87,11 @@ def test_reset_forgets_and_a_copy_remembers(name: str) -> None:
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
     folder = tmp_path_factory.mktemp("metrics")
-    launch(Path(__file__).with_name("two_metrics.py"), str(folder))
+    launch(Path(__file__).parents[1] / "two_metrics.py", str(folder))
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
 @pytest.mark.ddp
-@pytest.mark.slow
 @names
 def test_two_processes_with_uneven_rows_have_the_value_of_one(name: str, two_processes: list[dict[str, float]]) -> None:
     expected = value(METRICS[name](), updates()[name])

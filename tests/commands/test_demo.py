@@ -10,11 +10,12 @@ from unlearning_pl.errors import InputError
 
 @pytest.mark.usefixtures("_undrawn")
 def test_the_demo_runs_its_commands_in_order(tmp_path: Path) -> None:
+    epoch = ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"]
+    few = ["--data.source", "tiny.FewDigits", "--data.source.train_size", "400"]
+    quick = {"fit": [*epoch, *few], "unlearn": epoch, "audit": ["--views", "2"]}
+
     def short(words: list[str]) -> None:
-        quick = (
-            ["--views", "2"] if words[0] == "audit" else ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"]
-        )
-        assert main([*words, *quick]) == 0
+        assert main([*words, *quick[words[0]]]) == 0
 
     demo(short, seed=3, run=f"{tmp_path}/a place")
     assert (tmp_path / "a place/audit/report.html").is_file()

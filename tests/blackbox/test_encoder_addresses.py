@@ -116,7 +116,7 @@ def test_without_onnxruntime_the_message_has_the_line_to_install_it(
     [
         ("a.ckpt", "without a config.yaml beside it"),
         ("a.pt", "which torch.jit.load refuses"),
-        ("weights.pt", "a .pt of weights alone has no model in it"),
+        ("weights.pt", "a .pt file of weights alone"),
         ("a.onnx", "which onnxruntime cannot load"),
         ("a.txt", "Expected a run folder"),
         ("missing.pt", "does not exist"),
@@ -184,7 +184,7 @@ def test_a_model_that_changes_its_dimensions_is_told(noise: Tensor) -> None:
 
 @pytest.mark.parametrize("answer", [None, "vectors", [[1.0]] * 5, np.full((5, 2), "x"), torch.ones(5, 2) > 0])
 def test_an_answer_that_is_no_array_of_numbers_is_told(answer: object, noise: Tensor) -> None:
-    with pytest.raises(InputError, match="Expected one vector an image"):
+    with pytest.raises(InputError, match="Expected one vector per image"):
         Encoder("odd", lambda images: answer, (8, 8))(noise)
 
 

@@ -6,7 +6,7 @@ import torch
 from unlearning_pl.data import Digits, ImageSet, Parquet, Source, TemplateCaptions
 from unlearning_pl.errors import InputError
 
-CIFAR = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
+CIFAR = Path(__file__).parents[4] / "shared" / "data" / "cifar10"
 
 
 class Given(Source):

@@ -18,7 +18,6 @@ from unlearning_pl.learners import SimCLR
 
 
 @pytest.mark.ddp
-@pytest.mark.slow
 def test_two_processes_collect_what_one_does_also_where_sets_do_not_divide(tmp_path: Path) -> None:
     launch(Path(__file__).with_name("two_collectors.py"), str(tmp_path))
     assert torch.load(tmp_path / "1.pt", weights_only=True) == {}

@@ -101,7 +101,7 @@ def test_an_unknown_reference_is_named(make, original, retrained) -> None:  # no
 
 def test_two_audits_of_one_name_are_refused(make) -> None:  # noqa: ANN001
     audit = compute_audit("ac", make())
-    with pytest.raises(InputError, match="one audit a name"):
+    with pytest.raises(InputError, match="one audit per name"):
         compare([audit, audit])
 
 

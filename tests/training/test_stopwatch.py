@@ -1,0 +1,55 @@
+"""Seconds of a run by a clock that only its steps move: they add up over all its starts."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from lightning.pytorch import Callback, LightningModule, Trainer
+from tiny import make_data, make_learner, make_trainer
+
+from unlearning_pl.errors import PreemptedError
+from unlearning_pl.training import stopwatch
+
+STEPS = 6  # three epochs of two batches
+
+
+class Clock(Callback):
+    """Ten seconds a step; a signal in the middle of some."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.asked: list[int] = []
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        self.now += 10
+        if trainer.global_step + 1 in self.asked:
+            self.asked.remove(trainer.global_step + 1)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(stopwatch, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+@pytest.mark.parametrize("stops", [[], [4], [2, 5]])
+def test_a_run_took_what_all_its_starts_took(stops: list[int], clock: Clock, tmp_path: Path) -> None:
+    clock.asked = [*stops]
+    for _ in stops:
+        with pytest.raises(PreemptedError):
+            start(tmp_path / "run", clock)
+        assert not (tmp_path / "run/run.json").exists()
+        clock.now += 500  # between two starts nothing is trained
+    start(tmp_path / "run", clock)
+    assert json.loads((tmp_path / "run/run.json").read_text())["seconds"] == 10 * STEPS
+
+
+def start(run: Path, clock: Clock) -> None:
+    trainer = make_trainer(run, max_epochs=3, callbacks=[clock])
+    trainer.fit(make_learner("Classifier"), datamodule=make_data(), ckpt_path="auto")
