@@ -23,8 +23,8 @@ class ForgetRequest:
             an object with a list under "forget", such as the split.json of another run).
         per_class: Number of training images drawn at random from every class that has any, or from each class named:
             ``{cat: 5, dog: 10}``. What is drawn from a class depends on no other class.
-        where: Conditions on what is known of an image, joined by ``and``: ``owner == 17 and class in [cat, dog]``, see
-            :func:`~unlearning_pl.data.splits.conditions.conditions`.
+        where: Condition on the metadata, id and class of an image, with ``and``, ``or`` and parentheses:
+            ``owner == 17 and class in [cat, dog]``, see :func:`~unlearning_pl.data.splits.conditions.conditions`.
         seed: Seed of the draw, for ``fraction``, ``count`` and ``per_class``.
 
     Raises:

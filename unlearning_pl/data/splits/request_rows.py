@@ -86,9 +86,7 @@ def _described(field: str, value: Any, seed: int, train: ImageSet, candidates: T
         numbers = [_class_number(name, field, train.class_names) for name in value]
         return candidates[torch.isin(train.targets[candidates], torch.tensor(numbers, dtype=torch.int64))]
     if field == "where":
-        known = columns(train)
-        met = [torch.tensor(meets(comparison, known)) for comparison in conditions(value)]
-        return candidates[torch.stack(met).all(dim=0)[candidates]]
+        return candidates[torch.tensor(meets(conditions(value), columns(train)))[candidates]]
     drawn = [
         _from_class(number, count, seed, train, candidates)
         for number, count in _counts(value, train, candidates).items()
