@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unlearning_pl.errors import InputError
 
-_AT_ONCE = 4096  # captions that are made into tokens at a time
+_BATCH = 4096  # captions that are made into tokens at a time
 
 
 def tokenize(captions: Sequence[str], context_length: int) -> Tensor:
@@ -36,8 +36,8 @@ def tokenize(captions: Sequence[str], context_length: int) -> Tensor:
     from open_clip import SimpleTokenizer
 
     tokenizer = SimpleTokenizer(context_length=context_length)
-    starts = range(0, len(captions), _AT_ONCE)
-    return torch.cat([tokenizer(list(captions[start : start + _AT_ONCE])).int() for start in starts])
+    starts = range(0, len(captions), _BATCH)
+    return torch.cat([tokenizer(list(captions[start : start + _BATCH])).int() for start in starts])
 
 
 class Captions:
@@ -63,8 +63,8 @@ class Captions:
         """A random caption of each image of ``index`` ``(B,)``: ``(B, L)`` int64."""
         self._move(index.device)
         exact = torch.float32 if index.device.type == "mps" else torch.float64  # Apple's devices have no wider one
-        share = torch.rand(len(index), device=index.device, dtype=exact)
-        return self._tokens[self._start[index] + (share * self._count[index]).long()].long()
+        fraction = torch.rand(len(index), device=index.device, dtype=exact)
+        return self._tokens[self._start[index] + (fraction * self._count[index]).long()].long()
 
     def first(self, index: Tensor) -> Tensor:
         """The first caption of each: ``(B, L)`` int64."""
@@ -74,10 +74,10 @@ class Captions:
     def all(self, index: Tensor) -> Tensor:
         """All captions of each, ``(B, K, L)`` int64; an image with fewer than K has rows of zeros, no caption."""
         self._move(index.device)
-        places = torch.arange(int(self._count.max()), device=index.device)
-        there = places < self._count[index, None]
-        rows = self._start[index, None] + places.where(there, torch.zeros_like(places))
-        return self._tokens[rows].long() * there[..., None]
+        columns = torch.arange(int(self._count.max()), device=index.device)
+        valid = columns < self._count[index, None]
+        rows = self._start[index, None] + columns.where(valid, torch.zeros_like(columns))
+        return self._tokens[rows].long() * valid[..., None]
 
     def _move(self, device: torch.device) -> None:
         if self._tokens.device != device:

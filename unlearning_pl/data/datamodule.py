@@ -64,9 +64,9 @@ class UnlearningData(SplitDataModule):
         self.views, self.train_on = views or JitterViews(), train_on
         self.batch_size, self.workers = batch_size, workers
         self.num_views: int | None = None  # the learner's own number
-        self._predicted: tuple[Split, ...] | None = None
-        self._predicted_views = 0
-        self.streams: Streams = self._own_streams
+        self._predict_splits: tuple[Split, ...] | None = None
+        self._predict_views = 0
+        self.streams: Streams = self._default_streams
 
     def examples(self) -> Tensor:
         """Two clean training images as a learner sees them, ``(2, 3, H, W)``."""
@@ -75,9 +75,9 @@ class UnlearningData(SplitDataModule):
 
     def feed(self, streams: Streams | None) -> None:
         """Let a method choose the streams of an epoch; None gives the choice back to ``train_on``."""
-        self.streams = streams or self._own_streams
+        self.streams = streams or self._default_streams
 
-    def _own_streams(self, epoch: int) -> tuple[Split, ...]:
+    def _default_streams(self, epoch: int) -> tuple[Split, ...]:
         return ("train",) if self.train_on == "all" else ("retain",)
 
     def rows(self, streams: tuple[Split, ...], processes: int) -> dict[Split, int]:
@@ -110,9 +110,11 @@ class UnlearningData(SplitDataModule):
         """Samples of positions ``(B,)`` as an audit sees them: the clean image, augmented views, all captions."""
         index, read = rows if isinstance(rows, StreamedBatch) else (rows, None)
         images, target = self.pool.rows_at(index, read)
-        looks = (images, *self._augmented(images, views))
+        images_and_views = (images, *self._augment(images, views))
         captions = self._captions()
-        return Sample(self._normalised(looks), target, index, None if captions is None else captions.all(index))
+        return Sample(
+            self._normalise(images_and_views), target, index, None if captions is None else captions.all(index)
+        )
 
     @override
     def prepare_data(self) -> None:
@@ -120,9 +122,9 @@ class UnlearningData(SplitDataModule):
 
     @override
     def setup(self, stage: str) -> None:
-        nothing = len(self.positions("forget")) == 0
+        no_request = len(self.positions("forget")) == 0
         require(
-            stage != "fit" or self.train_on == "all" or not nothing,
+            stage != "fit" or self.train_on == "all" or not no_request,
             "Expected a forget request with data.train_on = retain, got none. "
             "Say what to leave out, for instance --data.forget.fraction 0.1.",
         )
@@ -153,38 +155,40 @@ class UnlearningData(SplitDataModule):
             "Expected held-out images to validate on, got none. Train with --data.validation 0.1, or use test.",
         )
         # As many batches on each process: while a model trains, DDP's forward is a collective in evaluation too.
-        return [self._dealt_out(held_out, even=True)] if len(held_out) else []
+        return [self._distributed_loader(held_out, even=True)] if len(held_out) else []
 
     @override
     def test_dataloader(self) -> PositionLoader:
-        return self._dealt_out(self.positions("test"), even=True)
+        return self._distributed_loader(self.positions("test"), even=True)
 
     @override
     def predict_dataloader(self) -> PositionLoader | list[PositionLoader]:
-        if self._predicted is None:
-            return self._in_order(torch.arange(len(self.ids)))
-        return [self._dealt_out(self.positions(split)) for split in self._predicted]
+        if self._predict_splits is None:
+            return self._sequential_loader(torch.arange(len(self.ids)))
+        return [self._distributed_loader(self.positions(split)) for split in self._predict_splits]
 
     def samples(self, splits: tuple[Split, ...], device: torch.device) -> dict[Split, Iterable[Sample]]:
         """Each split from first to last, as samples on the device; every process sees all of it."""
-        return {name: SampleLoader(self._in_order(self.positions(name)), device, self._sample) for name in splits}
+        return {
+            name: SampleLoader(self._sequential_loader(self.positions(name)), device, self._sample) for name in splits
+        }
 
     def set_predict_splits(self, splits: tuple[Split, ...] | None, views: int) -> None:
         """Choose what ``predict`` sees: a loader for each split, with augmented views beside the clean image.
 
         None and 0 give back the default: every image of the pool, clean.
         """
-        self._predicted, self._predicted_views = splits, views
+        self._predict_splits, self._predict_views = splits, views
 
-    def _dealt_out(self, positions: Tensor, even: bool = False) -> PositionLoader:
+    def _distributed_loader(self, positions: Tensor, even: bool = False) -> PositionLoader:
         assert self.trainer is not None
         if self.trainer.world_size == 1:
-            return self._in_order(positions)
+            return self._sequential_loader(positions)
         rows, dataset = min(self.batch_size, len(positions)), self._dataset(positions)
         sampler = DistributedBatchSampler(dataset, rows, self.trainer.global_rank, self.trainer.world_size, even)
         return self._loader(dataset, rows, sampler)
 
-    def _in_order(self, positions: Tensor) -> PositionLoader:
+    def _sequential_loader(self, positions: Tensor) -> PositionLoader:
         return self._loader(self._dataset(positions), min(self.batch_size, len(positions)), None)
 
     def _dataset(self, positions: Tensor) -> Positions:
@@ -221,18 +225,18 @@ class UnlearningData(SplitDataModule):
         trainer = self.trainer
         assert trainer is not None
         if trainer.predicting:
-            return self.eval_samples(rows, self._predicted_views)
+            return self.eval_samples(rows, self._predict_views)
         index, read = rows if isinstance(rows, StreamedBatch) else (rows, None)
         images, target = self.pool.rows_at(index, read)
         own: int = getattr(trainer.lightning_module, "num_views", 2)
         if trainer.training:
-            views = self._augmented(images, own if self.num_views is None else self.num_views)
+            views = self._augment(images, own if self.num_views is None else self.num_views)
         else:  # a method may want more views to train with, but a classifier is judged on the clean image
-            views = self._augmented(images, own) if own > 1 else (images,)
+            views = self._augment(images, own) if own > 1 else (images,)
         captions, text = self._captions(), None
         if captions is not None:
             text = captions.draw(index) if trainer.training else captions.first(index)
-        return Sample(self._normalised(views), target, index, text)
+        return Sample(self._normalise(views), target, index, text)
 
     def _learner_attribute(self, name: str) -> Any:
         """What the learner says of its input; None where it does not say, or there is none."""
@@ -242,9 +246,9 @@ class UnlearningData(SplitDataModule):
         length: int | None = self._learner_attribute("context_length")
         return None if length is None else self.pool.text(length)
 
-    def _normalised(self, views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _normalise(self, views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         pixels: Pixels | None = self._learner_attribute("pixels")
         return tuple(self.pool.normalise(view, pixels) for view in views)
 
-    def _augmented(self, images: Tensor, count: int) -> tuple[Tensor, ...]:
+    def _augment(self, images: Tensor, count: int) -> tuple[Tensor, ...]:
         return self.views(images.repeat(count, 1, 1, 1)).chunk(count) if count else ()

@@ -85,23 +85,23 @@ def index_loader(
         dataset,
         batch_size=rows,
         sampler=sampler,
-        collate_fn=_as_it_is,
+        collate_fn=_identity,
         num_workers=workers,
         persistent_workers=workers > 0,
-        worker_init_fn=_outlive_signals,
+        worker_init_fn=_ignore_job_signals,
         pin_memory=pin,
     )
 
 
-def _outlive_signals(worker: int) -> None:
+def _ignore_job_signals(worker: int) -> None:
     """SLURM asks every process of a job to end; the run needs its workers until it has stopped with a checkpoint."""
     if hasattr(signal, "sigwaitinfo"):
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        Thread(target=_end_for_the_parent, daemon=True).start()
+        Thread(target=_exit_on_parent_signal, daemon=True).start()
 
 
-def _end_for_the_parent() -> None:
+def _exit_on_parent_signal() -> None:
     """The process that has a worker ends it with the same signal; a server may have forked it, as since Python 3.14."""
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -110,7 +110,7 @@ def _end_for_the_parent() -> None:
     os._exit(0)
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
 
 

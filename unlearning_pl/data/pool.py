@@ -32,10 +32,11 @@ class ConcatImages:
     """
 
     def __init__(self, train: Tensor | EncodedImages, test: Tensor | EncodedImages) -> None:
-        ours, theirs = tuple(train.shape[1:]), tuple(test.shape[1:])
+        train_shape, test_shape = tuple(train.shape[1:]), tuple(test.shape[1:])
         require(
-            ours == theirs,
-            f"Expected training and test images of one shape, got {ours} and {theirs}. Set image_size to resize all.",
+            train_shape == test_shape,
+            f"Expected training and test images of one shape, got {train_shape} and {test_shape}. "
+            "Set image_size to resize all.",
         )
         self.train, self.test = train, test
 
@@ -47,14 +48,14 @@ class ConcatImages:
     def read(self, index: Tensor) -> Tensor:
         """Images ``(B, 3, H, W)`` uint8 at ``index`` ``(B,)``, on the CPU."""
         rows = index.cpu()
-        late = rows >= len(self.train)
-        if not late.any():
+        in_test = rows >= len(self.train)
+        if not in_test.any():
             return _read(self.train, rows)
-        if late.all():
+        if in_test.all():
             return _read(self.test, rows - len(self.train))
         images = torch.empty((len(rows), *self.train.shape[1:]), dtype=torch.uint8)
-        images[~late] = _read(self.train, rows[~late])
-        images[late] = _read(self.test, rows[late] - len(self.train))
+        images[~in_test] = _read(self.train, rows[~in_test])
+        images[in_test] = _read(self.test, rows[in_test] - len(self.train))
         return images
 
     def on_device(self, device: torch.device) -> Tensor | None:
@@ -88,8 +89,8 @@ class Pool:
 
     def __init__(self, train: ImageSet, test: ImageSet, source: Source) -> None:
         self.ids = PackedStrings(train.ids) + PackedStrings(test.ids)
-        known = train.captions is not None and test.captions is not None
-        self.captions = [*(train.captions or ()), *(test.captions or ())] if known else None
+        captioned = train.captions is not None and test.captions is not None
+        self.captions = [*(train.captions or ()), *(test.captions or ())] if captioned else None
         self._text: Captions | None = None
         self.images = ConcatImages(train.images, test.images)
         self._on_device: Tensor | None = None

@@ -100,6 +100,6 @@ class SplitDataModule(RenamedAttributes, LightningDataModule):
         """Tokens of the descriptions of each class, ``(K, T, L)``; None where classes or the reader are missing."""
         if context_length is None or not self.class_names:
             return None
-        said = template_captions(self.class_names, self.source.templates)
-        tokens = tokenize([text for texts in said for text in texts], context_length)
-        return tokens.long().view(len(said), len(said[0]), -1)
+        descriptions = template_captions(self.class_names, self.source.templates)
+        tokens = tokenize([text for texts in descriptions for text in texts], context_length)
+        return tokens.long().view(len(descriptions), len(descriptions[0]), -1)

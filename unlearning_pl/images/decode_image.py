@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-_BEGINNING = 16 * 1024  # bytes that hold the header of almost every image
+_HEADER_BYTES = 16 * 1024  # bytes that hold the header of almost every image
 
 
 class Reference(NamedTuple):
@@ -119,12 +119,12 @@ def check_header(image: Reference | bytes) -> None:
         unlearning_pl.images.decode_image.CorruptImageError: no image format that Pillow knows
     """
     try:
-        _open(read_encoded(image, _BEGINNING))
+        _open_header(read_encoded(image, _HEADER_BYTES))
     except CorruptImageError:
-        _open(read_encoded(image))  # some formats want all of the file, and some headers are long
+        _open_header(read_encoded(image))  # some formats want all of the file, and some headers are long
 
 
-def _open(data: bytes) -> None:
+def _open_header(data: bytes) -> None:
     try:
         Image.open(io.BytesIO(data)).close()
     except Exception as error:  # as above
@@ -149,10 +149,10 @@ def file_stamp(path: str) -> tuple[int, int, int]:
         (-1, -1, -1)
     """
     try:
-        told = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return -1, -1, -1
-    return told.st_size, told.st_mtime_ns, told.st_ctime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @cache

@@ -33,7 +33,7 @@ OnError = Literal["raise", "skip"]
 Storage = Literal["auto", "memory", "stream"]
 Shape = tuple[int, int, int]
 
-_NAMED = 5  # images that a message names
+_MAX_NAMED = 5  # images that a message names
 _OWN_GROUP = "/proc/self/cgroup"  # of a container, or of a job on a cluster
 _LIMITS = {"": "/sys/fs/cgroup/{}/memory.max", "memory": "/sys/fs/cgroup/memory/{}/memory.limit_in_bytes"}
 
@@ -77,37 +77,37 @@ def load_images(
         image_size is None or image_size >= 1,
         f"Expected image_size >= 1, got {image_size}. Choose a size in pixels, or leave it out.",
     )
-    model, shape = (0, (3, image_size, image_size)) if image_size is not None else _first_shape(encoded)
+    first, shape = (0, (3, image_size, image_size)) if image_size is not None else _first_shape(encoded)
     bytes_of_all = len(encoded) * int(np.prod(shape))
     if storage == "memory" or (storage == "auto" and bytes_of_all <= _memory() // 4):
-        return _held(encoded, names, image_size, on_error, (model, shape))
+        return _load_pixels(encoded, names, image_size, on_error, (first, shape))
     require(
         image_size is not None,
         "Expected image_size with images that are streamed, got none. Set it, or storage: memory if they fit.",
     )
     assert image_size is not None
-    faults = _faults(encoded, image_size if on_error == "skip" else None)
-    kept = _kept(faults, names, on_error)
+    faults = _find_faults(encoded, image_size if on_error == "skip" else None)
+    kept = _decodable_rows(faults, names, on_error)
     return EncodedImages(encoded, names, image_size).take(kept), kept
 
 
-def _held(
+def _load_pixels(
     encoded: Sequence[Reference | bytes],
     names: Sequence[str],
     image_size: int | None,
     on_error: OnError,
-    model: tuple[int, Shape],
+    first: tuple[int, Shape],
 ) -> tuple[Tensor, list[int]]:
     unread: list[int] = []  # which may be there for the next process, so that it must look for itself
 
     def make() -> tuple[npt.NDArray[np.uint8], list[tuple[int, str]]]:
-        pixels, faults, shapes = _decode_all(encoded, image_size, model[1], unread)
-        kept = _kept(faults, names, on_error, warn=False)
+        pixels, faults, shapes = _decode_all(encoded, image_size, first[1], unread)
+        kept = _decodable_rows(faults, names, on_error, warn=False)
         other = min(shapes, default=None)
         require(
             other is None,
-            f"Expected images of one size, {_size(model[1])} as in {names[model[0]]}, got "
-            f"{_size(shapes[other or 0])} in {names[other or 0]}. Set image_size to resize all."
+            f"Expected images of one size, {_format_size(first[1])} as in {names[first[0]]}, got "
+            f"{_format_size(shapes[other or 0])} in {names[other or 0]}. Set image_size to resize all."
             if shapes
             else "",
         )
@@ -115,9 +115,9 @@ def _held(
             pixels[place] = pixels[row]  # rows move to the front in place: a second array may not fit
         return pixels[: len(kept)], sorted(faults.items())
 
-    size = len(encoded) * int(np.prod(model[1]))
-    images, told = share_pixels(_made_from(encoded, image_size, on_error), size, make, lambda: not unread)
-    return images, _kept({int(row): str(reason) for row, reason in told}, names, on_error)
+    size = len(encoded) * int(np.prod(first[1]))
+    images, recorded_faults = share_pixels(_cache_key(encoded, image_size, on_error), size, make, lambda: not unread)
+    return images, _decodable_rows({int(row): str(reason) for row, reason in recorded_faults}, names, on_error)
 
 
 def _first_shape(encoded: Sequence[Reference | bytes]) -> tuple[int, Shape]:
@@ -155,7 +155,7 @@ def _decode_all(
     return pixels, faults, shapes
 
 
-def _faults(encoded: Sequence[Reference | bytes], image_size: int | None) -> dict[int, str]:
+def _find_faults(encoded: Sequence[Reference | bytes], image_size: int | None) -> dict[int, str]:
     """Why images cannot be decoded, by row: of all pixels with ``image_size``, of the headers without."""
     faults: dict[int, str] = {}
 
@@ -172,12 +172,12 @@ def _faults(encoded: Sequence[Reference | bytes], image_size: int | None) -> dic
     return faults
 
 
-def _kept(faults: Mapping[int, str], names: Sequence[str], on_error: OnError, warn: bool = True) -> list[int]:
+def _decodable_rows(faults: Mapping[int, str], names: Sequence[str], on_error: OnError, warn: bool = True) -> list[int]:
     """The rows that are not corrupt, if that is allowed."""
     if not faults:
         return list(range(len(names)))
-    shown = ", ".join(f"{names[row]} ({faults[row]})" for row in sorted(faults)[:_NAMED])
-    shown += f" and {len(faults) - _NAMED} others" if len(faults) > _NAMED else ""
+    shown = ", ".join(f"{names[row]} ({faults[row]})" for row in sorted(faults)[:_MAX_NAMED])
+    shown += f" and {len(faults) - _MAX_NAMED} others" if len(faults) > _MAX_NAMED else ""
     remedy = "Repair or remove them, or leave them out with on_error: skip."
     if len(faults) == len(names):
         remedy = "Repair them, or give other files."
@@ -190,7 +190,7 @@ def _kept(faults: Mapping[int, str], names: Sequence[str], on_error: OnError, wa
     return [row for row in range(len(names)) if row not in faults]
 
 
-def _made_from(encoded: Sequence[Reference | bytes], image_size: int | None, on_error: OnError) -> Iterator[Any]:
+def _cache_key(encoded: Sequence[Reference | bytes], image_size: int | None, on_error: OnError) -> Iterator[Any]:
     """All that decides about the pixels: another Pillow may come with another decoder."""
     yield from (PIL.__version__, image_size, on_error)
     stamps: dict[str, tuple[int, int, int]] = {}
@@ -208,13 +208,13 @@ def _memory() -> int:
     if not hasattr(os, "sysconf"):
         return 16 * 2**30  # Windows does not say; images of 4 GiB are few
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for place in _limits():
+    for place in _limit_files():
         text = place.read_text().strip() if place.is_file() else ""
         limits += [int(text)] if text.isdecimal() else []
     return min(limits)
 
 
-def _limits() -> Iterator[Path]:
+def _limit_files() -> Iterator[Path]:
     """Files with limits of the process's own group, and of all groups that it is in."""
     own = Path(_OWN_GROUP)
     lines = own.read_text().splitlines() if own.is_file() else []
@@ -223,5 +223,5 @@ def _limits() -> Iterator[Path]:
             yield from (Path(_LIMITS[kind].format(str(one).strip("/"))) for one in (Path(group), *Path(group).parents))
 
 
-def _size(shape: Sequence[int]) -> str:
+def _format_size(shape: Sequence[int]) -> str:
     return f"{shape[-1]}x{shape[-2]}"

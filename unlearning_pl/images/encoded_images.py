@@ -52,10 +52,10 @@ class EncodedImages:
             (files[image.path], *_extent(image)) if isinstance(image, Reference) else (-1, next(ends), len(image))
             for image in encoded
         ]
-        self._places: npt.NDArray[np.int64] = np.array(places, dtype=np.int64).reshape(-1, 3)  # file, offset, size
+        self._locations: npt.NDArray[np.int64] = np.array(places, dtype=np.int64).reshape(-1, 3)  # file, offset, size
         self._paths, self._names, self._rows = PackedStrings(files), PackedStrings(names), np.arange(len(encoded))
-        self._held = np.frombuffer(b"".join(held), dtype=np.uint8)
-        self._size = image_size
+        self._content = np.frombuffer(b"".join(held), dtype=np.uint8)
+        self._image_size = image_size
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -63,7 +63,7 @@ class EncodedImages:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """The shape ``(N, 3, S, S)`` that a tensor of all pixels would have."""
-        return len(self), 3, self._size, self._size
+        return len(self), 3, self._image_size, self._image_size
 
     @property
     def digest(self) -> bytes:
@@ -72,8 +72,8 @@ class EncodedImages:
         Not of the bytes themselves: reading all of a set that does not fit in memory would take minutes to hours.
         An image that was replaced by one of just as many bytes is not noticed.
         """
-        sizes = self._places[self._rows, 2].astype("<i8")
-        return hashlib.sha256(sizes.tobytes() + str(self._size).encode()).digest()
+        sizes = self._locations[self._rows, 2].astype("<i8")
+        return hashlib.sha256(sizes.tobytes() + str(self._image_size).encode()).digest()
 
     def take(self, rows: Tensor | Sequence[int] | slice) -> "EncodedImages":
         """The images at ``rows``, in that order; nothing is read."""
@@ -99,11 +99,11 @@ class EncodedImages:
         return torch.from_numpy(pixels)
 
     def _decode(self, row: int) -> npt.NDArray[np.uint8]:
-        file, offset, size = self._places[row].tolist()
+        file, offset, size = self._locations[row].tolist()
         try:
             if file < 0:
-                return decode(self._held[offset : offset + size].tobytes(), self._size)
-            return decode(read_encoded(Reference(self._paths[file], offset, size)), self._size)
+                return decode(self._content[offset : offset + size].tobytes(), self._image_size)
+            return decode(read_encoded(Reference(self._paths[file], offset, size)), self._image_size)
         except CorruptImageError as error:
             raise InputError(
                 f"Expected an image that Pillow reads, got {self._names[row]} ({error}). "

@@ -46,7 +46,7 @@ class ImageSet:
     metadata: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_texts(self.ids)
+        _check_ids(self.ids)
         object.__setattr__(self, "ids", PackedStrings(self.ids))  # a hundred bytes less of each image in every process
         columns: list[Sized] = [*self.metadata.values(), *([] if self.captions is None else [self.captions])]
         parts: list[Sized] = [self.images, self.targets, self.ids, *columns]
@@ -67,10 +67,10 @@ class ImageSet:
             f"Expected targets from 0 to {max(0, len(self.class_names) - 1)}, one name each, got {low} to {high}. "
             "Correct the labels or the class names.",
         )
-        silent = next((row for row, texts in enumerate(self.captions or []) if not texts), None)
+        uncaptioned = next((row for row, texts in enumerate(self.captions or []) if not texts), None)
         require(
-            silent is None,
-            f"Expected a caption of each image, got none of {self.ids[silent or 0]}. Write one, or leave it out.",
+            uncaptioned is None,
+            f"Expected a caption of each image, got none of {self.ids[uncaptioned or 0]}. Write one, or leave it out.",
         )
 
     def __len__(self) -> int:
@@ -80,20 +80,20 @@ class ImageSet:
         """The images at ``rows``, in that order."""
         chosen = torch.as_tensor(rows, dtype=torch.int64)
 
-        def of(column: Sequence[Any]) -> list[Any]:
+        def select(column: Sequence[Any]) -> list[Any]:
             return [column[row] for row in chosen.tolist()]
 
         return replace(
             self,
             images=self.images[chosen],
             targets=self.targets[chosen],
-            ids=of(self.ids),
-            captions=None if self.captions is None else of(self.captions),
-            metadata={name: of(column) for name, column in self.metadata.items()},
+            ids=select(self.ids),
+            captions=None if self.captions is None else select(self.captions),
+            metadata={name: select(column) for name, column in self.metadata.items()},
         )
 
 
-def _check_texts(ids: Sequence[Any]) -> None:
+def _check_ids(ids: Sequence[Any]) -> None:
     other = (
         next((name for name in ids if not isinstance(name, str)), None) if not isinstance(ids, PackedStrings) else None
     )

@@ -51,18 +51,18 @@ def share_pixels(
         ((2, 2), ['two rows'])
     """
     if size < _LEAST:
-        return _private(make())
+        return _as_tensor(make())
     made: Made | None = None
-    file = folder() / f"{_name(made_from)}.pixels"
+    file = folder() / f"{_digest(made_from)}.pixels"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_suffix(".lock")):  # the system releases it if this process dies
-            shared = _mapped(file)
+            shared = _map(file)
             if shared is None:
                 made = make()
                 if lasts():
                     _write(file, *made)
-                    shared = _mapped(file)
+                    shared = _map(file)
             if shared is not None:
                 return shared
     except OSError as error:
@@ -70,7 +70,7 @@ def share_pixels(
             f"Images cannot be shared between processes in {folder()} ({error.strerror}): each holds its own. "
             "Set UNLEARNING_PL_CACHE to a writable folder with free space."
         )
-    return _private(made or make())  # also if another process deleted the file at once
+    return _as_tensor(made or make())  # also if another process deleted the file at once
 
 
 def trim_memory() -> None:
@@ -95,12 +95,12 @@ def folder() -> Path:
     return Path(os.environ.get("UNLEARNING_PL_CACHE") or "~/.cache/unlearning-pl").expanduser()
 
 
-def _private(made: Made) -> tuple[Tensor, Any]:
+def _as_tensor(made: Made) -> tuple[Tensor, Any]:
     pixels, notes = made
     return torch.from_numpy(pixels), json.loads(json.dumps(notes))  # as if read from a file
 
 
-def _name(made_from: Iterable[Any]) -> str:
+def _digest(made_from: Iterable[Any]) -> str:
     digest = hashlib.sha256(str(_LAYOUT).encode())
     for part in made_from:
         data = part if isinstance(part, bytes) else repr(part).encode(errors="surrogateescape")
@@ -123,7 +123,7 @@ def _write(file: Path, pixels: npt.NDArray[np.uint8], notes: Any) -> None:
         raise
 
 
-def _mapped(file: Path) -> tuple[Tensor, Any] | None:
+def _map(file: Path) -> tuple[Tensor, Any] | None:
     """Map a file into memory; None if it is absent or damaged."""
     try:
         with open(file, "rb") as opened:

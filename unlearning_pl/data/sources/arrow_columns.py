@@ -58,7 +58,7 @@ def roles(schema: Any, where: str, image: str = "image", label: str = "label") -
     types = dict(zip(schema.names, schema.types, strict=True))
     found = ", ".join(types) or "no columns"
     require(
-        _is_image(types.get(image)),
+        _is_image_struct(types.get(image)),
         f"Expected a column {image}: struct<bytes, path> in {where}, got {types.get(image, found)}. "
         "Rename or convert the column.",
     )
@@ -105,7 +105,7 @@ def records(part: str, table: Any, names: Sequence[str], known: Roles) -> Record
     distinct = all(paths) and len(set(paths)) == len(paths)
     ids = [f"{part}/{path if distinct else row}" for row, path in enumerate(paths)]
     return Records(
-        [_encoded(content, path) for content, path in zip(data, paths, strict=True)],
+        [_encoded_image(content, path) for content, path in zip(data, paths, strict=True)],
         names,
         ids,
         None if known.label is None else table[known.label].to_pylist(),
@@ -151,13 +151,13 @@ def plain(column: Any) -> list[Any]:
     return values
 
 
-def _encoded(content: bytes | None, path: str | None) -> Reference | bytes:
+def _encoded_image(content: bytes | None, path: str | None) -> Reference | bytes:
     if content is not None:
         return content
     return b"" if path is None else Reference(path)
 
 
-def _is_image(kind: Any) -> bool:
+def _is_image_struct(kind: Any) -> bool:
     return kind is not None and pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}
 
 

@@ -16,13 +16,13 @@ from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_set import ImageSet
 
 _METADATA, _FILE = "metadata.csv", "file_name"
-_NAMED = 5  # what a message names
+_MAX_NAMED = 5  # what a message names
 
 
-class _Found(NamedTuple):
+class _Listing(NamedTuple):
     """What lies below a folder: image files by their paths in it, and what ``metadata.csv`` says of each."""
 
-    place: Path
+    folder: Path
     classes: list[str]
     files: list[str]  # "cat/a.jpg", sorted
     metadata: dict[str, list[Any]]
@@ -72,20 +72,22 @@ class Folder(Source):
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """All training and test images, sorted by class and name."""
-        train, test = _find("train", self.train), _find("test", self.test)
-        apart = train.place.resolve() != test.place.resolve()
-        require(apart, f"Expected test images that are not trained on, got {train.place} as both. Give another folder.")
+        train, test = _list_images("train", self.train), _list_images("test", self.test)
+        apart = train.folder.resolve() != test.folder.resolve()
+        require(
+            apart, f"Expected test images that are not trained on, got {train.folder} as both. Give another folder."
+        )
         require(
             train.classes == test.classes,
-            f"Expected the same class folders in {train.place} and {test.place}, got "
-            f"{_some(sorted({*train.classes} ^ {*test.classes}))} in one of them only. Add or remove folders.",
+            f"Expected the same class folders in {train.folder} and {test.folder}, got "
+            f"{_shorten(sorted({*train.classes} ^ {*test.classes}))} in one of them only. Add or remove folders.",
         )
         parts = (_records("train", train), _records("test", test))
         return image_sets(*parts, image_size=self.image_size, on_error=self.on_error, storage=self.storage)
 
 
-def _records(part: str, found: _Found) -> Records:
-    paths = [str(found.place / file) for file in found.files]
+def _records(part: str, found: _Listing) -> Records:
+    paths = [str(found.folder / file) for file in found.files]
     return Records(
         encoded=[Reference(path) for path in paths],
         names=paths,
@@ -95,36 +97,36 @@ def _records(part: str, found: _Found) -> Records:
     )
 
 
-def _find(field: str, where: str) -> _Found:
-    place = Path(where).expanduser()
+def _list_images(field: str, where: str) -> _Listing:
+    folder = Path(where).expanduser()
     require(
-        place.is_dir(),
+        folder.is_dir(),
         f"Expected a folder at {field}={where!r}, got none. Give one with a folder for each class in it, relative to "
         "the working directory.",
     )
     try:
-        of_class, loose = _by_class(place)
+        of_class, loose = _by_class(folder)
     except OSError as error:
         raise InputError(
             f"Expected folders that can be read in {where}, got {error.filename} ({error.strerror}). Change its rights."
         ) from error
     require(
         not loose,
-        f"Expected each image of {where} in the folder of its class, got {_some(loose)} beside them. Move it.",
+        f"Expected each image of {where} in the folder of its class, got {_shorten(loose)} beside them. Move it.",
     )
     empty = [name for name, files in of_class.items() if not files]
     require(
         bool(of_class) and not empty,
-        f"Expected folders with images in {where}, one for each class, got {_some(empty) or 'no folder'}"
+        f"Expected folders with images in {where}, one for each class, got {_shorten(empty) or 'no folder'}"
         f"{' without any' if empty else ''}. Put images there, or remove the folder.",
     )
     files = [*chain.from_iterable(of_class.values())]
-    return _Found(place, [*of_class], files, _metadata(place / _METADATA, files))
+    return _Listing(folder, [*of_class], files, _metadata(folder / _METADATA, files))
 
 
-def _by_class(place: Path) -> tuple[dict[str, list[str]], list[str]]:
+def _by_class(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
     """Image files of each class, both sorted, and those that are in the folder of none."""
-    with os.scandir(place) as entries:
+    with os.scandir(folder) as entries:
         top = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     of_class = {entry.name: sorted(_files(entry.path, f"{entry.name}/", set())) for entry in top if entry.is_dir()}
     return of_class, [entry.name for entry in top if entry.is_file() and _is_image(entry.name)]
@@ -134,18 +136,18 @@ def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in image_suffixes()
 
 
-def _files(place: str, prefix: str, above: set[tuple[int, int]]) -> Iterator[str]:
+def _files(folder: str, prefix: str, above: set[tuple[int, int]]) -> Iterator[str]:
     """Image files below a folder, as paths behind ``prefix``; a link to a folder above it is not followed."""
-    told = os.stat(place)
-    here = (told.st_dev, told.st_ino)
-    if here in above:
+    status = os.stat(folder)
+    folder_id = (status.st_dev, status.st_ino)
+    if folder_id in above:
         return
-    with os.scandir(place) as entries:
+    with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                yield from _files(entry.path, f"{prefix}{entry.name}/", {*above, here})
+                yield from _files(entry.path, f"{prefix}{entry.name}/", {*above, folder_id})
             elif _is_image(entry.name):
                 yield prefix + entry.name
 
@@ -167,12 +169,12 @@ def _metadata(table: Path, files: Sequence[str]) -> dict[str, list[Any]]:
     require(
         not odd and not twice,
         f"Expected one row for each image in {table}, got {len(odd)} rows without image or images without row, and "
-        f"{twice} repeated: {_some(odd)}. Correct the table.",
+        f"{twice} repeated: {_shorten(odd)}. Correct the table.",
     )
     known = {name: plain(found[name]) for name in columns if name and name != _FILE and is_plain(found[name].type)}
     return {name: [values[row_of[file]] for file in files] for name, values in known.items()}
 
 
-def _some(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - _NAMED} others" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + rest
+def _shorten(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _MAX_NAMED} others" if len(names) > _MAX_NAMED else ""
+    return ", ".join(names[:_MAX_NAMED]) + rest

@@ -114,16 +114,16 @@ class Hub(Source):
         import datasets
 
         where = f"{self.name} {split}"
-        pictures = [name for name, feature in dataset.features.items() if isinstance(feature, datasets.Image)]
-        image = pictures[0] if len(pictures) == 1 else "image"
-        for name in pictures:
+        image_columns = [name for name, feature in dataset.features.items() if isinstance(feature, datasets.Image)]
+        image = image_columns[0] if len(image_columns) == 1 else "image"
+        for name in image_columns:
             dataset = dataset.cast_column(name, datasets.Image(decode=False))
         table = dataset.with_format("arrow")[:]
         known = roles(table.schema, where, image, self.label or "")
         names = [f"{where} row {row}" for row in range(table.num_rows)]
-        return self._named(part, records(part, table, names, known))
+        return self._with_relative_ids(part, records(part, table, names, known))
 
-    def _named(self, part: str, found: Records) -> Records:
+    def _with_relative_ids(self, part: str, found: Records) -> Records:
         """Ids that do not tell where on this machine the images lie."""
         if not any(isinstance(one, Reference) for one in found.encoded):
             return found

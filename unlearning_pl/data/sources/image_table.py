@@ -78,7 +78,7 @@ class ImageTable(Source):
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The training and test images, in the order in which the tables name them first."""
-        train, listed = self._read(self.train), _paths(Path(self.test).expanduser())
+        train, listed = self._read(self.train), _listed_paths(Path(self.test).expanduser())
         if listed is None:
             test = self._read(self.test)
         else:
@@ -133,8 +133,8 @@ class _Listing:
             f"Expected {part} images, got none of {self.where}. List fewer images for the test, or give another table.",
         )
         columns, groups = self.table.column_names, list(self.rows.values())
-        label, caption = _first(_LABEL, columns), _first(_CAPTION, columns)
-        used = (_first(_IMAGE, columns), label, caption)
+        label, caption = _first_present(_LABEL, columns), _first_present(_CAPTION, columns)
+        used = (_first_present(_IMAGE, columns), label, caption)
         others = {name: self.table[name] for name in columns if name not in used}
         files = self.files()
         return Records(
@@ -182,7 +182,7 @@ class _Listing:
 
 
 def _listing(where: str, table: Any, folder: str) -> _Listing:
-    name = _first(_IMAGE, table.column_names)
+    name = _first_present(_IMAGE, table.column_names)
     kind = None if name is None else table[name].type
     require(
         is_text(kind),
@@ -196,7 +196,7 @@ def _listing(where: str, table: Any, folder: str) -> _Listing:
     return _Listing(where, table, folder, rows)
 
 
-def _paths(file: Path) -> list[str] | None:
+def _listed_paths(file: Path) -> list[str] | None:
     """The lines of a file that lists paths; None of a table."""
     if file.suffix == ".parquet" or not file.is_file() or len(first_line(file)) != 1 or first_line(file)[0] in _IMAGE:
         return None
@@ -204,5 +204,5 @@ def _paths(file: Path) -> list[str] | None:
     return [posixpath.normpath(line.strip()) for line in lines if line.strip()]
 
 
-def _first(names: Sequence[str], columns: Sequence[str]) -> str | None:
+def _first_present(names: Sequence[str], columns: Sequence[str]) -> str | None:
     return next((name for name in names if name in columns), None)

@@ -44,7 +44,7 @@ class OxfordPets(PhotographFiles):
     ) -> None:
         super().__init__(root, train_size, test_size, image_size, download, on_error)
 
-    def _listed(self) -> tuple[Files, Files, list[str]]:
+    def _list_files(self) -> tuple[Files, Files, list[str]]:
         def read(root: Path) -> tuple[Files, Files, list[str]]:
             train, test = (datasets.OxfordIIITPet(root, part, download=self.download) for part in ("trainval", "test"))
             first, second = (list(zip(part._images, part._labels, strict=True)) for part in (train, test))

@@ -94,7 +94,7 @@ class Parquet(Source):
 
 def _records(part: str, files: list[Path], size: int | None) -> Records:
     """The first ``size`` rows, still encoded; no row group or file behind them is opened."""
-    opened, left = _open_first(files, f"{part}_size", size)
+    opened, left = _open_files(files, f"{part}_size", size)
     first, known = opened[0][0], roles(opened[0][1].schema_arrow, str(opened[0][0]))
     tables, names = [], []
     for file, parquet in opened:
@@ -104,14 +104,14 @@ def _records(part: str, files: list[Path], size: int | None) -> Records:
             f"Expected the columns {', '.join(known.columns)} of {first} in {file} too, got "
             f"{', '.join(other.columns)}. Take files of one data set.",
         )
-        for start, table in _groups(file, parquet, known, left):
+        for start, table in _row_groups(file, parquet, known, left):
             tables.append(table)
             names += [f"{file} row {start + row}" for row in range(table.num_rows)]
         left -= min(left, parquet.metadata.num_rows)
-    return records(part, _joined(tables, first), names, known)
+    return records(part, _concat(tables, first), names, known)
 
 
-def _open_first(files: list[Path], field: str, size: int | None) -> tuple[list[tuple[Path, pq.ParquetFile]], int]:
+def _open_files(files: list[Path], field: str, size: int | None) -> tuple[list[tuple[Path, pq.ParquetFile]], int]:
     """The files that hold the first ``size`` rows, and how many rows to take of them together."""
     opened: list[tuple[Path, pq.ParquetFile]] = []
     available = 0
@@ -132,7 +132,7 @@ def _open(file: Path) -> pq.ParquetFile:
         ) from error
 
 
-def _groups(file: Path, parquet: pq.ParquetFile, known: Roles, limit: int) -> Iterator[tuple[int, pa.Table]]:
+def _row_groups(file: Path, parquet: pq.ParquetFile, known: Roles, limit: int) -> Iterator[tuple[int, pa.Table]]:
     """The first ``limit`` rows, a row group at a time, each with the number of its first row."""
     start = 0
     for group in range(parquet.num_row_groups):
@@ -149,7 +149,7 @@ def _groups(file: Path, parquet: pq.ParquetFile, known: Roles, limit: int) -> It
         start += table.num_rows
 
 
-def _joined(tables: list[Any], first: Path) -> Any:
+def _concat(tables: list[Any], first: Path) -> Any:
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:

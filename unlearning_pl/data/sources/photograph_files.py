@@ -51,12 +51,12 @@ class PhotographFiles(Source):
 
     def load(self) -> tuple[ImageSet, ImageSet]:
         """The first training and test images, classes in turn; downloads them to ``root`` where they are absent."""
-        train, test, names = self._listed()
+        train, test, names = self._list_files()
         first, second = _records("train", train, self.train_size), _records("test", test, self.test_size)
         return image_sets(first, second, names, self.image_size, self.on_error)
 
     @abstractmethod
-    def _listed(self) -> tuple[Files, Files, list[str]]:
+    def _list_files(self) -> tuple[Files, Files, list[str]]:
         """All training images, all test images, and the names of the classes."""
 
 

@@ -41,7 +41,7 @@ def read_table(path: str | Path, texts: tuple[str, ...] = ()) -> Any:
         Path(path).is_file(), f"Expected a table, got {path}, which is no file. Give a .csv, .tsv, .txt or .parquet."
     )
     try:
-        table = pq.read_table(path) if Path(path).suffix.lower() == ".parquet" else _text(Path(path), texts)
+        table = pq.read_table(path) if Path(path).suffix.lower() == ".parquet" else _read_text(Path(path), texts)
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"Expected a table, got {path}, which cannot be read ({str(error).splitlines()[0].rstrip('.')}). "
@@ -71,7 +71,7 @@ def _separator(line: str) -> str:
     return next((character for character in _SEPARATORS if character in line), ",")
 
 
-def _text(path: Path, texts: tuple[str, ...]) -> Any:
+def _read_text(path: Path, texts: tuple[str, ...]) -> Any:
     names = first_line(path)
     twice = next((name for name in names if names.count(name) > 1), None)
     require(

@@ -77,7 +77,7 @@ def conditions(text: str) -> Comparison | Junction:
     source = _with_placeholders(tokens)
     try:
         # A line for each token, so that the number of a line is the number of its token.
-        return _parsed(ast.parse(" \\\n".join(source), mode="eval").body, [token[0] for token in tokens])
+        return _convert(ast.parse(" \\\n".join(source), mode="eval").body, [token[0] for token in tokens])
     except SyntaxError as error:
         line, offset = error.lineno or 0, error.offset or 0
         within = 0 < line <= len(tokens) and 0 < offset <= len(source[line - 1])
@@ -101,7 +101,7 @@ def _with_placeholders(tokens: Sequence[re.Match[str]]) -> list[str]:
     return source
 
 
-def _parsed(node: ast.expr, tokens: Sequence[str]) -> Comparison | Junction:
+def _convert(node: ast.expr, tokens: Sequence[str]) -> Comparison | Junction:
     """Convert a tree of comparisons, ``and`` and ``or``; any other node raises SyntaxError with its line."""
 
     def text(leaf: ast.expr) -> str:
@@ -112,7 +112,7 @@ def _parsed(node: ast.expr, tokens: Sequence[str]) -> Comparison | Junction:
 
     match node:
         case ast.BoolOp(op, parts):
-            return Junction("and" if isinstance(op, ast.And) else "or", tuple(_parsed(part, tokens) for part in parts))
+            return Junction("and" if isinstance(op, ast.And) else "or", tuple(_convert(part, tokens) for part in parts))
         case ast.Compare(left, [ast.In() | ast.NotIn() as sign], [ast.List([_, *_] as values)]):
             return Comparison(text(left), "in" if isinstance(sign, ast.In) else "not in", tuple(map(text, values)))
         case ast.Compare(left, [sign], [value]) if type(sign) in _SIGNS:

@@ -6,7 +6,7 @@ from typing import Any
 from unlearning_pl.data.splits.conditions import conditions
 from unlearning_pl.errors import require
 
-_DRAWN = ("fraction", "count", "per_class")
+_RANDOM = ("fraction", "count", "per_class")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ForgetRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._in_one_form()
+        self._normalise_fields()
         given = [name for name in self.given() if name != "seed"]
         require(
             len(given) <= 1,
@@ -68,7 +68,7 @@ class ForgetRequest:
         if self.where is not None:
             conditions(str(self.where))  # YAML may have read it as a number
 
-    def _in_one_form(self) -> None:
+    def _normalise_fields(self) -> None:
         for name in ("classes", "ids"):
             value = getattr(self, name)
             if value is not None:
@@ -84,5 +84,5 @@ class ForgetRequest:
             >>> ForgetRequest(classes=["cat"]).given()
             {'classes': ['cat']}
         """
-        drawn = any(getattr(self, name) is not None for name in _DRAWN)
+        drawn = any(getattr(self, name) is not None for name in _RANDOM)
         return {name: value for name, value in vars(self).items() if value is not None and (drawn or name != "seed")}

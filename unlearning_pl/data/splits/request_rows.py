@@ -52,12 +52,12 @@ def resolve_request(
         ids = value if field == "ids" else read_ids(value, set(train.ids))
         rows = rows_of_ids(ids, f"forget.{field}", train, candidates, test_ids, forgotten_ids)
     else:
-        rows = _described(field, value, request.seed, train, candidates)
+        rows = _rows_by_rule(field, value, request.seed, train, candidates)
     n, meant = len(candidates), "none" if len(rows) == 0 else "all"
     state = "still retained" if forgotten_ids else "trained on"
     require(
         0 < len(rows) < n,
-        f"Expected a request for 1 to {n - 1} of the {n} images {state}, got {field}={_short(value)}, "
+        f"Expected a request for 1 to {n - 1} of the {n} images {state}, got {field}={_shorten(value)}, "
         f"which means {meant}. Ask for some, and leave some to retain.",
     )
     return rows.sort().values
@@ -73,7 +73,7 @@ def seeded_permutation(n: int, seed: int | tuple[int, ...]) -> "np.ndarray[tuple
     return np.random.Generator(np.random.PCG64(seed)).permutation(np.arange(n, dtype=np.int64))
 
 
-def _described(field: str, value: Any, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
+def _rows_by_rule(field: str, value: Any, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
     """The candidates that a number, a class or a condition means."""
     if field in ("fraction", "count"):
         count = value if field == "count" else max(1, round(value * len(candidates)))
@@ -88,13 +88,13 @@ def _described(field: str, value: Any, seed: int, train: ImageSet, candidates: T
     if field == "where":
         return candidates[torch.tensor(meets(conditions(value), columns(train)))[candidates]]
     drawn = [
-        _from_class(number, count, seed, train, candidates)
-        for number, count in _counts(value, train, candidates).items()
+        _draw_from_class(number, count, seed, train, candidates)
+        for number, count in _counts_per_class(value, train, candidates).items()
     ]
     return torch.cat([candidates[:0], *drawn])
 
 
-def _counts(asked: int | dict[str, int], train: ImageSet, candidates: Tensor) -> dict[int, int]:
+def _counts_per_class(asked: int | dict[str, int], train: ImageSet, candidates: Tensor) -> dict[int, int]:
     """How many images to draw, by the number of the class."""
     if isinstance(asked, int):
         return dict.fromkeys(torch.bincount(train.targets[candidates]).nonzero().flatten().tolist(), asked)
@@ -106,7 +106,7 @@ def _counts(asked: int | dict[str, int], train: ImageSet, candidates: Tensor) ->
     return dict(zip(numbers, asked.values(), strict=True))
 
 
-def _from_class(number: int, count: int, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
+def _draw_from_class(number: int, count: int, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
     rows = candidates[train.targets[candidates] == number]
     name = train.class_names[number]
     require(
@@ -180,6 +180,6 @@ def rows_of_ids(
     return torch.tensor([position[name] for name in ids], dtype=torch.int64)
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
