@@ -16,11 +16,11 @@ from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_set import ImageSet
 
 _METADATA, _FILE = "metadata.csv", "file_name"
-_MAX_NAMED = 5  # what a message names
+_MAX_NAMED = 5  # names that a message lists
 
 
 class _Listing(NamedTuple):
-    """What lies below a folder: image files by their paths in it, and what ``metadata.csv`` says of each."""
+    """Image files below a folder, by their paths in it, and the columns of its ``metadata.csv``."""
 
     folder: Path
     classes: list[str]
@@ -29,21 +29,21 @@ class _Listing(NamedTuple):
 
 
 class Folder(Source):
-    """Images of two folders, one for training and one for testing, with a folder for each class in both.
+    """Images of two folders, one for training and one for testing, each with a folder per class.
 
     It is the layout of torchvision's ``ImageFolder``: ``train/cat/a.jpg``, in deeper folders too. Classes are
-    numbered in the order of their sorted names. Files count whose ending is one of an image format that Pillow
-    reads; hidden ones do not. The id of an image is "train/" or "test/" and its path there, such as
+    numbered in the order of their sorted names. Files with a suffix of an image format that Pillow reads are used;
+    hidden files are skipped. The id of an image is "train/" or "test/" and its path there, such as
     "train/cat/a.jpg". A ``metadata.csv`` beside the class folders, with a column ``file_name`` of these paths and
-    a row for each image, gives columns of metadata: numbers, where all that is not missing is numbers. Channel
-    statistics are ImageNet's.
+    a row for each image, gives columns of metadata, which are numbers if all values that are not missing are
+    numbers. Channel statistics are ImageNet's.
 
     Args:
         train: Folder of the training images.
         test: Folder of the test images.
-        image_size: Height and width, to which the largest centred square is resized; without it all images must
+        image_size: Height and width to which the largest centred square is resized; without it all images must
             have one size.
-        on_error: ``raise`` images that cannot be decoded, or ``skip`` them with a warning.
+        on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
@@ -125,7 +125,7 @@ def _list_images(field: str, where: str) -> _Listing:
 
 
 def _by_class(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
-    """Image files of each class, both sorted, and those that are in the folder of none."""
+    """Image files by class, both sorted, and image files that are outside of the class folders."""
     with os.scandir(folder) as entries:
         top = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     of_class = {entry.name: sorted(_files(entry.path, f"{entry.name}/", set())) for entry in top if entry.is_dir()}
@@ -137,7 +137,7 @@ def _is_image(name: str) -> bool:
 
 
 def _files(folder: str, prefix: str, above: set[tuple[int, int]]) -> Iterator[str]:
-    """Image files below a folder, as paths behind ``prefix``; a link to a folder above it is not followed."""
+    """Image files below a folder, as paths after ``prefix``; links to a folder above it are not followed."""
     status = os.stat(folder)
     folder_id = (status.st_dev, status.st_ino)
     if folder_id in above:
@@ -153,7 +153,7 @@ def _files(folder: str, prefix: str, above: set[tuple[int, int]]) -> Iterator[st
 
 
 def _metadata(table: Path, files: Sequence[str]) -> dict[str, list[Any]]:
-    """Columns of ``metadata.csv`` in the order of ``files``; none where there is no such table."""
+    """Columns of ``metadata.csv`` in the order of ``files``; none without such a table."""
     if not table.is_file():
         return {}
     found = read_table(table, (_FILE,))

@@ -1,4 +1,4 @@
-"""What is known of images before they are decoded, and the image sets made of it.
+"""Records of images that are not decoded yet, and the image sets made of them.
 
 Letters: N images.
 """
@@ -17,13 +17,13 @@ from unlearning_pl.images.image_set import ImageSet
 
 @dataclass(frozen=True)
 class Records:
-    """Images of one part of the data, still encoded; row by row.
+    """Encoded images of the training or the test part, with the columns that belong to them.
 
     Args:
-        encoded: Encoded bytes of each image, or where they lie.
-        names: What messages call each image: the file, or the file and the row.
-        ids: Id of each image, with the part in front.
-        labels: Class of each image, numbers or names; None where nothing is labelled.
+        encoded: Encoded bytes of each image, or their location.
+        names: Name of each image in messages: the file, or the file and the row.
+        ids: Id of each image, which starts with the part.
+        labels: Class of each image, numbers or names; None if the images have no labels.
         captions: Captions of each image, or None.
         metadata: Further columns by name.
     """
@@ -47,18 +47,18 @@ def image_sets(
     """Decode both parts together, so that all images have one size.
 
     Args:
-        train: What is known of the training images.
-        test: What is known of the test images.
-        class_names: Name of each class, where labels are their numbers; without it the labels are the names.
+        train: Records of the training images.
+        test: Records of the test images.
+        class_names: Name of each class if labels are numbers; by default numbers are their own names.
         image_size: Height and width to resize to; without it all images must have one size.
-        on_error: ``raise`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
         storage: Whether pixels are held in memory or decoded batch by batch, see :func:`load_images`.
 
     Returns:
         The training images and the test images.
 
     Raises:
-        InputError: If an image is corrupt, a label names no class, or a part is left without an image.
+        InputError: If an image is corrupt and not to be skipped, a label names no class, or a part has no image left.
 
     Example:
         >>> train, test = Records([b""], ["a.png"], ["train/0"]), Records([b""], ["b.png"], ["test/0"])
@@ -98,7 +98,7 @@ def _image_set(records: Records, images: Any, targets: Tensor, kept: list[int], 
 
 
 def _targets(train: Records, test: Records, class_names: Sequence[str] | None) -> tuple[Tensor, list[str]]:
-    """Number of the class of every image, training images first, and the classes' names."""
+    """Class number of every image, training images first, and the names of the classes."""
     for one, other in ((train, test), (test, train)):
         require(
             (one.labels is None) or (other.labels is not None),

@@ -15,7 +15,7 @@ from unlearning_pl.images.decode_image import image_suffixes
 from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_set import ImageSet
 
-_ANNOTATIONS = ("cls", "txt", "json")  # what is read besides images
+_ANNOTATIONS = ("cls", "txt", "json")  # files that are read besides images
 _END_BLOCK = bytes(tarfile.BLOCKSIZE)  # of zeros: a tar ends with it
 
 
@@ -25,7 +25,7 @@ class _Sample:
 
     key: str
     shard: Path
-    image: Reference | bytes = b""  # none is as bad as an empty one, and treated as such
+    image: Reference | bytes = b""  # a missing image counts as an empty, hence corrupt one
     label: str | None = None
     captions: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -40,28 +40,28 @@ class _Member(NamedTuple):
 
 
 class Shards(Source):
-    """Images of WebDataset's tar files, read where they lie: ``a.jpg`` with ``a.cls``, ``a.txt`` and ``a.json``.
+    """Images in tar files of WebDataset, read in place: ``a.jpg`` with ``a.cls``, ``a.txt`` and ``a.json``.
 
-    The headers of all shards are read when the source is loaded, and an image is read at its place when it is
-    wanted: in any order, so that an image has an id, "train/" or "test/" and its key, and splits work as always.
-    A shard must not be compressed.
+    Loading reads the headers of all shards; an image is read from its offset when it is needed. Access is random, so
+    that an image has an id, "train/" or "test/" and its key, and splits work as for other sources. Shards must not be
+    compressed.
 
-    ``cls`` holds the number or the name of the class. ``txt`` holds captions, one a
-    line; ``json`` an object whose numbers, texts and truth values become metadata, and whose ``caption`` (a text)
-    or ``captions`` (a list) are captions. Other files are left aside. Channel statistics are ImageNet's.
+    ``cls`` contains the number or the name of the class, ``txt`` one caption per line, and ``json`` an object whose
+    numbers, texts and booleans become metadata, and whose ``caption`` (a text) or ``captions`` (a list) are captions.
+    Other files are ignored. Channel statistics are ImageNet's.
 
     Args:
         train: Training shards: a file, a folder (all ``*.tar`` below it) or a glob, read in sorted order.
-        test: Test shards, likewise.
-        image_size: Height and width, to which the largest centred square is resized; without it all images must
+        test: Test shards, in the same form.
+        image_size: Height and width to which the largest centred square is resized; without it all images must
             have one size.
-        classes: File with the name of a class in each line, in the order of their numbers; without it the numbers are
+        classes: File with the name of one class per line, in the order of their numbers; without it the numbers are
             the names.
-        on_error: ``raise`` images that are absent or cannot be decoded, or ``skip`` them with a warning.
+        on_error: ``raise`` an error that names missing and corrupt images, or ``skip`` them with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
-        InputError: If there is no such file, a shard ends early, or what it holds cannot be used.
+        InputError: If there is no such file, a shard is truncated, or its content cannot be used.
 
     Example:
         >>> Shards(train="no/train-*.tar", test="no/test.tar").load()  # doctest: +ELLIPSIS
@@ -86,7 +86,7 @@ class Shards(Source):
         self.on_error, self.storage = on_error, storage
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """All training and test images, in the order of the shards."""
+        """Load all training and test images, in the order of the shards."""
         shards = {
             part: find_files(part, where, "*.tar") for part, where in (("train", self.train), ("test", self.test))
         }
@@ -114,7 +114,7 @@ def _records(part: str, samples: Sequence[_Sample], classes: Sequence[str] | Non
 
 
 def _samples(shards: Sequence[Path]) -> dict[str, _Sample]:
-    """The samples of all shards by their keys."""
+    """Samples of all shards by key."""
     samples: dict[str, _Sample] = {}
     for shard in shards:
         try:
@@ -148,15 +148,15 @@ def _collect(shard: Path, file: BinaryIO, samples: dict[str, _Sample]) -> None:
 
 
 def _members(shard: Path, file: BinaryIO) -> list[_Member]:
-    """Every file of a shard, by its headers alone."""
+    """List every file of a shard; only the headers are read."""
     members: list[_Member] = []
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             while (member := archive.next()) is not None:
-                vars(archive)["members"] = []  # it would keep them all
+                vars(archive)["members"] = []  # the archive would keep all members in memory
                 members += _member(shard, member)
             file.seek(archive.offset)
-            # A damaged header ends tarfile's walk as silently as the true end does.
+            # A damaged header ends tarfile's iteration as silently as the end of the archive does.
             whole = file.read(len(_END_BLOCK)) == _END_BLOCK
     except tarfile.TarError as error:
         raise InputError(
@@ -170,7 +170,7 @@ def _members(shard: Path, file: BinaryIO) -> list[_Member]:
 
 
 def _member(shard: Path, member: tarfile.TarInfo) -> list[_Member]:
-    """A file of a shard; nothing of a folder or a hidden file."""
+    """One file of a shard, or none if the member is a folder or a hidden file."""
     require(
         not (member.issym() or member.islnk()),
         f"Expected files in {shard}, got {member.name}, which is a link to one. "
@@ -183,7 +183,7 @@ def _member(shard: Path, member: tarfile.TarInfo) -> list[_Member]:
 
 
 def _read_annotation(sample: _Sample, member: _Member, file: BinaryIO) -> None:
-    """Keep what a small file says of its sample."""
+    """Read an annotation file into its sample."""
     file.seek(member.offset)
     try:
         text = file.read(member.size).decode("utf-8-sig")
@@ -217,13 +217,13 @@ def _read_json(sample: _Sample, member: _Member, content: Any) -> None:
 def _labels(
     samples: Sequence[_Sample], names: Sequence[str], classes: Sequence[str] | None
 ) -> list[int | str | None] | None:
-    """The label of each sample, as a number where it is one or is listed; None where no sample has one."""
+    """Label of each sample, as numbers if all are numbers or names of ``classes``; None if no sample has a label."""
     unlabelled = [name for name, sample in zip(names, samples, strict=True) if not sample.label]
     if len(unlabelled) == len(samples) and classes is None:
         return None
     require(
         not unlabelled,
-        f"Expected a label (.cls) of each image, got none of {unlabelled[:1]}. Add it, or leave all of them out.",
+        f"Expected a label (.cls) of each image, got none of {unlabelled[:1]}. Add it, or remove all labels.",
     )
     number = {name: place for place, name in enumerate(classes or ())}
     texts = [str(sample.label) for sample in samples]

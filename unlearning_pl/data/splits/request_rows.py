@@ -1,4 +1,4 @@
-"""Which training images a request means."""
+"""Resolve a forget request to rows of the training images."""
 
 import difflib
 import hashlib
@@ -23,20 +23,20 @@ def resolve_request(
     test_ids: Collection[str] = (),
     forgotten_ids: Collection[str] = (),
 ) -> Tensor:
-    """The training images that a request means.
+    """Resolve a forget request to training images.
 
     Args:
-        request: What to forget.
+        request: The request.
         train: The training images.
         candidates: Rows of ``train`` that are trained on, ``(n,)`` int64, sorted; the others are held out or forgotten.
-        test_ids: Ids of the test images, for a better message where one of them is asked for.
-        forgotten_ids: Ids of the images forgotten before, likewise.
+        test_ids: Ids of the test images, for a better message if one of them is requested.
+        forgotten_ids: Ids of the images forgotten before, for the same purpose.
 
     Returns:
-        Rows of ``train``, sorted, ``(k,)`` int64 with ``k < n``; empty where the request is.
+        Rows of ``train``, sorted, ``(k,)`` int64 with ``k < n``; empty if the request is empty.
 
     Raises:
-        InputError: If the request names what is not there, or means no image or all of them.
+        InputError: If the request names unknown ids, classes or columns, or matches no image or all of them.
 
     Example:
         >>> images = torch.zeros(3, 3, 1, 1, dtype=torch.uint8)
@@ -64,7 +64,7 @@ def resolve_request(
 
 
 def seeded_permutation(n: int, seed: int | tuple[int, ...]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """A random order of ``n`` rows that depends on nothing but the arguments, not on process or platform.
+    """A random permutation of ``n`` rows that depends on the arguments alone, not on process or platform.
 
     Example:
         >>> seeded_permutation(5, seed=0).tolist()
@@ -74,7 +74,7 @@ def seeded_permutation(n: int, seed: int | tuple[int, ...]) -> "np.ndarray[tuple
 
 
 def _rows_by_rule(field: str, value: Any, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
-    """The candidates that a number, a class or a condition means."""
+    """Candidates chosen by number, class or condition."""
     if field in ("fraction", "count"):
         count = value if field == "count" else max(1, round(value * len(candidates)))
         return candidates[torch.from_numpy(seeded_permutation(len(candidates), seed)[:count])]
@@ -95,7 +95,7 @@ def _rows_by_rule(field: str, value: Any, seed: int, train: ImageSet, candidates
 
 
 def _counts_per_class(asked: int | dict[str, int], train: ImageSet, candidates: Tensor) -> dict[int, int]:
-    """How many images to draw, by the number of the class."""
+    """Number of images to draw, by number of the class."""
     if isinstance(asked, int):
         return dict.fromkeys(torch.bincount(train.targets[candidates]).nonzero().flatten().tolist(), asked)
     numbers = [_class_number(name, "per_class", train.class_names) for name in asked]
@@ -114,7 +114,7 @@ def _draw_from_class(number: int, count: int, seed: int, train: ImageSet, candid
         f"Expected forget.per_class up to {len(rows)} for the class {name!r}, which has no more images to choose from, "
         f"got {count}. Ask for fewer, or name the classes that have enough.",
     )
-    # A stream of the name's own: neither other classes nor the number that this one has among them change the draw.
+    # Seeded by the name: neither other classes nor the number of this class among them change the draw.
     stream = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return rows[torch.from_numpy(seeded_permutation(len(rows), (seed, stream))[:count])]
 
@@ -140,18 +140,18 @@ def rows_of_ids(
     test_ids: Collection[str] = (),
     forgotten_ids: Collection[str] = (),
 ) -> Tensor:
-    """The rows of training images by their ids, in that order, ``(k,)`` int64.
+    """Look up rows of training images by id, in the order of the ids, ``(k,)`` int64.
 
     Args:
-        ids: Ids.
-        field: Where they were given, for messages.
+        ids: The ids.
+        field: Option that gave them, for messages.
         train: The training images.
         candidates: Rows that may be chosen.
         test_ids: Ids of the test images.
         forgotten_ids: Ids of the images forgotten before.
 
     Raises:
-        InputError: If one is given twice, or is none of the candidates'.
+        InputError: If an id is repeated, or is not an id of a candidate.
 
     Example:
         >>> train = ImageSet(torch.zeros(2, 3, 1, 1, dtype=torch.uint8), torch.tensor([0, 0]), ["a", "b"], ["all"])
