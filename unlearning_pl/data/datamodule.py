@@ -110,7 +110,7 @@ class UnlearningData(SplitDataModule):
         """Samples at positions ``(B,)`` for an audit: the clean image, augmented views, all captions."""
         index, read = rows if isinstance(rows, StreamedBatch) else (rows, None)
         images, target = self.pool.rows_at(index, read)
-        images_and_views = (images, *self._augment(images, views))
+        images_and_views = (images, *self._augmented(images, views))
         captions = self._captions()
         return Sample(
             self._normalise(images_and_views), target, index, None if captions is None else captions.all(index)
@@ -230,9 +230,9 @@ class UnlearningData(SplitDataModule):
         images, target = self.pool.rows_at(index, read)
         own: int = getattr(trainer.lightning_module, "num_views", 2)
         if trainer.training:
-            views = self._augment(images, own if self.num_views is None else self.num_views)
+            views = self._augmented(images, own if self.num_views is None else self.num_views)
         else:  # a method may train with more views, but a classifier is evaluated on the clean image
-            views = self._augment(images, own) if own > 1 else (images,)
+            views = self._augmented(images, own) if own > 1 else (images,)
         captions, text = self._captions(), None
         if captions is not None:
             text = captions.draw(index) if trainer.training else captions.first(index)
@@ -250,5 +250,5 @@ class UnlearningData(SplitDataModule):
         pixels: Pixels | None = self._learner_attribute("pixels")
         return tuple(self.pool.normalise(view, pixels) for view in views)
 
-    def _augment(self, images: Tensor, count: int) -> tuple[Tensor, ...]:
+    def _augmented(self, images: Tensor, count: int) -> tuple[Tensor, ...]:
         return self.views(images.repeat(count, 1, 1, 1)).chunk(count) if count else ()
