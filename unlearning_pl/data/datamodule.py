@@ -110,11 +110,9 @@ class UnlearningData(SplitDataModule):
         """Samples at positions ``(B,)`` for an audit: the clean image, augmented views, all captions."""
         index, read = rows if isinstance(rows, StreamedBatch) else (rows, None)
         images, target = self.pool.rows_at(index, read)
-        images_and_views = (images, *self._augmented(images, views))
+        inputs = (images, *self._augmented(images, views))
         captions = self._captions()
-        return Sample(
-            self._normalise(images_and_views), target, index, None if captions is None else captions.all(index)
-        )
+        return Sample(self._normalise(inputs), target, index, None if captions is None else captions.all(index))
 
     @override
     def prepare_data(self) -> None:
@@ -164,14 +162,12 @@ class UnlearningData(SplitDataModule):
     @override
     def predict_dataloader(self) -> PositionLoader | list[PositionLoader]:
         if self._predict_splits is None:
-            return self._sequential_loader(torch.arange(len(self.ids)))
+            return self._in_order(torch.arange(len(self.ids)))
         return [self._distributed_loader(self.positions(split)) for split in self._predict_splits]
 
     def samples(self, splits: tuple[Split, ...], device: torch.device) -> dict[Split, Iterable[Sample]]:
         """All samples of each split in order, on the device; every process iterates over all of them."""
-        return {
-            name: SampleLoader(self._sequential_loader(self.positions(name)), device, self._sample) for name in splits
-        }
+        return {name: SampleLoader(self._in_order(self.positions(name)), device, self._sample) for name in splits}
 
     def set_predict_splits(self, splits: tuple[Split, ...] | None, views: int) -> None:
         """Set the splits that ``predict`` reads: one loader each, with augmented views beside the clean image.
@@ -183,12 +179,12 @@ class UnlearningData(SplitDataModule):
     def _distributed_loader(self, positions: Tensor, even: bool = False) -> PositionLoader:
         assert self.trainer is not None
         if self.trainer.world_size == 1:
-            return self._sequential_loader(positions)
+            return self._in_order(positions)
         rows, dataset = min(self.batch_size, len(positions)), self._dataset(positions)
         sampler = DistributedBatchSampler(dataset, rows, self.trainer.global_rank, self.trainer.world_size, even)
         return self._loader(dataset, rows, sampler)
 
-    def _sequential_loader(self, positions: Tensor) -> PositionLoader:
+    def _in_order(self, positions: Tensor) -> PositionLoader:
         return self._loader(self._dataset(positions), min(self.batch_size, len(positions)), None)
 
     def _dataset(self, positions: Tensor) -> Positions:

@@ -41,8 +41,7 @@ class Folder(Source):
     Args:
         train: Folder of the training images.
         test: Folder of the test images.
-        image_size: Height and width to which the largest centred square is resized; without it all images must
-            have one size.
+        image_size: Height and width to resize the largest centred square to; without it all images must have one size.
         on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 

@@ -33,8 +33,7 @@ class Hub(Source):
         train: Split of the training images; a part of one is written ``train[:2000]``.
         test: Split of the test images, in the same form.
         label: Column of the classes; null if the images have no labels.
-        image_size: Height and width to which the largest centred square is resized; without it all images must have one
-            size.
+        image_size: Height and width to resize the largest centred square to; without it all images must have one size.
         on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
 
     Raises:

@@ -42,8 +42,7 @@ class ImageTable(Source):
         test: Table of the test images, or a file with the path of one image per line: these images are then removed
             from the training table.
         images: Folder that paths are relative to; that of the table by default.
-        image_size: Height and width to which the largest centred square is resized; without it all images must have one
-            size.
+        image_size: Height and width to resize the largest centred square to; without it all images must have one size.
         on_error: ``raise`` an error that names corrupt and missing images, or ``skip`` them with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 

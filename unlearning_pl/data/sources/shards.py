@@ -53,10 +53,8 @@ class Shards(Source):
     Args:
         train: Training shards: a file, a folder (all ``*.tar`` below it) or a glob, read in sorted order.
         test: Test shards, in the same form.
-        image_size: Height and width to which the largest centred square is resized; without it all images must
-            have one size.
-        classes: File with the name of one class per line, in the order of their numbers; without it the numbers are
-            the names.
+        image_size: Height and width to resize the largest centred square to; without it all images must have one size.
+        classes: File with the name of one class per line, in the order of their numbers; by default numbers are names.
         on_error: ``raise`` an error that names missing and corrupt images, or ``skip`` them with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 

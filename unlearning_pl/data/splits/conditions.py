@@ -113,10 +113,10 @@ def _convert(node: ast.expr, tokens: Sequence[str]) -> Comparison | Junction:
     match node:
         case ast.BoolOp(op, parts):
             return Junction("and" if isinstance(op, ast.And) else "or", tuple(_convert(part, tokens) for part in parts))
-        case ast.Compare(left, [ast.In() | ast.NotIn() as sign], [ast.List([_, *_] as values)]):
-            return Comparison(text(left), "in" if isinstance(sign, ast.In) else "not in", tuple(map(text, values)))
         case ast.Compare(left, [sign], [value]) if type(sign) in _SIGNS:
             return Comparison(text(left), _SIGNS[type(sign)], (text(value),))
+        case ast.Compare(left, [sign], [ast.List([_, *_] as values)]):  # "is" is no keyword here
+            return Comparison(text(left), "in" if isinstance(sign, ast.In) else "not in", tuple(map(text, values)))
     # A name alone lacks what should follow it.
     raise SyntaxError("no comparison", ("", node.lineno + isinstance(node, ast.Name), 1, None))
 
