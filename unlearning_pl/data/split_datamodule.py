@@ -72,7 +72,7 @@ class SplitDataModule(RenamedAttributes, LightningDataModule):
         """
         require(
             self.splits == read_manifest(manifest, *self.load()),
-            f"Expected the request and the validation share of {manifest} when resuming, got other ones. "
+            f"Expected the request and the validation fraction of {manifest} when resuming, got other ones. "
             "Repeat them, or start a new run.",
         )
 

@@ -8,10 +8,10 @@ Python's parser reads it after each name and value has been replaced by a placeh
 """
 
 import ast
-import operator
 import re
 from collections.abc import Mapping, Sequence
 from numbers import Real
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple
 
 from unlearning_pl.errors import InputError, nearest
@@ -21,14 +21,7 @@ _TOKEN = re.compile(r"""(?P<text>"[^"]*"|'[^']*'|[^\s"'=!<>\[\](),]+)|[=!<>]=|\S
 _KEYWORDS = {"and", "or", "in", "not"}
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _SIGNS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
-_COMPARE = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+_COMPARE = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 class Comparison(NamedTuple):
@@ -78,8 +71,8 @@ def conditions(text: str) -> Comparison | Junction:
     try:
         # A line for each token, so that the number of a line is the number of its token.
         return _convert(ast.parse(" \\\n".join(source), mode="eval").body, [token[0] for token in tokens])
-    except SyntaxError as error:
-        line, offset = error.lineno or 0, error.offset or 0
+    except (SyntaxError, MemoryError) as error:  # the latter for too many nested parentheses
+        line, offset = getattr(error, "lineno", 1) or 0, getattr(error, "offset", 1) or 0
         within = 0 < line <= len(tokens) and 0 < offset <= len(source[line - 1])
         where = (
             f"not understood from {text[tokens[line - 1].start() :].strip()!r} on" if within else "which ends too early"
@@ -117,7 +110,7 @@ def _convert(node: ast.expr, tokens: Sequence[str]) -> Comparison | Junction:
             return Comparison(text(left), _SIGNS[type(sign)], (text(value),))
         case ast.Compare(left, [sign], [ast.List([_, *_] as values)]):  # "is" is no keyword here
             return Comparison(text(left), "in" if isinstance(sign, ast.In) else "not in", tuple(map(text, values)))
-    # A name alone lacks what should follow it.
+    # A name alone is followed by the fault: a sign is missing.
     raise SyntaxError("no comparison", ("", node.lineno + isinstance(node, ast.Name), 1, None))
 
 
