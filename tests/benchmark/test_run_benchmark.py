@@ -195,7 +195,7 @@ def test_words_of_a_method_replace_the_shared_ones() -> None:
         ({"forget": {"seed": 1, "count": 8}}, "got seed"),
         ({"forget": {"fraction": 1.5}}, "got 1.5"),
         ({"forget": {"fraction": "much"}}, "Expected numbers"),
-        ({"forget": {"where": 17}}, "Expected comparisons joined by and in forget.where, got '17'"),
+        ({"forget": {"where": 17}}, "Expected a condition in forget.where, got '17'"),
         ({"forget": {"per_class": "many"}}, "Expected numbers"),
         ({"audit": "--views 1"}, "a number from 2"),
         ({"audit": "--output x"}, "--views and a number"),
