@@ -159,5 +159,5 @@ def test_links_and_files_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / target).exists(), target
     for target in re.findall(r"configs/[\w/]+\.yaml", text):
-        if "my_method" not in target:
+        if "/my_" not in target:  # a file that the reader adds
             assert (ROOT / target).exists(), target
