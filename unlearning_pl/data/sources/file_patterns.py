@@ -7,7 +7,7 @@ from unlearning_pl.errors import require
 
 
 def find_files(field: str, where: str, pattern: str) -> list[Path]:
-    """Find a file, all files of ``pattern`` below a folder, or those of a glob; in the same order on every platform.
+    """Find a file, all files of ``pattern`` below a folder, or those of a glob, sorted alike on every platform.
 
     Hidden files and folders are skipped, unless the path names one.
 
