@@ -176,7 +176,7 @@ def test_words_of_a_method_replace_the_shared_ones() -> None:
         ({"methods": {3: ""}}, "got 3"),
         ({"methods": {"audit": ""}}, "another name than audit"),
         ({"methods": {"original": ""}}, "another name than original"),
-        ({"methods": {"a": None}}, "words as methods.a"),
+        ({"methods": {"a": None}}, "text as methods.a"),
         ({"methods": {"a": "--method 'x"}}, "No closing quotation"),
         (
             {"methods": {"a": "--method FineTun"}},
