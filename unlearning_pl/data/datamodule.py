@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DistributedSampler
 from typing_extensions import override
 
-from unlearning_pl.data.augment.views import JitterViews, Views
+from unlearning_pl.data.augment.view_policies import JitterViews, Views
 from unlearning_pl.data.captions import Captions
 from unlearning_pl.data.loaders import PositionLoader, SampleLoader, StreamedBatch, StreamedPositions, index_loader
 from unlearning_pl.data.sources.digits import Digits
