@@ -95,9 +95,9 @@ def _seed() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _every_report_keeps_its_schema() -> Iterator[None]:
     schema = Draft202012Validator(json.loads((Path(html_page.__file__).parent / "report.schema.json").read_text()))
-    told = html_page.document
+    told = html_page.build_report
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(html_page, "document", lambda *given: schema.validate(found := told(*given)) or found)
+        patch.setattr(html_page, "build_report", lambda *given: schema.validate(found := told(*given)) or found)
         yield
 
 
@@ -120,7 +120,7 @@ def _brief(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 def without_figures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sections, "svg", lambda *_: Markup(""))
-        patch.setattr(tensorboard, "pictures", lambda *_: {})
+        patch.setattr(tensorboard, "draw_figures", lambda *_: {})
         yield
 
 

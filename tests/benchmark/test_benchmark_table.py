@@ -1,6 +1,6 @@
 """The arithmetic of the table, on figures made by hand."""
 
-from unlearning_pl.benchmark.benchmark_table import Outcome, figures, page
+from unlearning_pl.benchmark.benchmark_table import Outcome, main_table, render_page
 
 METHODS = ["fine_tune", "near", "far", "lost"]
 
@@ -28,31 +28,31 @@ def rows(text: str) -> list[str]:
 
 def test_methods_follow_the_references_in_the_order_of_their_gaps() -> None:
     names = ["Model", "original", "retrained", "near", "fine_tune", "far (1 of 2 seeds)", "lost (0 of 2 seeds)"]
-    assert rows(figures(METHODS, outcomes())) == names
-    assert rows(figures(METHODS[::-1], outcomes())) == names
+    assert rows(main_table(METHODS, outcomes())) == names
+    assert rows(main_table(METHODS[::-1], outcomes())) == names
 
 
 def test_means_and_sample_deviations() -> None:
-    row = next(line for line in figures(METHODS, outcomes()).splitlines() if line.startswith("| near"))
+    row = next(line for line in main_table(METHODS, outcomes()).splitlines() if line.startswith("| near"))
     assert "52.0 ± 5.7" in row  # 48 and 56: the mean is 52, the deviation sqrt(32)
     assert "0.80 ± 0.57" in row  # gaps 0.5 and 1.5
-    single = next(line for line in figures(METHODS, outcomes()).splitlines() if line.startswith("| far"))
+    single = next(line for line in main_table(METHODS, outcomes()).splitlines() if line.startswith("| far"))
     assert " 30.0 " in single
 
 
 def test_only_what_is_worse_than_fine_tuning_is_named_over_the_seeds_of_both() -> None:
-    lines = [line for line in figures(METHODS, outcomes()).splitlines() if line.startswith("- Farther")]
+    lines = [line for line in main_table(METHODS, outcomes()).splitlines() if line.startswith("- Farther")]
     assert lines == [
         "- Farther from the retrained model than fine_tune: far, average gap 4.80 against 1.60. "
         "Its parts: EMIA 20.0, RA 4.0, TA 0.0, UA 0.0, CMIA 0.0 points."
     ]
     first = outcomes()[0]
     without = first._replace(metrics={name: found for name, found in first.metrics.items() if name != "fine_tune"})
-    assert "Farther" not in figures(["near", "far"], [without])
+    assert "Farther" not in main_table(["near", "far"], [without])
 
 
 def test_the_page_tells_its_command_failures_and_circumstances() -> None:
-    text = page("Digits", "unlearning-pl benchmark x.yaml", METHODS, outcomes())
+    text = render_page("Digits", "unlearning-pl benchmark x.yaml", METHODS, outcomes())
     assert text.startswith("# Digits\n\n    unlearning-pl benchmark x.yaml\n")
     assert "- far, seed 3, failed: Expected a finite loss, got nan." in text
     assert "over the seeds 0, 3" in text
@@ -67,7 +67,7 @@ def test_a_page_of_pairs_tells_the_gap_of_pairs() -> None:
         return {"pair_mi": 50.0, "retain_recall": 30.0, "test_recall": 6.0, "forget_recall": found, "average_gap": gap}
 
     seed = {"original": pairs(32, 6.0), "retrained": pairs(8, 0.0), "fine_tune": pairs(24, 4.0), "far": pairs(28, 5.0)}
-    text = page("Pairs", "x", ["fine_tune", "far"], [Outcome(0, seed, {}, [])])
+    text = render_page("Pairs", "x", ["fine_tune", "far"], [Outcome(0, seed, {}, [])])
     assert "over RR, TR, UR and PMIA, in points" in text
     assert "Its parts: UR 20.0, " in text
     assert "| RR % | TR % | UR % | PMIA % |" in text.replace("  ", " ")

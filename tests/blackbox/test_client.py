@@ -61,7 +61,7 @@ def vectors(array: np.ndarray) -> tuple[int, dict[str, str], bytes]:
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "WAITS", (0.01, 0.01))
+    monkeypatch.setattr(client, "RETRY_DELAYS", (0.01, 0.01))
 
 
 GOOD = vectors(np.arange(15, dtype=np.float32).reshape(5, 3))
@@ -79,7 +79,7 @@ def test_images_arrive_as_they_are_and_vectors_in_any_kind(serving: Serving, noi
 
 
 def test_large_images_go_in_several_requests(serving: Serving, monkeypatch: pytest.MonkeyPatch, noise: Tensor) -> None:
-    monkeypatch.setattr(client, "REQUEST", 2 * 8 * 8 * 3)
+    monkeypatch.setattr(client, "MAX_REQUEST_BYTES", 2 * 8 * 8 * 3)
     parts = [vectors(np.ones((rows, 3))) for rows in (2, 2, 1)]
     with serving(Stranger(embed=parts)) as address:
         assert connect(address)(noise).shape == (5, 3)
@@ -162,7 +162,7 @@ def test_a_slow_server_is_told_after_the_time_and_not_asked_again(serving: Servi
 
 
 def test_an_answer_without_end_is_cut(serving: Serving, noise: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "LARGEST", 1000)
+    monkeypatch.setattr(client, "MAX_BYTES", 1000)
     with serving(Stranger(embed=[(200, {}, bytes(2000))])) as address, pytest.raises(InputError, match="longer one"):
         connect(address)(noise)
 

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from unlearning_pl.blackbox import EmbeddingServer, Encoder, open_encoder
-from unlearning_pl.blackbox.wire_protocol import JSON, LARGEST, NPY, write_array
+from unlearning_pl.blackbox.wire_protocol import JSON, MAX_BYTES, NPY, write_array
 from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.commands.serve import serve_parser
 from unlearning_pl.errors import InputError
@@ -126,7 +126,7 @@ def test_requests_wait_for_one_another_and_are_not_mixed_up(serving: Serving) ->
         ("POST", "/embed", {"body": b"{}"}, 400, "Content-Type"),
         ("POST", "/embed", {"body": b"{}", "Content_Type": "text/html"}, 400, "Content-Type"),
         ("POST", "/embed", {"body": write_array(np.zeros((1, 9, 9, 3), np.uint8)), "Content_Type": NPY}, 400, "8, 8"),
-        ("POST", "/embed", {"Content_Length": str(LARGEST + 1)}, 413, "fewer images"),
+        ("POST", "/embed", {"Content_Length": str(MAX_BYTES + 1)}, 413, "fewer images"),
         ("POST", "/embed", {"Content_Length": "9" * 5000}, 413, "fewer images"),
         ("POST", "/embed", {"Content_Length": "-1"}, 411, "Content-Length"),
         ("POST", "/embed", {"Content_Length": "many"}, 411, "Content-Length"),

@@ -47,13 +47,13 @@ class Told(Source):
 def drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[list[Row], list[str], list[str]]]:
     """What the command hands to the drawing; it works in an empty folder."""
     sheets: list[tuple[list[Row], list[str], list[str]]] = []
-    real = views_command.sheet
+    real = views_command.draw_sheet
 
     def keeps(rows: list[Row], columns: list[str], title: list[str]) -> bytes:
         sheets.append((rows, columns, title))
         return real(rows, columns, title)
 
-    monkeypatch.setattr(views_command, "sheet", keeps)
+    monkeypatch.setattr(views_command, "draw_sheet", keeps)
     monkeypatch.chdir(tmp_path)
     return sheets
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import matplotlib
 import torch
 
-from unlearning_pl.report.figures import INK, pixels, svg
+from unlearning_pl.report.figures import INK, render_pixels, svg
 from unlearning_pl.report.histograms import histogram
 from unlearning_pl.report.map_figures import embedding_map, heat_map
 from unlearning_pl.report.roc_figures import roc, roc_figure
@@ -47,7 +47,7 @@ def test_numbers_in_words_keep_their_digits() -> None:
 
 
 def test_pixels_are_a_picture() -> None:
-    picture = pixels(heat_map(torch.eye(4)))
+    picture = render_pixels(heat_map(torch.eye(4)))
     assert picture.shape[2] == 3
     assert picture.std() > 10
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unlearning_pl.report.image_sheet import Row, enlarged, sheet
+from unlearning_pl.report.image_sheet import Row, draw_sheet, enlarge
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -35,7 +35,7 @@ def rows(size: tuple[int, int] = (8, 8), looks: int = 3, count: int = 2, **optio
 @pytest.mark.parametrize(("size", "factor"), [((8, 8), 16), ((16, 32), 4), ((96, 96), 1), ((200, 130), 1)])
 def test_pixels_become_squares(size: tuple[int, int], factor: int) -> None:
     looks = torch.rand(2, 3, *size)
-    for look, made in zip(looks, enlarged(looks), strict=True):
+    for look, made in zip(looks, enlarge(looks), strict=True):
         expected = np.kron(np.round(look.permute(1, 2, 0).numpy() * 255), np.ones((factor, factor, 1)))
         assert made.dtype == np.uint8
         assert np.array_equal(made, expected)
@@ -44,13 +44,13 @@ def test_pixels_become_squares(size: tuple[int, int], factor: int) -> None:
 @pytest.mark.parametrize("size", [(8, 8), (12, 20), (150, 140)])
 def test_every_picture_lies_in_its_row_and_column(size: tuple[int, int]) -> None:
     drawn = rows(size, captions=("a caption",))
-    page = pixels(sheet(drawn, ["image", "view 1", "view 2"], ["a title"]))
-    places = [[holds(page, picture) for picture in enlarged(row.looks)] for row in drawn]
+    page = pixels(draw_sheet(drawn, ["image", "view 1", "view 2"], ["a title"]))
+    places = [[holds(page, picture) for picture in enlarge(row.looks)] for row in drawn]
     assert all(len(place) == 1 for line in places for place in line)
     tops, lefts = np.array(places)[:, :, 0].transpose(2, 0, 1)
     assert (tops == tops[:, :1]).all()
     assert (lefts == lefts[:1]).all()
-    height, width = enlarged(drawn[0].looks)[0].shape[:2]
+    height, width = enlarge(drawn[0].looks)[0].shape[:2]
     assert (np.diff(tops, axis=0) > height).all()
     assert (np.diff(lefts, axis=1) > width).all()
 
@@ -62,25 +62,27 @@ def test_text_is_beside_above_and_under_and_covers_no_picture() -> None:
     drawn = rows(count=1)
     columns, title = ["image", "view 1", "view 2"], ["a title"]
     plain, worded = (
-        pixels(sheet(some, columns, title)) for some in (drawn, [drawn[0]._replace(captions=("one", "two"))])
+        pixels(draw_sheet(some, columns, title)) for some in (drawn, [drawn[0]._replace(captions=("one", "two"))])
     )
     assert worded.shape[0] > plain.shape[0]  # lines of their own
     assert inked(worded)[plain.shape[0] - 10 :].sum() > 0
     assert inked(plain)[:20].sum() > 0  # the title
-    longer = sheet(drawn, columns, ["a long title " * 40])
+    longer = draw_sheet(drawn, columns, ["a long title " * 40])
     assert pixels(longer).shape[0] > plain.shape[0]
-    assert all(len(holds(pixels(longer), picture)) == 1 for picture in enlarged(drawn[0].looks))
+    assert all(len(holds(pixels(longer), picture)) == 1 for picture in enlarge(drawn[0].looks))
 
 
 def test_text_of_every_kind_is_drawn_without_a_warning() -> None:
     words = ("$5 and $6^2$ {x}", "日本 \N{ROCKET}", "word " * 300, "x" * 2000, "")
-    page = pixels(sheet([Row(("id/" + "y" * 300, "$"), torch.zeros(1, 3, 8, 8), words)], ["image"], ["$a$ " * 100]))
+    page = pixels(
+        draw_sheet([Row(("id/" + "y" * 300, "$"), torch.zeros(1, 3, 8, 8), words)], ["image"], ["$a$ " * 100])
+    )
     assert page.shape[1] <= 480 + 300  # long names and captions are cut
 
 
 def test_of_a_long_name_the_end_is_shown() -> None:
     def named(name: str) -> bytes:
-        return sheet([Row((name,), torch.zeros(1, 3, 8, 8))], ["image"], ["t"])
+        return draw_sheet([Row((name,), torch.zeros(1, 3, 8, 8))], ["image"], ["t"])
 
     assert named("a" + "x" * 100) == named("b" + "x" * 100)
     assert named("x" * 100 + "a") != named("x" * 100 + "b")
@@ -88,4 +90,6 @@ def test_of_a_long_name_the_end_is_shown() -> None:
 
 def test_the_same_sheet_is_the_same_file() -> None:
     drawn = rows()
-    assert sheet(drawn, ["image", "view 1", "view 2"], ["t"]) == sheet(drawn, ["image", "view 1", "view 2"], ["t"])
+    assert draw_sheet(drawn, ["image", "view 1", "view 2"], ["t"]) == draw_sheet(
+        drawn, ["image", "view 1", "view 2"], ["t"]
+    )

@@ -16,7 +16,7 @@ from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import read_report, write_report
 from unlearning_pl.report.metric_terms import TERMS
-from unlearning_pl.report.report_json import document as told
+from unlearning_pl.report.report_json import build_report
 
 SCHEMA = json.loads((Path(unlearning_pl.report.__file__).parent / "report.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -31,7 +31,7 @@ def audits() -> list[Audit]:
 @pytest.fixture(scope="module")
 def text(audits: list[Audit]) -> str:
     ids = {"forget": [f"image-{row}" for row in range(24)]}
-    return json.dumps(told(audits, {**CONTEXT, "ids": ids}), allow_nan=False)
+    return json.dumps(build_report(audits, {**CONTEXT, "ids": ids}), allow_nan=False)
 
 
 @pytest.fixture

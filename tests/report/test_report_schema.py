@@ -11,7 +11,7 @@ from rich.console import Console
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.benchmark.benchmark_table import Outcome
-from unlearning_pl.benchmark.benchmark_table import page as benchmark_page
+from unlearning_pl.benchmark.benchmark_table import render_page as benchmark_page
 from unlearning_pl.report import html_page, metric_terms, read_report, report_json, table, write_report
 from unlearning_pl.report.report_schema import FILE, report_schema
 from unlearning_pl.report.term import Term
@@ -32,7 +32,9 @@ def _new_row(monkeypatch: pytest.MonkeyPatch) -> None:
             if vars(module).get(name) is known[name]:
                 monkeypatch.setattr(module, name, longer[name])
     monkeypatch.setitem(metric_terms.BY_KEY, NEW.key, NEW)
-    monkeypatch.setattr(html_page, "document", report_json.document)  # the schema of the other tests is without the row
+    monkeypatch.setattr(
+        html_page, "build_report", report_json.build_report
+    )  # the schema of the other tests is without the row
 
 
 def test_the_file_is_what_the_table_of_terms_makes() -> None:

@@ -2,13 +2,13 @@
 
 import pytest
 
-from unlearning_pl.report.run_settings import made
+from unlearning_pl.report.run_settings import read_run_settings
 
 OPTIMIZER = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0}}
 
 
 def test_method_and_plugins_are_named_with_their_parameters() -> None:
-    found = made(
+    found = read_run_settings(
         "coun",
         {
             "model": {"class_path": "unlearning_pl.learners.SimCLR", "init_args": {"temperature": 0.2}},
@@ -35,10 +35,10 @@ def test_method_and_plugins_are_named_with_their_parameters() -> None:
 
 @pytest.mark.parametrize(("name", "method"), [("original", "training"), ("after", "")])
 def test_without_a_method_the_references_are_named_all_the_same(name: str, method: str) -> None:
-    assert made(name, {}).method == method
+    assert read_run_settings(name, {}).method == method
 
 
 def test_settings_of_another_form_are_kept() -> None:
-    found = made("ac", {"method": "by hand", "plugins": "more", "optimizer": 3, "path": "x"})
+    found = read_run_settings("ac", {"method": "by hand", "plugins": "more", "optimizer": 3, "path": "x"})
     assert found.method == "by hand + more"
     assert found.settings["path"] == "x"

@@ -7,7 +7,15 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from unlearning_pl.audits import Audit
-from unlearning_pl.report.wording import asked, chance, label, privacy, recognition, utility, verdict
+from unlearning_pl.report.wording import (
+    chance_margin,
+    describe_alignment,
+    describe_attack,
+    describe_request,
+    describe_utility,
+    label,
+    verdict,
+)
 
 SCORES = {"forget": torch.zeros(60), "test": torch.zeros(90)}
 
@@ -20,7 +28,7 @@ def test_chance_covers_95_of_100_audits_of_indistinguishable_images() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = [1] * 60 + [0] * 90
     draws = [roc_auc_score(labels, torch.rand(150, generator=generator).numpy()) for _ in range(400)]
-    inside = sum(abs(draw - 0.5) <= chance(60, 90) for draw in draws) / 400
+    inside = sum(abs(draw - 0.5) <= chance_margin(60, 90) for draw in draws) / 400
     assert inside == pytest.approx(0.95, abs=0.03)
 
 
@@ -39,16 +47,16 @@ def test_chance_covers_95_of_100_audits_of_indistinguishable_images() -> None:
     ],
 )
 def test_what_was_asked_is_said(request_: dict[str, object], sentence: str) -> None:
-    assert asked(request_, {"retain": 9, "forget": 1}) == sentence
+    assert describe_request(request_, {"retain": 9, "forget": 1}) == sentence
 
 
 def test_privacy_names_the_reference() -> None:
-    sentence = privacy(model("ac", membership_auc=0.52), model("retrained", membership_auc=0.48))
+    sentence = describe_attack(model("ac", membership_auc=0.52), model("retrained", membership_auc=0.48))
     assert sentence == (
         "An attacker who sees only embeddings separates forgotten from unseen images with AUC 0.52 "
         "(0.50 = cannot tell; retrained reference 0.48)."
     )
-    assert "not defined" in privacy(model("ac"))
+    assert "not defined" in describe_attack(model("ac"))
 
 
 @pytest.mark.parametrize(("auc", "says"), [(0.69, "still remembers"), (0.52, "within chance"), (0.3, "over-forgets")])
@@ -86,29 +94,31 @@ def test_a_known_interval_takes_the_place_of_the_rule_of_thumb(ends: tuple[float
     audit = replace(model("ac", membership_auc=sum(ends) / 2), intervals={"membership_auc": ends})
     assert says in verdict(audit, None)
     assert "±" not in verdict(audit, None)
-    assert f"95 % interval {ends[0]:.2f} to {ends[1]:.2f}" in privacy(audit)
+    assert f"95 % interval {ends[0]:.2f} to {ends[1]:.2f}" in describe_attack(audit)
     reference = replace(audit, name="retrained")
     assert "gives them away" not in verdict(reference, reference)
 
 
 def test_recognition_compares_with_both_references() -> None:
     original, retrained = (model(name, forget_alignment=v) for name, v in (("original", 0.9), ("retrained", 0.5)))
-    assert recognition(model("ac", forget_alignment=0.6), original, retrained) == (
+    assert describe_alignment(model("ac", forget_alignment=0.6), original, retrained) == (
         "Two views of a forgotten image have a mean similarity of 0.60; in the original it is 0.90, "
         "in the retrained model 0.50."
     )
-    assert recognition(original, original, retrained) == recognition(model("ac"), original, retrained) == ""
+    assert (
+        describe_alignment(original, original, retrained) == describe_alignment(model("ac"), original, retrained) == ""
+    )
 
 
 def test_utility_compares_and_admits_being_slower() -> None:
     retrained = model("retrained", test_accuracy=90.0, seconds=30.0, speed_up=1.0)
     slow = model("ac", test_accuracy=88.5, seconds=60.0, speed_up=0.5)
-    assert utility(slow, retrained) == (
+    assert describe_utility(slow, retrained) == (
         "Test accuracy 88.5 % (-1.5 points against the retrained model). "
         "It took 60.0 s, 2.0 times slower than retraining."
     )
-    assert utility(retrained, retrained) == "Test accuracy 90.0 %. It took 30.0 s."
-    assert utility(model("ac")) == ""
+    assert describe_utility(retrained, retrained) == "Test accuracy 90.0 %. It took 30.0 s."
+    assert describe_utility(model("ac")) == ""
 
 
 def test_a_model_of_pairs_is_judged_by_its_pairs() -> None:
@@ -122,10 +132,12 @@ def test_a_model_of_pairs_is_judged_by_its_pairs() -> None:
     original, retrained, ours = model("original", 0.8, 0.6), model("retrained", 0.5, 0.4), model("ac", 0.7, 0.5)
     assert label(ours, retrained) == "still remembers"
     assert label(original, retrained) == "remembers"
-    assert "embeddings of images and captions" in privacy(ours, retrained)
-    assert "AUC 0.70 (0.50 = cannot tell; retrained reference 0.50; 95 % interval 0.68 to 0.72)" in privacy(
+    assert "embeddings of images and captions" in describe_attack(ours, retrained)
+    assert "AUC 0.70 (0.50 = cannot tell; retrained reference 0.50; 95 % interval 0.68 to 0.72)" in describe_attack(
         ours, retrained
     )
-    assert recognition(ours, original).startswith("A forgotten image and its caption have a mean similarity of 0.50")
-    assert utility(ours, retrained) == "Test recall 7.0 % (+0.0 points against the retrained model)."
+    assert describe_alignment(ours, original).startswith(
+        "A forgotten image and its caption have a mean similarity of 0.50"
+    )
+    assert describe_utility(ours, retrained) == "Test recall 7.0 % (+0.0 points against the retrained model)."
     assert verdict(retrained, None) == "The interval contains 0.50: these images do not show a difference."

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,25 @@ def test_a_signal_stops_all_processes(number: signal.Signals, error: type[BaseEx
         with pytest.raises(ProcessLookupError):
             os.kill(int(log.read_text()), 0)
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, SIGTERMException), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_at_the_start_of_a_process_stops_it_too(
+    number: signal.Signals, error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It arrives when the process exists and the list of processes to stop does not have it yet."""
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    start, started = job_runner._start, []
+
+    def interrupted(call: Call, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        started.append(start(call, environment))
+        os.kill(os.getpid(), number)
+        return started[-1]
+
+    monkeypatch.setattr(job_runner, "_start", interrupted)
+    with pytest.raises(error):
+        worked({"a": calls(tmp_path / "a", "import time; time.sleep(60)")}, 1)
+    assert [process.poll() is not None for process in started] == [True]
 
 
 def test_who_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unlearning_pl.functional.roc import bootstrap_interval, membership_auc
 from unlearning_pl.shadow import shadow_attacks as module
-from unlearning_pl.shadow.shadow_attacks import Evidence, attacks, by_pair, distances, findings
+from unlearning_pl.shadow.shadow_attacks import Evidence, attacks, by_pair, distances, evaluate_attack
 from unlearning_pl.shadow.shadow_plan import assign_halves
 from unlearning_pl.shadow.shadow_scores import Scores
 
@@ -38,7 +38,7 @@ def evidence(
 
 
 def by_name(found: Evidence) -> dict[tuple[str, str, str], Any]:
-    return {(f.attack, f.target, f.against): f for each in attacks(found) for f in findings(each, found.seen)}
+    return {(f.attack, f.target, f.against): f for each in attacks(found) for f in evaluate_attack(each, found.seen)}
 
 
 def loop_ratio(target: Tensor, scores: Tensor, seen: Tensor, pooled: bool) -> list[float]:
@@ -112,7 +112,7 @@ def test_relative_membership_is_that_of_a_plain_loop() -> None:
 def test_figures_are_those_of_scikit_learn() -> None:
     found = evidence(memory=1.0, count=8, images=60)
     lira = attacks(found)[0]
-    retrained, turns, control = findings(lira, found.seen)
+    retrained, turns, control = evaluate_attack(lira, found.seen)
     labels = [1] * 60 + [0] * 60
     assert retrained.metrics["auc"] == pytest.approx(
         roc_auc_score(labels, [*lira.own.tolist(), *lira.retrained.tolist()])
@@ -152,7 +152,7 @@ def test_an_interval_counts_an_image_once_however_many_models_speak_of_it() -> N
     repeated = [attacks(found)[0], attacks(found)[0]]
     in_turn = torch.cat([repeated[0].in_turn] * 4)
     one, four = (
-        findings(type(each)(each.attack, each.target, each.own, None, turns), seen)[0].interval
+        evaluate_attack(type(each)(each.attack, each.target, each.own, None, turns), seen)[0].interval
         for each, turns, seen in (
             (repeated[0], repeated[0].in_turn, found.seen),
             (repeated[1], in_turn, found.seen.repeat(4, 1)),

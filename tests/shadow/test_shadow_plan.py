@@ -87,6 +87,6 @@ def test_a_run_of_other_images_under_the_same_ids_is_not_kept(key: str, tmp_path
     for run, written in ((tmp_path / "original", split), (stage.run, own)):
         run.mkdir(parents=True)
         (run / runs.MANIFEST).write_text(json.dumps(written))
-    assert stage.is_of_these_images()
+    assert stage.has_same_request()
     (stage.run / runs.MANIFEST).write_text(json.dumps(own | {key: ["w"]}))
-    assert not stage.is_of_these_images()
+    assert not stage.has_same_request()

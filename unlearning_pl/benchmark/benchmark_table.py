@@ -46,7 +46,7 @@ def cell(values: Sequence[float], digits: int) -> str:
     return f"{statistics.mean(values):.{digits}f}{spread}"
 
 
-def figures(methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
+def main_table(methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
     """Table of the main metrics, one row per model by gap, then the methods that are worse than fine-tuning or failed.
 
     Args:
@@ -58,7 +58,7 @@ def figures(methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def page(title: str, command: str, methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
+def render_page(title: str, command: str, methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
     """The full page in GitHub markdown: command, seeds, versions, hardware, main metrics, all other metrics.
 
     Args:
@@ -79,7 +79,7 @@ def page(title: str, command: str, methods: Sequence[str], outcomes: Sequence[Ou
         f"# {title}",
         f"    {command}",
         f"{'Mean ± standard deviation over the seeds' if len(outcomes) > 1 else 'Seed'} {seeds}. {legend}",
-        figures(methods, outcomes).rstrip(),
+        main_table(methods, outcomes).rstrip(),
         _table(units, _by_gap(methods, outcomes), outcomes) if units else "",
         _hardware_and_versions(records),
     ]

@@ -8,7 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
-from unlearning_pl.benchmark.benchmark_table import Outcome, figures, page
+from unlearning_pl.benchmark.benchmark_table import Outcome, main_table, render_page
 from unlearning_pl.benchmark.job import REFERENCES, Command, Job, require_single_process, run_command
 from unlearning_pl.cli.finished_runs import RESUMING, finished, interrupted
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
@@ -109,6 +109,6 @@ def _is_audited(line: str, folder: Path, names: Sequence[str]) -> bool:
 def _write(plan: Plan, outcomes: Sequence[Outcome], path: Path, words: list[str], output: str) -> None:
     words += ["--seeds", *(str(outcome.seed) for outcome in outcomes)]
     words += [] if output == "runs/benchmark" else ["--output", output]
-    write_text(path, page(plan.title, shlex.join(words), [*plan.job.methods], outcomes))
-    text = f"\n{figures([*plan.job.methods], outcomes)}\nTable: {path}"
+    write_text(path, render_page(plan.title, shlex.join(words), [*plan.job.methods], outcomes))
+    text = f"\n{main_table([*plan.job.methods], outcomes)}\nTable: {path}"
     Console().print(text, soft_wrap=True, highlight=False, markup=False)

@@ -12,12 +12,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.blackbox.encoder import BATCH, Encoder, Pixels
-from unlearning_pl.blackbox.wire_protocol import JSON, LARGEST, NPY, VERSION, Array, read_vectors, write_array
+from unlearning_pl.blackbox.wire_protocol import JSON, MAX_BYTES, NPY, VERSION, Array, read_vectors, write_array
 from unlearning_pl.errors import InputError, require
 
-REQUEST = 8 * 2**20
+MAX_REQUEST_BYTES = 8 * 2**20
 """Maximum number of image bytes in one request."""
-WAITS = (0.2, 1.0)
+RETRY_DELAYS = (0.2, 1.0)
 """Seconds before each retry if a server cannot be reached, or is busy (503)."""
 _MAX_CHARACTERS = 200  # of a server's message that an error quotes
 
@@ -93,7 +93,7 @@ class Server:
             raise InputError(f"{self.address} sent no vectors. {error}") from error
 
     def _request(self, request: Request) -> tuple[str, bytes]:
-        for wait in (*WAITS, None):
+        for wait in (*RETRY_DELAYS, None):
             try:
                 return self._send(request)
             except InputError:
@@ -124,8 +124,8 @@ class Server:
         while part := response.read1(2**20):
             body += part
             require(
-                len(body) <= LARGEST,
-                f"Expected a response of at most {LARGEST} bytes from {self.address}, got a longer one. "
+                len(body) <= MAX_BYTES,
+                f"Expected a response of at most {MAX_BYTES} bytes from {self.address}, got a longer one. "
                 "Contact its operator.",
             )
             if time.monotonic() > deadline:
@@ -162,7 +162,7 @@ class Server:
 
 
 def connect(address: str, image_size: int | None = None, timeout: float = 30.0) -> Encoder:
-    """Connect to a server as an encoder; the client sends images in requests of at most :data:`REQUEST` bytes.
+    """Connect to a server as an encoder; a request with images has at most :data:`MAX_REQUEST_BYTES` bytes.
 
     Args:
         address: Address of the server, ``http://host:port`` or ``https://...``.
@@ -176,7 +176,7 @@ def connect(address: str, image_size: int | None = None, timeout: float = 30.0) 
     description = server.describe()
     stated = description.get("image_size")
     size = Pixels(image_size=image_size).size(None, address) if stated is None else (stated[0], stated[1])
-    batch = max(1, min(BATCH, REQUEST // (3 * size[0] * size[1])))
+    batch = max(1, min(BATCH, MAX_REQUEST_BYTES // (3 * size[0] * size[1])))
     return Encoder(address, server.embed, size, batch, description["dimensions"])
 
 

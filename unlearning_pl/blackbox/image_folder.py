@@ -17,7 +17,7 @@ from unlearning_pl.data import Views
 from unlearning_pl.data.streams import run_seed
 from unlearning_pl.errors import InputError, require
 
-KINDS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 BATCH = 64
 """Batch size of the augmentation; it determines the random views and is therefore the same for every model."""
 _MAX_NAMES = 5  # files that a message lists
@@ -66,9 +66,9 @@ def open_owner_images(folder: str | Path) -> OwnerImages:
     """
     root = Path(folder).expanduser()
     require(root.is_dir(), f"Expected a folder of images, got {folder}, which is none. Correct the path.")
-    paths = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in KINDS and path.is_file())
+    paths = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
     names = sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
-    require(bool(names), f"Expected images ({', '.join(KINDS)}) in {folder}, got none. Give another folder.")
+    require(bool(names), f"Expected images ({', '.join(EXTENSIONS)}) in {folder}, got none. Give another folder.")
     broken = [name for name in names if not _is_readable(root / name)]
     listed = ", ".join(broken[:_MAX_NAMES]) + (" and others" if len(broken) > _MAX_NAMES else "")
     require(

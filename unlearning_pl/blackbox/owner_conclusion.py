@@ -8,7 +8,7 @@ from rich.text import Text
 from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
 from unlearning_pl.report.metric_terms import BY_KEY
-from unlearning_pl.report.wording import chance
+from unlearning_pl.report.wording import chance_margin
 from unlearning_pl.types import Split
 
 _COLUMNS = {
@@ -61,7 +61,7 @@ def conclusion(audits: Sequence[Audit]) -> str:
     """State what follows from the attack on the model after unlearning, and what does not.
 
     The attack separates two sets of images if the AUC differs from that of the retrained reference, else from 0.5, by
-    more than chance, see :func:`unlearning_pl.report.wording.chance`.
+    more than chance, see :func:`unlearning_pl.report.wording.chance_margin`.
 
     Args:
         audits: As :func:`~unlearning_pl.blackbox.owner_audit.audit_images` returns them; the last is the model after
@@ -79,7 +79,7 @@ def conclusion(audits: Sequence[Audit]) -> str:
             "same kind that no model was trained on. A forgetting score alone shows that the model embeds your images "
             "differently, not that it forgot them."
         )
-    margin = chance(*(len(after.scores[split]) for split in ("forget", "test")))
+    margin = chance_margin(*(len(after.scores[split]) for split in ("forget", "test")))
     distances = {name: _distance(audit, known.get(RETRAINED)) for name, audit in known.items()}
     return _interpret(distances.get(ORIGINAL), distances[after.name], margin)
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from typing_extensions import override
 
 from unlearning_pl.blackbox.encoder import Encoder
-from unlearning_pl.blackbox.wire_protocol import JSON, LARGEST, NPY, VERSION, read_images, write_vectors
+from unlearning_pl.blackbox.wire_protocol import JSON, MAX_BYTES, NPY, VERSION, read_images, write_vectors
 from unlearning_pl.errors import InputError, require
 
 _LOG = logging.getLogger(__name__)
@@ -92,10 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(
                 _error_response(411, "Expected a Content-Length, got none. Send the body without chunked encoding.")
             )
-        elif len(length) > 20 or int(length) > LARGEST:
+        elif len(length) > 20 or int(length) > MAX_BYTES:
             self.close_connection = True
             self._send(
-                _error_response(413, f"Expected at most {LARGEST} bytes, got more. Send fewer images at a time.")
+                _error_response(413, f"Expected at most {MAX_BYTES} bytes, got more. Send fewer images at a time.")
             )
         else:
             self._send(self._embed(self.rfile.read(int(length)), int(length)))

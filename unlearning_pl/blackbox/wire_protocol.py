@@ -19,7 +19,7 @@ from unlearning_pl.errors import InputError, require
 VERSION = 1
 """Version of the protocol."""
 NPY, JSON = "application/x-npy", "application/json"
-LARGEST = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 """Maximum number of bytes of a request or a response."""
 _HEADERS = {(1, 0): (np.lib.format.read_array_header_1_0, 2), (2, 0): (np.lib.format.read_array_header_2_0, 4)}
 """By .npy version: the function that reads a header, and the number of bytes of the header length."""

@@ -13,7 +13,7 @@ from unlearning_pl.cli.command_parser import add_data, data_from_options, make_p
 from unlearning_pl.data import Source, UnlearningData
 from unlearning_pl.errors import InputError, nearest, require
 from unlearning_pl.io import write_bytes
-from unlearning_pl.report.image_sheet import Row, sheet
+from unlearning_pl.report.image_sheet import Row, draw_sheet
 from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.training import runs
 
@@ -52,7 +52,9 @@ def draw_views(args: list[str]) -> None:
     seed_everything(options.seed, verbose=False)
     rows = sheet_rows(data, positions, options.views)
     columns = ["image", *(f"view {number}" for number in range(1, options.views + 1))]
-    write_bytes(path, sheet(rows, columns, [f"{describe_source(data.source)}, seed {options.seed}", repr(data.views)]))
+    write_bytes(
+        path, draw_sheet(rows, columns, [f"{describe_source(data.source)}, seed {options.seed}", repr(data.views)])
+    )
     Console().print(f"Views: {path}", soft_wrap=True, markup=False, highlight=False)
 
 

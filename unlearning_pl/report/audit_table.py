@@ -9,7 +9,7 @@ from rich.text import Text
 
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.audits.steps import STEP_METRICS
-from unlearning_pl.report.metric_terms import BY_KEY, COLUMNS, OF_PAIRS, PAIR_COLUMNS, columns
+from unlearning_pl.report.metric_terms import BY_KEY, COLUMNS, PAIR_COLUMNS, PAIR_KEY, columns
 from unlearning_pl.report.term import Term
 
 _CAPTION = (
@@ -42,7 +42,7 @@ def table(audits: Sequence[Audit]) -> Table:
         True
     """
     known = {key for audit in audits for key in audit.metrics}
-    caption, selected = _PAIR_CAPTION if OF_PAIRS in known else _CAPTION, columns(known)
+    caption, selected = _PAIR_CAPTION if PAIR_KEY in known else _CAPTION, columns(known)
     rich_table = Table(title="Audit", caption=caption, caption_justify="left", caption_style="dim", **_STYLE)
     rich_table.add_column("Model", overflow="fold", min_width=12)
     for title, _ in selected:

@@ -46,7 +46,7 @@ class Group(NamedTuple):
     rows: Sequence[Row]
 
 
-def groups(audits: Sequence[Audit], keys: Collection[str]) -> list[Group]:
+def metric_groups(audits: Sequence[Audit], keys: Collection[str]) -> list[Group]:
     """Group rows of the metrics among ``keys`` that at least one model has.
 
     Args:
@@ -54,14 +54,14 @@ def groups(audits: Sequence[Audit], keys: Collection[str]) -> list[Group]:
         keys: Metric keys.
 
     Example:
-        >>> [group.title for group in groups([Audit("original", {"seconds": 2.0}, {}, None)], BY_KEY)]
+        >>> [group.title for group in metric_groups([Audit("original", {"seconds": 2.0}, {}, None)], BY_KEY)]
         ['Cost']
     """
     result = []
     for title, terms in GROUPS:
         present = [term for term in terms if term.key in keys and any(term.key in audit.metrics for audit in audits)]
         if present:
-            result.append(Group(title, [_row(term, audits, named(audits, RETRAINED)) for term in present]))
+            result.append(Group(title, [_row(term, audits, find_audit(audits, RETRAINED)) for term in present]))
     return result
 
 
@@ -77,26 +77,26 @@ def step_groups(audits: Sequence[Audit]) -> list[Group]:
         step_audits = [replace(audit, metrics=audit.steps[step], intervals={}) for audit in audits]
         count = int(audits[0].steps[step]["count"])
         known = [key for key in STEP_METRICS if any(key in audit.metrics for audit in step_audits)]
-        rows = [_row(BY_KEY[key], step_audits, named(step_audits, RETRAINED)) for key in known]
+        rows = [_row(BY_KEY[key], step_audits, find_audit(step_audits, RETRAINED)) for key in known]
         result.append(Group(f"Step {step + 1}, {count} {'image' if count == 1 else 'images'}", rows))
     return result
 
 
-def named(audits: Sequence[Audit], name: str) -> Audit | None:
+def find_audit(audits: Sequence[Audit], name: str) -> Audit | None:
     """Return the audit with this name, or None.
 
     Example:
-        >>> named([Audit("ac", {}, {}, None)], "retrained") is None
+        >>> find_audit([Audit("ac", {}, {}, None)], "retrained") is None
         True
     """
     return next((audit for audit in audits if audit.name == name), None)
 
 
-def signed(gap: float | None, digits: int) -> str:
+def format_gap(gap: float | None, digits: int) -> str:
     """Format a signed difference; an empty string for None.
 
     Example:
-        >>> signed(2.0, 1), signed(None, 1)
+        >>> format_gap(2.0, 1), format_gap(None, 1)
         ('+2.0', '')
     """
     return "" if gap is None else f"{gap:+.{digits}f}"
@@ -116,7 +116,7 @@ def _row(term: Term, audits: Sequence[Audit], retrained: Audit | None) -> Row:
         Cell(
             term.text(value),
             value is not None,
-            signed(gap, term.digits),
+            format_gap(gap, term.digits),
             term.interval(audit.intervals.get(term.key)),
             row in nearest,
         )

@@ -18,12 +18,12 @@ COLOURS: dict[Split, str] = {"retain": "#3f8fd2", "test": "#8a8f98", "forget": "
 """Colour of each split, legible on a light and on a dark page."""
 
 
-def plain(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
     """Style axes in the colour of the text, without a background.
 
     Example:
         >>> axes = Figure().add_subplot()
-        >>> plain(axes)
+        >>> style_axes(axes)
         >>> axes.xaxis.label.get_color() == INK
         True
     """
@@ -85,11 +85,11 @@ def svg(figure: Figure, description: str, name: str) -> Markup:
     return Markup(f"{opening} {namespaces}><title>{escape(description)}</title>{body}")
 
 
-def pixels(figure: Figure) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
+def render_pixels(figure: Figure) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
     """Render a figure as an image on a white background, uint8 ``(H, W, 3)``.
 
     Example:
-        >>> pixels(Figure(figsize=(1, 2))).shape
+        >>> render_pixels(Figure(figsize=(1, 2))).shape
         (320, 160, 3)
     """
     figure.set_dpi(160)

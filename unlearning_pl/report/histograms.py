@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from unlearning_pl.report.figures import COLOURS, INK, legend, plain
+from unlearning_pl.report.figures import COLOURS, INK, legend, style_axes
 from unlearning_pl.types import Split
 
 Values = Mapping[Split, Tensor]
@@ -72,7 +72,7 @@ def histogram(
     if threshold is not None:
         axes.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="attacker's threshold")
     axes.set(xlim=limits, ylim=(0, 1.08 * top), xlabel=label, ylabel="Images, %")
-    plain(axes)
+    style_axes(axes)
     legend(figure, axes)
     return figure
 

@@ -9,13 +9,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json, write_text
-from unlearning_pl.report.comparison_rows import groups, named, step_groups
+from unlearning_pl.report.comparison_rows import find_audit, metric_groups, step_groups
 from unlearning_pl.report.metric_terms import BY_KEY, MAIN, TERMS
 from unlearning_pl.report.per_class import class_groups
-from unlearning_pl.report.report_json import document
-from unlearning_pl.report.run_settings import made
+from unlearning_pl.report.report_json import build_report
+from unlearning_pl.report.run_settings import read_run_settings
 from unlearning_pl.report.sections import KINDS, Card
-from unlearning_pl.report.wording import asked, asked_in_steps, label, privacy, recognition, utility, verdict
+from unlearning_pl.report.wording import (
+    describe_alignment,
+    describe_attack,
+    describe_request,
+    describe_steps,
+    describe_utility,
+    label,
+    verdict,
+)
 
 _MAX_OPEN = 6
 """With more models than this the page folds their cards."""
@@ -49,7 +57,7 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
         'report.html'
     """
     require(bool(audits), "Expected one audit or more, got none. Audit a model first.")
-    content = document(audits, context or {})
+    content = build_report(audits, context or {})
     page = _render_page(audits, content["context"])
     write_json(Path(folder) / "report.json", content)
     return write_text(Path(folder) / "report.html", page)
@@ -66,39 +74,39 @@ def _render_page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
         question=context.get("question") or _question(context),
         models=_model_cards(audits, context),
         folded=len(audits) > _MAX_OPEN,
-        main=groups(audits, MAIN),
-        further=groups(audits, BY_KEY.keys() - MAIN),
+        main=metric_groups(audits, MAIN),
+        further=metric_groups(audits, BY_KEY.keys() - MAIN),
         steps=step_groups(audits),
         figures={kind.__name__: _draw_section(kind, audits) for kind in KINDS},
         classes=classes,
         hidden_classes=hidden,
         terms=[term for term in TERMS if any(term.key in audit.metrics for audit in audits)],
         splits={split for audit in audits for split in audit.scores},
-        retrained=named(audits, RETRAINED) is not None,
+        retrained=find_audit(audits, RETRAINED) is not None,
         intervals=any(audit.intervals for audit in audits),
     )
 
 
 def _question(context: Mapping[str, Any]) -> str:
     counts, steps = context.get("counts") or {}, context.get("steps")
-    return asked_in_steps(steps, counts) if steps else asked(context.get("request") or {}, counts)
+    return describe_steps(steps, counts) if steps else describe_request(context.get("request") or {}, counts)
 
 
 def _model_cards(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The cards of the models: settings of the run, and the result in sentences."""
-    original, retrained = named(audits, ORIGINAL), named(audits, RETRAINED)
+    original, retrained = find_audit(audits, ORIGINAL), find_audit(audits, RETRAINED)
     settings, addresses = context.get("settings") or {}, context.get("models") or {}
     return [
         {
             "name": audit.name,
-            "made": made(audit.name, settings.get(audit.name) or {}),
+            "made": read_run_settings(audit.name, settings.get(audit.name) or {}),
             "place": addresses.get(audit.name),
             "label": label(audit, retrained),
             "sentences": [
-                privacy(audit, retrained),
+                describe_attack(audit, retrained),
                 verdict(audit, retrained),
-                recognition(audit, original, retrained),
-                utility(audit, retrained),
+                describe_alignment(audit, original, retrained),
+                describe_utility(audit, retrained),
             ],
         }
         for audit in audits

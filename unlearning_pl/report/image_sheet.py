@@ -35,7 +35,7 @@ class Row(NamedTuple):
     captions: tuple[str, ...] = ()
 
 
-def enlarged(looks: Tensor) -> list[npt.NDArray[np.uint8]]:
+def enlarge(looks: Tensor) -> list[npt.NDArray[np.uint8]]:
     """Enlarge images by an integer factor, pixel by pixel: L arrays ``(K * H, K * W, 3)`` uint8.
 
     Args:
@@ -43,7 +43,7 @@ def enlarged(looks: Tensor) -> list[npt.NDArray[np.uint8]]:
 
     Example:
         >>> import torch
-        >>> enlarged(torch.ones(1, 3, 8, 16))[0].shape
+        >>> enlarge(torch.ones(1, 3, 8, 16))[0].shape
         (64, 128, 3)
     """
     factor = max(1, _MIN_SIZE // max(looks.shape[-2:]))
@@ -51,7 +51,7 @@ def enlarged(looks: Tensor) -> list[npt.NDArray[np.uint8]]:
     return list(pixels.repeat_interleave(factor, 1).repeat_interleave(factor, 2).cpu().numpy())
 
 
-def sheet(rows: Sequence[Row], columns: Sequence[str], title: Sequence[str]) -> bytes:
+def draw_sheet(rows: Sequence[Row], columns: Sequence[str], title: Sequence[str]) -> bytes:
     """Draw a sheet as PNG.
 
     Args:
@@ -61,10 +61,10 @@ def sheet(rows: Sequence[Row], columns: Sequence[str], title: Sequence[str]) -> 
 
     Example:
         >>> import torch
-        >>> sheet([Row(("a",), torch.zeros(1, 3, 8, 8))], ["image"], ["A title"])[1:4]
+        >>> draw_sheet([Row(("a",), torch.zeros(1, 3, 8, 8))], ["image"], ["A title"])[1:4]
         b'PNG'
     """
-    images = [enlarged(row.looks) for row in rows]
+    images = [enlarge(row.looks) for row in rows]
     height, width = images[0][0].shape[:2]
     step = max(width, _CHARACTER_WIDTH * max(map(len, columns))) + _GAP
     left = _GAP + min(300, _CHARACTER_WIDTH * max(len(name) for row in rows for name in row.names) + _GAP)

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from unlearning_pl.report.figures import COLOURS, INK, legend, plain
+from unlearning_pl.report.figures import COLOURS, INK, legend, style_axes
 from unlearning_pl.types import Split
 
 _LEVELS = 33  # colour levels of a heat map: noise of 256 levels does not compress, and the page would have 4 MB
@@ -36,8 +36,8 @@ def heat_map(matrix: Tensor, limit: float | None = None) -> Figure:
     ticks = sorted({0, len(matrix) - 1})
     axes.set_xticks(ticks, [str(tick + 1) for tick in ticks])
     axes.set_yticks(ticks, [str(tick + 1) for tick in ticks])
-    plain(axes)
-    plain(figure.colorbar(image, ax=axes, shrink=0.9).ax)
+    style_axes(axes)
+    style_axes(figure.colorbar(image, ax=axes, shrink=0.9).ax)
     return figure
 
 
@@ -63,7 +63,7 @@ def embedding_map(points: Mapping[Split, Tensor]) -> Figure:
             axes.scatter(part[:, 0].tolist(), part[:, 1].tolist(), c=colours, label=split, **_marker(split))
     axes.set(xticks=[], yticks=[])
     axes.margins(0.04)
-    plain(axes)
+    style_axes(axes)
     legend(figure, axes, columns=3)
     return figure
 

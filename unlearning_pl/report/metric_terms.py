@@ -186,7 +186,7 @@ PAIR_COLUMNS = (
 )
 """The same for models of image-text pairs."""
 
-OF_PAIRS = "retain_recall"
+PAIR_KEY = "retain_recall"
 """Key of a metric that only models of image-text pairs have."""
 
 
@@ -197,7 +197,7 @@ def columns(known: Collection[str]) -> tuple[tuple[str, str], ...]:
         >>> [columns(known)[0] for known in (["seconds"], ["retain_recall", "seconds"])]
         [('RA %', 'retain_accuracy'), ('RR %', 'retain_recall')]
     """
-    return PAIR_COLUMNS if OF_PAIRS in known else COLUMNS
+    return PAIR_COLUMNS if PAIR_KEY in known else COLUMNS
 
 
 def attack_key(known: Collection[str]) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from unlearning_pl.audits.embeddings import RETRAINED, Audit
-from unlearning_pl.report.comparison_rows import Cell, Group, Row, named, signed
+from unlearning_pl.report.comparison_rows import Cell, Group, Row, find_audit, format_gap
 from unlearning_pl.report.report_json import class_labels
 from unlearning_pl.types import Split
 
-SHOWN = 20
+MAX_CLASSES = 20
 """Maximum number of classes in a table."""
 
 
@@ -44,14 +44,14 @@ def class_groups(audits: Sequence[Audit], class_names: Sequence[str] = ()) -> tu
 
 
 def _most_different(models: Sequence[Tensor], count: int) -> list[int]:
-    """Indices of the classes with images; of more than ``SHOWN``, those in which the models differ most."""
+    """Indices of the classes with images; of more than ``MAX_CLASSES``, those in which the models differ most."""
     spread = {}
     for number in range(count):
         values = [_accuracy_of(values, number) for values in models]
         known = [value for value in values if value is not None]
         if known:
             spread[number] = max(known) - min(known)
-    kept = sorted(spread, key=lambda number: (-spread[number], number))[:SHOWN]
+    kept = sorted(spread, key=lambda number: (-spread[number], number))[:MAX_CLASSES]
     return sorted(kept)
 
 
@@ -66,7 +66,7 @@ def _accuracy_of(values: Tensor | None, number: int) -> float | None:
 
 
 def _class_row(label: str, number: int, audits: Sequence[Audit], split: Split) -> Row:
-    retrained = named(audits, RETRAINED)
+    retrained = find_audit(audits, RETRAINED)
     reference = None if retrained is None else _accuracy_of(retrained.class_accuracy.get(split), number)
     cells = []
     for audit in audits:
@@ -75,5 +75,5 @@ def _class_row(label: str, number: int, audits: Sequence[Audit], split: Split) -
         text = "-" if value is None else f"{value:.1f} %"
         # 50 points get the strongest colour, since most differences are smaller
         tone = 0 if gap is None else max(-100, min(100, round(2 * gap)))
-        cells.append(Cell(text, value is not None, signed(gap, 1), tone=tone))
+        cells.append(Cell(text, value is not None, format_gap(gap, 1), tone=tone))
     return Row(label, "", cells)

@@ -17,7 +17,7 @@ VERSION = 2
 """Version of the schema of report.json."""
 
 
-def document(audits: Sequence[Audit], context: Mapping[str, Any]) -> dict[str, Any]:
+def build_report(audits: Sequence[Audit], context: Mapping[str, Any]) -> dict[str, Any]:
     """Convert audits to the content of ``report.json``.
 
     An image's id is its entry in ``context["ids"][split]``, else its row within the split. The document has the context
@@ -32,7 +32,7 @@ def document(audits: Sequence[Audit], context: Mapping[str, Any]) -> dict[str, A
 
     Example:
         >>> import torch
-        >>> document([Audit("ac", {"seconds": 2.0}, {}, torch.zeros(0, 0))], {})["audits"][0]["metrics"]
+        >>> build_report([Audit("ac", {"seconds": 2.0}, {}, torch.zeros(0, 0))], {})["audits"][0]["metrics"]
         {'seconds': 2.0}
     """
     ids, class_names = context.get("ids") or {}, context.get("class_names") or ()

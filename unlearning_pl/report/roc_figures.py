@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
 from unlearning_pl.functional.roc import roc_curve
-from unlearning_pl.report.figures import INK, legend, plain
+from unlearning_pl.report.figures import INK, legend, style_axes
 
 POINTS = 200
 """Maximum number of points of a curve, without its first point."""
@@ -80,6 +80,6 @@ def roc_figure(curves: Mapping[str, Tensor], auc: Mapping[str, float]) -> Figure
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
-    plain(axes)
+    style_axes(axes)
     legend(figure, axes, columns=1 if max(map(len, curves), default=0) > 12 else 2)
     return figure

@@ -7,7 +7,7 @@ NO_METHOD = {"original": "training", "retrained": "training from scratch on reta
 """How the reference models are trained."""
 
 
-class Made(NamedTuple):
+class RunSettings(NamedTuple):
     """Training or unlearning settings of a model.
 
     Attributes:
@@ -23,7 +23,7 @@ class Made(NamedTuple):
     settings: Mapping[str, Any]
 
 
-def made(name: str, settings: Mapping[str, Any]) -> Made:
+def read_run_settings(name: str, settings: Mapping[str, Any]) -> RunSettings:
     """Read a run's settings; values in another format than that of our commands stay unchanged.
 
     Args:
@@ -33,7 +33,7 @@ def made(name: str, settings: Mapping[str, Any]) -> Made:
 
     Example:
         >>> method = {"class_path": "unlearning_pl.methods.SalUn", "init_args": {"share": 0.5}}
-        >>> made("salun", {"method": method, "epochs": 3, "optimizer": {"init_args": {"lr": 0.1}}})[1:3]
+        >>> read_run_settings("salun", {"method": method, "epochs": 3, "optimizer": {"init_args": {"lr": 0.1}}})[1:3]
         ('SalUn', {'share': 0.5, 'lr': 0.1, 'epochs': 3})
     """
     parts = [settings.get("method"), *_as_list(settings.get("plugins"))]
@@ -45,7 +45,7 @@ def made(name: str, settings: Mapping[str, Any]) -> Made:
     parameters |= {"optimizer": _class_name(optimizer)} if _class_name(optimizer) else {}
     parameters |= {key: _arguments(optimizer)[key] for key in ("lr", "weight_decay") if key in _arguments(optimizer)}
     parameters |= {key: settings[key] for key in ("schedule", "epochs", "seed") if settings.get(key) is not None}
-    return Made(name, " + ".join(filter(None, names)) or NO_METHOD.get(name, ""), parameters, settings)
+    return RunSettings(name, " + ".join(filter(None, names)) or NO_METHOD.get(name, ""), parameters, settings)
 
 
 def _as_list(value: Any) -> list[Any]:

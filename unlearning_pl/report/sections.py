@@ -11,7 +11,7 @@ from torch import Tensor
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.audits.membership import threshold
 from unlearning_pl.functional.alignment import alignment_gap
-from unlearning_pl.report.comparison_rows import named
+from unlearning_pl.report.comparison_rows import find_audit
 from unlearning_pl.report.figures import svg
 from unlearning_pl.report.histograms import Values, highest_share, histogram, value_range
 from unlearning_pl.report.map_figures import embedding_map, heat_map
@@ -98,7 +98,7 @@ def alignments(audits: Sequence[Audit]) -> list[Card]:
         >>> alignments([])
         []
     """
-    original = named(audits, ORIGINAL)
+    original = find_audit(audits, ORIGINAL)
     shown = [audit for audit in audits if len(audit.alignment) and (audit is not original or len(audits) == 1)]
     before = None if original is None or not len(original.alignment) else original.alignment
     maps = {audit.name: _alignment_matrices(audit.alignment, before) for audit in shown}
@@ -146,7 +146,7 @@ KINDS: tuple[Callable[[Sequence[Audit]], list[Card]], ...] = (scores, curves, al
 """All sections, in the order of the page."""
 
 
-def pictures(audit: Audit, references: Sequence[Audit] = ()) -> dict[str, Figure]:
+def draw_figures(audit: Audit, references: Sequence[Audit] = ()) -> dict[str, Figure]:
     """Draw the figures of one model, by :attr:`Drawing.kind`.
 
     Args:
@@ -155,7 +155,7 @@ def pictures(audit: Audit, references: Sequence[Audit] = ()) -> dict[str, Figure
 
     Example:
         >>> import torch
-        >>> list(pictures(Audit("ac", {}, {"test": torch.rand(20)}, torch.zeros(0, 0))))
+        >>> list(draw_figures(Audit("ac", {}, {"test": torch.rand(20)}, torch.zeros(0, 0))))
         ['scores']
     """
     compared = [other for other in references if other.name in (ORIGINAL, RETRAINED) and other.name != audit.name]

@@ -9,9 +9,9 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from unlearning_pl.audits.embeddings import Audit
-from unlearning_pl.report.figures import pixels
-from unlearning_pl.report.run_settings import made
-from unlearning_pl.report.sections import pictures
+from unlearning_pl.report.figures import render_pixels
+from unlearning_pl.report.run_settings import read_run_settings
+from unlearning_pl.report.sections import draw_figures
 
 _SUFFIX = ".audit"
 
@@ -51,8 +51,8 @@ def log_to_tensorboard(
                 writer.file_writer.add_summary(summary)
         for key, value in _scalars(audit).items():
             writer.add_scalar(f"audit/{key}", value, step)
-        for kind, figure in pictures(audit, references).items():
-            writer.add_image(f"audit/{kind}", pixels(figure), step, dataformats="HWC")
+        for kind, figure in draw_figures(audit, references).items():
+            writer.add_image(f"audit/{kind}", render_pixels(figure), step, dataformats="HWC")
         new_file = Path(writer.file_writer.event_writer._file_name)
     for path in earlier:
         if path != new_file:
@@ -72,6 +72,6 @@ def _scalars(audit: Audit) -> dict[str, float]:
 
 def _parameters(name: str, settings: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
     """Method and parameters in the four value types that TensorBoard accepts."""
-    run = made(name, settings)
+    run = read_run_settings(name, settings)
     values = {"method": run.method or name, **run.parameters}
     return {key: value if isinstance(value, (str, int, float, bool)) else str(value) for key, value in values.items()}

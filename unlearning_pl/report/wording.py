@@ -7,24 +7,24 @@ from unlearning_pl.audits.embeddings import ORIGINAL, Audit
 from unlearning_pl.report.metric_terms import attack_key
 
 
-def chance(forget: int, test: int) -> float:
+def chance_margin(forget: int, test: int) -> float:
     """Margin within which a membership AUC deviates from 0.5 by chance alone, in 95 of 100 cases.
 
     Two standard deviations of the Mann-Whitney statistic when both sets come from one distribution:
     ``2 sqrt((n + m + 1) / (12 n m))``, at most 0.5.
 
     Example:
-        >>> round(chance(60, 90), 3), chance(1, 2)
+        >>> round(chance_margin(60, 90), 3), chance_margin(1, 2)
         (0.097, 0.5)
     """
     return float(min(0.5, 2 * ((forget + test + 1) / (12 * forget * test)) ** 0.5))
 
 
-def asked(request: Mapping[str, Any], counts: Mapping[str, int]) -> str:
+def describe_request(request: Mapping[str, Any], counts: Mapping[str, int]) -> str:
     """Describe the forget request in one sentence; an empty string if it is unknown.
 
     Example:
-        >>> asked({"count": 60, "seed": 2}, {"retain": 340, "forget": 60})
+        >>> describe_request({"count": 60, "seed": 2}, {"retain": 340, "forget": 60})
         '60 of 400 training images, drawn at random (seed 2), were to be forgotten.'
     """
     if not request or not {"retain", "forget"} <= counts.keys():
@@ -34,12 +34,12 @@ def asked(request: Mapping[str, Any], counts: Mapping[str, int]) -> str:
     return f"{forget} of {counts['retain'] + forget} training images, {_selection(request)}, {verb} to be forgotten."
 
 
-def asked_in_steps(steps: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> str:
+def describe_steps(steps: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> str:
     """Describe the forget requests of several runs in one sentence.
 
     Example:
         >>> steps = [{"request": {"count": 4, "seed": 2}, "count": 4}, {"request": {"classes": ["cat"]}, "count": 1}]
-        >>> asked_in_steps(steps, {"retain": 5, "forget": 5}).partition(": ")[2]
+        >>> describe_steps(steps, {"retain": 5, "forget": 5}).partition(": ")[2]
         '4, drawn at random (seed 2); 1, all of class cat.'
     """
     forget = counts["forget"]
@@ -61,11 +61,11 @@ def _selection(request: Mapping[str, Any]) -> str:
     }.get(next(iter(request)), "as asked")
 
 
-def privacy(audit: Audit, retrained: Audit | None = None) -> str:
+def describe_attack(audit: Audit, retrained: Audit | None = None) -> str:
     """Describe what an attacker learns from the model's embeddings, in one sentence.
 
     Example:
-        >>> print(privacy(Audit("ac", {"membership_auc": 0.52}, {}, None)))  # doctest: +ELLIPSIS
+        >>> print(describe_attack(Audit("ac", {"membership_auc": 0.52}, {}, None)))  # doctest: +ELLIPSIS
         An attacker who sees only embeddings separates ... images with AUC 0.52 (0.50 = cannot tell).
     """
     key = attack_key(audit.metrics)
@@ -103,8 +103,8 @@ def verdict(audit: Audit, retrained: Audit | None) -> str:
     """Whether the model remembers or over-forgets, compared with the retrained model, else with chance.
 
     An empty string if the AUC is not defined. Two models count as alike if their AUCs differ by no more than
-    :func:`chance`, a rule of thumb: both are evaluated on the same images, so that their AUCs are correlated. Without
-    a retrained model the verdict follows from the AUC's 95 % interval, if it is known.
+    :func:`chance_margin`, a rule of thumb: both are evaluated on the same images, so that their AUCs are correlated.
+    Without a retrained model the verdict follows from the AUC's 95 % interval, if it is known.
 
     Example:
         >>> scores = {"forget": [0.0] * 100, "test": [0.0] * 100}
@@ -134,7 +134,7 @@ def _direction(audit: Audit, retrained: Audit) -> int | None:
 
 
 def _margin(audit: Audit) -> float:
-    return chance(len(audit.scores["forget"]), len(audit.scores["test"]))
+    return chance_margin(len(audit.scores["forget"]), len(audit.scores["test"]))
 
 
 def _against_chance(audit: Audit, never_trained_on_them: bool) -> str:
@@ -154,12 +154,12 @@ def _against_chance(audit: Audit, never_trained_on_them: bool) -> str:
     )
 
 
-def recognition(audit: Audit, original: Audit | None, retrained: Audit | None = None) -> str:
+def describe_alignment(audit: Audit, original: Audit | None, retrained: Audit | None = None) -> str:
     """Compare the alignment of forgotten images with that of the original; an empty string if it is not known.
 
     Example:
         >>> before, after = (Audit("", {"forget_alignment": value}, {}, None) for value in (0.91, 0.6))
-        >>> recognition(after, before)
+        >>> describe_alignment(after, before)
         'Two views of a forgotten image have a mean similarity of 0.60; in the original it is 0.91.'
     """
     value = audit.metrics.get("forget_alignment")
@@ -176,11 +176,11 @@ def _pair_suffix(audit: Audit) -> str:
     return " of images and captions" if attack_key(audit.metrics).startswith("pair") else ""
 
 
-def utility(audit: Audit, retrained: Audit | None = None) -> str:
+def describe_utility(audit: Audit, retrained: Audit | None = None) -> str:
     """Describe test accuracy and cost; an empty string if neither is known.
 
     Example:
-        >>> utility(Audit("ac", {"test_accuracy": 91.2, "seconds": 2.0, "speed_up": 15.0}, {}, None))
+        >>> describe_utility(Audit("ac", {"test_accuracy": 91.2, "seconds": 2.0, "speed_up": 15.0}, {}, None))
         'Test accuracy 91.2 %. It took 2.0 s, 15.0 times faster than retraining.'
     """
     sentences = []

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 import torch
@@ -35,7 +34,7 @@ class Call(NamedTuple):
 
 Job = Iterator[Call]
 """Commands in sequence; the runner asks for the next one when the previous one has ended."""
-Told = Callable[[str, str | None], None]
+OnJobEnd = Callable[[str, str | None], None]
 """Callback at the end of each job: receives its name, and the reason why it failed or None."""
 
 
@@ -63,7 +62,7 @@ def worker_environments(jobs: int, processes: int | None = None) -> list[dict[st
     return [shared | ({"CUDA_VISIBLE_DEVICES": gpus[row % len(gpus)]} if gpus else {}) for row in range(count)]
 
 
-def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]], told: Told) -> None:
+def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]], told: OnJobEnd) -> None:
     """Run jobs in parallel, one worker per environment; a job that fails does not affect the others.
 
     Args:
@@ -78,17 +77,21 @@ def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]],
     queue = deque(jobs.items())
     running: list[subprocess.Popen[bytes]] = []
     workers = [_work(queue, environment, told, running) for environment in environments]
-    with _signals_raise():
+    with _deferred_signals() as raise_received:
         try:
             while workers:
                 workers = [worker for worker in workers if next(worker, None) is not None]
                 time.sleep(0.05)
+                raise_received()
         finally:
             _stop(running)
 
 
 def _work(
-    queue: deque[tuple[str, Job]], environment: Mapping[str, str], told: Told, running: list[subprocess.Popen[bytes]]
+    queue: deque[tuple[str, Job]],
+    environment: Mapping[str, str],
+    told: OnJobEnd,
+    running: list[subprocess.Popen[bytes]],
 ) -> Iterator[bool]:
     """Run jobs from the queue in sequence; yields while a command runs."""
     while queue:
@@ -134,22 +137,27 @@ def _stop(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
 
 
 @contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP (a closed terminal) into an exception, so that no process is left running."""
+def _deferred_signals() -> Iterator[Callable[[], None]]:
+    """Defer SIGTERM, SIGHUP (a closed terminal) and Ctrl-C until the yielded function is called, which raises for them.
+
+    A handler that raised at once could do so after a process has started and before it is among those to stop.
+    """
+    received: list[int] = []
+
+    def raise_received() -> None:
+        if received:
+            raise KeyboardInterrupt if received[0] == signal.SIGINT else SIGTERMException
+
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
-        yield
+        yield raise_received
         return
-
-    def raise_exception(number: int, frame: FrameType | None) -> None:
-        raise SIGTERMException
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)]
     # ignored signals stay ignored: nohup ignores SIGHUP
     handlers = {number: now for number in numbers if (now := signal.getsignal(number)) is not signal.SIG_IGN}
     for number in handlers:
-        signal.signal(number, raise_exception)
+        signal.signal(number, lambda number, frame: received.append(number))
     try:
-        yield
+        yield raise_received
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

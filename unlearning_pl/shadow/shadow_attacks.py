@@ -14,9 +14,9 @@ from unlearning_pl.functional.roc import bootstrap_interval, membership_auc, tpr
 from unlearning_pl.functional.shadow_models import gaussian_ratio, klom, leave_one_out, relative_membership
 from unlearning_pl.shadow.shadow_scores import Scores
 
-FEW = 32
+MIN_UNPOOLED = 32
 """With fewer shadow models than this the attacks pool variances over all images."""
-LEAST_IN_TURN = 6
+MIN_LEAVE_ONE_OUT = 6
 """Minimum for leave-one-out: a variance needs two shadow models of a kind without a model and its partner."""
 _RATES = {"tpr_at_1_fpr": 0.01, "tpr_at_0.1_fpr": 0.001}
 _SWAPS = 20
@@ -47,7 +47,7 @@ class Evidence:
     @property
     def pooled(self) -> bool:
         """Whether variances are pooled over all images."""
-        return len(self.seen) < FEW
+        return len(self.seen) < MIN_UNPOOLED
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _lira(target: str, shadows: Scores, own: Scores, evidence: Evidence) -> Atta
 
     seen, pairs = evidence.seen, torch.arange(len(evidence.seen)) // 2
     known = None if evidence.retrained is None else attack(evidence.retrained.images, shadows.images, seen)
-    turns = leave_one_out(attack, shadows.images, seen, groups=pairs) if len(seen) >= LEAST_IN_TURN else None
+    turns = leave_one_out(attack, shadows.images, seen, groups=pairs) if len(seen) >= MIN_LEAVE_ONE_OUT else None
     return AttackScores(
         "LiRA" if target == "original" else "U-LiRA", target, attack(own.images, shadows.images, seen), known, turns
     )
@@ -163,7 +163,7 @@ def by_pair(values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     return first.where(seen[::2], second), second.where(seen[::2], first)
 
 
-def findings(answers: AttackScores, seen: Tensor) -> list[Finding]:
+def evaluate_attack(answers: AttackScores, seen: Tensor) -> list[Finding]:
     """Evaluate an attack against each available set of scores of unseen images.
 
     Args:

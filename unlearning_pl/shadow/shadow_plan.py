@@ -67,7 +67,7 @@ class Stage(NamedTuple):
     ids: list[str]
     like: str
 
-    def is_of_these_images(self) -> bool:
+    def has_same_request(self) -> bool:
         """Whether the existing run, finished or not, has the same data and the same request."""
         try:
             split, expected = runs.read_split(self.run), runs.read_split(self.like)
@@ -78,13 +78,13 @@ class Stage(NamedTuple):
         same = all(split.get(key) == expected.get(key) for key in ("fingerprint", "validation"))
         return same and bool(last["forget"] == self.ids)
 
-    def is_there(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the run is finished, with the same command, settings, images and original."""
-        return self.is_of_these_images() and finished(self.words, self.run)
+        return self.has_same_request() and finished(self.words, self.run)
 
     def command(self) -> list[str]:
         """The command that starts the run, or resumes an interrupted one."""
-        resumes = self.is_of_these_images() and interrupted(self.words, self.run)
+        resumes = self.has_same_request() and interrupted(self.words, self.run)
         return [*self.words, *RESUMING] if resumes else self.words
 
 

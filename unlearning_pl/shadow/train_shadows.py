@@ -15,7 +15,7 @@ from unlearning_pl.errors import UnfinishedError
 from unlearning_pl.io import write_json
 from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.shadow.job_runner import Call, run_jobs, worker_environments
-from unlearning_pl.shadow.shadow_attacks import AttackScores, Evidence, attacks, distances, findings
+from unlearning_pl.shadow.shadow_attacks import AttackScores, Evidence, attacks, distances, evaluate_attack
 from unlearning_pl.shadow.shadow_checks import check, check_output
 from unlearning_pl.shadow.shadow_plan import Shadow, plan
 from unlearning_pl.shadow.shadow_scores import score_models, stacked, write_scores
@@ -123,11 +123,11 @@ def _calls(shadow: Shadow, model: str, original: str) -> Iterator[Call]:
     """The commands that remain to run; each is determined when the previous one has ended."""
     shadow.write_requests()
     trained = shadow.train(original)
-    if not trained.is_there():
+    if not trained.is_finished():
         shutil.rmtree(shadow.unlearned, ignore_errors=True)  # it started from another original
         yield Call(trained.command(), shadow.log)
     unlearned = shadow.unlearn(model)
-    if not unlearned.is_there():
+    if not unlearned.is_finished():
         yield Call(unlearned.command(), shadow.log)
 
 
@@ -150,7 +150,7 @@ def _result(evidence: Evidence, ids: list[str], settings: dict[str, Any], shadow
         "statistic": kind,
         "settings": {**settings, "pooled_variance": evidence.pooled},
         "counts": {"shadows": len(shadows), "images": len(ids), "population": evidence.model.population.shape[-1]},
-        "attacks": [asdict(finding) for each in answers for finding in findings(each, evidence.seen)],
+        "attacks": [asdict(finding) for each in answers for finding in evaluate_attack(each, evidence.seen)],
         "klom": {name: _summary(values) for name, values in klom.items()},
         "images": {name: {field: values[row] for field, values in images.items()} for row, name in enumerate(ids)},
         "seconds": dict(zip(("training", "unlearning"), map(sum, zip(*records, strict=True)), strict=True)),
