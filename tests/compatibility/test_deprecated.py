@@ -88,14 +88,14 @@ def test_a_method_of_ones_own_may_be_written_with_old_names() -> None:
     assert (Theirs.required_methods, Theirs.state_keys, Theirs.supports_compile) == (("rematch",), ("level",), False)
     assert len(told) == 3
     learner = make_learner("SimCLR")
-    with pytest.warns(FutureWarning, match=r"SimCLR.scaffold is called auxiliary_modules now"):
+    with pytest.warns(FutureWarning, match=r"SimCLR.scaffold is deprecated and was renamed to auxiliary_modules;"):
         assert learner.scaffold is learner.auxiliary_modules
     with pytest.raises(AttributeError, match="'SimCLR' object has no attribute 'no_such_name'"):
         learner.no_such_name  # noqa: B018
 
 
 def test_a_learner_of_ones_own_may_be_written_with_old_names() -> None:
-    with pytest.warns(FutureWarning, match=r"Theirs.scramble is called corrupt_targets now"):
+    with pytest.warns(FutureWarning, match=r"Theirs.scramble is deprecated and was renamed to corrupt_targets;"):
 
         class Theirs(SimCLR):
             def scramble(self, sample: Any) -> Any:
@@ -108,7 +108,7 @@ def test_a_module_of_ones_own_lends_what_it_has_under_old_names() -> None:
     module = torch.nn.Module()
     module.scaffold = torch.nn.ModuleDict({"head": torch.nn.Linear(2, 2)})
     before = list(module.state_dict())
-    with pytest.warns(FutureWarning, match=r"Module.scaffold is called auxiliary_modules now"):
+    with pytest.warns(FutureWarning, match=r"Module.scaffold is deprecated and was renamed to auxiliary_modules;"):
         deprecated.supply_renamed(module, ["auxiliary_modules"])
     assert module.auxiliary_modules is module.scaffold
     assert list(module.state_dict()) == before
@@ -116,7 +116,7 @@ def test_a_module_of_ones_own_lends_what_it_has_under_old_names() -> None:
 
 def test_the_data_module_answers_to_old_names() -> None:
     data = make_data()
-    with pytest.warns(FutureWarning, match=r"UnlearningData.confirm is called verify_split now"):
+    with pytest.warns(FutureWarning, match=r"UnlearningData.confirm is deprecated and was renamed to verify_split;"):
         assert data.confirm == data.verify_split
 
 
