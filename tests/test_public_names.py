@@ -26,7 +26,7 @@ def test_an_unknown_name_is_refused() -> None:
         unlearning_pl.UnlearningTrainr  # noqa: B018
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["trian"]])
+@pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["fitt"]])
 def test_heavy_imports_happen_inside_commands(words: list[str]) -> None:
     """``unlearning-pl --help`` and a mistyped command answer without torch, which takes seconds to import."""
     code = f"""
@@ -37,5 +37,5 @@ heavy = {{"torch", "lightning", "torchvision", "sklearn", "matplotlib"}} & {{*sy
 print(f"code {{code}} heavy {{heavy}}")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.endswith(f"code {2 if words == ['trian'] else 0} heavy set()\n")
-    assert ("Expected a command, got 'trian'. " in done.stderr) == (words == ["trian"])
+    assert done.stdout.endswith(f"code {2 if words == ['fitt'] else 0} heavy set()\n")
+    assert ("Expected a command, got 'fitt'. " in done.stderr) == (words == ["fitt"])

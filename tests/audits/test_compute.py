@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unlearning_pl.audits import Audit, compare, compute_audit
-from unlearning_pl.audits.alignment import forget_alignment, shown_alignment
+from unlearning_pl.audits.alignment import alignment_heat_map, forget_alignment
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.alignment import forgetting_score
 from unlearning_pl.report.metric_terms import BY_KEY
@@ -46,7 +46,7 @@ def test_everything_is_measured_and_has_a_name_in_words(make) -> None:  # noqa: 
 
 def test_alignment_is_over_all_forget_images_and_the_matrix_over_the_first(make) -> None:  # noqa: ANN001
     splits = make(sizes=(5, 230, 5))
-    matrix = shown_alignment(splits)
+    matrix = alignment_heat_map(splits)
     forget = splits["forget"]
     loop = [torch.dot(a, p) / (a.norm() * p.norm()) for a, p in zip(forget.anchor, forget.positive, strict=True)]
     assert forget_alignment(splits)["forget_alignment"] == pytest.approx(torch.stack(loop).mean().item(), abs=1e-6)

@@ -16,14 +16,14 @@ from unlearning_pl.audits.probes import (
     accuracies,
     class_accuracies,
     class_probabilities,
+    correct_predictions,
     linear_probe,
-    named_correctly,
     neighbour_accuracies,
 )
 
 
 def hits(splits):  # noqa: ANN001, ANN201
-    return named_correctly(splits, class_probabilities(splits))
+    return correct_predictions(splits, class_probabilities(splits))
 
 
 def test_probe_is_fitted_on_retain_alone_with_its_own_scaling(make) -> None:  # noqa: ANN001

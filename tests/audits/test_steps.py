@@ -9,7 +9,7 @@ from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 from unlearning_pl.audits import Audit, compare, compute_audit, probes
-from unlearning_pl.audits.steps import SHARED
+from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.report import step_table, write_report
 
 STEPS = [torch.tensor([1, 4, 5, 20]), torch.tensor([0, 2, 23]), torch.tensor([7])]
@@ -22,7 +22,7 @@ def test_a_share_is_judged_as_if_it_were_the_forget_set(make, logits) -> None:  
     assert len(audit.steps) == 3
     for step, share in zip(STEPS, audit.steps, strict=True):
         alone = compute_audit("ac", {**splits, "forget": splits["forget"].take(step)}).metrics
-        assert share == pytest.approx({"count": len(step), **{key: alone[key] for key in SHARED if key in alone}})
+        assert share == pytest.approx({"count": len(step), **{key: alone[key] for key in STEP_METRICS if key in alone}})
         scores = torch.cat([audit.scores["forget"][step], audit.scores["test"]])
         assert share["membership_auc"] == pytest.approx(roc_auc_score([1] * len(step) + [0] * 40, scores))
     assert len({share["membership_auc"] for share in audit.steps}) == 3

@@ -176,7 +176,7 @@ def test_words_of_a_method_replace_the_shared_ones() -> None:
         ({"methods": {3: ""}}, "got 3"),
         ({"methods": {"audit": ""}}, "another name than audit"),
         ({"methods": {"original": ""}}, "another name than original"),
-        ({"methods": {"a": None}}, "words as methods.a"),
+        ({"methods": {"a": None}}, "text as methods.a"),
         ({"methods": {"a": "--method 'x"}}, "No closing quotation"),
         (
             {"methods": {"a": "--method FineTun"}},
@@ -195,7 +195,7 @@ def test_words_of_a_method_replace_the_shared_ones() -> None:
         ({"forget": {"seed": 1, "count": 8}}, "got seed"),
         ({"forget": {"fraction": 1.5}}, "got 1.5"),
         ({"forget": {"fraction": "much"}}, "Expected numbers"),
-        ({"forget": {"where": 17}}, "Expected comparisons joined by and in forget.where, got '17'"),
+        ({"forget": {"where": 17}}, "Expected a condition in forget.where, got '17'"),
         ({"forget": {"per_class": "many"}}, "Expected numbers"),
         ({"audit": "--views 1"}, "a number from 2"),
         ({"audit": "--output x"}, "--views and a number"),

@@ -163,7 +163,7 @@ def test_options_may_be_old() -> None:
     views = configuration(["fit", "--model", "SimCLR", "--data.views", "unlearning_pl.data.views.CropViews"])["data"][
         "views"
     ]
-    assert views["class_path"] == "unlearning_pl.data.augment.views.CropViews"
+    assert views["class_path"] == "unlearning_pl.data.augment.view_policies.CropViews"
 
 
 def test_what_is_wrong_besides_is_told_by_the_name_of_today() -> None:

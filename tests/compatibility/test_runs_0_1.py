@@ -95,7 +95,7 @@ def test_what_a_method_added_to_the_model_is_resumed() -> None:
 def test_another_run_starts_from_an_original_of_then() -> None:
     assert main(f"{UNLEARN} --run new --forget.seed 3".split()) == 0
     written = runs.read_config("new")
-    assert written["data"]["views"]["class_path"] == "unlearning_pl.data.augment.views.JitterViews"
+    assert written["data"]["views"]["class_path"] == "unlearning_pl.data.augment.view_policies.JitterViews"
     assert runs.open_data("new").splits.forget.tolist() != runs.open_data("interrupted").splits.forget.tolist()
     assert main(f"validate --run original {CPU}".split()) == 0
 

@@ -117,7 +117,7 @@ def test_an_image_that_fails_while_training_ends_it_in_one_line(
     (line,) = [line for line in capfd.readouterr().err.splitlines() if "error:" in line]
     assert "Expected an image that Pillow reads, got " in line
     assert "z.jpg (image file is truncated" in line
-    assert line.endswith("Repair it, or leave out what is corrupt with on_error: skip.")
+    assert line.endswith("Repair it, or skip corrupt images with on_error: skip.")
 
 
 def streamed_images(count: int = 5) -> EncodedImages:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torchmetrics.functional.retrieval import retrieval_hit_rate
 
-from unlearning_pl.functional.retrieval import image_to_text_ranks, recall_at, text_to_image_ranks
+from unlearning_pl.functional.retrieval import image_to_text_ranks, recall_at_k, text_to_image_ranks
 
 N, K, E = 12, 3, 6
 
@@ -25,10 +25,10 @@ def test_recall_is_the_mean_hit_rate_of_all_queries(pairs: tuple[torch.Tensor, t
     forth = [retrieval_hit_rate(similarity[i], owner == i, top_k=k) for i in range(N)]
     back = [retrieval_hit_rate(similarity[:, j], index == owner[j], top_k=k) for j in range(N * K)]
     ranks = image_to_text_ranks(images, captions, index, flat, owner)
-    assert recall_at(ranks, k).item() == pytest.approx(100 * float(torch.stack(forth).mean()))
+    assert recall_at_k(ranks, k).item() == pytest.approx(100 * float(torch.stack(forth).mean()))
     ranks = text_to_image_ranks(flat, images[owner], owner, images, index)
-    assert recall_at(ranks, k).item() == pytest.approx(100 * float(torch.stack(back).mean()))
-    assert 0 < recall_at(ranks, k) < 100  # there was something to tell
+    assert recall_at_k(ranks, k).item() == pytest.approx(100 * float(torch.stack(back).mean()))
+    assert 0 < recall_at_k(ranks, k) < 100  # there was something to tell
 
 
 def test_captions_that_there_are_not_count_for_nothing(pairs: tuple[torch.Tensor, torch.Tensor]) -> None:
@@ -44,7 +44,7 @@ def test_a_model_that_tells_nothing_apart_finds_nothing() -> None:
     same, index = torch.ones(100, E), torch.arange(100)
     ranks = text_to_image_ranks(same, same, index, same, index)
     assert torch.equal(ranks, torch.full((100,), 1 + 99 / 2, dtype=torch.float64))
-    assert recall_at(ranks, 10) == 0
+    assert recall_at_k(ranks, 10) == 0
 
 
 def test_many_queries_are_ranked_as_few_are() -> None:

@@ -10,7 +10,7 @@ from sklearn.metrics import auc as area
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as reference_curve
 
-from unlearning_pl.functional.roc import bootstrap_interval, membership_auc, redrawn, roc_curve, tpr_at_fpr
+from unlearning_pl.functional.roc import bootstrap_interval, bootstrap_resamples, membership_auc, roc_curve, tpr_at_fpr
 
 seeds = pytest.mark.parametrize("seed", range(25))
 
@@ -132,7 +132,7 @@ def test_interval_widens_with_its_level_and_narrows_with_more_images() -> None:
 
 
 def test_large_sets_are_drawn_in_portions() -> None:
-    portions = list(redrawn(torch.arange(60_000.0), torch.arange(50_000.0), draws=40, seed=0))
+    portions = list(bootstrap_resamples(torch.arange(60_000.0), torch.arange(50_000.0), draws=40, seed=0))
     assert len(portions) > 1
     assert sum(len(members) for members, _ in portions) == 40
     assert portions[0][0].shape[1] == 60_000

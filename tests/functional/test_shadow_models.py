@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unlearning_pl.functional.roc import membership_auc
 from unlearning_pl.functional.shadow_models import (
-    LEAST_VARIANCE,
+    MIN_VARIANCE,
     SMOOTHING,
     gaussian_ratio,
     klom,
@@ -87,7 +87,7 @@ def test_shadow_models_that_agree_are_kept_apart_by_the_least_variance() -> None
     ratio = gaussian_ratio(torch.tensor([0.5]), scores, seen)
     assert ratio.item() == 0
     close = gaussian_ratio(torch.tensor([1.0]), scores, seen)
-    assert close.item() == pytest.approx(0.5 / LEAST_VARIANCE)
+    assert close.item() == pytest.approx(0.5 / MIN_VARIANCE)
 
 
 @pytest.mark.parametrize("pooled", [False, True])

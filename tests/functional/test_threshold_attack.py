@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from functional.scores import normal, tied
 from torch import Tensor
 
-from unlearning_pl.functional.roc import redrawn
+from unlearning_pl.functional.roc import bootstrap_resamples
 from unlearning_pl.functional.threshold_attack import (
     best_threshold,
     binned_threshold,
@@ -139,7 +139,7 @@ def bagged_loop(forget: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> float:
 def test_bagged_encoder_mi_is_the_mean_over_draws(members: int, non_members: int) -> None:
     sets = squashed(members, mean=1.0), squashed(non_members, seed=1)
     forget, size = squashed(25, mean=0.5, seed=2), min(members, non_members)
-    draws = [pair for rows in redrawn(*sets, 40, seed=3, size=size) for pair in zip(*rows, strict=True)]
+    draws = [pair for rows in bootstrap_resamples(*sets, 40, seed=3, size=size) for pair in zip(*rows, strict=True)]
     assert {len(scores) for pair in draws for scores in pair} == {size}
     found = encoder_mi_bagged(forget, *sets, draws=40, seed=3)
     assert found.item() == pytest.approx(bagged_loop(forget, draws), abs=1e-4)

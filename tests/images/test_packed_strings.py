@@ -4,6 +4,8 @@ import gc
 import pickle
 import tracemalloc
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
@@ -25,6 +27,7 @@ def test_it_behaves_as_the_list_does(first: list[str], second: list[str], third:
     assert expected == PackedStrings(found)
     assert pickle.loads(pickle.dumps(found)) == expected
     assert (found == third) == (expected == third)
+    assert [found[np.int64(row)] for row in range(len(found))] == [found[row] for row in torch.arange(len(found))]
     for row in (len(found), -len(found) - 1):
         with pytest.raises(IndexError):
             found[row]
@@ -39,14 +42,18 @@ def test_another_text_or_order_is_not_equal() -> None:
 def test_ids_of_a_run_cost_their_letters_and_eight_bytes_an_image() -> None:
     count = 10_000
     images, targets = torch.zeros(count, 3, 1, 1, dtype=torch.uint8), torch.zeros(count, dtype=torch.int64)
+    gc.collect()  # arrays of other tests
     tracemalloc.start()
+    before = pa.total_allocated_bytes()
     sets = [ImageSet(images, targets, [f"{part}/{row:08}" for row in range(count)], ["x"]) for part in ("one", "two")]
     both = PackedStrings(sets[0].ids) + PackedStrings(sets[1].ids)
     gc.collect()
-    taken, _ = tracemalloc.get_traced_memory()
+    taken = tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes() - before
     tracemalloc.stop()
     assert both[count - 1 : count + 1] == ["one/00009999", "two/00000000"]
-    assert taken < 2 * count * (12 + 8) * 1.2
+    assert pickle.loads(pickle.dumps(both)) == both
+    assert len(pickle.dumps(both)) < 2 * count * (12 + 8) * 1.2
+    assert 2 * count * (12 + 8) <= taken < 2 * count * (12 + 8) * 1.2
 
 
 def test_a_pool_has_the_ids_of_both_sets_in_order() -> None:

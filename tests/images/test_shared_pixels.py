@@ -1,7 +1,11 @@
+import errno
 import io
 import json
 import multiprocessing
 import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +90,15 @@ def test_half_a_file_is_made_again(harm: Any, cache: Path) -> None:
     assert make.calls == 1
 
 
+def test_a_file_that_is_cut_anywhere_is_made_again(cache: Path) -> None:
+    share_pixels(["a"], 6, Maker())
+    (file,) = cache.glob("*.pixels")
+    data = file.read_bytes()
+    for length in range(len(data)):
+        file.write_bytes(data[:length])
+        assert share_pixels(["a"], 6, Maker(8))[0].unique().tolist() == [8]
+
+
 def test_what_a_killed_process_left_is_written_over(cache: Path) -> None:
     share_pixels(["a"], 6, Maker())
     (file,) = cache.glob("*.pixels")
@@ -101,7 +114,7 @@ def test_a_deleted_file_stays_with_who_has_it(cache: Path) -> None:
     assert images.unique().tolist() == [7]
 
 
-@pytest.mark.parametrize("what", ["a file in the way", "no rights", "full"])
+@pytest.mark.parametrize("what", ["a file in the way", "no rights", "full", "no locks"])
 def test_what_cannot_be_written_is_held_by_each(what: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if what == "a file in the way":
         cache.write_text("")
@@ -109,6 +122,13 @@ def test_what_cannot_be_written_is_held_by_each(what: str, cache: Path, monkeypa
         cache.mkdir(mode=0o500)
         if os.access(cache, os.W_OK):
             pytest.skip("this user may write everywhere")
+    elif what == "no locks":
+        fcntl = pytest.importorskip("fcntl")
+
+        def refuse(*_: int) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
     else:
 
         def full(_: int) -> None:
@@ -162,6 +182,28 @@ def come_first(told: Any, start: Any) -> None:
     shared_pixels._LEAST = 0
     start.wait()
     told.put(int(share_pixels(["race"], 200_000, make)[0].sum()))
+
+
+def die_first(told: Any) -> None:
+    def make() -> tuple[np.ndarray, Any]:
+        told.put("started")
+        time.sleep(60)
+        raise AssertionError
+
+    share_pixels(["a"], 6, make)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # of newer releases of Python
+def test_another_process_takes_over_where_the_first_dies() -> None:
+    context = multiprocessing.get_context("fork")
+    told = context.Queue()
+    first = context.Process(target=die_first, args=(told,))
+    first.start()
+    assert told.get(timeout=30) == "started"
+    threading.Timer(0.3, first.kill).start()  # while this process waits for it
+    assert share_pixels(["a"], 6, Maker())[0].unique().tolist() == [7]
+    first.join()
+    assert first.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # of newer releases of Python

@@ -12,7 +12,7 @@ from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import CLIP
-from unlearning_pl.learners.open_clip_towers import build_towers, published, tower_settings
+from unlearning_pl.learners.open_clip_towers import build_towers, pretrained_path, tower_settings
 from unlearning_pl.training.weights import load_weights
 from unlearning_pl.types import Pixels
 
@@ -105,11 +105,11 @@ def test_published_weights_that_cannot_be_fetched_are_told(monkeypatch: pytest.M
 
     monkeypatch.setattr("open_clip.pretrained.download_pretrained", fails)
     with pytest.raises(InputError, match=r"'openai' of RN50-quickgelu, got .* downloading them \(no network\)"):
-        published("RN50-quickgelu", "openai")
+        pretrained_path("RN50-quickgelu", "openai")
     monkeypatch.setattr("open_clip.pretrained.download_pretrained", lambda *_: "there.pt")
-    assert published("RN50-quickgelu", "openai") == "there.pt"
-    assert published("RN50", "runs/original") is None
-    assert published("RN-slim", "openai") is None
+    assert pretrained_path("RN50-quickgelu", "openai") == "there.pt"
+    assert pretrained_path("RN50", "runs/original") is None
+    assert pretrained_path("RN-slim", "openai") is None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_published_weights_of_a_model_that_computes_otherwise_are_refused(
 
     monkeypatch.setattr("open_clip.pretrained.download_pretrained", fetched)
     with pytest.raises(InputError, match=told):
-        published(model, tag)
+        pretrained_path(model, tag)
 
 
 def test_what_lies_here_is_taken_before_what_is_published_under_its_name(
@@ -137,7 +137,7 @@ def test_what_lies_here_is_taken_before_what_is_published_under_its_name(
     (tmp_path / "openai/checkpoints").mkdir(parents=True)
     torch.save(given.state_dict(), tmp_path / "openai/checkpoints/last.ckpt")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(type(learner), "published", lambda *_: "fetched.pt")
+    monkeypatch.setattr(type(learner), "pretrained_path", lambda *_: "fetched.pt")
     load_weights(learner, "openai")
     assert torch.equal(learner.logit_scale, given.logit_scale)
     assert torch.equal(next(learner.parameters()), next(given.parameters()))

@@ -9,7 +9,7 @@ from torch.optim import SGD, AdamW
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import SalUn
-from unlearning_pl.methods.weight_gradients import trainable
+from unlearning_pl.methods.weight_gradients import trainable_parameters
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_weights_outside_the_share_end_bit_for_bit_as_they_began(
     learner, method = make_learner(name), SalUn(share=0.3)
     learner.optimize_with(optimizer)
     make_trainer(max_epochs=3, **options).unlearn(learner, make_data(), str(originals[name]), method)
-    weights = trainable(learner)
+    weights = trainable_parameters(learner)
     moved = {key: weight.detach() != before[key] for key, weight in weights.items()}
     assert sum(int(mask.sum()) for mask in method.selected.values()) == round(
         0.3 * sum(weight.numel() for weight in weights.values())
@@ -47,7 +47,7 @@ def test_the_share_has_the_largest_gradients_of_the_forget_loss(originals: dict[
     (samples,) = data.samples(("forget",), torch.device("cpu")).values()
     for sample in samples:
         torch.nn.functional.cross_entropy(original.class_scores(sample.views[0]), sample.target).backward()
-    scores = {name: weight.grad.abs() for name, weight in trainable(original).items()}
+    scores = {name: weight.grad.abs() for name, weight in trainable_parameters(original).items()}
     least = min(float(scores[name][mask].min()) for name, mask in method.selected.items() if mask.any())
     most = max(float(scores[name][~mask].max()) for name, mask in method.selected.items() if not mask.all())
     assert least >= most > 0

@@ -7,17 +7,17 @@ from tiny import make_data, make_learner, make_trainer
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import SSD
-from unlearning_pl.methods.weight_gradients import squared_gradients, trainable
+from unlearning_pl.methods.weight_gradients import squared_gradients, trainable_parameters
 from unlearning_pl.types import Batch, Sample
 
 
 @pytest.mark.parametrize("learner", ["Classifier"], indirect=True)
 def test_equals_the_formula_weight_by_weight(learner: Learner, batch: Batch) -> None:
-    before = {name: weight.detach().clone() for name, weight in trainable(learner).items()}
+    before = {name: weight.detach().clone() for name, weight in trainable_parameters(learner).items()}
     fisher = {split: by_hand(learner, [batch[split]]) for split in batch}
     SSD(selection=1.1, dampening=0.9, rows=1).measure(learner, {split: [sample] for split, sample in batch.items()})
     shrunk = 0
-    for name, weight in trainable(learner).items():
+    for name, weight in trainable_parameters(learner).items():
         forget = fisher["forget"][name].flatten().tolist()
         # D is retain and forget together: five and three samples
         train = ((5 * fisher["retain"][name] + 3 * fisher["forget"][name]) / 8).flatten().tolist()
@@ -31,14 +31,14 @@ def test_equals_the_formula_weight_by_weight(learner: Learner, batch: Batch) -> 
 
 def by_hand(learner: Learner, samples: list[Sample]) -> dict[str, torch.Tensor]:
     """Mean over single samples of the squared gradient."""
-    total = {name: torch.zeros_like(weight) for name, weight in trainable(learner).items()}
+    total = {name: torch.zeros_like(weight) for name, weight in trainable_parameters(learner).items()}
     count = 0
     for sample in samples:
         for row in range(len(sample.index)):
             learner.zero_grad()
             scores = learner.class_scores(sample.views[0][row : row + 1])
             torch.nn.functional.cross_entropy(scores, sample.target[row : row + 1]).backward()
-            for name, weight in trainable(learner).items():
+            for name, weight in trainable_parameters(learner).items():
                 total[name] += weight.grad**2
             count += 1
     learner.zero_grad()
@@ -56,12 +56,12 @@ def test_without_forget_samples_nothing_changes(learner: Learner, batch: Batch) 
 @pytest.mark.parametrize("learner", ["SimCLR"], indirect=True)
 def test_groups_are_batches_of_their_own(learner: Learner, batch: Batch) -> None:
     sample = batch["retain"]
-    expected = {name: torch.zeros_like(weight) for name, weight in trainable(learner).items()}
+    expected = {name: torch.zeros_like(weight) for name, weight in trainable_parameters(learner).items()}
     for part in (slice(0, 2), slice(2, 4), slice(4, 5)):
         group = Sample(tuple(view[part] for view in sample.views), sample.target[part], sample.index[part])
         learner.zero_grad()
         learner.losses(learner.outputs(group), group).mean().backward()
-        for name, weight in trainable(learner).items():
+        for name, weight in trainable_parameters(learner).items():
             expected[name] += weight.grad**2 / 3
     learner.zero_grad()
     found = squared_gradients(learner, [sample], rows=2)

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 import unlearning_pl.report
 from unlearning_pl.audits import Audit, compute_audit
-from unlearning_pl.audits.steps import SHARED
+from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import read_report, write_report
 from unlearning_pl.report.metric_terms import TERMS
@@ -72,7 +72,7 @@ def test_the_schema_knows_the_metrics_of_the_page() -> None:
         t.key for t in TERMS if t.unit == " %"
     }
     assert SCHEMA["$defs"]["audit"]["properties"]["intervals"]["propertyNames"]["enum"] == [t.key for t in TERMS]
-    assert SCHEMA["$defs"]["step"]["properties"].keys() == {"count", *SHARED}
+    assert SCHEMA["$defs"]["step"]["properties"].keys() == {"count", *STEP_METRICS}
 
 
 def test_a_whole_report_is_valid(document: dict[str, Any]) -> None:

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl.audits.embeddings import BySplit, filled
+from unlearning_pl.audits.embeddings import BySplit, drop_empty
 from unlearning_pl.functional.alignment import alignment_matrix
 
-SHOWN = 200
+MAX_SHOWN = 200
 """Maximum number of images in the alignment matrix that the report shows."""
 
 
@@ -24,24 +24,24 @@ def forget_alignment(splits: BySplit) -> dict[str, float]:
         >>> forget_alignment({})
         {}
     """
-    splits = filled(splits)
+    splits = drop_empty(splits)
     if "forget" not in splits:
         return {}
     pairs = F.cosine_similarity(splits["forget"].anchor, splits["forget"].positive)
     return {"forget_alignment": pairs.mean().item()}
 
 
-def shown_alignment(splits: BySplit, shown: int = SHOWN) -> Tensor:
+def alignment_heat_map(splits: BySplit, shown: int = MAX_SHOWN) -> Tensor:
     """Alignment matrix of the first ``shown`` forget images, in the order of their embeddings, for heat maps.
 
     Returns:
         ``(M, M)``, M = min(N, shown); ``(0, 0)`` without forget images.
 
     Example:
-        >>> shown_alignment({}).shape
+        >>> alignment_heat_map({}).shape
         torch.Size([0, 0])
     """
-    splits = filled(splits)
+    splits = drop_empty(splits)
     if "forget" not in splits:
         return torch.zeros(0, 0)
     forget = splits["forget"]

@@ -5,37 +5,39 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from unlearning_pl.audits.alignment import forget_alignment, shown_alignment
-from unlearning_pl.audits.confidence import confidence_attacks, population_attack, true_class
-from unlearning_pl.audits.embeddings import Audit, BySplit, filled, require_finite
+from unlearning_pl.audits.alignment import alignment_heat_map, forget_alignment
+from unlearning_pl.audits.confidence import confidence_attacks, population_attack, true_class_probability
+from unlearning_pl.audits.embeddings import Audit, BySplit, drop_empty, require_finite
 from unlearning_pl.audits.image_text import pair_membership, pair_scores, retrieval, zero_shot
 from unlearning_pl.audits.membership import learned_attacks, membership, membership_intervals, membership_scores
 from unlearning_pl.audits.probes import (
     accuracies,
     class_accuracies,
     class_probabilities,
-    named_correctly,
+    correct_predictions,
     neighbour_accuracies,
 )
 from unlearning_pl.audits.representation import ModelOutputs, against_original, against_retrained, mean_losses
-from unlearning_pl.audits.steps import each_share
+from unlearning_pl.audits.steps import step_metrics
 from unlearning_pl.audits.tsne_map import embedding_map
 from unlearning_pl.errors import InputError, require
 
-GAP = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
+GAP_METRICS = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
 """Metrics of the average gap: MUC's set (arXiv 2406.03603), all in percent."""
-PAIR_GAP = ("retain_recall", "test_recall", "forget_recall", "pair_mi")
-"""Metrics of the average gap of image-text models with distinct captions: :data:`GAP` asked of pairs (our choice)."""
+PAIR_GAP_METRICS = ("retain_recall", "test_recall", "forget_recall", "pair_mi")
+"""Metrics of the average gap of image-text models with distinct captions: those of pairs (our choice)."""
 
 
 def gap_metrics(known: Collection[str]) -> tuple[str, ...]:
-    """Select the metrics of the average gap among the known keys: :data:`PAIR_GAP`, else :data:`GAP`, else none.
+    """Select the metrics of the average gap among the known keys: those of pairs, else the others, else none.
 
     Example:
-        >>> gap_metrics([*GAP, "seconds"]) == GAP, gap_metrics([*GAP, *PAIR_GAP]) == PAIR_GAP, gap_metrics([])
-        (True, True, ())
+        >>> gap_metrics([*GAP_METRICS, "seconds"]) == GAP_METRICS, gap_metrics([])
+        (True, ())
+        >>> gap_metrics([*GAP_METRICS, *PAIR_GAP_METRICS]) == PAIR_GAP_METRICS
+        True
     """
-    return next((keys for keys in (PAIR_GAP, GAP) if all(key in known for key in keys)), ())
+    return next((keys for keys in (PAIR_GAP_METRICS, GAP_METRICS) if all(key in known for key in keys)), ())
 
 
 def compute_audit(name: str, embeddings: BySplit, seconds: float | None = None, steps: Sequence[Tensor] = ()) -> Audit:
@@ -99,13 +101,13 @@ def compute_audits(
 
 def _model_outputs(name: str, splits: BySplit) -> ModelOutputs:
     require_finite(name, splits)
-    splits = filled(splits)
+    splits = drop_empty(splits)
     return ModelOutputs(splits, class_probabilities(splits))
 
 
 def _compute_audit(name: str, outputs: ModelOutputs, known: Mapping[str, float], steps: Sequence[Tensor]) -> Audit:
     splits, probabilities = outputs
-    scores, hits = membership_scores(splits), named_correctly(splits, probabilities)
+    scores, hits = membership_scores(splits), correct_predictions(splits, probabilities)
     population, population_intervals = population_attack(splits, probabilities)
     learned, learned_intervals = learned_attacks(splits)
     pairs, pair_intervals = pair_membership(splits)
@@ -127,11 +129,11 @@ def _compute_audit(name: str, outputs: ModelOutputs, known: Mapping[str, float],
         name,
         metrics,
         pair_scores(splits) or scores,
-        shown_alignment(splits),
-        each_share(splits, scores, hits, steps),
+        alignment_heat_map(splits),
+        step_metrics(splits, scores, hits, steps),
         intervals={**membership_intervals(scores), **learned_intervals, **population_intervals, **pair_intervals},
         losses={split: embeddings.losses for split, embeddings in splits.items() if embeddings.losses is not None},
-        probabilities=true_class(splits, probabilities),
+        probabilities=true_class_probability(splits, probabilities),
         class_accuracy=class_accuracies(splits, probabilities),
         map=embedding_map(splits),
     )
@@ -141,8 +143,8 @@ def compare(audits: Sequence[Audit], original: str | None = None, retrained: str
     """Add the metrics that compare models: forgetting score, average gap and speed-up.
 
     ``forgetting_score`` = forget alignment of the original minus the model's (needs the original).
-    ``average_gap`` = mean of ``|model - retrained|`` over :data:`PAIR_GAP` if all of its metrics are defined in both
-    models, else over :data:`GAP`, in percentage points (needs the retrained model). ``speed_up`` = seconds of
+    ``average_gap`` = mean of ``|model - retrained|`` over :data:`PAIR_GAP_METRICS` if all of them are defined in both
+    models, else over :data:`GAP_METRICS`, in percentage points (needs the retrained model). ``speed_up`` = seconds of
     retraining / seconds of the model (not for the original, which unlearned nothing).
 
     Args:

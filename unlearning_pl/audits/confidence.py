@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from unlearning_pl.audits.embeddings import BySplit
-from unlearning_pl.audits.membership import Interval, separation, separation_intervals
+from unlearning_pl.audits.membership import Interval, roc_intervals, roc_metrics
 from unlearning_pl.functional.confidence import confidence, correctness, entropy, modified_entropy, scaled_logit
 from unlearning_pl.functional.learned_attacks import svc_attack
-from unlearning_pl.functional.threshold_attack import by_rank, equal_sizes
+from unlearning_pl.functional.threshold_attack import equal_sizes, equal_sizes_by_rank
 from unlearning_pl.types import Split
 
 _TINY = 1e-300  # a probability of 0 has no logarithm
@@ -28,11 +28,11 @@ _FEATURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def true_class(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[Split, Tensor]:
+def true_class_probability(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[Split, Tensor]:
     """Probability of the true class of each image, ``(N,)`` by split.
 
     Example:
-        >>> true_class({}, {})
+        >>> true_class_probability({}, {})
         {}
     """
     return {split: confidence(values, splits[split].target) for split, values in probabilities.items()}
@@ -61,7 +61,7 @@ def confidence_attacks(splits: BySplit, probabilities: Mapping[Split, Tensor]) -
     metrics = {}
     for key, feature in _FEATURES.items():
         features = {split: feature(values, splits[split].target) for split, values in probabilities.items()}
-        equal_sizes_by = by_rank if features["forget"].ndim == 1 else equal_sizes
+        equal_sizes_by = equal_sizes_by_rank if features["forget"].ndim == 1 else equal_sizes
         metrics[key] = float(svc_attack(features["forget"], *equal_sizes_by(features["retain"], features["test"])))
     return metrics
 
@@ -88,6 +88,6 @@ def population_attack(
     scores = {s: scaled_logit(p.clamp(min=_TINY).log(), splits[s].target) for s, p in probabilities.items()}
     pair = scores["forget"], scores["test"]
     return (
-        {f"population_{key}": value for key, value in separation(*pair).items()},
-        {f"population_{key}": value for key, value in separation_intervals(*pair).items()},
+        {f"population_{key}": value for key, value in roc_metrics(*pair).items()},
+        {f"population_{key}": value for key, value in roc_intervals(*pair).items()},
     )

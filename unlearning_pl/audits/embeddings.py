@@ -100,24 +100,24 @@ class Audit:
     map: dict[Split, Tensor] = field(default_factory=dict)
 
 
-def filled(splits: BySplit) -> dict[Split, Embeddings]:
+def drop_empty(splits: BySplit) -> dict[Split, Embeddings]:
     """Drop the splits without images.
 
     Example:
-        >>> filled({})
+        >>> drop_empty({})
         {}
     """
     return {split: embeddings for split, embeddings in splits.items() if len(embeddings.features)}
 
 
-def labelled(splits: BySplit) -> dict[Split, Embeddings]:
+def drop_unlabelled(splits: BySplit) -> dict[Split, Embeddings]:
     """Drop the splits without images, or with unlabelled images.
 
     Example:
-        >>> labelled({})
+        >>> drop_unlabelled({})
         {}
     """
-    return {split: embeddings for split, embeddings in filled(splits).items() if (embeddings.target >= 0).all()}
+    return {split: embeddings for split, embeddings in drop_empty(splits).items() if (embeddings.target >= 0).all()}
 
 
 def require_finite(name: str, splits: BySplit) -> None:

@@ -88,7 +88,7 @@ def embed_batch(learner: Learner, batch: Sample, classes: Tensor | None = None) 
         "anchor": learner.project(augmented[:, 0]).float(),
         "positive": learner.project(augmented[:, 1]).float(),
         "logits": None if logits is None else logits.float(),
-        "losses": own_losses(learner, batch).float(),
+        "losses": per_sample_losses(learner, batch).float(),
     }
     if batch.text is not None and learner.context_length is not None:
         anchor = learner.project(features).float()
@@ -130,7 +130,7 @@ def _common_setting(settings: Sequence[Any], setting: str) -> Any:
     return first
 
 
-def own_losses(learner: Learner, batch: Sample) -> Tensor:
+def per_sample_losses(learner: Learner, batch: Sample) -> Tensor:
     """Training loss of each image, ``(B,)``: of the clean image if the learner needs one view, else of augmented views.
 
     Args:

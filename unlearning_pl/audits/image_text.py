@@ -4,12 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl.audits.embeddings import BySplit, Embeddings, filled
+from unlearning_pl.audits.embeddings import BySplit, Embeddings, drop_empty
 from unlearning_pl.audits.membership import Interval, membership, membership_intervals
-from unlearning_pl.functional.retrieval import image_to_text_ranks, recall_at, text_to_image_ranks
+from unlearning_pl.functional.retrieval import image_to_text_ranks, recall_at_k, text_to_image_ranks
 from unlearning_pl.types import Split
 
-FIRST = (1, 5, 10)
+RECALL_KS = (1, 5, 10)
 """The k of recall at k."""
 
 
@@ -25,7 +25,7 @@ def pair_scores(splits: BySplit) -> dict[Split, Tensor]:
         {}
     """
     scores = {}
-    for split, embeddings in filled(splits).items():
+    for split, embeddings in drop_empty(splits).items():
         if embeddings.captions is not None:
             cosines = F.cosine_similarity(embeddings.features[:, None], embeddings.captions, dim=2)
             scores[split] = cosines.nanmean(dim=1)
@@ -65,7 +65,7 @@ def retrieval(splits: BySplit) -> dict[str, float]:
         >>> retrieval({})
         {}
     """
-    splits = filled(splits)
+    splits = drop_empty(splits)
     test = splits.get("test")
     if test is None or test.text is None or 2 * len(torch.unique(test.text, dim=0)) <= len(test.text):
         return {}
@@ -90,7 +90,7 @@ def zero_shot(splits: BySplit) -> dict[str, float]:
     """
     return {
         f"{split}_zero_shot": 100 * (embeddings.zero_shot.argmax(1) == embeddings.target).double().mean().item()
-        for split, embeddings in filled(splits).items()
+        for split, embeddings in drop_empty(splits).items()
         if embeddings.zero_shot is not None
     }
 
@@ -109,7 +109,7 @@ def _recalls(embeddings: Embeddings, test: Embeddings) -> dict[str, float]:
         "image_to_text": image_to_text_ranks(embeddings.features, embeddings.captions, embeddings.index, others, other),
         "text_to_image": text_to_image_ranks(captions, images, owner, test.features, test.index),
     }
-    return {f"{way}_{k}": recall_at(rank, k).item() for way, rank in ranks.items() for k in FIRST}
+    return {f"{way}_{k}": recall_at_k(rank, k).item() for way, rank in ranks.items() for k in RECALL_KS}
 
 
 def _flatten_captions(embeddings: Embeddings) -> tuple[Tensor, Tensor]:

@@ -6,15 +6,15 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from unlearning_pl.audits.embeddings import BySplit, filled
+from unlearning_pl.audits.embeddings import BySplit, drop_empty
 from unlearning_pl.functional.learned_attacks import Kind, cross_fitted_scores
 from unlearning_pl.functional.roc import bootstrap_interval, membership_auc, tpr_at_fpr
 from unlearning_pl.functional.threshold_attack import (
     binned_threshold,
-    by_rank,
     encoder_mi,
     encoder_mi_bagged,
     encoder_score,
+    equal_sizes_by_rank,
 )
 from unlearning_pl.types import Split
 
@@ -37,7 +37,7 @@ def membership_scores(splits: BySplit) -> dict[Split, Tensor]:
         >>> membership_scores({})
         {}
     """
-    return {split: encoder_score(embeddings.similarities) for split, embeddings in filled(splits).items()}
+    return {split: encoder_score(embeddings.similarities) for split, embeddings in drop_empty(splits).items()}
 
 
 def threshold(scores: Scores) -> float | None:
@@ -53,10 +53,10 @@ def threshold(scores: Scores) -> float | None:
     """
     if "retain" not in scores or "test" not in scores:
         return None
-    return binned_threshold(*by_rank(scores["retain"], scores["test"])).item()
+    return binned_threshold(*equal_sizes_by_rank(scores["retain"], scores["test"])).item()
 
 
-def separation(members: Tensor, non_members: Tensor) -> dict[str, float]:
+def roc_metrics(members: Tensor, non_members: Tensor) -> dict[str, float]:
     """ROC AUC and true positive rates of a membership score.
 
     Args:
@@ -69,7 +69,7 @@ def separation(members: Tensor, non_members: Tensor) -> dict[str, float]:
 
     Example:
         >>> from torch import tensor
-        >>> separation(tensor([0.9, 0.8]), tensor([0.2, 0.1]))
+        >>> roc_metrics(tensor([0.9, 0.8]), tensor([0.2, 0.1]))
         {'auc': 1.0}
     """
     rates = {key: rate for key, rate in _RATES.items() if rate * len(non_members) >= 1}
@@ -77,17 +77,17 @@ def separation(members: Tensor, non_members: Tensor) -> dict[str, float]:
     return {"auc": membership_auc(members, non_members).item(), **results}
 
 
-def separation_intervals(members: Tensor, non_members: Tensor) -> dict[str, Interval]:
-    """95 % bootstrap intervals of the metrics of :func:`separation`.
+def roc_intervals(members: Tensor, non_members: Tensor) -> dict[str, Interval]:
+    """95 % bootstrap intervals of the metrics of :func:`roc_metrics`.
 
     Resamples of few images are almost the same images: with fewer than ten in a set the interval would be far too
     narrow, so none is returned; nor is one if all resamples agree.
 
     Example:
         >>> from torch import arange, tensor
-        >>> separation_intervals(arange(12.0), arange(12.0) + 1)["auc"]
+        >>> roc_intervals(arange(12.0), arange(12.0) + 1)["auc"]
         (0.2013888955116272, 0.6631944179534912)
-        >>> separation_intervals(tensor([0.9, 0.8]), tensor([0.2, 0.1]))
+        >>> roc_intervals(tensor([0.9, 0.8]), tensor([0.2, 0.1]))
         {}
     """
     if min(len(members), len(non_members)) < _MIN_IMAGES:
@@ -126,12 +126,12 @@ def membership(scores: Scores) -> dict[str, float]:
     metrics: dict[str, float] = {}
     forget, retain, test = (scores.get(split) for split in ("forget", "retain", "test"))
     if forget is not None and retain is not None and test is not None:
-        metrics["encoder_mi"] = encoder_mi(forget, *by_rank(retain, test)).item()
+        metrics["encoder_mi"] = encoder_mi(forget, *equal_sizes_by_rank(retain, test)).item()
         metrics["encoder_mi_bagged"] = encoder_mi_bagged(forget, retain, test).item()
     if forget is not None and test is not None:
-        metrics |= _rename_auc(separation(forget, test))
+        metrics |= _rename_auc(roc_metrics(forget, test))
     if retain is not None and test is not None:
-        metrics["membership_auc_retain"] = membership_auc(*by_rank(retain, test)).item()
+        metrics["membership_auc_retain"] = membership_auc(*equal_sizes_by_rank(retain, test)).item()
     return metrics
 
 
@@ -144,7 +144,7 @@ def membership_intervals(scores: Scores) -> dict[str, Interval]:
     """
     if "forget" not in scores or "test" not in scores:
         return {}
-    return _rename_auc(separation_intervals(scores["forget"], scores["test"]))
+    return _rename_auc(roc_intervals(scores["forget"], scores["test"]))
 
 
 def learned_attacks(splits: BySplit) -> tuple[dict[str, float], dict[str, Interval]]:
@@ -159,7 +159,7 @@ def learned_attacks(splits: BySplit) -> tuple[dict[str, float], dict[str, Interv
         >>> learned_attacks({})
         ({}, {})
     """
-    splits = filled(splits)
+    splits = drop_empty(splits)
     if "forget" not in splits or any(len(splits[s].index) < 2 if s in splits else True for s in ("retain", "test")):
         return {}, {}
     retain, test, forget = (splits[split].similarities for split in ("retain", "test", "forget"))
@@ -169,7 +169,7 @@ def learned_attacks(splits: BySplit) -> tuple[dict[str, float], dict[str, Interv
         _, test_scores, forget_scores = cross_fitted_scores(kind, retain, test, forget)
         metrics[f"encoder_mi_{kind}"] = 100 * (forget_scores < 0).double().mean().item()
         metrics[f"membership_auc_{kind}"] = membership_auc(forget_scores, test_scores).item()
-        results = separation_intervals(forget_scores, test_scores)
+        results = roc_intervals(forget_scores, test_scores)
         intervals |= {f"membership_auc_{kind}": results["auc"]} if "auc" in results else {}
     return metrics, intervals
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from unlearning_pl.audits.embeddings import BySplit, labelled
+from unlearning_pl.audits.embeddings import BySplit, drop_unlabelled
 from unlearning_pl.types import Split
 
 JUDGED: tuple[Split, ...] = ("retain", "forget", "test")
@@ -35,7 +35,7 @@ def class_probabilities(splits: BySplit) -> dict[Split, Tensor]:
         >>> class_probabilities({})
         {}
     """
-    splits = labelled(splits)
+    splits = drop_unlabelled(splits)
     if any(embeddings.logits is None for embeddings in splits.values()):
         return linear_probe(splits)
     return {
@@ -45,7 +45,7 @@ def class_probabilities(splits: BySplit) -> dict[Split, Tensor]:
     }
 
 
-def named_correctly(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[Split, Tensor]:
+def correct_predictions(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> dict[Split, Tensor]:
     """Whether the predicted class of each image is its true class.
 
     Args:
@@ -56,7 +56,7 @@ def named_correctly(splits: BySplit, probabilities: Mapping[Split, Tensor]) -> d
         ``(N,)`` bool by split; empty without class probabilities.
 
     Example:
-        >>> named_correctly({}, {})
+        >>> correct_predictions({}, {})
         {}
     """
     return {split: probs.argmax(dim=1) == splits[split].target for split, probs in probabilities.items()}
@@ -68,7 +68,7 @@ def accuracies(hits: Mapping[Split, Tensor]) -> dict[str, float]:
     ``forget_accuracy`` is MUC's UA; CoUn and SalUn call 100 minus it UA.
 
     Args:
-        hits: As :func:`named_correctly` returns them.
+        hits: As :func:`correct_predictions` returns them.
 
     Returns:
         ``retain_accuracy``, ``forget_accuracy``, ``test_accuracy``, each if its split has images.
@@ -116,7 +116,7 @@ def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
         >>> linear_probe({})
         {}
     """
-    splits = labelled(splits)
+    splits = drop_unlabelled(splits)
     if "retain" not in splits:
         return {}
     retain = splits["retain"]
@@ -154,7 +154,7 @@ def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, flo
         >>> neighbour_accuracies({})
         {}
     """
-    splits = labelled(splits)
+    splits = drop_unlabelled(splits)
     if "retain" not in splits:
         return {}
     bank = splits["retain"]

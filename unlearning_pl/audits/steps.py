@@ -11,7 +11,7 @@ from unlearning_pl.audits.membership import Scores, membership
 from unlearning_pl.audits.probes import accuracies
 from unlearning_pl.types import Split
 
-SHARED = (
+STEP_METRICS = (
     "forget_accuracy",
     "encoder_mi",
     "membership_auc",
@@ -23,7 +23,7 @@ SHARED = (
 """Metrics that are also computed for each step's own forget images, if they are defined."""
 
 
-def each_share(
+def step_metrics(
     splits: BySplit, scores: Scores, hits: Mapping[Split, Tensor], steps: Sequence[Tensor]
 ) -> tuple[dict[str, float], ...]:
     """Compute the metrics of each step's own forget images, against the same retain and test images.
@@ -37,10 +37,11 @@ def each_share(
         steps: Positions of the forget images of each step, oldest first.
 
     Returns:
-        For each step ``count``, its number of images, and the defined metrics of :data:`SHARED`; empty for one step.
+        For each step ``count``, its number of images, and the defined metrics of :data:`STEP_METRICS`; empty for one
+        step.
 
     Example:
-        >>> each_share({}, {}, {}, [])
+        >>> step_metrics({}, {}, {}, [])
         ()
     """
     if len(steps) < 2 or "forget" not in splits:
@@ -56,5 +57,5 @@ def each_share(
             **retrieval({split: embeddings for split, embeddings in step_splits.items() if split != "retain"}),
             **forget_alignment(step_splits),
         }
-        results.append({"count": int(rows.sum()), **{key: metrics[key] for key in SHARED if key in metrics}})
+        results.append({"count": int(rows.sum()), **{key: metrics[key] for key in STEP_METRICS if key in metrics}})
     return tuple(results)

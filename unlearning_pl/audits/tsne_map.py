@@ -9,7 +9,7 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from unlearning_pl.audits.embeddings import BySplit, filled
+from unlearning_pl.audits.embeddings import BySplit, drop_empty
 from unlearning_pl.types import Split
 
 SHOWN: dict[Split, int] = {"retain": 300, "test": 100, "forget": 200}
@@ -30,7 +30,7 @@ def embedding_map(splits: BySplit) -> dict[Split, Tensor]:
         >>> embedding_map({})
         {}
     """
-    splits = filled(splits)
+    splits = drop_empty(splits)
     parts = {
         split: splits[split].take(_evenly_spaced(len(splits[split].index), n))
         for split, n in SHOWN.items()

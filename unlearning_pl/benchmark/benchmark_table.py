@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from unlearning_pl.audits.compute import GAP, gap_metrics
+from unlearning_pl.audits.compute import GAP_METRICS, gap_metrics
 from unlearning_pl.benchmark.job import REFERENCES
 from unlearning_pl.report.metric_terms import BY_KEY, TERMS, columns
 
@@ -70,7 +70,7 @@ def page(title: str, command: str, methods: Sequence[str], outcomes: Sequence[Ou
     known = _metric_keys(outcomes)
     main = {key for _, key in columns(known)}
     rest = [(term.title, term.key) for term in TERMS if term.key in known - main]
-    *letters, last = (BY_KEY[key].letters for key in gap_metrics(known) or GAP)
+    *letters, last = (BY_KEY[key].letters for key in gap_metrics(known) or GAP_METRICS)
     legend = _LEGEND.format(f"{', '.join(letters)} and {last}")
     units = [(f"{title}{BY_KEY[key].unit}", key) for title, key in rest]
     records = [record for outcome in outcomes for record in outcome.records]

@@ -1,6 +1,6 @@
 """Captions as tokens.
 
-Letters: B rows of a batch, N images, K captions of the image that has most, M captions of all, L tokens of a caption.
+Letters: B rows of a batch, N images, K most captions of one image, M captions of all images, L tokens of a caption.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from unlearning_pl.errors import InputError
 
-_AT_ONCE = 4096  # captions that are made into tokens at a time
+_BATCH = 4096  # captions that are tokenized at a time
 
 
 def tokenize(captions: Sequence[str], context_length: int) -> Tensor:
-    """Captions as open_clip's byte pair tokens: start, words, end, then zeros; what is longer is cut.
+    """Tokenize captions with open_clip's byte pair encoding: start, words, end, then zeros; longer captions are cut.
 
     Args:
         captions: Texts.
@@ -36,15 +36,15 @@ def tokenize(captions: Sequence[str], context_length: int) -> Tensor:
     from open_clip import SimpleTokenizer
 
     tokenizer = SimpleTokenizer(context_length=context_length)
-    starts = range(0, len(captions), _AT_ONCE)
-    return torch.cat([tokenizer(list(captions[start : start + _AT_ONCE])).int() for start in starts])
+    starts = range(0, len(captions), _BATCH)
+    return torch.cat([tokenizer(list(captions[start : start + _BATCH])).int() for start in starts])
 
 
 class Captions:
-    """The captions of N images, as tokens, on the device where they are asked for.
+    """The captions of N images as tokens, on the device of the index.
 
     Args:
-        captions: One or several of each image.
+        captions: One or more captions of each image.
         context_length: L.
 
     Example:
@@ -60,24 +60,24 @@ class Captions:
         self._tokens = tokenize([text for texts in captions for text in texts], context_length)
 
     def draw(self, index: Tensor) -> Tensor:
-        """A random caption of each image of ``index`` ``(B,)``: ``(B, L)`` int64."""
+        """Draw a random caption of each image of ``index`` ``(B,)``: ``(B, L)`` int64."""
         self._move(index.device)
-        exact = torch.float32 if index.device.type == "mps" else torch.float64  # Apple's devices have no wider one
-        share = torch.rand(len(index), device=index.device, dtype=exact)
-        return self._tokens[self._start[index] + (share * self._count[index]).long()].long()
+        exact = torch.float32 if index.device.type == "mps" else torch.float64  # Apple's devices have no float64
+        fraction = torch.rand(len(index), device=index.device, dtype=exact)
+        return self._tokens[self._start[index] + (fraction * self._count[index]).long()].long()
 
     def first(self, index: Tensor) -> Tensor:
-        """The first caption of each: ``(B, L)`` int64."""
+        """First caption of each image: ``(B, L)`` int64."""
         self._move(index.device)
         return self._tokens[self._start[index]].long()
 
     def all(self, index: Tensor) -> Tensor:
-        """All captions of each, ``(B, K, L)`` int64; an image with fewer than K has rows of zeros, no caption."""
+        """All captions of each image, ``(B, K, L)`` int64; rows of zeros pad an image with fewer than K captions."""
         self._move(index.device)
-        places = torch.arange(int(self._count.max()), device=index.device)
-        there = places < self._count[index, None]
-        rows = self._start[index, None] + places.where(there, torch.zeros_like(places))
-        return self._tokens[rows].long() * there[..., None]
+        columns = torch.arange(int(self._count.max()), device=index.device)
+        valid = columns < self._count[index, None]
+        rows = self._start[index, None] + columns.where(valid, torch.zeros_like(columns))
+        return self._tokens[rows].long() * valid[..., None]
 
     def _move(self, device: torch.device) -> None:
         if self._tokens.device != device:

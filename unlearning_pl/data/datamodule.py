@@ -1,4 +1,4 @@
-"""The data of a run: one pool of images, its splits, and the streams that training is fed.
+"""The data of a run: one pool of images, its splits, and the streams that feed training.
 
 Letters: B rows of a batch, N images of the pool, C channels, H height, W width.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DistributedSampler
 from typing_extensions import override
 
-from unlearning_pl.data.augment.views import JitterViews, Views
+from unlearning_pl.data.augment.view_policies import JitterViews, Views
 from unlearning_pl.data.captions import Captions
 from unlearning_pl.data.loaders import PositionLoader, SampleLoader, StreamedBatch, StreamedPositions, index_loader
 from unlearning_pl.data.sources.digits import Digits
@@ -26,26 +26,26 @@ from unlearning_pl.types import Batch, Pixels, Sample, Split
 Streams = Callable[[int], tuple[Split, ...]]  # epoch -> names
 Fed = (
     Tensor | StreamedBatch | dict[Split, Tensor | StreamedBatch]
-)  # what a step gets: positions, with their images if streamed
+)  # the batch of a step: positions, with their images if streamed
 
 
 class UnlearningData(SplitDataModule):
     """Images split into retain, forget, validation and test, and fed as streams.
 
-    All images make the pool (training images, then test images): uint8, on the device where they take at most a
-    quarter of its memory. A batch travels as positions in the pool; its views are made on the device. Images that a
-    source streams are decoded by workers and travel with their positions.
+    All images form the pool (training images, then test images): uint8, on the device if they fit there, see
+    :class:`~unlearning_pl.data.pool.Pool`. A loader yields positions in the pool; the device makes the views. Workers
+    decode the images of a streamed source and send them along with their positions.
 
     Args:
-        source: Where the images come from; scikit-learn's digits when not given.
-        views: Random augmentation ``(B, 3, H, W) -> (B, 3, H, W)`` of images in [0, 1]; a small jitter when not given.
-        forget: What is to be forgotten; nothing when not given.
-        validation: Share of the training images that is held out, in [0, 1).
-        train_on: What ``fit`` trains on: ``all`` makes the original, ``retain`` the retrained reference.
-        batch_size: Rows of a step over all processes and streams. An epoch has whole steps only, with other rows left
-            over in each; a stream too small for its share of them comes round more often than once an epoch.
-        workers: Processes that decode the images of each stream, where the source streams them; 0 decodes in the main
-            process. Nothing random happens in them: the run is the same with any number.
+        source: Source of the images; scikit-learn's digits by default.
+        views: Random augmentation ``(B, 3, H, W) -> (B, 3, H, W)`` of images in [0, 1]; a small jitter by default.
+        forget: Which images to forget; none by default.
+        validation: Fraction of the training images to hold out, in [0, 1).
+        train_on: Images that ``fit`` trains on: ``all`` for the original, ``retain`` for the retrained reference.
+        batch_size: Rows of a step over all processes and streams. An epoch has whole steps only and drops different
+            rows each time; a stream too small for its part of the rows repeats samples within an epoch.
+        workers: Number of processes per stream that decode the images of a streamed source; 0 decodes in the main
+            process. Workers draw nothing at random: the run is the same with any number.
     """
 
     def __init__(
@@ -64,20 +64,20 @@ class UnlearningData(SplitDataModule):
         self.views, self.train_on = views or JitterViews(), train_on
         self.batch_size, self.workers = batch_size, workers
         self.num_views: int | None = None  # the learner's own number
-        self._predicted: tuple[Split, ...] | None = None
-        self._predicted_views = 0
-        self.streams: Streams = self._own_streams
+        self._predict_splits: tuple[Split, ...] | None = None
+        self._predict_views = 0
+        self.streams: Streams = self._default_streams
 
     def examples(self) -> Tensor:
-        """Two clean training images as a learner sees them, ``(2, 3, H, W)``."""
+        """Two clean training images, normalised for the learner, ``(2, 3, H, W)``."""
         self.load()
         return self.pool.normalise(self.pool.rows_at(self.positions("train")[:2])[0])
 
     def feed(self, streams: Streams | None) -> None:
-        """Let a method choose the streams of an epoch; None gives the choice back to ``train_on``."""
-        self.streams = streams or self._own_streams
+        """Set the streams of each epoch, chosen by a method; None restores those of ``train_on``."""
+        self.streams = streams or self._default_streams
 
-    def _own_streams(self, epoch: int) -> tuple[Split, ...]:
+    def _default_streams(self, epoch: int) -> tuple[Split, ...]:
         return ("train",) if self.train_on == "all" else ("retain",)
 
     def rows(self, streams: tuple[Split, ...], processes: int) -> dict[Split, int]:
@@ -91,40 +91,40 @@ class UnlearningData(SplitDataModule):
             remedy = (
                 "Train the original with --data.validation 0.1, or give --method.target 0."
                 if name == "validation"
-                else "Say what to forget."
+                else "Give a forget request."
             )
             require(size > 0, f"Expected samples in the stream {name}, got none. {remedy}")
         return rows_per_stream(sizes, self.batch_size, processes)
 
     def steps(self, streams: tuple[Split, ...], processes: int) -> int:
-        """Whole steps of an epoch that is fed these streams, at least one."""
+        """Number of whole steps in an epoch over these streams, at least one."""
         rows = self.rows(streams, processes)
         return max(1, sum(len(self.positions(name)) for name in rows) // sum(rows.values()))
 
     def samples_at(self, index: Tensor) -> Sample:
-        """Samples of positions ``(B,)``, with fresh views as training sees them, on the device of ``index``."""
+        """Samples at positions ``(B,)``, with new views as in training, on the device of ``index``."""
         with torch.no_grad(), torch.autocast(index.device.type, enabled=False):
             return self._sample(index)
 
     def eval_samples(self, rows: Tensor | StreamedBatch, views: int) -> Sample:
-        """Samples of positions ``(B,)`` as an audit sees them: the clean image, augmented views, all captions."""
+        """Samples at positions ``(B,)`` for an audit: the clean image, augmented views, all captions."""
         index, read = rows if isinstance(rows, StreamedBatch) else (rows, None)
         images, target = self.pool.rows_at(index, read)
-        looks = (images, *self._augmented(images, views))
+        inputs = (images, *self._augmented(images, views))
         captions = self._captions()
-        return Sample(self._normalised(looks), target, index, None if captions is None else captions.all(index))
+        return Sample(self._normalise(inputs), target, index, None if captions is None else captions.all(index))
 
     @override
     def prepare_data(self) -> None:
-        self.load()  # a download happens on one process of a machine only
+        self.load()  # only one process per machine downloads
 
     @override
     def setup(self, stage: str) -> None:
-        nothing = len(self.positions("forget")) == 0
+        no_request = len(self.positions("forget")) == 0
         require(
-            stage != "fit" or self.train_on == "all" or not nothing,
+            stage != "fit" or self.train_on == "all" or not no_request,
             "Expected a forget request with data.train_on = retain, got none. "
-            "Say what to leave out, for instance --data.forget.fraction 0.1.",
+            "Give the images to leave out, for instance --data.forget.fraction 0.1.",
         )
 
     @override
@@ -152,31 +152,31 @@ class UnlearningData(SplitDataModule):
             len(held_out) > 0 or not validate,
             "Expected held-out images to validate on, got none. Train with --data.validation 0.1, or use test.",
         )
-        # As many batches on each process: while a model trains, DDP's forward is a collective in evaluation too.
-        return [self._dealt_out(held_out, even=True)] if len(held_out) else []
+        # The same number of batches on each rank: during training, DDP's forward is a collective in evaluation too.
+        return [self._distributed_loader(held_out, even=True)] if len(held_out) else []
 
     @override
     def test_dataloader(self) -> PositionLoader:
-        return self._dealt_out(self.positions("test"), even=True)
+        return self._distributed_loader(self.positions("test"), even=True)
 
     @override
     def predict_dataloader(self) -> PositionLoader | list[PositionLoader]:
-        if self._predicted is None:
+        if self._predict_splits is None:
             return self._in_order(torch.arange(len(self.ids)))
-        return [self._dealt_out(self.positions(split)) for split in self._predicted]
+        return [self._distributed_loader(self.positions(split)) for split in self._predict_splits]
 
     def samples(self, splits: tuple[Split, ...], device: torch.device) -> dict[Split, Iterable[Sample]]:
-        """Each split from first to last, as samples on the device; every process sees all of it."""
+        """All samples of each split in order, on the device; every process iterates over all of them."""
         return {name: SampleLoader(self._in_order(self.positions(name)), device, self._sample) for name in splits}
 
     def set_predict_splits(self, splits: tuple[Split, ...] | None, views: int) -> None:
-        """Choose what ``predict`` sees: a loader for each split, with augmented views beside the clean image.
+        """Set the splits that ``predict`` reads: one loader each, with augmented views beside the clean image.
 
-        None and 0 give back the default: every image of the pool, clean.
+        None and 0 restore the default: every image of the pool, clean.
         """
-        self._predicted, self._predicted_views = splits, views
+        self._predict_splits, self._predict_views = splits, views
 
-    def _dealt_out(self, positions: Tensor, even: bool = False) -> PositionLoader:
+    def _distributed_loader(self, positions: Tensor, even: bool = False) -> PositionLoader:
         assert self.trainer is not None
         if self.trainer.world_size == 1:
             return self._in_order(positions)
@@ -200,7 +200,7 @@ class UnlearningData(SplitDataModule):
 
     @override
     def on_before_batch_transfer(self, batch: Fed, dataloader_idx: int) -> Fed:
-        # Everything random in a step (views, partners, dropout) follows from its place in the run.
+        # The step's index in the run seeds everything random in it (views, partners, dropout).
         trainer = self.trainer
         assert trainer is not None
         if isinstance(batch, dict):
@@ -221,28 +221,28 @@ class UnlearningData(SplitDataModule):
         trainer = self.trainer
         assert trainer is not None
         if trainer.predicting:
-            return self.eval_samples(rows, self._predicted_views)
+            return self.eval_samples(rows, self._predict_views)
         index, read = rows if isinstance(rows, StreamedBatch) else (rows, None)
         images, target = self.pool.rows_at(index, read)
         own: int = getattr(trainer.lightning_module, "num_views", 2)
         if trainer.training:
             views = self._augmented(images, own if self.num_views is None else self.num_views)
-        else:  # a method may want more views to train with, but a classifier is judged on the clean image
+        else:  # a method may train with more views, but a classifier is evaluated on the clean image
             views = self._augmented(images, own) if own > 1 else (images,)
         captions, text = self._captions(), None
         if captions is not None:
             text = captions.draw(index) if trainer.training else captions.first(index)
-        return Sample(self._normalised(views), target, index, text)
+        return Sample(self._normalise(views), target, index, text)
 
     def _learner_attribute(self, name: str) -> Any:
-        """What the learner says of its input; None where it does not say, or there is none."""
+        """An attribute of the learner that describes its input; None without a learner or the attribute."""
         return None if self.trainer is None else getattr(self.trainer.lightning_module, name, None)
 
     def _captions(self) -> Captions | None:
         length: int | None = self._learner_attribute("context_length")
         return None if length is None else self.pool.text(length)
 
-    def _normalised(self, views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _normalise(self, views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         pixels: Pixels | None = self._learner_attribute("pixels")
         return tuple(self.pool.normalise(view, pixels) for view in views)
 

@@ -1,4 +1,4 @@
-"""Loaders of positions and, where images are streamed, of the images there.
+"""Loaders of positions, and of the images at them if images are streamed.
 
 Letters: B rows of a batch, H height, W width.
 """
@@ -26,15 +26,15 @@ class StreamedBatch(NamedTuple):
 
     Attributes:
         index: Positions in the pool, ``(B,)`` int64.
-        images: The images there, ``(B, 3, H, W)`` uint8.
+        images: The images at these positions, ``(B, 3, H, W)`` uint8.
     """
 
-    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody needs
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which is not used
     images: Tensor
 
 
 class StreamedPositions(Positions):
-    """Positions and the images there, read by whichever process asks: a worker, if the loader has some.
+    """Positions and their images, read in the process that indexes them: a worker, if the loader has workers.
 
     Args:
         positions: ``(N,)`` int64.
@@ -50,12 +50,12 @@ class StreamedPositions(Positions):
         index = self.positions[rows]
         try:
             return StreamedBatch(index, self.read(index))
-        except InputError as error:  # raised in a worker it would be buried under the worker's traceback
+        except InputError as error:  # raised in a worker, its message would be buried under the worker's traceback
             return error
 
 
 class PositionLoader(DataLoader[Any]):
-    """A data loader whose workers hand over their mistakes in the user's data, to be raised here in one line."""
+    """A data loader that raises in the main process, as one line, the InputErrors that its workers return."""
 
     @override
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
@@ -68,14 +68,14 @@ class PositionLoader(DataLoader[Any]):
 def index_loader(
     dataset: Positions, rows: int, sampler: DistributedSampler[int] | None = None, workers: int = 0, pin: bool = False
 ) -> PositionLoader:
-    """A loader whose batches are index tensors of ``rows`` positions, in order unless a sampler says otherwise.
+    """Make a loader whose batches are index tensors of ``rows`` positions, in order unless a sampler is given.
 
     Args:
-        dataset: Positions, or positions whose images are read along with them.
+        dataset: Positions, or positions that are read together with their images.
         rows: Rows of a batch.
-        sampler: The order.
-        workers: Processes that read images; they stay between epochs.
-        pin: Whether batches come in pinned memory, for a CUDA device.
+        sampler: Order of the rows.
+        workers: Number of processes that read images; they persist between epochs.
+        pin: Whether to put batches into pinned memory, for a CUDA device.
 
     Example:
         >>> [batch.tolist() for batch in index_loader(Positions(torch.tensor([5, 7, 9])), rows=2)]
@@ -88,21 +88,21 @@ def index_loader(
         collate_fn=_as_it_is,
         num_workers=workers,
         persistent_workers=workers > 0,
-        worker_init_fn=_outlive_signals,
+        worker_init_fn=_ignore_job_signals,
         pin_memory=pin,
     )
 
 
-def _outlive_signals(worker: int) -> None:
-    """SLURM asks every process of a job to end; the run needs its workers until it has stopped with a checkpoint."""
+def _ignore_job_signals(worker: int) -> None:
+    """Ignore SLURM's signals to every process: the run needs its workers until it has stopped with a checkpoint."""
     if hasattr(signal, "sigwaitinfo"):
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        Thread(target=_end_for_the_parent, daemon=True).start()
+        Thread(target=_exit_on_parent_signal, daemon=True).start()
 
 
-def _end_for_the_parent() -> None:
-    """The process that has a worker ends it with the same signal; a server may have forked it, as since Python 3.14."""
+def _exit_on_parent_signal() -> None:
+    """Exit on SIGTERM from the process that owns the worker; a fork server may have forked it, as since Python 3.14."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent.pid:
@@ -115,12 +115,12 @@ def _as_it_is(batch: Any) -> Any:
 
 
 class SampleLoader:
-    """A loader of positions as an iterable of samples, as often as it is asked for.
+    """An iterable of samples over a loader of positions; it can be iterated repeatedly.
 
     Args:
-        loader: Gives index tensors, or rows with their images.
-        device: Where the samples are wanted.
-        make_sample: Makes a sample of what the loader gives, on that device.
+        loader: Yields index tensors, or positions with their images.
+        device: Device of the samples.
+        make_sample: Makes a sample of a batch of the loader on that device.
     """
 
     def __init__(

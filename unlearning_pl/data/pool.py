@@ -1,4 +1,4 @@
-"""All images of a run as one.
+"""The pool: all images of a run in one sequence.
 
 Letters: B rows of a batch, N images of the pool, H height, W width.
 """
@@ -16,14 +16,14 @@ from unlearning_pl.types import Pixels
 
 
 class ConcatImages:
-    """Images of two sets, one behind the other, without a copy of either.
+    """Concatenate the images of two sets without a copy of either.
 
     Args:
-        train: Training images, held or streamed.
-        test: Test images, likewise, of the same height and width.
+        train: Training images, in memory or streamed.
+        test: Test images, in memory or streamed, of the same height and width.
 
     Raises:
-        InputError: If sizes differ.
+        InputError: If height and width differ.
 
     Example:
         >>> images = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1)
@@ -32,33 +32,34 @@ class ConcatImages:
     """
 
     def __init__(self, train: Tensor | EncodedImages, test: Tensor | EncodedImages) -> None:
-        ours, theirs = tuple(train.shape[1:]), tuple(test.shape[1:])
+        train_shape, test_shape = tuple(train.shape[1:]), tuple(test.shape[1:])
         require(
-            ours == theirs,
-            f"Expected training and test images of one shape, got {ours} and {theirs}. Set image_size to resize all.",
+            train_shape == test_shape,
+            f"Expected training and test images of one shape, got {train_shape} and {test_shape}. "
+            "Set image_size to resize all.",
         )
         self.train, self.test = train, test
 
     @property
     def streamed(self) -> bool:
-        """Whether some of them are decoded when they are looked at."""
+        """Whether some of the images are decoded when they are read."""
         return isinstance(self.train, EncodedImages) or isinstance(self.test, EncodedImages)
 
     def read(self, index: Tensor) -> Tensor:
-        """Images ``(B, 3, H, W)`` uint8 at ``index`` ``(B,)``, on the CPU."""
+        """Read the images at ``index`` ``(B,)``: ``(B, 3, H, W)`` uint8, on the CPU."""
         rows = index.cpu()
-        late = rows >= len(self.train)
-        if not late.any():
+        in_test = rows >= len(self.train)
+        if not in_test.any():
             return _read(self.train, rows)
-        if late.all():
+        if in_test.all():
             return _read(self.test, rows - len(self.train))
         images = torch.empty((len(rows), *self.train.shape[1:]), dtype=torch.uint8)
-        images[~late] = _read(self.train, rows[~late])
-        images[late] = _read(self.test, rows[late] - len(self.train))
+        images[~in_test] = _read(self.train, rows[~in_test])
+        images[in_test] = _read(self.test, rows[in_test] - len(self.train))
         return images
 
     def on_device(self, device: torch.device) -> Tensor | None:
-        """All of them on a device ``(N, 3, H, W)``; None where they stay: streamed, too many, or the CPU."""
+        """Copy all images to a device, ``(N, 3, H, W)``; None if they are streamed or too large, or for the CPU."""
         if not (isinstance(self.train, Tensor) and isinstance(self.test, Tensor)) or device.type == "cpu":
             return None
         if device.type == "cuda" and self.train.nbytes + self.test.nbytes > torch.cuda.mem_get_info(device)[0] // 4:
@@ -76,20 +77,21 @@ def _read(images: Tensor | EncodedImages, rows: Tensor) -> Tensor:
 
 
 class Pool:
-    """Training images, then test images, as uint8, on the device where they take at most a quarter of its memory.
+    """Training images, then test images, as uint8, copied to the device if they are not streamed.
 
-    It looks at the memory of the two sets and holds none of its own, but for the copy on a device.
+    On CUDA they are copied only if they take at most a quarter of the free memory. Otherwise the pool reads from the
+    memory of the two sets and makes no copy.
 
     Args:
         train: Training images.
         test: Test images.
-        source: Where they come from; its channel statistics normalise them.
+        source: Source of the images; its channel statistics normalise them.
     """
 
     def __init__(self, train: ImageSet, test: ImageSet, source: Source) -> None:
         self.ids = PackedStrings(train.ids) + PackedStrings(test.ids)
-        known = train.captions is not None and test.captions is not None
-        self.captions = [*(train.captions or ()), *(test.captions or ())] if known else None
+        captioned = train.captions is not None and test.captions is not None
+        self.captions = [*(train.captions or ()), *(test.captions or ())] if captioned else None
         self._text: Captions | None = None
         self.images = ConcatImages(train.images, test.images)
         self._on_device: Tensor | None = None
@@ -98,9 +100,9 @@ class Pool:
         self._std = torch.tensor(source.std).view(-1, 1, 1)
 
     def rows_at(self, index: Tensor, images: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Images in [0, 1], ``(B, 3, H, W)``, and targets, ``(B,)``, of positions ``(B,)``, on their device.
+        """Images in [0, 1], ``(B, 3, H, W)``, and targets, ``(B,)``, at positions ``(B,)``, on the device of these.
 
-        Images that a worker has read already come along as uint8.
+        ``images`` are the uint8 images if a worker has already read them.
         """
         if self._mean.device != index.device:
             self._move(index.device)
@@ -111,7 +113,7 @@ class Pool:
         return images.float() / 255, self._targets[index]
 
     def text(self, context_length: int) -> Captions:
-        """The captions as tokens, made once for each length.
+        """Captions as tokens, tokenized once per context length.
 
         Raises:
             InputError: If the images have no captions.
@@ -120,13 +122,13 @@ class Pool:
             require(
                 self.captions is not None,
                 "Expected images with captions for a learner that reads text, got a source without. "
-                "Choose another source, or put TemplateCaptions around it.",
+                "Choose another source, or wrap it in TemplateCaptions.",
             )
             self._text = Captions(self.captions or [], context_length)
         return self._text
 
     def normalise(self, images: Tensor, pixels: Pixels | None = None) -> Tensor:
-        """Images in [0, 1] as an encoder sees them: by the source's channel statistics, or by its own."""
+        """Normalise images in [0, 1] by the source's channel statistics, or by the encoder's own ``pixels``."""
         if pixels is None:
             return (images - self._mean) / self._std
         mean, std = (images.new_tensor(values).view(-1, 1, 1) for values in pixels)

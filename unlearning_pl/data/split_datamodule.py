@@ -1,4 +1,4 @@
-"""A source, split for a forget request.
+"""A source whose images are split for a forget request.
 
 Letters: N images, K classes, T descriptions of a class, L tokens of a description.
 """
@@ -24,12 +24,12 @@ from unlearning_pl.types import Split
 
 
 class SplitDataModule(RenamedAttributes, LightningDataModule):
-    """One pool of images, read once, and the positions of each split in it.
+    """A pool of images that is read once, and the positions of each split in it.
 
     Args:
-        source: Where the images come from.
-        forget: What is to be forgotten.
-        validation: Share of the training images that is held out, in [0, 1).
+        source: Source of the images.
+        forget: Which images to forget.
+        validation: Fraction of the training images to hold out, in [0, 1).
     """
 
     pool: Pool
@@ -44,40 +44,40 @@ class SplitDataModule(RenamedAttributes, LightningDataModule):
         """Read the training and test images, once."""
         if self._loaded is None:
             self._loaded = self.source.load()
-            trim_memory()  # the encoded images, of which nothing is left
+            trim_memory()  # that the encoded images took
             self.pool = Pool(*self._loaded, self.source)
         return self._loaded
 
     @property
     def splits(self) -> Splits:
-        """Positions of every split, drawn once from the request."""
+        """Positions of every split, drawn once for the request."""
         if self._splits is None:
             self._splits = make_splits(*self.load(), self.forget, self.validation)
-            trim_memory()  # what the fingerprint took
+            trim_memory()  # that the fingerprint took
         return self._splits
 
     def load_split(self, manifest: str | Path) -> None:
         """Use the split of an earlier run.
 
         Raises:
-            InputError: If the manifest belongs to other data.
+            InputError: If the manifest was written for other data.
         """
         self._splits = read_manifest(manifest, *self.load())
 
     def verify_split(self, manifest: str | Path) -> None:
-        """Refuse to go on with an earlier run's split that is not this one.
+        """Check that the split of an earlier run, which is to be resumed, is this one.
 
         Raises:
-            InputError: If it belongs to other data, another request or another share held out.
+            InputError: If it was written for other data, another request or another validation fraction.
         """
         require(
             self.splits == read_manifest(manifest, *self.load()),
-            f"Expected the request and the validation share of {manifest} when resuming, got other ones. "
+            f"Expected the request and the validation fraction of {manifest} when resuming, got other ones. "
             "Repeat them, or start a new run.",
         )
 
     def request(self, forget: ForgetRequest, further: bool = False) -> None:
-        """Forget something else than was said at first, or ``further`` images on top of it."""
+        """Replace the forget request, or with ``further`` add a request on top of it."""
         self._splits = with_request(self.splits, *self.load(), forget, further)
 
     def positions(self, split: Split) -> Tensor:
@@ -97,9 +97,9 @@ class SplitDataModule(RenamedAttributes, LightningDataModule):
         return self.load()[0].class_names
 
     def prompts(self, context_length: int | None) -> Tensor | None:
-        """Tokens of the descriptions of each class, ``(K, T, L)``; None where classes or the reader are missing."""
+        """Tokens of the descriptions of each class, ``(K, T, L)``; None without classes or a text learner."""
         if context_length is None or not self.class_names:
             return None
-        said = template_captions(self.class_names, self.source.templates)
-        tokens = tokenize([text for texts in said for text in texts], context_length)
-        return tokens.long().view(len(said), len(said[0]), -1)
+        descriptions = template_captions(self.class_names, self.source.templates)
+        tokens = tokenize([text for texts in descriptions for text in texts], context_length)
+        return tokens.long().view(len(descriptions), len(descriptions[0]), -1)

@@ -1,4 +1,4 @@
-"""Which rows a step is fed: streams of fixed size, the same for one process and for many.
+"""The rows that feed a step: streams of fixed size, the same for one process and for many.
 
 Letters: B rows of a batch over all processes.
 """
@@ -19,10 +19,10 @@ from unlearning_pl.types import Split
 
 
 def run_seed(*where: int | str) -> int:
-    """A seed that depends on the run's seed and on a place in it, and on nothing that happened before.
+    """A seed that depends only on the run's seed and on a place in the run, not on what was drawn before.
 
-    A resumed run so draws what the unbroken one would have drawn. The run's seed is the one that
-    ``lightning.seed_everything`` got, 0 without it.
+    A resumed run therefore draws what an uninterrupted one would have drawn. The run's seed is the argument of
+    ``lightning.seed_everything``, 0 without it.
 
     Example:
         >>> run_seed("fit", 3) == run_seed("fit", 3) != run_seed("fit", 4)
@@ -34,10 +34,10 @@ def run_seed(*where: int | str) -> int:
 def rows_per_stream(sizes: Mapping[Split, int], batch_size: int, processes: int = 1) -> dict[Split, int]:
     """Divide the rows of a batch among streams, in proportion to their sizes.
 
-    Every process gets the same number of rows, of each stream at least two, which partners, contrast and BatchNorm
-    need, or one of a stream of one sample. A small stream so comes round more often than in proportion: its samples
-    count for more in a loss that averages over the rows of a step. A single stream smaller than the batch fills a
-    batch of its own size.
+    Every process gets the same number of rows. Each stream has at least two of them, which partners, contrast and
+    BatchNorm need, or one if it has a single sample. A small stream therefore repeats more often than in proportion to
+    its size: its samples weigh more in a loss that averages over the rows of a step. If a single stream is smaller than
+    the batch, the batch has the size of the stream.
 
     Args:
         sizes: Number of samples of each stream, at least 1.
@@ -71,7 +71,7 @@ def rows_per_stream(sizes: Mapping[Split, int], batch_size: int, processes: int 
 
 
 class Positions(Dataset[Tensor]):
-    """Positions in the pool as a data set: a batch is an index tensor, and images are looked up on the device.
+    """Positions in the pool as a data set: a batch is an index tensor, and the device indexes the images.
 
     Args:
         positions: ``(N,)`` int64.
@@ -92,24 +92,24 @@ class Positions(Dataset[Tensor]):
 
 
 class StreamSampler(DistributedSampler[int]):
-    """Permutations of a stream one after the other, as long as its steps need.
+    """Sample successive permutations of a stream for the steps of an epoch.
 
-    Rows of a permutation that fill no whole step are left out, so that a step never has the same row twice. The rows of
-    one step are dealt out to the processes: their union is what one process would have been fed. Of a stream smaller
-    than a step, each process gets whole shares of permutations instead, so that it has no row twice as long as there
-    are enough for it. What is drawn is a function of the run's seed, the stream and the epoch. It is a
-    ``DistributedSampler``, hence Lightning calls ``set_epoch`` and leaves it in place under DDP.
+    The sampler drops rows of a permutation that do not fill a whole step, so that a step never has the same row twice.
+    It distributes the rows of a step over the processes: their union is what a single process would get. If a stream is
+    smaller than a step, each process gets whole parts of permutations instead, so that it has no row twice as long as
+    the stream has enough rows for it. The order is a function of the run's seed, the stream and the epoch. The sampler
+    is a ``DistributedSampler``, so that Lightning calls ``set_epoch`` and does not replace it under DDP.
 
     Args:
         dataset: The stream.
-        name: Its name, which keeps the draws of two streams apart.
+        name: Name of the stream; two streams with different names draw independently.
         steps: Steps of an epoch.
         rows: Rows of a step over all processes, a multiple of ``processes``.
-        rank: This process.
-        processes: Their number.
+        rank: Rank of this process.
+        processes: Number of processes.
 
     Attributes:
-        begun: An epoch and the number of its steps that an earlier start of the run has taken.
+        begun: An epoch, and how many of its steps the run took before it was resumed.
     """
 
     begun: tuple[int, int] = (0, 0)
@@ -128,7 +128,7 @@ class StreamSampler(DistributedSampler[int]):
         whole = size - size % (own if small else self.rows) or size
         rounds = [torch.randperm(size, generator=generator)[:whole] for _ in range(math.ceil(needed / whole))]
         drawn = torch.cat(rounds)[:needed]
-        # Where a step has a sample twice, it is not the same process that has it twice: partners are two samples.
+        # If a step has a sample twice, two different processes have it: partners must be two samples.
         drawn = (
             drawn.view(self.steps, -1, own)[:, self.rank] if small else drawn.view(self.steps, own, -1)[..., self.rank]
         )
@@ -141,17 +141,17 @@ class StreamSampler(DistributedSampler[int]):
 
 
 class DistributedBatchSampler(DistributedSampler[int]):
-    """Rows in order, dealt out in whole batches: of W processes the r-th gets batches r, r + W, ...
+    """Distribute rows in order and in whole batches: of W processes, rank r gets batches r, r + W, ...
 
-    What depends on a batch (its random views, statistics over its rows) is so the same for one process and for many,
-    also where the rows do not divide evenly.
+    Everything that depends on a batch (its random views, statistics over its rows) is therefore the same for one
+    process and for many, even if the rows do not divide evenly.
 
     Args:
-        dataset: What is dealt out.
+        dataset: The data set to distribute.
         rows: Rows of a batch.
-        rank: This process.
-        processes: Their number.
-        even: Give a process that would have a batch less than the others the first one again.
+        rank: Rank of this process.
+        processes: Number of processes.
+        even: Whether a process that would have one batch less than the others gets the first batch again.
 
     Example:
         >>> [list(DistributedBatchSampler(Positions(torch.arange(5)), 2, rank, processes=2)) for rank in (0, 1)]

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import SGD
 from typing_extensions import override
 
-from unlearning_pl.audits.extract import own_losses
+from unlearning_pl.audits.extract import per_sample_losses
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import DivergedError
@@ -65,7 +65,7 @@ def fixed_batches(data: UnlearningData, views: int, device: torch.device) -> lis
 def eval_loss(learner: Learner, batches: Sequence[Sample]) -> float:
     """Mean per-sample loss in evaluation mode."""
     with evaluation_mode(learner), torch.no_grad():
-        losses = torch.cat([own_losses(learner, batch) for batch in batches])
+        losses = torch.cat([per_sample_losses(learner, batch) for batch in batches])
     return losses.double().mean().item()
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 Weights = Mapping[str, Tensor]
 
 
-def top_share(scores: Weights, share: float) -> dict[str, Tensor]:
+def top_fraction_mask(scores: Weights, share: float) -> dict[str, Tensor]:
     """Mask the weights with the largest absolute scores, ranked over all tensors together.
 
     Among equal scores earlier weights come first, so the number of selected weights is exact.
@@ -21,7 +21,7 @@ def top_share(scores: Weights, share: float) -> dict[str, Tensor]:
         Masks of the same shapes, bool.
 
     Example:
-        >>> top_share({"a": torch.tensor([1.0, -4.0]), "b": torch.tensor([[2.0], [0.0]])}, share=0.5)
+        >>> top_fraction_mask({"a": torch.tensor([1.0, -4.0]), "b": torch.tensor([[2.0], [0.0]])}, share=0.5)
         {'a': tensor([False,  True]), 'b': tensor([[ True],
                 [False]])}
     """
@@ -32,7 +32,7 @@ def top_share(scores: Weights, share: float) -> dict[str, Tensor]:
     return {name: part.view_as(score) for (name, score), part in zip(scores.items(), parts, strict=True)}
 
 
-def dampened(weight: Tensor, forget: Tensor, train: Tensor, selection: float, dampening: float) -> Tensor:
+def dampen(weight: Tensor, forget: Tensor, train: Tensor, selection: float, dampening: float) -> Tensor:
     r"""Selective synaptic dampening (SSD): shrink weights more important for the forget set than for the training set.
 
     .. math:: \theta_j \leftarrow \min(\lambda I^D_j / I^F_j, 1) \, \theta_j \quad \text{where} \quad
@@ -53,7 +53,7 @@ def dampened(weight: Tensor, forget: Tensor, train: Tensor, selection: float, da
 
     Example:
         >>> one = torch.ones(3)
-        >>> dampened(one, torch.tensor([1.0, 20.0, 0.0]), one, selection=10.0, dampening=1.0)
+        >>> dampen(one, torch.tensor([1.0, 20.0, 0.0]), one, selection=10.0, dampening=1.0)
         tensor([1.0000, 0.0500, 1.0000])
     """
     selected = forget > selection * train

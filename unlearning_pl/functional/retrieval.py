@@ -59,7 +59,7 @@ def text_to_image_ranks(captions: Tensor, images: Tensor, index: Tensor, others:
     return _ranks(own, captions, index, others, owner)
 
 
-def recall_at(ranks: Tensor, k: int) -> Tensor:
+def recall_at_k(ranks: Tensor, k: int) -> Tensor:
     """Recall at k: percent of the queries whose own caption or image is among the first ``k`` candidates [2].
 
     Args:
@@ -70,7 +70,7 @@ def recall_at(ranks: Tensor, k: int) -> Tensor:
         A scalar in [0, 100].
 
     Example:
-        >>> recall_at(torch.tensor([1.0, 7.0]), 5)
+        >>> recall_at_k(torch.tensor([1.0, 7.0]), 5)
         tensor(50., dtype=torch.float64)
     """
     return 100 * (ranks <= k).double().mean()

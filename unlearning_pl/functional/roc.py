@@ -137,13 +137,15 @@ def bootstrap_interval(
     require_scores(members, non_members)
     if not 0 < level < 1:
         raise ValueError(f"Expected a level in (0, 1), got {level}. Give 0.95 for 95 percent.")
-    statistics = torch.cat([statistic(*pair) for pair in redrawn(members, non_members, draws, seed)]).double()
+    statistics = torch.cat(
+        [statistic(*pair) for pair in bootstrap_resamples(members, non_members, draws, seed)]
+    ).double()
     ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64, device=statistics.device)
     low, high = statistics.quantile(ends).tolist()
     return low, high
 
 
-def redrawn(
+def bootstrap_resamples(
     members: Tensor, non_members: Tensor, draws: int, seed: int, size: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Resample two sets with replacement, many times, in chunks that fit into memory.
@@ -162,7 +164,7 @@ def redrawn(
         ValueError: No draw.
 
     Example:
-        >>> [tuple(a.shape) for a, _ in redrawn(torch.zeros(3), torch.ones(5), draws=4, seed=0)]
+        >>> [tuple(a.shape) for a, _ in bootstrap_resamples(torch.zeros(3), torch.ones(5), draws=4, seed=0)]
         [(4, 3)]
     """
     if draws < 1:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-LEAST_VARIANCE = 1e-8
+MIN_VARIANCE = 1e-8
 """Lower bound of the variance: without it rounding errors decide for shadow models that agree."""
 SMOOTHING = 1e-5
 """Added to the frequency of each bin, so that the logarithm of an empty one is finite."""
@@ -29,7 +29,7 @@ def gaussian_ratio(target: Tensor, scores: Tensor, seen: Tensor, pooled_variance
         - \log \mathcal{N}(t_n; \mu_n^{out}, \sigma_n^{out})
 
     Mean and variance of each image are those of its shadow models; variances are unbiased and at least
-    :data:`LEAST_VARIANCE`. Few shadow models estimate a variance poorly: the paper then shares one variance over all
+    :data:`MIN_VARIANCE`. Few shadow models estimate a variance poorly: the paper then shares one variance over all
     images, here that of the scores around the mean of their own image.
 
     Args:
@@ -230,7 +230,7 @@ def _log_density(target: Tensor, scores: Tensor, mask: Tensor, pooled: bool) -> 
     mean = scores.where(mask, 0).sum(0) / count
     squares = (scores - mean).square().where(mask, 0).sum(0)
     degrees = _require_count((count - 1).sum(), 1, "shadow models of a kind beyond the first") if pooled else count - 1
-    variance = ((squares.sum() if pooled else squares) / degrees).clamp_min(LEAST_VARIANCE)
+    variance = ((squares.sum() if pooled else squares) / degrees).clamp_min(MIN_VARIANCE)
     return -0.5 * (variance.log() + (target - mean).square() / variance)
 
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl.functional.roc import redrawn, require_scores
+from unlearning_pl.functional.roc import bootstrap_resamples, require_scores
 
 
 def pair_similarities(views: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def equal_sizes(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Te
     return cut(members), cut(non_members)
 
 
-def by_rank(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+def equal_sizes_by_rank(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Cut two sets of scores to equal sizes by rank, independent of the order of the images.
 
     Args:
@@ -96,7 +96,7 @@ def by_rank(members: Tensor, non_members: Tensor, seed: int = 0) -> tuple[Tensor
         seed: Seed of the choice, see :func:`equal_sizes`.
 
     Example:
-        >>> by_rank(torch.tensor([3.0, 1.0, 2.0]), torch.tensor([2.0, 1.0]))[1]
+        >>> equal_sizes_by_rank(torch.tensor([3.0, 1.0, 2.0]), torch.tensor([2.0, 1.0]))[1]
         tensor([1., 2.])
     """
     return equal_sizes(members.sort().values, non_members.sort().values, seed)
@@ -214,7 +214,7 @@ def encoder_mi_bagged(forget: Tensor, members: Tensor, non_members: Tensor, draw
     """
     require_scores(forget, members)
     require_scores(forget, non_members)
-    pairs = redrawn(members, non_members, draws, seed, size=min(len(members), len(non_members)))
+    pairs = bootstrap_resamples(members, non_members, draws, seed, size=min(len(members), len(non_members)))
     thresholds = torch.cat([best_threshold(*pair) for pair in pairs])
     below = torch.searchsorted(forget.sort().values, thresholds)
     return 100 * below.sum() / (len(thresholds) * len(forget))

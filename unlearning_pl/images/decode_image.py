@@ -1,4 +1,4 @@
-"""From the encoded bytes of one image to its pixels.
+"""Decode one image from its encoded bytes.
 
 Letters: H height, W width.
 """
@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-_BEGINNING = 16 * 1024  # bytes that hold the header of almost every image
+_HEADER_BYTES = 16 * 1024  # bytes that contain the header of almost every image
 
 
 class Reference(NamedTuple):
-    """Where the encoded bytes of one image lie.
+    """Location of the encoded bytes of one image.
 
     Attributes:
         path: The file.
-        offset: Where in it they begin.
-        size: How many they are; -1 for all up to the end of the file.
+        offset: Position of the first byte in the file.
+        size: Number of bytes; -1 for all up to the end of the file.
     """
 
     path: str
@@ -30,19 +30,19 @@ class Reference(NamedTuple):
 
 
 class CorruptImageError(ValueError):
-    """The bytes of an image are absent or cannot be decoded; the message is the reason."""
+    """The bytes of an image are missing or cannot be decoded; the message is the reason."""
 
 
 class UnreadError(CorruptImageError):
-    """The file of an image cannot be read for now: for want of rights, of memory, or of a disk that answers."""
+    """The file of an image cannot be read at present: missing permissions, missing memory, or a failing disk."""
 
 
 def read_encoded(image: Reference | bytes, most: int | None = None) -> bytes:
-    """The encoded bytes of an image, or the first ``most`` of them.
+    """Read the encoded bytes of an image, or the first ``most`` of them.
 
     Raises:
-        CorruptImageError: If the file is absent, or ends before the image does.
-        UnreadError: If it cannot be read.
+        CorruptImageError: If the file is missing, or ends before the image does.
+        UnreadError: If the file cannot be read.
 
     Example:
         >>> read_encoded(b"as they are", most=2)
@@ -65,20 +65,20 @@ def read_encoded(image: Reference | bytes, most: int | None = None) -> bytes:
 
 
 def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
-    """Pixels of an encoded image in any format that Pillow reads, of its first frame, upright, in RGB.
+    """Decode the first frame of an image in any format that Pillow reads, upright and in RGB.
 
-    What is transparent shows the colour that lies under it; 16 bits of gray become the upper 8.
+    Transparent pixels keep the colour stored under them; of 16 bits of gray the upper 8 remain.
 
     Args:
-        data: The file of the image.
-        image_size: Height and width to bring the largest centred square to, bilinearly; its own size without it.
+        data: The encoded image.
+        image_size: Height and width to which the largest centred square is resized bilinearly; None keeps the size.
 
     Returns:
         Pixels ``(3, H, W)``.
 
     Raises:
         CorruptImageError: If the image cannot be decoded to its last row.
-        UnreadError: If there is no memory for it.
+        UnreadError: If there is not enough memory to decode it.
 
     Example:
         >>> file = io.BytesIO()
@@ -99,18 +99,18 @@ def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits of gray, of which Pillow would keep the lowest, or clip
+    if image.mode.startswith("I"):  # 16 bits of gray: Pillow would keep the lowest bits, or clip
         return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
-        image = image.convert("RGBA")  # Pillow asks for this step
+        image = image.convert("RGBA")  # Pillow recommends this step in a warning
     return image.convert("RGB")
 
 
 def check_header(image: Reference | bytes) -> None:
-    """Find out cheaply whether there is an image: its header is read, its pixels are not.
+    """Check cheaply that the bytes are an image: read its header, but not its pixels.
 
     Raises:
-        CorruptImageError: If there is none.
+        CorruptImageError: If they are not an image.
 
     Example:
         >>> check_header(b"text")
@@ -119,12 +119,12 @@ def check_header(image: Reference | bytes) -> None:
         unlearning_pl.images.decode_image.CorruptImageError: no image format that Pillow knows
     """
     try:
-        _open(read_encoded(image, _BEGINNING))
+        _open_header(read_encoded(image, _HEADER_BYTES))
     except CorruptImageError:
-        _open(read_encoded(image))  # some formats want all of the file, and some headers are long
+        _open_header(read_encoded(image))  # some formats need the whole file, and some headers are long
 
 
-def _open(data: bytes) -> None:
+def _open_header(data: bytes) -> None:
     try:
         Image.open(io.BytesIO(data)).close()
     except Exception as error:  # as above
@@ -140,24 +140,24 @@ def _reason(data: bytes, error: Exception) -> str:
 
 
 def file_stamp(path: str) -> tuple[int, int, int]:
-    """Size of a file in bytes, and when its content and its entry changed, in nanoseconds; all -1 without a file.
+    """Size of a file in bytes, and when its content and its inode changed, in nanoseconds; all -1 without a file.
 
-    The first of the times goes along with a copy (``cp -p``, ``rsync -t``), the second is the machine's own.
+    A copy can preserve the first time (``cp -p``, ``rsync -t``), but not the second.
 
     Example:
         >>> file_stamp("no/such/file")
         (-1, -1, -1)
     """
     try:
-        told = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return -1, -1, -1
-    return told.st_size, told.st_mtime_ns, told.st_ctime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @cache
 def image_suffixes() -> frozenset[str]:
-    """What the names of image files end with, of all formats that Pillow reads.
+    """File suffixes of all image formats that Pillow reads.
 
     Example:
         >>> {".jpg", ".webp"} <= image_suffixes(), ".txt" in image_suffixes()

@@ -1,4 +1,4 @@
-"""From many encoded images to one set: held in memory once a machine, or streamed; corrupt ones refused or left out.
+"""Load many encoded images: into memory once per machine, or streamed; corrupt images raise or are skipped.
 
 Letters: N images, H height, W width, S height and width.
 """
@@ -33,8 +33,8 @@ OnError = Literal["raise", "skip"]
 Storage = Literal["auto", "memory", "stream"]
 Shape = tuple[int, int, int]
 
-_NAMED = 5  # images that a message names
-_OWN_GROUP = "/proc/self/cgroup"  # of a container, or of a job on a cluster
+_MAX_NAMED = 5  # images that a message lists
+_OWN_GROUP = "/proc/self/cgroup"  # control group of a container, or of a job on a cluster
 _LIMITS = {"": "/sys/fs/cgroup/{}/memory.max", "memory": "/sys/fs/cgroup/memory/{}/memory.limit_in_bytes"}
 
 
@@ -45,25 +45,25 @@ def load_images(
     on_error: OnError = "raise",
     storage: Storage = "auto",
 ) -> tuple[Tensor | EncodedImages, list[int]]:
-    """Decode images, or make sure that they can be decoded later.
+    """Decode images into memory, or check that they can be decoded later.
 
-    Pixels that are held are decoded by as many threads as there are cores, and are the same memory in all processes
-    of a machine (see :mod:`unlearning_pl.images.shared_pixels`). Of streamed images only the headers are read here,
-    unless those that are corrupt are to be left out: which ones these are is known once all have been decoded.
+    As many threads as there are cores decode the pixels that are kept in memory; all processes of a machine share that
+    memory (see :mod:`unlearning_pl.images.shared_pixels`). Of streamed images only the headers are read, unless corrupt
+    images are to be skipped: to find them, every image is decoded once.
 
     Args:
-        encoded: Where each image lies, or its bytes; at least one.
-        names: What messages call each, N.
+        encoded: Location or bytes of each image; at least one.
+        names: Name of each image in messages, N.
         image_size: S, to which the largest centred square is resized; without it all images must have one size.
-        on_error: ``raise`` them all in one message, or ``skip`` them with a warning.
-        storage: ``memory`` holds pixels, ``stream`` decodes batch by batch, ``auto`` holds what takes at most a quarter
-            of the machine's memory. (Of all its memory: what is free differs between two processes of one run.)
+        on_error: ``raise`` one error that names the corrupt images, or ``skip`` them with a warning.
+        storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` holds pixels that take at most
+            a quarter of the machine's total memory (free memory differs between two processes of one run).
 
     Returns:
-        Pixels ``(N, 3, H, W)`` uint8 or what decodes them, and which of the images they are.
+        Pixels ``(N, 3, H, W)`` uint8, or an object that decodes them, and the rows of ``encoded`` that they belong to.
 
     Raises:
-        InputError: If an image is corrupt and not to be skipped, all are corrupt, sizes differ without
+        InputError: If an image is corrupt and not to be skipped, all images are corrupt, sizes differ without
             ``image_size``, or images are to be streamed without it.
 
     Example:
@@ -77,64 +77,64 @@ def load_images(
         image_size is None or image_size >= 1,
         f"Expected image_size >= 1, got {image_size}. Choose a size in pixels, or leave it out.",
     )
-    model, shape = (0, (3, image_size, image_size)) if image_size is not None else _first_shape(encoded)
+    first, shape = (0, (3, image_size, image_size)) if image_size is not None else _first_shape(encoded)
     bytes_of_all = len(encoded) * int(np.prod(shape))
     if storage == "memory" or (storage == "auto" and bytes_of_all <= _memory() // 4):
-        return _held(encoded, names, image_size, on_error, (model, shape))
+        return _load_pixels(encoded, names, image_size, on_error, (first, shape))
     require(
         image_size is not None,
         "Expected image_size with images that are streamed, got none. Set it, or storage: memory if they fit.",
     )
     assert image_size is not None
-    faults = _faults(encoded, image_size if on_error == "skip" else None)
-    kept = _kept(faults, names, on_error)
+    faults = _find_faults(encoded, image_size if on_error == "skip" else None)
+    kept = _decodable_rows(faults, names, on_error)
     return EncodedImages(encoded, names, image_size).take(kept), kept
 
 
-def _held(
+def _load_pixels(
     encoded: Sequence[Reference | bytes],
     names: Sequence[str],
     image_size: int | None,
     on_error: OnError,
-    model: tuple[int, Shape],
+    first: tuple[int, Shape],
 ) -> tuple[Tensor, list[int]]:
-    unread: list[int] = []  # which may be there for the next process, so that it must look for itself
+    unread: list[int] = []  # the next process may be able to read these, so the result must not be shared
 
     def make() -> tuple[npt.NDArray[np.uint8], list[tuple[int, str]]]:
-        pixels, faults, shapes = _decode_all(encoded, image_size, model[1], unread)
-        kept = _kept(faults, names, on_error, warn=False)
+        pixels, faults, shapes = _decode_all(encoded, image_size, first[1], unread)
+        kept = _decodable_rows(faults, names, on_error, warn=False)
         other = min(shapes, default=None)
         require(
             other is None,
-            f"Expected images of one size, {_size(model[1])} as in {names[model[0]]}, got "
-            f"{_size(shapes[other or 0])} in {names[other or 0]}. Set image_size to resize all."
+            f"Expected images of one size, {_format_size(first[1])} as in {names[first[0]]}, got "
+            f"{_format_size(shapes[other or 0])} in {names[other or 0]}. Set image_size to resize all."
             if shapes
             else "",
         )
         for place, row in enumerate(kept) if faults else ():
-            pixels[place] = pixels[row]  # rows move to the front in place: a second array may not fit
+            pixels[place] = pixels[row]  # rows move to the front in place: a second array may not fit into memory
         return pixels[: len(kept)], sorted(faults.items())
 
-    size = len(encoded) * int(np.prod(model[1]))
-    images, told = share_pixels(_made_from(encoded, image_size, on_error), size, make, lambda: not unread)
-    return images, _kept({int(row): str(reason) for row, reason in told}, names, on_error)
+    size = len(encoded) * int(np.prod(first[1]))
+    images, recorded_faults = share_pixels(_cache_key(encoded, image_size, on_error), size, make, lambda: not unread)
+    return images, _decodable_rows({int(row): str(reason) for row, reason in recorded_faults}, names, on_error)
 
 
 def _first_shape(encoded: Sequence[Reference | bytes]) -> tuple[int, Shape]:
-    """The first image that can be decoded, and its shape."""
+    """Row and shape of the first image that can be decoded."""
     for row, image in enumerate(encoded):
         try:
             pixels = decode(read_encoded(image))
         except CorruptImageError:
             continue
         return row, (3, *pixels.shape[1:])
-    return 0, (3, 1, 1)  # all are corrupt, which is said when all have been looked at
+    return 0, (3, 1, 1)  # all are corrupt: the error comes when all have been decoded
 
 
 def _decode_all(
     encoded: Sequence[Reference | bytes], image_size: int | None, shape: Shape, unread: list[int]
 ) -> tuple[npt.NDArray[np.uint8], dict[int, str], dict[int, tuple[int, ...]]]:
-    """Pixels; the reasons of those that are corrupt; the shapes of those that have another. It fills ``unread``."""
+    """Pixels, the fault of each corrupt image, and each shape that differs from ``shape``; extends ``unread``."""
     pixels = np.empty((len(encoded), *shape), dtype=np.uint8)
     faults: dict[int, str] = {}
     shapes: dict[int, tuple[int, ...]] = {}
@@ -155,8 +155,8 @@ def _decode_all(
     return pixels, faults, shapes
 
 
-def _faults(encoded: Sequence[Reference | bytes], image_size: int | None) -> dict[int, str]:
-    """Why images cannot be decoded, by row: of all pixels with ``image_size``, of the headers without."""
+def _find_faults(encoded: Sequence[Reference | bytes], image_size: int | None) -> dict[int, str]:
+    """Fault of each image that cannot be decoded, by row: checks all pixels with ``image_size``, else headers alone."""
     faults: dict[int, str] = {}
 
     def one(row: int) -> None:
@@ -172,12 +172,12 @@ def _faults(encoded: Sequence[Reference | bytes], image_size: int | None) -> dic
     return faults
 
 
-def _kept(faults: Mapping[int, str], names: Sequence[str], on_error: OnError, warn: bool = True) -> list[int]:
-    """The rows that are not corrupt, if that is allowed."""
+def _decodable_rows(faults: Mapping[int, str], names: Sequence[str], on_error: OnError, warn: bool = True) -> list[int]:
+    """Rows of the images without a fault; raises InputError unless corrupt images may be skipped and some remain."""
     if not faults:
         return list(range(len(names)))
-    shown = ", ".join(f"{names[row]} ({faults[row]})" for row in sorted(faults)[:_NAMED])
-    shown += f" and {len(faults) - _NAMED} others" if len(faults) > _NAMED else ""
+    shown = ", ".join(f"{names[row]} ({faults[row]})" for row in sorted(faults)[:_MAX_NAMED])
+    shown += f" and {len(faults) - _MAX_NAMED} others" if len(faults) > _MAX_NAMED else ""
     remedy = "Repair or remove them, or leave them out with on_error: skip."
     if len(faults) == len(names):
         remedy = "Repair them, or give other files."
@@ -190,8 +190,8 @@ def _kept(faults: Mapping[int, str], names: Sequence[str], on_error: OnError, wa
     return [row for row in range(len(names)) if row not in faults]
 
 
-def _made_from(encoded: Sequence[Reference | bytes], image_size: int | None, on_error: OnError) -> Iterator[Any]:
-    """All that decides about the pixels: another Pillow may come with another decoder."""
+def _cache_key(encoded: Sequence[Reference | bytes], image_size: int | None, on_error: OnError) -> Iterator[Any]:
+    """Everything that determines the pixels; another version of Pillow may decode differently."""
     yield from (PIL.__version__, image_size, on_error)
     stamps: dict[str, tuple[int, int, int]] = {}
     for image in encoded:
@@ -204,18 +204,18 @@ def _made_from(encoded: Sequence[Reference | bytes], image_size: int | None, on_
 
 
 def _memory() -> int:
-    """Bytes of memory that the machine has, or the container or the job in it."""
+    """Bytes of memory of the machine, or the limit of its container or job."""
     if not hasattr(os, "sysconf"):
-        return 16 * 2**30  # Windows does not say; images of 4 GiB are few
+        return 16 * 2**30  # Windows does not report it; a quarter of this, 4 GiB, is safe on most machines
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for place in _limits():
+    for place in _limit_files():
         text = place.read_text().strip() if place.is_file() else ""
         limits += [int(text)] if text.isdecimal() else []
     return min(limits)
 
 
-def _limits() -> Iterator[Path]:
-    """Files with limits of the process's own group, and of all groups that it is in."""
+def _limit_files() -> Iterator[Path]:
+    """Files with the memory limits of the process's control group and of its parents."""
     own = Path(_OWN_GROUP)
     lines = own.read_text().splitlines() if own.is_file() else []
     for _, kind, group in [("0", "", "/"), ("0", "memory", "/"), *(line.split(":", 2) for line in lines)]:
@@ -223,5 +223,5 @@ def _limits() -> Iterator[Path]:
             yield from (Path(_LIMITS[kind].format(str(one).strip("/"))) for one in (Path(group), *Path(group).parents))
 
 
-def _size(shape: Sequence[int]) -> str:
+def _format_size(shape: Sequence[int]) -> str:
     return f"{shape[-1]}x{shape[-2]}"

@@ -1,4 +1,4 @@
-"""Images that are decoded when they are looked at.
+"""Images that are decoded when they are read.
 
 Letters: B rows of a batch, N images, S height and width.
 """
@@ -19,18 +19,18 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.images.decode_image import CorruptImageError, Reference, decode, file_stamp, read_encoded
 from unlearning_pl.images.packed_strings import PackedStrings
 
-_CHUNK = 64  # images that a thread takes at a time
+_CHUNK = 64  # most images that a thread takes at a time
 
 
 class EncodedImages:
     """Images that stay encoded, in files or in memory, and are decoded batch by batch.
 
-    It stands where a tensor of pixels ``(N, 3, S, S)`` would, as far as looking at rows goes. What it holds of each
-    image is where it lies.
+    An object replaces a tensor of pixels ``(N, 3, S, S)`` wherever only rows of it are read. It holds the location of
+    each image, or its encoded bytes.
 
     Args:
-        encoded: Where each image lies, or its bytes.
-        names: What messages call each.
+        encoded: Location or bytes of each image.
+        names: Name of each image in messages.
         image_size: S; the largest centred square is resized to it.
 
     Example:
@@ -52,10 +52,10 @@ class EncodedImages:
             (files[image.path], *_extent(image)) if isinstance(image, Reference) else (-1, next(ends), len(image))
             for image in encoded
         ]
-        self._places: npt.NDArray[np.int64] = np.array(places, dtype=np.int64).reshape(-1, 3)  # file, offset, size
+        self._locations: npt.NDArray[np.int64] = np.array(places, dtype=np.int64).reshape(-1, 3)  # file, offset, size
         self._paths, self._names, self._rows = PackedStrings(files), PackedStrings(names), np.arange(len(encoded))
-        self._held = np.frombuffer(b"".join(held), dtype=np.uint8)
-        self._size = image_size
+        self._content = np.frombuffer(b"".join(held), dtype=np.uint8)
+        self._image_size = image_size
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -63,20 +63,20 @@ class EncodedImages:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """The shape ``(N, 3, S, S)`` that a tensor of all pixels would have."""
-        return len(self), 3, self._size, self._size
+        return len(self), 3, self._image_size, self._image_size
 
     @property
     def digest(self) -> bytes:
         """SHA-256 of the number of bytes of each image and of S, for the fingerprint of the data.
 
-        Not of the bytes themselves: reading all of a set that does not fit in memory would take minutes to hours.
-        An image that was replaced by one of just as many bytes is not noticed.
+        It does not cover the bytes themselves: reading a whole set that does not fit in memory would take minutes to
+        hours. An image replaced by another of the same number of bytes therefore goes unnoticed.
         """
-        sizes = self._places[self._rows, 2].astype("<i8")
-        return hashlib.sha256(sizes.tobytes() + str(self._size).encode()).digest()
+        sizes = self._locations[self._rows, 2].astype("<i8")
+        return hashlib.sha256(sizes.tobytes() + str(self._image_size).encode()).digest()
 
     def take(self, rows: Tensor | Sequence[int] | slice) -> "EncodedImages":
-        """The images at ``rows``, in that order; nothing is read."""
+        """Select the images at ``rows``, in that order, without reading them."""
         chosen = copy(self)
         chosen._rows = self._rows[rows.cpu().numpy() if isinstance(rows, Tensor) else rows]
         return chosen
@@ -84,10 +84,10 @@ class EncodedImages:
     __getitem__ = take
 
     def read(self, rows: Tensor) -> Tensor:
-        """Pixels of the images at ``rows`` ``(B,)``: ``(B, 3, S, S)`` uint8.
+        """Decode the images at ``rows`` ``(B,)`` to pixels ``(B, 3, S, S)`` uint8.
 
         Raises:
-            InputError: If one of them cannot be decoded; it names the image.
+            InputError: If an image cannot be decoded; the message names it.
         """
         wanted = self._rows[rows.cpu().numpy()]
         pixels = np.empty((len(wanted), *self.shape[1:]), dtype=np.uint8)
@@ -99,15 +99,15 @@ class EncodedImages:
         return torch.from_numpy(pixels)
 
     def _decode(self, row: int) -> npt.NDArray[np.uint8]:
-        file, offset, size = self._places[row].tolist()
+        file, offset, size = self._locations[row].tolist()
         try:
             if file < 0:
-                return decode(self._held[offset : offset + size].tobytes(), self._size)
-            return decode(read_encoded(Reference(self._paths[file], offset, size)), self._size)
+                return decode(self._content[offset : offset + size].tobytes(), self._image_size)
+            return decode(read_encoded(Reference(self._paths[file], offset, size)), self._image_size)
         except CorruptImageError as error:
             raise InputError(
                 f"Expected an image that Pillow reads, got {self._names[row]} ({error}). "
-                "Repair it, or leave out what is corrupt with on_error: skip."
+                "Repair it, or skip corrupt images with on_error: skip."
             ) from error
 
 
@@ -117,9 +117,9 @@ def _extent(image: Reference) -> tuple[int, int]:
 
 
 def map_threads(work: Callable[[int], None], count: int) -> None:
-    """Do ``work`` for 0 to ``count - 1``, in as many threads as the process has cores; Pillow works without the GIL.
+    """Call ``work`` with 0 to ``count - 1``, in as many threads as the process has cores; Pillow releases the GIL.
 
-    A worker process of a data loader, which has others beside it, uses its one thread.
+    A worker process of a data loader uses one thread, since other workers run beside it.
 
     Example:
         >>> done = []
@@ -144,5 +144,5 @@ def map_threads(work: Callable[[int], None], count: int) -> None:
 
 
 def available_cores() -> int:
-    """How many cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

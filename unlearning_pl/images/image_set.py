@@ -1,4 +1,4 @@
-"""Images, in memory or decoded when looked at, and what is known of each.
+"""Labelled images, in memory or decoded when read, with ids, captions and metadata.
 
 Letters: N images, H height, W width.
 """
@@ -20,16 +20,17 @@ class ImageSet:
     """Labelled images.
 
     Args:
-        images: Pixels, ``(N, 3, H, W)`` uint8, or what decodes them.
+        images: Pixels, ``(N, 3, H, W)`` uint8, or an object that decodes them.
         targets: Class of each image, ``(N,)`` int64 in ``[0, len(class_names))``.
-        ids: A name for each image that stays the same from run to run; no two are equal. They are kept as
+        ids: A unique name of each image that stays the same from run to run; stored as
             :class:`~unlearning_pl.images.packed_strings.PackedStrings`.
-        class_names: Name of each class; none where nothing is labelled, and every target is 0 then.
-        captions: One caption or several of each image, at least one; None where images have no text.
-        metadata: What else is known of each image: columns by name, N values each; requests can ask for it.
+        class_names: Name of each class; empty if the images have no labels, and every target is 0 then.
+        captions: One or more captions of each image; None if the images have no text.
+        metadata: Further columns by name, N values each; requests can select by them.
 
     Raises:
-        InputError: If the parts differ in length, an id is no text or used twice, or a target has no class name.
+        InputError: If the parts differ in length, an id is not a string or repeated, a target has no class name, or an
+            image has no caption although captions are given.
 
     Example:
         >>> images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
@@ -46,8 +47,10 @@ class ImageSet:
     metadata: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_texts(self.ids)
-        object.__setattr__(self, "ids", PackedStrings(self.ids))  # a hundred bytes less of each image in every process
+        _check_ids(self.ids)
+        object.__setattr__(
+            self, "ids", PackedStrings(self.ids)
+        )  # saves about a hundred bytes per image in every process
         columns: list[Sized] = [*self.metadata.values(), *([] if self.captions is None else [self.captions])]
         parts: list[Sized] = [self.images, self.targets, self.ids, *columns]
         lengths = [len(part) for part in parts]
@@ -67,33 +70,34 @@ class ImageSet:
             f"Expected targets from 0 to {max(0, len(self.class_names) - 1)}, one name each, got {low} to {high}. "
             "Correct the labels or the class names.",
         )
-        silent = next((row for row, texts in enumerate(self.captions or []) if not texts), None)
+        uncaptioned = next((row for row, texts in enumerate(self.captions or []) if not texts), None)
         require(
-            silent is None,
-            f"Expected a caption of each image, got none of {self.ids[silent or 0]}. Write one, or leave it out.",
+            uncaptioned is None,
+            f"Expected a caption of each image, got none of {self.ids[uncaptioned or 0]}. "
+            "Add one, or remove the image.",
         )
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, rows: Tensor | list[int]) -> "ImageSet":
-        """The images at ``rows``, in that order."""
+        """Select the images at ``rows``, in that order."""
         chosen = torch.as_tensor(rows, dtype=torch.int64)
 
-        def of(column: Sequence[Any]) -> list[Any]:
+        def select(column: Sequence[Any]) -> list[Any]:
             return [column[row] for row in chosen.tolist()]
 
         return replace(
             self,
             images=self.images[chosen],
             targets=self.targets[chosen],
-            ids=of(self.ids),
-            captions=None if self.captions is None else of(self.captions),
-            metadata={name: of(column) for name, column in self.metadata.items()},
+            ids=select(self.ids),
+            captions=None if self.captions is None else select(self.captions),
+            metadata={name: select(column) for name, column in self.metadata.items()},
         )
 
 
-def _check_texts(ids: Sequence[Any]) -> None:
+def _check_ids(ids: Sequence[Any]) -> None:
     other = (
         next((name for name in ids if not isinstance(name, str)), None) if not isinstance(ids, PackedStrings) else None
     )

@@ -1,11 +1,11 @@
 """Pixels that all processes of a machine share: one file that each of them maps into its memory.
 
-``$UNLEARNING_PL_CACHE``, else ``~/.cache/unlearning-pl``, has a file for each set of 64 MB or more; its name is a
-SHA-256 of all that the pixels were made from. Whoever comes first writes it, the others wait and map it. The layout:
+``$UNLEARNING_PL_CACHE``, else ``~/.cache/unlearning-pl``, has a file for each set of 64 MB or more; its name is the
+SHA-256 of everything that determines the pixels. The first process writes the file, the others wait and map it. Layout:
 
-    pixels | JSON: shape, notes | bytes of the JSON, 8 bytes little-endian
+    one line of JSON: shape, notes | pixels
 
-A file may be deleted at any time: who has mapped it keeps it until the end.
+A file may be deleted at any time: a process that has mapped it keeps its pixels.
 """
 
 import ctypes
@@ -13,8 +13,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
+from filelock import FileLock
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-try:
-    import fcntl
-except ImportError:  # Windows has none: each process has its own pixels there
-    fcntl = None  # type: ignore[assignment]
-
 _LEAST = 64 * 2**20  # bytes of pixels for which a file is worth it
-_LAYOUT = 1
+_LAYOUT = 2
 
 Made = tuple[npt.NDArray[np.uint8], Any]
 
@@ -39,13 +34,13 @@ Made = tuple[npt.NDArray[np.uint8], Any]
 def share_pixels(
     made_from: Iterable[Any], size: int, make: Callable[[], Made], lasts: Callable[[], bool] = lambda: True
 ) -> tuple[Tensor, Any]:
-    """Pixels that are made once a machine, and mapped by everybody else.
+    """Make pixels once per machine and map them in every process.
 
     Args:
-        made_from: All that decides about them: bytes, and whatever has a ``repr`` of its value.
-        size: How many bytes of pixels there will be, about; few are made anew in every process.
-        make: Makes them, and notes on them that JSON can hold.
-        lasts: Tells, once they are made, whether they are for others too, and not for this process alone.
+        made_from: Everything that determines the pixels: bytes, and objects whose ``repr`` shows their value.
+        size: Approximate number of bytes of the pixels; below 64 MB every process makes its own.
+        make: Returns the pixels, and notes on them that JSON can represent.
+        lasts: Whether other processes may use the pixels too; called after ``make``.
 
     Returns:
         The pixels, uint8, and the notes. Writing into shared pixels changes them for this process alone.
@@ -55,30 +50,31 @@ def share_pixels(
         >>> tuple(pixels.shape), notes
         ((2, 2), ['two rows'])
     """
-    if size < _LEAST or fcntl is None:
-        return _private(make())
+    if size < _LEAST:
+        return _as_tensor(make())
     made: Made | None = None
-    file = folder() / f"{_name(made_from)}.pixels"
+    file = folder() / f"{_digest(made_from)}.pixels"
     try:
-        with _alone(file):
-            found = _mapped(file)
-            if found is None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(file.with_suffix(".lock")):  # the system releases it if this process dies
+            shared = _map(file)
+            if shared is None:
                 made = make()
                 if lasts():
                     _write(file, *made)
-                    found = _mapped(file)
-            if found is not None:
-                return found
+                    shared = _map(file)
+            if shared is not None:
+                return shared
     except OSError as error:
         rank_zero_warn(
             f"Images cannot be shared between processes in {folder()} ({error.strerror}): each holds its own. "
-            "Set UNLEARNING_PL_CACHE to a folder with space that can be written."
+            "Set UNLEARNING_PL_CACHE to a writable folder with free space."
         )
-    return _private(made or make())  # also where somebody deleted the file at once
+    return _as_tensor(made or make())  # also if another process deleted the file at once
 
 
 def trim_memory() -> None:
-    """Return to the machine what this process has freed, of which allocators keep hundreds of MB for later.
+    """Return freed memory to the system; allocators keep hundreds of MB of it for later.
 
     Example:
         >>> trim_memory()
@@ -90,7 +86,7 @@ def trim_memory() -> None:
 
 
 def folder() -> Path:
-    """Where shared pixels lie.
+    """Folder of the shared pixels.
 
     Example:
         >>> folder().is_absolute() or "UNLEARNING_PL_CACHE" in os.environ
@@ -99,12 +95,12 @@ def folder() -> Path:
     return Path(os.environ.get("UNLEARNING_PL_CACHE") or "~/.cache/unlearning-pl").expanduser()
 
 
-def _private(made: Made) -> tuple[Tensor, Any]:
+def _as_tensor(made: Made) -> tuple[Tensor, Any]:
     pixels, notes = made
-    return torch.from_numpy(pixels), json.loads(json.dumps(notes))  # notes are the same as from a file
+    return torch.from_numpy(pixels), json.loads(json.dumps(notes))  # as if read from a file
 
 
-def _name(made_from: Iterable[Any]) -> str:
+def _digest(made_from: Iterable[Any]) -> str:
     digest = hashlib.sha256(str(_LAYOUT).encode())
     for part in made_from:
         data = part if isinstance(part, bytes) else repr(part).encode(errors="surrogateescape")
@@ -113,22 +109,12 @@ def _name(made_from: Iterable[Any]) -> str:
     return digest.hexdigest()
 
 
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """Keep other processes out that want the same pixels."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file.with_suffix(".lock"), "wb") as lock:  # closing it opens the door
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _write(file: Path, pixels: npt.NDArray[np.uint8], notes: Any) -> None:
-    footer = json.dumps({"shape": pixels.shape, "notes": notes}).encode()
-    part = file.with_suffix(".part")  # only who holds the lock writes it: one that a killed process left is replaced
+    part = file.with_suffix(".part")  # only the holder of the lock writes it, over the rest that a killed process left
     try:
-        with open(part, "wb", opener=_for_the_owner) as out:
+        with open(part, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:  # images may be private
+            out.write(json.dumps({"shape": pixels.shape, "notes": notes}).encode() + b"\n")
             out.write(np.ascontiguousarray(pixels).data)
-            out.write(footer + len(footer).to_bytes(8, "little"))
             out.flush()
             os.fsync(out.fileno())  # or a power cut could leave the name without the bytes
         os.replace(part, file)
@@ -137,28 +123,14 @@ def _write(file: Path, pixels: npt.NDArray[np.uint8], notes: Any) -> None:
         raise
 
 
-def _for_the_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)  # images may be private
-
-
-def _mapped(file: Path) -> tuple[Tensor, Any] | None:
-    """What a file holds; None where there is none, or half of one."""
+def _map(file: Path) -> tuple[Tensor, Any] | None:
+    """Map a file into memory; None if it is absent or damaged."""
     try:
         with open(file, "rb") as opened:
-            end = opened.seek(0, os.SEEK_END)
-            opened.seek(max(0, end - 8))
-            length = int.from_bytes(opened.read(8), "little")
-            opened.seek(max(0, end - 8 - length))
-            footer = json.loads(opened.read(min(length, end)))
-        shape = [int(extent) for extent in footer["shape"]]
-        notes = footer["notes"]
+            header = json.loads(opened.readline())
+            # Copy on write: processes share every page that none of them writes to.
+            pixels = np.memmap(opened, np.uint8, "c", opened.tell(), tuple(header["shape"]))
+            whole = pixels.offset + pixels.nbytes == os.fstat(opened.fileno()).st_size
+            return (torch.from_numpy(pixels), header["notes"]) if whole else None
     except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return None
-    size = int(np.prod(shape))
-    if size == 0 or size + length + 8 != end:
-        return None
-    try:
-        # Not shared=True, which wants to write: a private mapping shares every page that nobody writes to.
-        return torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8).view(shape), notes
-    except RuntimeError:  # deleted since it was read
         return None

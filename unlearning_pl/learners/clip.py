@@ -16,7 +16,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import symmetric_info_nce
 from unlearning_pl.functional.permutations import derangement
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
-from unlearning_pl.learners.open_clip_towers import build_towers, published, translated
+from unlearning_pl.learners.open_clip_towers import build_towers, pretrained_path, rename_open_clip_weights
 from unlearning_pl.types import Batch, Sample
 
 
@@ -83,8 +83,8 @@ class CLIP(ContrastiveLearner):
 
     @override
     def weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return translated(state)
+        return rename_open_clip_weights(state)
 
     @override
-    def published(self, name: str) -> str | None:
-        return published(self.hparams["model"], name)
+    def pretrained_path(self, name: str) -> str | None:
+        return pretrained_path(self.hparams["model"], name)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from unlearning_pl.distributed.collectives import gather
 
 
-class Queue(nn.Module):
+class KeyQueue(nn.Module):
     """Queue of the keys of the last batches, the newest first; equal on every process and saved in checkpoints.
 
     It is initialised with random directions, as in the paper.

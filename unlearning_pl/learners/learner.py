@@ -90,7 +90,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         """Rename weights that come from another code base to this learner's parameter names."""
         return dict(state)
 
-    def published(self, name: str) -> str | None:
+    def pretrained_path(self, name: str) -> str | None:
         """Path of the published weights of that name, downloaded if necessary; None if there are none."""
         return None
 
@@ -198,7 +198,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
             self.check_finite()  # at every step it would synchronise with the device
         loss = self.objective(self, batch)
         index = torch.cat([sample.index for sample in batch.values()])
-        self._non_finite_guard.note(loss, index)
+        self._non_finite_guard.update(loss, index)
         log_term(self, "loss", loss, len(index), prog_bar=True)
         return loss
 

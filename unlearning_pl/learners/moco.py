@@ -16,7 +16,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import queue_nce
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
-from unlearning_pl.learners.key_queue import Queue
+from unlearning_pl.learners.key_queue import KeyQueue
 from unlearning_pl.learners.momentum_encoder import MomentumEncoder
 from unlearning_pl.types import Batch, Sample
 
@@ -63,7 +63,7 @@ class MoCo(ContrastiveLearner):
         self.temperature, self.momentum, self.shuffle = temperature, momentum, shuffle
         self.projection_head = MoCoProjectionHead(self.feature_dim, self.feature_dim, projection_dim)
         self.key_encoder = MomentumEncoder(self.backbone, self.projection_head)
-        self.queue = Queue(queue_size, projection_dim)
+        self.queue = KeyQueue(queue_size, projection_dim)
         self._keys: list[Tensor] = []
 
     @override

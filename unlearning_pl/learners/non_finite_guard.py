@@ -19,7 +19,7 @@ class NonFiniteGuard:
         self._finite: Tensor | None = None  # whether all losses of the epoch so far are finite
         self._suspects: Tensor | None = None  # positions of the first batch with a non-finite loss
 
-    def note(self, loss: Tensor, index: Tensor) -> None:
+    def update(self, loss: Tensor, index: Tensor) -> None:
         """Record the loss of a step, a scalar, and its positions, ``(B,)``; B stays the same within an epoch."""
         finite = torch.isfinite(loss.detach())
         if self._finite is None or self._suspects is None:

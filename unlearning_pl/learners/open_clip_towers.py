@@ -100,7 +100,7 @@ def tower_settings(name: str) -> Mapping[str, Any]:
     return settings
 
 
-def translated(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def rename_open_clip_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the weights of an open_clip or OpenAI checkpoint to those of :class:`~unlearning_pl.learners.CLIP`.
 
     Args:
@@ -108,7 +108,7 @@ def translated(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Example:
         >>> import torch
-        >>> [*translated({"visual.proj": torch.ones(1), "token_embedding.weight": torch.ones(1)})]
+        >>> [*rename_open_clip_weights({"visual.proj": torch.ones(1), "token_embedding.weight": torch.ones(1)})]
         ['backbone.proj', 'text_encoder.token_embedding.weight']
     """
     if any(name.startswith("backbone.") for name in state):
@@ -125,7 +125,7 @@ def translated(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return weights
 
 
-def published(model: str, tag: str) -> str | None:
+def pretrained_path(model: str, tag: str) -> str | None:
     """Path of the weights that open_clip publishes under a tag, such as ``openai``; downloaded once.
 
     Args:
@@ -139,7 +139,7 @@ def published(model: str, tag: str) -> str | None:
         InputError: If the download fails, or the weights belong to a model with another activation or normalisation.
 
     Example:
-        >>> published("RN-slim", "openai")
+        >>> pretrained_path("RN-slim", "openai")
     """
     from open_clip import pretrained
 

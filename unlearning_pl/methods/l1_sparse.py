@@ -10,7 +10,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.plug_in import PlugIn
-from unlearning_pl.methods.weight_gradients import trainable
+from unlearning_pl.methods.weight_gradients import trainable_parameters
 from unlearning_pl.types import Batch
 
 
@@ -51,7 +51,7 @@ class L1Sparse(PlugIn):
 
     @override
     def term(self, learner: Learner, batch: Batch) -> Tensor:
-        weights = trainable(learner).values()
+        weights = trainable_parameters(learner).values()
         norm = sum(w.abs().sum(dtype=torch.promote_types(w.dtype, torch.float32)) for w in weights)
         assert isinstance(norm, Tensor)
         return self.weight * max(0.0, 1 - learner.current_epoch / self.epochs) * norm

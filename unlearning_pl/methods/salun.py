@@ -10,11 +10,11 @@ from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.functional.importance import top_share
+from unlearning_pl.functional.importance import top_fraction_mask
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.random_label import corrupted_loss, warn_single_image
 from unlearning_pl.methods.unlearner import Unlearner
-from unlearning_pl.methods.weight_gradients import summed_gradients, trainable
+from unlearning_pl.methods.weight_gradients import summed_gradients, trainable_parameters
 from unlearning_pl.types import Batch, Sample, Split
 
 
@@ -50,12 +50,12 @@ class SalUn(Unlearner):
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
         warn_single_image(learner, data)
-        self.original = {name: weight.detach().clone() for name, weight in trainable(learner).items()}
+        self.original = {name: weight.detach().clone() for name, weight in trainable_parameters(learner).items()}
         self.selected: dict[str, Tensor] = {}
 
     @override
     def measure(self, learner: Learner, streams: Mapping[Split, Iterable[Sample]]) -> None:
-        self.selected = top_share(summed_gradients(learner, streams["forget"]), self.share)
+        self.selected = top_fraction_mask(summed_gradients(learner, streams["forget"]), self.share)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -71,5 +71,5 @@ class SalUn(Unlearner):
     @override
     @torch.no_grad()
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
-        for name, weight in trainable(pl_module).items():  # type: ignore[arg-type]
+        for name, weight in trainable_parameters(pl_module).items():  # type: ignore[arg-type]
             weight.copy_(weight.where(self.selected[name], self.original[name]))

@@ -10,10 +10,10 @@ from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.functional.importance import dampened
+from unlearning_pl.functional.importance import dampen
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.unlearner import Unlearner
-from unlearning_pl.methods.weight_gradients import squared_gradients, trainable
+from unlearning_pl.methods.weight_gradients import squared_gradients, trainable_parameters
 from unlearning_pl.types import Sample, Split
 
 
@@ -66,8 +66,8 @@ class SSD(Unlearner):
         train = squared_gradients(learner, chain(streams["retain"], streams["forget"]), self.rows)
         shrunk = 0
         with torch.no_grad():
-            for name, weight in trainable(learner).items():
-                new = dampened(weight, forget[name], train[name], self.selection, self.dampening)
+            for name, weight in trainable_parameters(learner).items():
+                new = dampen(weight, forget[name], train[name], self.selection, self.dampening)
                 shrunk += int((new != weight).sum())
                 weight.copy_(new)
         if shrunk == 0:

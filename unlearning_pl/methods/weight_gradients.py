@@ -9,7 +9,7 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.types import Sample
 
 
-def trainable(learner: Learner) -> dict[str, Tensor]:
+def trainable_parameters(learner: Learner) -> dict[str, Tensor]:
     """Parameters that the optimiser updates, by name, without the auxiliary modules that a plug-in added."""
     parameters = learner.named_parameters()
     return {
@@ -63,11 +63,11 @@ def _split_groups(sample: Sample, rows: int) -> Iterator[Sample]:
 
 
 def _zero_gradients(learner: Learner) -> dict[str, Tensor]:
-    weights = trainable(learner).items()
+    weights = trainable_parameters(learner).items()
     return {name: torch.zeros_like(w, dtype=torch.promote_types(w.dtype, torch.float32)) for name, w in weights}
 
 
 def _accumulate(total: dict[str, Tensor], learner: Learner, loss: Tensor, power: int) -> None:
-    gradients = torch.autograd.grad(loss, list(trainable(learner).values()), materialize_grads=True)
+    gradients = torch.autograd.grad(loss, list(trainable_parameters(learner).values()), materialize_grads=True)
     for value, gradient in zip(total.values(), gradients, strict=True):
         value += gradient.to(value.dtype) ** power

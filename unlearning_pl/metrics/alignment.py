@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import override
 
-from unlearning_pl.metrics.collected_rows import Collected
+from unlearning_pl.metrics.row_metric import RowMetric
 
 
-class ForgettingScore(Collected):
+class ForgettingScore(RowMetric):
     """Forgetting score: mean decrease of the cosine similarity of two views of a forget image by unlearning.
 
     As input to ``update`` the metric accepts embeddings ``(B, E)`` of two views of the same images by two models:

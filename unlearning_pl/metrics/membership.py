@@ -13,20 +13,20 @@ from unlearning_pl.functional import threshold_attack
 from unlearning_pl.functional.confidence import confidence
 from unlearning_pl.functional.learned_attacks import svc_attack
 from unlearning_pl.functional.roc import membership_auc, tpr_at_fpr
-from unlearning_pl.metrics.collected_rows import Collected
+from unlearning_pl.metrics.row_metric import RowMetric
 
-Audited = Literal["forget", "retain", "test"]
+AuditSplit = Literal["forget", "retain", "test"]
 """Split of a batch: images to forget, retained images (members), or images never trained on (non-members)."""
 
 
-class SplitScores(Collected):
+class SplitScores(RowMetric):
     """Base class of metrics of one score per forget, retain and test image."""
 
     names = ("forget", "retain", "test")
 
-    def sets(self) -> tuple[Tensor, Tensor, Tensor]:
+    def score_sets(self) -> tuple[Tensor, Tensor, Tensor]:
         """Scores of forget, and of retain and test cut to equal sizes by rank, independent of their order."""
-        return self.rows("forget"), *threshold_attack.by_rank(self.rows("retain"), self.rows("test"))
+        return self.rows("forget"), *threshold_attack.equal_sizes_by_rank(self.rows("retain"), self.rows("test"))
 
 
 class EncoderMI(SplitScores):
@@ -51,12 +51,12 @@ class EncoderMI(SplitScores):
     """
 
     @override
-    def update(self, views: Tensor, split: Audited) -> None:
+    def update(self, views: Tensor, split: AuditSplit) -> None:
         self.keep(split, threshold_attack.encoder_score(threshold_attack.pair_similarities(views)))
 
     @override
     def compute(self) -> Tensor:
-        return threshold_attack.encoder_mi(*self.sets())
+        return threshold_attack.encoder_mi(*self.score_sets())
 
 
 class ClassifierMI(SplitScores):
@@ -81,15 +81,15 @@ class ClassifierMI(SplitScores):
     """
 
     @override
-    def update(self, probabilities: Tensor, target: Tensor, split: Audited) -> None:
+    def update(self, probabilities: Tensor, target: Tensor, split: AuditSplit) -> None:
         self.keep(split, confidence(probabilities, target))
 
     @override
     def compute(self) -> Tensor:
-        return svc_attack(*self.sets())
+        return svc_attack(*self.score_sets())
 
 
-class MembershipAUC(Collected):
+class MembershipAUC(RowMetric):
     """Membership AUC: area under the ROC curve of a membership score.
 
     As input to ``update`` the metric accepts:

@@ -7,10 +7,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.functional.shadow_models import klom
-from unlearning_pl.metrics.collected_rows import Collected
+from unlearning_pl.metrics.row_metric import RowMetric
 
 
-class KLOM(Collected):
+class KLOM(RowMetric):
     """KLOM: KL divergence between the margins of unlearned and of retrained models, averaged over images.
 
     As input to ``update`` the metric accepts the margins of one or several models, on the same images in one order:

@@ -7,10 +7,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.functional.similarity import linear_cka
-from unlearning_pl.metrics.collected_rows import Collected
+from unlearning_pl.metrics.row_metric import RowMetric
 
 
-class LinearCKA(Collected):
+class LinearCKA(RowMetric):
     """Linear CKA: similarity of two models' representations, invariant to rotation and scale.
 
     As input to ``update`` the metric accepts:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unlearning_pl.audits.embeddings import Audit
-from unlearning_pl.audits.steps import SHARED
+from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.report.metric_terms import BY_KEY, COLUMNS, OF_PAIRS, PAIR_COLUMNS, columns
 from unlearning_pl.report.term import Term
 
@@ -65,7 +65,7 @@ def step_table(audits: Sequence[Audit]) -> Table:
     """
     known = {key for audit in audits for step in audit.steps for key in step}
     selected = PAIR_COLUMNS if "forget_recall" in known else COLUMNS
-    shared = [(title, BY_KEY[key]) for title, key in selected if key in SHARED]
+    shared = [(title, BY_KEY[key]) for title, key in selected if key in STEP_METRICS]
     rich_table = Table(title="Each step's own share", **_STYLE)
     rich_table.add_column("Model", overflow="fold", min_width=12)
     for title in ("Step", "Images", *(title for title, _ in shared)):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
-from unlearning_pl.audits.steps import SHARED
+from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.report.metric_terms import BY_KEY, GROUPS
 from unlearning_pl.report.term import Term
 
@@ -76,7 +76,7 @@ def step_groups(audits: Sequence[Audit]) -> list[Group]:
     for step in range(min(len(audit.steps) for audit in audits)):
         step_audits = [replace(audit, metrics=audit.steps[step], intervals={}) for audit in audits]
         count = int(audits[0].steps[step]["count"])
-        known = [key for key in SHARED if any(key in audit.metrics for audit in step_audits)]
+        known = [key for key in STEP_METRICS if any(key in audit.metrics for audit in step_audits)]
         rows = [_row(BY_KEY[key], step_audits, named(step_audits, RETRAINED)) for key in known]
         result.append(Group(f"Step {step + 1}, {count} {'image' if count == 1 else 'images'}", rows))
     return result

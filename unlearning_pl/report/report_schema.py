@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from unlearning_pl.audits.alignment import SHOWN
-from unlearning_pl.audits.steps import SHARED
+from unlearning_pl.audits.alignment import MAX_SHOWN
+from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.io import write_json
 from unlearning_pl.report.metric_terms import TERMS
 from unlearning_pl.report.report_json import VERSION
@@ -140,7 +140,7 @@ _BY_IMAGE = {
         _ref("probabilities"),
     ),
     "forget_alignment": _ref(
-        "images", f"Cosine similarity of two views of a forget image; of the first forget images, at most {SHOWN}."
+        "images", f"Cosine similarity of two views of a forget image; of the first forget images, at most {MAX_SHOWN}."
     ),
 }
 
@@ -209,7 +209,8 @@ def _metric(term: Term) -> Schema:
 
 def _step() -> Schema:
     own = {
-        key: _ref(f"metrics/properties/{key}", "As in metrics, over the images of this step only.") for key in SHARED
+        key: _ref(f"metrics/properties/{key}", "As in metrics, over the images of this step only.")
+        for key in STEP_METRICS
     }
     return _closed_object(
         "Metrics of one step's own forget images, computed as for all of them.",

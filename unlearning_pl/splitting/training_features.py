@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule, seed_everything
 from torch import Tensor
 from typing_extensions import override
 
-from unlearning_pl.audits.extract import own_losses
+from unlearning_pl.audits.extract import per_sample_losses
 from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
@@ -54,7 +54,7 @@ class _FeatureExtractor(LightningModule):
     def predict_step(self, batch: Sample, batch_idx: int) -> tuple[Tensor, ...]:
         if self.learner is None:
             return batch.index.cpu(), thumbnails(batch.views[0]).cpu(), torch.empty(0)
-        vectors, losses = self.learner.features(batch.views[0]), own_losses(self.learner, batch)
+        vectors, losses = self.learner.features(batch.views[0]), per_sample_losses(self.learner, batch)
         return batch.index.cpu(), vectors.float().cpu(), losses.float().cpu()
 
 

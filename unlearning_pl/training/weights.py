@@ -17,7 +17,7 @@ def find_weights(learner: Learner, run: str | Path) -> Path:
     Raises:
         InputError: If the file does not exist.
     """
-    return checkpoint_path(run if Path(run).exists() else learner.published(str(run)) or run)
+    return checkpoint_path(run if Path(run).exists() else learner.pretrained_path(str(run)) or run)
 
 
 def load_weights(learner: Learner, run: str | Path) -> None:

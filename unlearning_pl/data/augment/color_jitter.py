@@ -1,6 +1,6 @@
-"""Random colours and blur of a whole batch at once, each row with its own parameters.
+"""Random color jitter and blur of a whole batch at once, each row with its own parameters.
 
-All but the hue are kornia's functions. Letters: B rows, H height, W width.
+All operations but the hue are kornia's. Letters: B rows, H height, W width.
 """
 
 import math
@@ -18,12 +18,12 @@ from unlearning_pl.data.augment import draws
 
 
 def color_jitter(images: Tensor, jitter: float) -> Tensor:
-    """Change brightness, contrast, saturation and hue, in an order that is drawn once a batch, by the CPU's generator.
+    """Change brightness, contrast, saturation and hue, in an order that the CPU's generator draws once per batch.
 
     Args:
         images: In [0, 1], ``(B, 3, H, W)``.
-        jitter: Factors are drawn from ``[max(0, 1 - jitter), 1 + jitter]``, the hue moves by up to ``jitter / 4`` of
-            a turn.
+        jitter: Strength: factors are uniform in ``[max(0, 1 - jitter), 1 + jitter]``, and the hue rotates by up to
+            ``jitter / 4`` of a turn.
 
     Example:
         >>> images = torch.rand(2, 3, 4, 4)
@@ -45,7 +45,7 @@ def color_jitter(images: Tensor, jitter: float) -> Tensor:
 
 
 def gaussian_blur(images: Tensor) -> Tensor:
-    """Blur each image by a Gaussian of its own sigma, 0.1 to 2 pixels; the kernel is a tenth of the height.
+    """Blur each image with its own sigma, uniform from 0.1 to 2 pixels; the kernel size is a tenth of the height.
 
     Example:
         >>> bool(torch.allclose(gaussian_blur(torch.full((1, 3, 8, 8), 0.5)), torch.tensor(0.5)))
@@ -57,9 +57,9 @@ def gaussian_blur(images: Tensor) -> Tensor:
 
 
 def adjust_hue(images: Tensor, angle: Tensor) -> Tensor:
-    """Turn the hue of HSV by ``angle`` ``(B,)`` in radians, without going through HSV images and back.
+    """Rotate the hue of HSV by ``angle`` ``(B,)`` in radians, without converting to HSV and back.
 
-    A channel is ``V - C * clamp(min(k, 4 - k), 0, 1)`` with value V, chroma C and k its place on the hexagon.
+    A channel is ``V - C * clamp(min(k, 4 - k), 0, 1)`` with value V, chroma C and position k on the hue hexagon.
 
     Example:
         >>> red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
@@ -69,7 +69,7 @@ def adjust_hue(images: Tensor, angle: Tensor) -> Tensor:
     red, green, blue = images.unbind(1)
     high, low = images.amax(1), images.amin(1)
     chroma = high - low
-    safe = chroma.clamp(min=1e-8)  # gray has no hue: any will do, as its chroma is 0
+    safe = chroma.clamp(min=1e-8)  # gray has no hue: any value works, as its chroma is 0
     from_green = torch.where(high == green, (blue - red) / safe + 2, (red - green) / safe + 4)
     hue = torch.where(high == red, (green - blue) / safe, from_green) + angle[:, None, None] * (3 / math.pi)
     k = torch.stack([hue + 5, hue + 3, hue + 1], dim=1).remainder(6)

@@ -1,4 +1,4 @@
-"""Where each row of a batch is read from: affine maps of the whole batch at once, and boxes drawn at random.
+"""Affine resampling and random crops of a whole batch at once, each row with its own parameters.
 
 Letters: B rows, H height, W width.
 """
@@ -12,16 +12,16 @@ from torch import Tensor
 from unlearning_pl.data.augment import draws
 
 _DRAWS = 10
-"""How often torchvision draws a box anew that does not fit into the image."""
+"""How often torchvision draws a box until one fits into the image."""
 
 
 def affine_sample(images: Tensor, theta: list[list[Tensor]], padding: str, mode: str = "bilinear") -> Tensor:
-    """Read ``images`` at affinely mapped positions.
+    """Resample ``images`` at affinely mapped positions.
 
     Args:
         images: ``(B, C, H, W)``.
         theta: Two rows of three ``(B,)``; coordinates run from -1 to 1 along both axes.
-        padding: What lies outside of an image: ``zeros`` or ``border``.
+        padding: Pixels outside of an image: ``zeros`` or ``border``.
         mode: ``bilinear`` or ``nearest``.
 
     Example:
@@ -35,13 +35,13 @@ def affine_sample(images: Tensor, theta: list[list[Tensor]], padding: str, mode:
 
 
 def resize_crop(images: Tensor, width: Tensor, height: Tensor, flip_p: float) -> Tensor:
-    """Enlarge a box of each image to the size of the image, from a random place, some mirrored.
+    """Crop a box at a random position of each image, resize it to the size of the image, and mirror some.
 
     Args:
         images: ``(B, C, H, W)``.
-        width: Of the box, as a share of the image's, ``(B,)`` in (0, 1].
-        height: Likewise.
-        flip_p: Probability of a mirrored box.
+        width: Width of the box as a fraction of the image's, ``(B,)`` in (0, 1].
+        height: Height of the box as a fraction of the image's, ``(B,)`` in (0, 1].
+        flip_p: Probability of mirroring a box.
 
     Example:
         >>> whole = torch.ones(2)
@@ -56,14 +56,14 @@ def resize_crop(images: Tensor, width: Tensor, height: Tensor, flip_p: float) ->
 
 
 def sample_crop_box(images: Tensor, min_scale: float, ratio: float) -> tuple[Tensor, Tensor]:
-    """Width and height of a random box in each image, as shares of the image's: two ``(B,)`` in (0, 1].
+    """Draw the width and height of a box in each image, as fractions of the image's: two ``(B,)`` in (0, 1].
 
-    Area and the logarithm of the aspect ratio are uniform; a box that does not fit is drawn again, ten times at most,
-    and the largest box of an allowed ratio takes its place then. All ten are drawn at once: nothing waits for the host.
+    Area and the logarithm of the aspect ratio are uniform. Of ten draws the first box that fits is taken; if none fits,
+    the largest box of an allowed ratio. All ten are drawn at once, so that the device does not wait for the host.
 
     Args:
         images: ``(B, C, H, W)``.
-        min_scale: Smallest area, as a share of the image's, in (0, 1].
+        min_scale: Smallest area, as a fraction of the image's, in (0, 1].
         ratio: Largest ratio of the longer to the shorter side, at least 1.
 
     Example:

@@ -1,6 +1,7 @@
-"""One random number, coin or mirror for each row of a batch, on the batch's device.
+"""Random numbers, masks and flips, one per row of a batch, on the device of the batch.
 
-The global generator of that device draws them, so that nothing waits for the host and a seed of torch repeats them.
+The global generator of that device draws them, so that the device does not wait for the host and ``torch.manual_seed``
+reproduces them.
 """
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 
 def uniform(images: Tensor, low: float, high: float) -> Tensor:
-    """One number a row in ``[low, high)``, ``(B,)``, of the type of ``images``.
+    """One uniform number per row in ``[low, high)``, ``(B,)``, with the dtype of ``images``.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -19,7 +20,7 @@ def uniform(images: Tensor, low: float, high: float) -> Tensor:
 
 
 def bernoulli_mask(images: Tensor, probability: float) -> Tensor:
-    """One coin a row, ``(B, 1, 1, 1)`` bool.
+    """One Bernoulli draw per row, ``(B, 1, 1, 1)`` bool.
 
     Example:
         >>> bernoulli_mask(torch.zeros(2, 3, 4, 4), 1.0).flatten()
@@ -29,7 +30,7 @@ def bernoulli_mask(images: Tensor, probability: float) -> Tensor:
 
 
 def random_flip_sign(images: Tensor, probability: float) -> Tensor:
-    """-1 for the rows to mirror, 1 for the others, ``(B,)``.
+    """-1 for rows to mirror, drawn with ``probability``, and 1 for the others, ``(B,)``.
 
     Example:
         >>> random_flip_sign(torch.zeros(2, 3, 4, 4), 1.0)

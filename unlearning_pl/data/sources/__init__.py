@@ -1,4 +1,4 @@
-"""Where images come from: one file a source."""
+"""Sources of images: one file per source."""
 
 from unlearning_pl.deprecated import PACKAGES, renamed
 

@@ -1,4 +1,4 @@
-"""Columns of an Arrow table that describe images: what they are called, what types they may have, what they become.
+"""Columns of an Arrow table that describe images: their names, types and conversion to records.
 
 Letters: N rows.
 """
@@ -15,12 +15,12 @@ from unlearning_pl.images.decoding import Reference
 
 
 class Roles(NamedTuple):
-    """Which column is what; every other column with one plain value a row is metadata.
+    """Names of the columns by role; every other column with one plain value per row is metadata.
 
     Attributes:
         image: Column of the images: encoded bytes and a path, or a path.
-        label: Column of the classes, None without.
-        captions: Column of the captions, None without.
+        label: Column of the classes, or None.
+        captions: Column of the captions, or None.
         metadata: The other columns.
     """
 
@@ -31,24 +31,24 @@ class Roles(NamedTuple):
 
     @property
     def columns(self) -> list[str]:
-        """All columns that are read."""
+        """All columns to read."""
         return [name for name in (self.image, self.label, self.captions, *self.metadata) if name is not None]
 
 
 def roles(schema: Any, where: str, image: str = "image", label: str = "label") -> Roles:
-    """What each column of a table is used for.
+    """Determine the role of each column of a table.
 
     Args:
         schema: Names and types of the columns.
-        where: What messages call the table.
+        where: Name of the table in messages.
         image: Column of the images.
         label: Column of the classes; a table may lack it.
 
     Returns:
-        The columns by role. Captions are those of ``captions`` or ``caption``, one text a row or a list of them.
+        The columns by role. Captions are in ``captions`` or ``caption``, one text or a list of texts per row.
 
     Raises:
-        InputError: If there is no column of images, or one has a type that cannot be used.
+        InputError: If the column of images is missing, or a column has an unsupported type.
 
     Example:
         >>> image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -58,7 +58,7 @@ def roles(schema: Any, where: str, image: str = "image", label: str = "label") -
     types = dict(zip(schema.names, schema.types, strict=True))
     found = ", ".join(types) or "no columns"
     require(
-        _is_image(types.get(image)),
+        _is_image_struct(types.get(image)),
         f"Expected a column {image}: struct<bytes, path> in {where}, got {types.get(image, found)}. "
         "Rename or convert the column.",
     )
@@ -79,17 +79,17 @@ def roles(schema: Any, where: str, image: str = "image", label: str = "label") -
 
 
 def records(part: str, table: Any, names: Sequence[str], known: Roles) -> Records:
-    """What a table knows of its images.
+    """Convert the rows of a table to records.
 
     Args:
         part: ``train`` or ``test``, the first word of every id.
         table: The rows, an Arrow table with the columns of ``known``.
-        names: What messages call each row.
-        known: What the columns are.
+        names: Name of each row in messages.
+        known: The columns by role.
 
     Returns:
-        The rows; ids are paths of images where every row has one and none is repeated, else row numbers. Where a row
-        has no bytes, its image is the file at its path.
+        The records; ids are the paths of the images if every row has one and none is repeated, else row numbers. If a
+        row has no bytes, its image is the file at its path.
 
     Raises:
         InputError: If a caption is missing or empty.
@@ -105,7 +105,7 @@ def records(part: str, table: Any, names: Sequence[str], known: Roles) -> Record
     distinct = all(paths) and len(set(paths)) == len(paths)
     ids = [f"{part}/{path if distinct else row}" for row, path in enumerate(paths)]
     return Records(
-        [_encoded(content, path) for content, path in zip(data, paths, strict=True)],
+        [_encoded_image(content, path) for content, path in zip(data, paths, strict=True)],
         names,
         ids,
         None if known.label is None else table[known.label].to_pylist(),
@@ -115,7 +115,7 @@ def records(part: str, table: Any, names: Sequence[str], known: Roles) -> Record
 
 
 def texts(column: Sequence[str | list[str | None] | None], names: Sequence[str]) -> list[tuple[str, ...]]:
-    """One caption or several a row, as tuples.
+    """Captions of each row as a tuple.
 
     Raises:
         InputError: If a row has no caption, or an empty one.
@@ -129,14 +129,14 @@ def texts(column: Sequence[str | list[str | None] | None], names: Sequence[str])
         several = given if isinstance(given, list) else [given]
         require(
             bool(several) and all(text is not None and text.strip() for text in several),
-            f"Expected a caption that is not empty, got {given!r} in {name}. Write one, or leave the image out.",
+            f"Expected a caption that is not empty, got {given!r} in {name}. Add one, or remove the image.",
         )
         captions.append(tuple(text for text in several if text is not None))
     return captions
 
 
 def plain(column: Any) -> list[Any]:
-    """Values of a column of metadata: numbers, booleans or text; dates are text, decimals floats, what is missing None.
+    """Values of a metadata column: numbers, booleans or text; dates become text, decimals floats, missing values None.
 
     Example:
         >>> import datetime
@@ -151,18 +151,18 @@ def plain(column: Any) -> list[Any]:
     return values
 
 
-def _encoded(content: bytes | None, path: str | None) -> Reference | bytes:
+def _encoded_image(content: bytes | None, path: str | None) -> Reference | bytes:
     if content is not None:
         return content
     return b"" if path is None else Reference(path)
 
 
-def _is_image(kind: Any) -> bool:
+def _is_image_struct(kind: Any) -> bool:
     return kind is not None and pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}
 
 
 def is_text(kind: Any) -> bool:
-    """Whether a column of this type holds one text a row.
+    """Whether a column of this type holds one text per row.
 
     Example:
         >>> is_text(pa.large_string()), is_text(pa.int8())
@@ -172,7 +172,7 @@ def is_text(kind: Any) -> bool:
 
 
 def is_texts(kind: Any) -> bool:
-    """Whether a column of this type holds a list of texts a row.
+    """Whether a column of this type holds a list of texts per row.
 
     Example:
         >>> is_texts(pa.list_(pa.string())), is_texts(pa.list_(pa.int8()))
@@ -182,7 +182,7 @@ def is_texts(kind: Any) -> bool:
 
 
 def is_plain(kind: Any) -> bool:
-    """Whether a column of this type can be metadata: it holds one number, boolean, text or date a row.
+    """Whether a column of this type can be metadata: one number, boolean, text or date per row.
 
     Example:
         >>> is_plain(pa.bool_()), is_plain(pa.binary())

@@ -13,10 +13,10 @@ class CIFAR10(TorchvisionArrays):
     "train/123" or "test/7", its position in torchvision's data set.
 
     Args:
-        root: Folder that holds ``cifar-10-batches-py``, or will.
-        train_size: How many training images to use, the first ones; all by default.
-        test_size: How many test images to use, likewise.
-        download: Whether to download the files where they are absent.
+        root: Folder that contains ``cifar-10-batches-py``, or to download to.
+        train_size: Number of training images to use, from the first on; all by default.
+        test_size: Number of test images to use, in the same way.
+        download: Whether to download missing files.
 
     Example:
         >>> CIFAR10(root="data", train_size=5000).mean
@@ -37,10 +37,10 @@ class CIFAR100(TorchvisionArrays):
     "train/123" or "test/7", its position in torchvision's data set; the classes are the fine ones.
 
     Args:
-        root: Folder that holds ``cifar-100-python``, or will.
-        train_size: How many training images to use, the first ones; all by default.
-        test_size: How many test images to use, likewise.
-        download: Whether to download the files where they are absent.
+        root: Folder that contains ``cifar-100-python``, or to download to.
+        train_size: Number of training images to use, from the first on; all by default.
+        test_size: Number of test images to use, in the same way.
+        download: Whether to download missing files.
 
     Example:
         >>> CIFAR100(root="data", download=False).mean

@@ -1,4 +1,4 @@
-"""Handwritten digits, the source that needs no files.
+"""Handwritten digits that come with scikit-learn.
 
 Letters: N images.
 """
@@ -16,14 +16,14 @@ from unlearning_pl.images.image_set import ImageSet
 
 
 class Digits(Source):
-    """1 797 real handwritten digits that come with scikit-learn: no download, a model trains in seconds.
+    """1 797 real handwritten digits that come with scikit-learn: no download, and a model trains in seconds.
 
-    The images are shuffled once by a fixed seed; the first 1 000 are for training, the other 797 are the test
-    set. They are 8x8 with 17 shades of gray, resized bilinearly and repeated to three channels. The id of an
+    The images are shuffled with a fixed seed; the first 1 000 are the training images, the other 797 the test
+    images. They are 8x8 with 17 shades of gray, resized bilinearly and repeated to three channels. The id of an
     image is its position in :func:`sklearn.datasets.load_digits`, "0" to "1796".
 
     Args:
-        train_size: How many of the 1 000 training images to use, the first ones.
+        train_size: Number of the 1 000 training images to use, from the first on.
         image_size: Height and width in pixels.
 
     Raises:
@@ -48,7 +48,7 @@ class Digits(Source):
         self.image_size: int = image_size
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """The first ``train_size`` training digits and all 797 test digits."""
+        """Load the first ``train_size`` training digits and all 797 test digits."""
         digits = load_digits()
         order = np.random.default_rng(0).permutation(len(digits.images))
         # In float64 each product of a shade with a bilinear weight of 8 -> 16 is exact, so that all platforms

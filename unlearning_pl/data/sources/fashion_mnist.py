@@ -12,10 +12,10 @@ class FashionMNIST(TorchvisionArrays):
     Algorithms", arXiv 1708.07747. Gray is repeated to three channels. Ids are "train/123" and "test/7".
 
     Args:
-        root: Folder that holds ``FashionMNIST/raw``, or will.
-        train_size: How many training images to use, the first ones; all by default.
-        test_size: How many test images to use, likewise.
-        download: Whether to download the files where they are absent.
+        root: Folder that contains ``FashionMNIST/raw``, or to download to.
+        train_size: Number of training images to use, from the first on; all by default.
+        test_size: Number of test images to use, in the same way.
+        download: Whether to download missing files.
 
     Example:
         >>> FashionMNIST(root="data").image_size

@@ -1,4 +1,4 @@
-"""Files that a user names by a path, a folder or a glob."""
+"""Find the files of a path, a folder or a glob."""
 
 import glob
 from pathlib import Path
@@ -7,17 +7,17 @@ from unlearning_pl.errors import require
 
 
 def find_files(field: str, where: str, pattern: str) -> list[Path]:
-    """A file, or all files of ``pattern`` below a folder, or those of a glob; sorted, the same on every platform.
+    """Find a file, all files of ``pattern`` below a folder, or those of a glob, sorted alike on every platform.
 
-    Hidden files and folders do not count, unless a path names one.
+    Hidden files and folders are skipped, unless the path names one.
 
     Args:
-        field: The option that named them, for the message.
+        field: Option that gave the path, for the message.
         where: The path or glob; ``~`` is the home folder.
-        pattern: What counts in a folder, such as ``*.tar``.
+        pattern: Files to find in a folder, such as ``*.tar``.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is no such file.
 
     Example:
         >>> find_files("train", "no/such/folder", "*.tar")  # doctest: +ELLIPSIS
@@ -37,7 +37,7 @@ def find_files(field: str, where: str, pattern: str) -> list[Path]:
         f"Expected {pattern} files at {field}={where!r}, got none. "
         f"Give a file, a folder with {pattern} in it, or a glob, relative to the working directory.",
     )
-    return sorted(files, key=lambda file: file.parts)  # paths of Windows are compared without their capitals
+    return sorted(files, key=lambda file: file.parts)  # Windows compares paths without regard to case
 
 
 def _hidden(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, or of folders that its library reads.
+"""Data sets of the Hugging Face hub, or of folders that the library ``datasets`` reads.
 
 Letters: N images.
 """
@@ -22,23 +22,22 @@ class Hub(Source):
 
     Images are the column ``image``, or the only one of images. Captions are ``captions`` or ``caption``; every other
     column of numbers, booleans, text or dates is metadata. The id of an image is "train/" or "test/" and its path
-    within a local folder, or the name that the data set gives it, or its row number where it has none of its own.
+    within a local folder, or the path that the data set gives it, or its row number if paths are missing or repeated.
     Channel statistics are ImageNet's.
 
-    Needs the extra ``hub`` (``pip install 'unlearning-pl[hub]'``). What was fetched is read again from the library's
+    Needs the extra ``hub`` (``pip install 'unlearning-pl[hub]'``). Downloads are read again from the library's
     cache, also without a network (``HF_HUB_OFFLINE=1``).
 
     Args:
         name: Name on the hub or a folder; a configuration comes after a colon (``ufldl-stanford/svhn:cropped_digits``).
         train: Split of the training images; a part of one is written ``train[:2000]``.
-        test: Split of the test images, likewise.
-        label: Column of the classes; null where nothing is labelled.
+        test: Split of the test images, in the same form.
+        label: Column of the classes; null if the images have no labels.
         image_size: Height and width to resize the largest centred square to; without it all images must have one size.
-        on_error: ``raise`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
 
     Raises:
-        InputError: If the library or the data set is not there, a column is missing, or an image, label or caption
-            cannot be used.
+        InputError: If the library, the data set or a column is missing, or an image, label or caption cannot be used.
 
     Example:
         >>> Hub("uoft-cs/cifar10", test="train")  # doctest: +ELLIPSIS
@@ -72,7 +71,7 @@ class Hub(Source):
         self.on_error: OnError = on_error
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """The images of both splits; fetches them where they are absent."""
+        """Load the images of both splits; downloads them if they are missing."""
         train, test = self._open(self.train), self._open(self.test)
         names, other = self._class_names(train), self._class_names(test)
         require(
@@ -86,26 +85,26 @@ class Hub(Source):
         require(
             find_spec("datasets") is not None,
             f"Expected the library datasets to read {self.name}, got an environment without it. "
-            "pip install 'unlearning-pl[hub]'.",
+            "Run pip install 'unlearning-pl[hub]'.",
         )
         import datasets
 
         path, _, configuration = (self.name, "", "") if Path(self.name).exists() else self.name.partition(":")
         try:
             return datasets.load_dataset(str(Path(path).expanduser()), configuration or None, split=split)
-        except Exception as error:  # the library, and those that it builds on, raise errors of many kinds
+        except Exception as error:  # the library and its dependencies raise many types of errors
             reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
             raise InputError(
                 f"Expected a data set in name={self.name!r} with the split {split}, got "
                 f"{type(error).__name__}: {reason}. "
-                "Give a name on the hub, where there is a network or it was fetched before, or a folder."
+                "Give a name on the hub, with a network or after an earlier download, or a folder."
             ) from error
 
     def _class_names(self, dataset: Any) -> Sequence[str] | None:
         require(
             self.label is None or self.label in dataset.features,
             f"Expected a column label={self.label!r} in {self.name}, got {', '.join(dataset.features)}. "
-            "Name the column of the classes, or give null where nothing is labelled.",
+            "Name the column of the classes, or give null if the images have no labels.",
         )
         names: Sequence[str] | None = getattr(dataset.features.get(self.label), "names", None)
         return names
@@ -114,17 +113,17 @@ class Hub(Source):
         import datasets
 
         where = f"{self.name} {split}"
-        pictures = [name for name, feature in dataset.features.items() if isinstance(feature, datasets.Image)]
-        image = pictures[0] if len(pictures) == 1 else "image"
-        for name in pictures:
+        image_columns = [name for name, feature in dataset.features.items() if isinstance(feature, datasets.Image)]
+        image = image_columns[0] if len(image_columns) == 1 else "image"
+        for name in image_columns:
             dataset = dataset.cast_column(name, datasets.Image(decode=False))
         table = dataset.with_format("arrow")[:]
         known = roles(table.schema, where, image, self.label or "")
         names = [f"{where} row {row}" for row in range(table.num_rows)]
-        return self._named(part, records(part, table, names, known))
+        return self._with_relative_ids(part, records(part, table, names, known))
 
-    def _named(self, part: str, found: Records) -> Records:
-        """Ids that do not tell where on this machine the images lie."""
+    def _with_relative_ids(self, part: str, found: Records) -> Records:
+        """Replace ids that are paths on this machine by paths within the folder, or by row numbers."""
         if not any(isinstance(one, Reference) for one in found.encoded):
             return found
         folder = Path(self.name).expanduser().resolve()

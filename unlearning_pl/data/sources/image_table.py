@@ -1,4 +1,4 @@
-"""Images that are listed in a table, with captions, classes and whatever else is known of them.
+"""Images listed in a table, with captions, classes and metadata.
 
 Letters: N images.
 """
@@ -30,24 +30,24 @@ class ImageTable(Source):
     """Images listed in a table with columns for path and caption: CSV, text with tabs, or parquet without the images.
 
     The path is in the first of the columns image, file_name, filename, filepath and path; the caption in caption,
-    captions, title or text; the class, by name or number, in label or class. Captions and classes may be left out.
-    Several rows of one image are its captions, each counted once. Every other column is metadata, and is left out
-    with a warning where the rows of one image differ in it. An id is "train/" or "test/" and the path as the table
-    has it. Channel statistics are ImageNet's.
+    captions, title or text; the class, by name or number, in label or class. Captions and classes may be missing.
+    Several rows of one image are its captions; repeated ones count once. Every other column is metadata, and is skipped
+    with a warning if the rows of one image differ in it. An id is "train/" or "test/" and the normalised path of the
+    table. Channel statistics are ImageNet's.
 
     Flickr8k's ``captions.txt`` is such a table, with ``images: Images`` and the published list of test images.
 
     Args:
         train: Table of the training images.
-        test: Table of the test images, or a file with the path of one image a line: these are then taken out of the
-            training table.
-        images: Folder that paths begin in; that of the table by default.
+        test: Table of the test images, or a file with the path of one image per line: these images are then removed
+            from the training table.
+        images: Folder that paths are relative to; that of the table by default.
         image_size: Height and width to resize the largest centred square to; without it all images must have one size.
-        on_error: ``raise`` names corrupt and missing images and stops, ``skip`` leaves them out with a warning.
+        on_error: ``raise`` an error that names corrupt and missing images, or ``skip`` them with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
-        InputError: If a table cannot be read or lacks a column, an image is in both parts, or cannot be used.
+        InputError: If a table cannot be read or lacks a column, or an image is in both parts or corrupt.
 
     Example:
         >>> ImageTable(train="no/captions.csv", test="no/test.csv").load()  # doctest: +ELLIPSIS
@@ -77,8 +77,8 @@ class ImageTable(Source):
         self.storage: Storage = storage
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """The training and test images, in the order in which the tables name them first."""
-        train, listed = self._read(self.train), _paths(Path(self.test).expanduser())
+        """Load the training and test images, in the order of their first rows in the tables."""
+        train, listed = self._read(self.train), _listed_paths(Path(self.test).expanduser())
         if listed is None:
             test = self._read(self.test)
         else:
@@ -106,10 +106,10 @@ class _Listing:
     where: str
     table: Any
     folder: str
-    rows: Mapping[str, list[int]]  # path, as the table has it -> where it stands
+    rows: Mapping[str, list[int]]  # normalised path -> rows of the table
 
     def part(self, paths: Sequence[str], where: str) -> "tuple[_Listing, _Listing]":
-        """The images at ``paths``, and all others."""
+        """Split into the images at ``paths`` and all others."""
         unknown = [path for path in paths if path not in self.rows]
         require(
             not unknown,
@@ -123,18 +123,18 @@ class _Listing:
         )
 
     def files(self) -> list[str]:
-        """Where each image lies."""
+        """File of each image."""
         return [os.path.normpath(os.path.join(self.folder, path)) for path in self.rows]
 
     def records(self, part: str) -> Records:
-        """What the table knows of each image."""
+        """Convert to records."""
         require(
             bool(self.rows),
             f"Expected {part} images, got none of {self.where}. List fewer images for the test, or give another table.",
         )
         columns, groups = self.table.column_names, list(self.rows.values())
-        label, caption = _first(_LABEL, columns), _first(_CAPTION, columns)
-        used = (_first(_IMAGE, columns), label, caption)
+        label, caption = _first_present(_LABEL, columns), _first_present(_CAPTION, columns)
+        used = (_first_present(_IMAGE, columns), label, caption)
         others = {name: self.table[name] for name in columns if name not in used}
         files = self.files()
         return Records(
@@ -182,7 +182,7 @@ class _Listing:
 
 
 def _listing(where: str, table: Any, folder: str) -> _Listing:
-    name = _first(_IMAGE, table.column_names)
+    name = _first_present(_IMAGE, table.column_names)
     kind = None if name is None else table[name].type
     require(
         is_text(kind),
@@ -196,13 +196,13 @@ def _listing(where: str, table: Any, folder: str) -> _Listing:
     return _Listing(where, table, folder, rows)
 
 
-def _paths(file: Path) -> list[str] | None:
-    """The lines of a file that lists paths; None of a table."""
+def _listed_paths(file: Path) -> list[str] | None:
+    """Lines of a file that lists paths; None if it is a table."""
     if file.suffix == ".parquet" or not file.is_file() or len(first_line(file)) != 1 or first_line(file)[0] in _IMAGE:
         return None
     lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     return [posixpath.normpath(line.strip()) for line in lines if line.strip()]
 
 
-def _first(names: Sequence[str], columns: Sequence[str]) -> str | None:
+def _first_present(names: Sequence[str], columns: Sequence[str]) -> str | None:
     return next((name for name in names if name in columns), None)

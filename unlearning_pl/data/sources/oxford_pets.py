@@ -14,16 +14,16 @@ class OxfordPets(PhotographFiles):
     """Oxford-IIIT Pets: 3 680 training and 3 669 test photographs of 37 breeds of cats and dogs, of many sizes.
 
     Source: Parkhi, Vedaldi, Zisserman and Jawahar, "Cats and Dogs", CVPR 2012. Training images are those of
-    ``trainval.txt``. The largest centred square of each is resized. Ids are "train/Abyssinian_100.jpg" and
+    ``trainval.txt``. The largest centred square of each image is resized. Ids are "train/Abyssinian_100.jpg" and
     "test/Abyssinian_201.jpg". Channel statistics are ImageNet's.
 
     Args:
-        root: Folder that holds ``oxford-iiit-pet``, or will.
-        train_size: How many training images to use, the first of each class in turn; all by default.
-        test_size: How many test images to use, likewise.
+        root: Folder that contains ``oxford-iiit-pet``, or to download to.
+        train_size: Number of training images to use, taken from the classes in turn; all by default.
+        test_size: Number of test images to use, in the same way.
         image_size: Height and width to resize to.
-        download: Whether to download the files (774 MiB) where they are absent.
-        on_error: ``raise`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        download: Whether to download the files (774 MiB) if they are missing.
+        on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
 
     Example:
         >>> OxfordPets(root="data", image_size=96).image_size
@@ -44,7 +44,7 @@ class OxfordPets(PhotographFiles):
     ) -> None:
         super().__init__(root, train_size, test_size, image_size, download, on_error)
 
-    def _listed(self) -> tuple[Files, Files, list[str]]:
+    def _list_files(self) -> tuple[Files, Files, list[str]]:
         def read(root: Path) -> tuple[Files, Files, list[str]]:
             train, test = (datasets.OxfordIIITPet(root, part, download=self.download) for part in ("trainval", "test"))
             first, second = (list(zip(part._images, part._labels, strict=True)) for part in (train, test))

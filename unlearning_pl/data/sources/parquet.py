@@ -24,22 +24,22 @@ class Parquet(Source):
     """Images of a local parquet file, a folder or a glob, in Hugging Face's image schema.
 
     The images are ``image: struct<bytes, path>`` in any format that Pillow reads. ``label``, numbers or names, may be
-    left out where nothing is labelled; numbers are named by the schema's metadata (``info.features.label.names``
+    missing if the images have no labels; numbers are named by the schema's metadata (``info.features.label.names``
     under the key ``huggingface``), or by themselves. Captions are ``captions: list<string>`` or ``caption: string``.
     Every other column of numbers, booleans, text or dates is metadata. The id of an image is "train/" or "test/" and
-    its ``image.path``, or its row number where paths are missing or repeated among the images in use. Channel
+    its ``image.path``, or its row number if paths are missing or repeated among the images in use. Channel
     statistics are CIFAR-10's.
 
-    Pixels are held in memory, or decoded batch by batch with ``image_size`` where they are too many. Then the encoded
-    bytes of the rows in use are in memory: take a folder or shards for what is larger.
+    Pixels are held in memory, or decoded batch by batch with ``image_size`` if they are too large. In the second case
+    the encoded bytes of the rows in use are in memory: use a folder or shards for larger data.
 
     Args:
         train: Training images: a file, a folder (all ``*.parquet`` below it) or a glob, read in sorted order.
-        test: Test images, likewise.
-        train_size: How many training images to use, the first ones; all by default. Others are not read.
-        test_size: How many test images to use, likewise.
+        test: Test images, in the same form.
+        train_size: Number of training images to use, from the first on; all by default. Others are not read.
+        test_size: Number of test images to use, in the same way.
         image_size: Height and width to resize to; without it all images must have one size.
-        on_error: ``raise`` names corrupt images and stops, ``skip`` leaves them out with a warning.
+        on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
 
     Raises:
         InputError: If there is no such file, a column is missing, or an image, a label or a caption cannot be used.
@@ -72,7 +72,7 @@ class Parquet(Source):
         self.on_error: OnError = on_error
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """The first training and test images; both are of one size and share their class names."""
+        """Load the first training and test images; both have one size and the same class names."""
         train_files, test_files = (
             find_files(part, where, "*.parquet") for part, where in (("train", self.train), ("test", self.test))
         )
@@ -93,8 +93,8 @@ class Parquet(Source):
 
 
 def _records(part: str, files: list[Path], size: int | None) -> Records:
-    """The first ``size`` rows, still encoded; no row group or file behind them is opened."""
-    opened, left = _open_first(files, f"{part}_size", size)
+    """The first ``size`` rows, still encoded; later row groups and files are not opened."""
+    opened, left = _open_files(files, f"{part}_size", size)
     first, known = opened[0][0], roles(opened[0][1].schema_arrow, str(opened[0][0]))
     tables, names = [], []
     for file, parquet in opened:
@@ -104,15 +104,15 @@ def _records(part: str, files: list[Path], size: int | None) -> Records:
             f"Expected the columns {', '.join(known.columns)} of {first} in {file} too, got "
             f"{', '.join(other.columns)}. Take files of one data set.",
         )
-        for start, table in _groups(file, parquet, known, left):
+        for start, table in _row_groups(file, parquet, known, left):
             tables.append(table)
             names += [f"{file} row {start + row}" for row in range(table.num_rows)]
         left -= min(left, parquet.metadata.num_rows)
-    return records(part, _joined(tables, first), names, known)
+    return records(part, _concat(tables, first), names, known)
 
 
-def _open_first(files: list[Path], field: str, size: int | None) -> tuple[list[tuple[Path, pq.ParquetFile]], int]:
-    """The files that hold the first ``size`` rows, and how many rows to take of them together."""
+def _open_files(files: list[Path], field: str, size: int | None) -> tuple[list[tuple[Path, pq.ParquetFile]], int]:
+    """The files that contain the first ``size`` rows, and the number of rows to take from them in total."""
     opened: list[tuple[Path, pq.ParquetFile]] = []
     available = 0
     for file in files:
@@ -132,7 +132,7 @@ def _open(file: Path) -> pq.ParquetFile:
         ) from error
 
 
-def _groups(file: Path, parquet: pq.ParquetFile, known: Roles, limit: int) -> Iterator[tuple[int, pa.Table]]:
+def _row_groups(file: Path, parquet: pq.ParquetFile, known: Roles, limit: int) -> Iterator[tuple[int, pa.Table]]:
     """The first ``limit`` rows, a row group at a time, each with the number of its first row."""
     start = 0
     for group in range(parquet.num_row_groups):
@@ -149,7 +149,7 @@ def _groups(file: Path, parquet: pq.ParquetFile, known: Roles, limit: int) -> It
         start += table.num_rows
 
 
-def _joined(tables: list[Any], first: Path) -> Any:
+def _concat(tables: list[Any], first: Path) -> Any:
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
@@ -164,7 +164,7 @@ def _class_names(file: Path) -> list[str] | None:
     try:
         names = json.loads(metadata[b"huggingface"])["info"]["features"]["label"]["names"]
     except (KeyError, TypeError, ValueError):
-        return None  # the metadata is optional, and other data sets keep other things there
+        return None  # the metadata is optional and may have other content
     return [str(name) for name in names]
 
 

@@ -1,4 +1,4 @@
-"""Base of the data sets that are published as one file an image."""
+"""Base class of data sets that are published as one file per image."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from unlearning_pl.images.decoding import OnError, Reference
 from unlearning_pl.images.image_set import ImageSet
 
 Files = list[tuple[Path, int]]
-"""Image files, each with its class."""
+"""Image files, each with the number of its class."""
 
 
 def classes_in_turn(files: Iterable[tuple[Path, int]]) -> list[tuple[Path, int]]:
     """The first file of every class, then the second of every class, and so on.
 
-    The published order is class by class: its beginning would have no image of most classes.
+    The published order is class by class: its first images would come from few classes.
 
     Example:
         >>> [path.name for path, _ in classes_in_turn([(Path("a"), 0), (Path("b"), 0), (Path("c"), 1)])]
@@ -32,7 +32,7 @@ def classes_in_turn(files: Iterable[tuple[Path, int]]) -> list[tuple[Path, int]]
 
 
 class PhotographFiles(Source):
-    """Base of the sets of one file an image; ids are "train/" or "test/" and the name of the file."""
+    """Base class of data sets of one file per image; ids are "train/" or "test/" and the name of the file."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class PhotographFiles(Source):
         self.on_error: OnError = on_error
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """The first training and test images, classes in turn; downloads them to ``root`` where they are absent."""
-        train, test, names = self._listed()
+        """Load the first training and test images, classes in turn; downloads missing files to ``root``."""
+        train, test, names = self._list_files()
         first, second = _records("train", train, self.train_size), _records("test", test, self.test_size)
         return image_sets(first, second, names, self.image_size, self.on_error)
 
     @abstractmethod
-    def _listed(self) -> tuple[Files, Files, list[str]]:
+    def _list_files(self) -> tuple[Files, Files, list[str]]:
         """All training images, all test images, and the names of the classes."""
 
 

@@ -15,17 +15,17 @@ from unlearning_pl.images.decode_image import image_suffixes
 from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_set import ImageSet
 
-_SAID = ("cls", "txt", "json")  # what is read besides images
-_BLOCK = bytes(tarfile.BLOCKSIZE)  # of zeros: a tar ends with it
+_ANNOTATIONS = ("cls", "txt", "json")  # files that are read besides images
+_END_BLOCK = bytes(tarfile.BLOCKSIZE)  # of zeros: a tar ends with it
 
 
 @dataclass
-class _Item:
+class _Sample:
     """One sample: all files of a shard with the same key."""
 
     key: str
     shard: Path
-    image: Reference | bytes = b""  # none is as bad as an empty one, and treated as such
+    image: Reference | bytes = b""  # a missing image counts as an empty, hence corrupt one
     label: str | None = None
     captions: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -40,28 +40,26 @@ class _Member(NamedTuple):
 
 
 class Shards(Source):
-    """Images of WebDataset's tar files, read where they lie: ``a.jpg`` with ``a.cls``, ``a.txt`` and ``a.json``.
+    """Images in tar files of WebDataset, read in place: ``a.jpg`` with ``a.cls``, ``a.txt`` and ``a.json``.
 
-    The headers of all shards are read when the source is loaded, and an image is read at its place when it is
-    wanted: in any order, so that an image has an id, "train/" or "test/" and its key, and splits work as always.
-    A shard must not be compressed.
+    Loading reads the headers of all shards; an image is read from its offset when it is needed. Access is random, so
+    that an image has an id, "train/" or "test/" and its key, and splits work as for other sources. Shards must not be
+    compressed.
 
-    ``cls`` holds the number or the name of the class. ``txt`` holds captions, one a
-    line; ``json`` an object whose numbers, texts and truth values become metadata, and whose ``caption`` (a text)
-    or ``captions`` (a list) are captions. Other files are left aside. Channel statistics are ImageNet's.
+    ``cls`` contains the number or the name of the class, ``txt`` one caption per line, and ``json`` an object whose
+    numbers, texts and booleans become metadata, and whose ``caption`` (a text) or ``captions`` (a list) are captions.
+    Other files are ignored. Channel statistics are ImageNet's.
 
     Args:
         train: Training shards: a file, a folder (all ``*.tar`` below it) or a glob, read in sorted order.
-        test: Test shards, likewise.
-        image_size: Height and width, to which the largest centred square is resized; without it all images must
-            have one size.
-        classes: File with the name of a class in each line, in the order of their numbers; without it the numbers are
-            the names.
-        on_error: ``raise`` images that are absent or cannot be decoded, or ``skip`` them with a warning.
+        test: Test shards, in the same form.
+        image_size: Height and width to resize the largest centred square to; without it all images must have one size.
+        classes: File with the name of one class per line, in the order of their numbers; by default numbers are names.
+        on_error: ``raise`` an error that names missing and corrupt images, or ``skip`` them with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
-        InputError: If there is no such file, a shard ends early, or what it holds cannot be used.
+        InputError: If there is no such file, a shard is truncated, or its content cannot be used.
 
     Example:
         >>> Shards(train="no/train-*.tar", test="no/test.tar").load()  # doctest: +ELLIPSIS
@@ -86,7 +84,7 @@ class Shards(Source):
         self.on_error, self.storage = on_error, storage
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """All training and test images, in the order of the shards."""
+        """Load all training and test images, in the order of the shards."""
         shards = {
             part: find_files(part, where, "*.tar") for part, where in (("train", self.train), ("test", self.test))
         }
@@ -96,68 +94,68 @@ class Shards(Source):
             f"Expected test images that are not trained on, got {', '.join(map(str, both))} as both. Give others.",
         )
         classes = _class_names(self.classes) if self.classes else None
-        train, test = (_records(part, [*_items(files).values()], classes) for part, files in shards.items())
+        train, test = (_records(part, [*_samples(files).values()], classes) for part, files in shards.items())
         return image_sets(train, test, classes, self.image_size, self.on_error, self.storage)
 
 
-def _records(part: str, items: Sequence[_Item], classes: Sequence[str] | None) -> Records:
-    names = [f"{item.shard} {item.key}" for item in items]
-    columns = dict.fromkeys(name for item in items for name in item.metadata)
+def _records(part: str, samples: Sequence[_Sample], classes: Sequence[str] | None) -> Records:
+    names = [f"{sample.shard} {sample.key}" for sample in samples]
+    columns = dict.fromkeys(name for sample in samples for name in sample.metadata)
     return Records(
-        encoded=[item.image for item in items],
+        encoded=[sample.image for sample in samples],
         names=names,
-        ids=[f"{part}/{item.key}" for item in items],
-        labels=_labels(items, names, classes),
-        captions=[item.captions for item in items] if any(item.captions for item in items) else None,
-        metadata={name: [item.metadata.get(name) for item in items] for name in columns},
+        ids=[f"{part}/{sample.key}" for sample in samples],
+        labels=_labels(samples, names, classes),
+        captions=[sample.captions for sample in samples] if any(sample.captions for sample in samples) else None,
+        metadata={name: [sample.metadata.get(name) for sample in samples] for name in columns},
     )
 
 
-def _items(shards: Sequence[Path]) -> dict[str, _Item]:
-    """The samples of all shards by their keys."""
-    items: dict[str, _Item] = {}
+def _samples(shards: Sequence[Path]) -> dict[str, _Sample]:
+    """Samples of all shards by key."""
+    samples: dict[str, _Sample] = {}
     for shard in shards:
         try:
             with open(shard, "rb") as file:
-                _collect(shard, file, items)
+                _collect(shard, file, samples)
         except OSError as error:
             raise InputError(
                 f"Expected a tar file that can be read, got {shard} ({error.strerror}). Correct the path or its rights."
             ) from error
-    require(bool(items), f"Expected images in {shards[0]}, got none. Give shards with NAME.jpg and NAME.cls in them.")
-    return items
+    require(bool(samples), f"Expected images in {shards[0]}, got none. Give shards with NAME.jpg and NAME.cls in them.")
+    return samples
 
 
-def _collect(shard: Path, file: BinaryIO, items: dict[str, _Item]) -> None:
+def _collect(shard: Path, file: BinaryIO, samples: dict[str, _Sample]) -> None:
     seen: set[tuple[str, str]] = set()
     for member in _members(shard, file):
         kind = "image" if f".{member.kind}" in image_suffixes() else member.kind
-        if kind != "image" and kind not in _SAID:
+        if kind != "image" and kind not in _ANNOTATIONS:
             continue
-        item = items.setdefault(member.key, _Item(member.key, shard))
+        sample = samples.setdefault(member.key, _Sample(member.key, shard))
         require(
-            item.shard == shard and (member.key, kind) not in seen,
-            f"Expected each key once, with one image, got {member.key} again in {shard} (first in {item.shard}). "
+            sample.shard == shard and (member.key, kind) not in seen,
+            f"Expected each key once, with one image, got {member.key} again in {shard} (first in {sample.shard}). "
             "Give the samples keys of their own.",
         )
         seen.add((member.key, kind))
         if kind == "image":
-            item.image = Reference(str(shard), member.offset, member.size)
+            sample.image = Reference(str(shard), member.offset, member.size)
         else:
-            _note(item, member, file)
+            _read_annotation(sample, member, file)
 
 
 def _members(shard: Path, file: BinaryIO) -> list[_Member]:
-    """Every file of a shard, by its headers alone."""
+    """List every file of a shard; only the headers are read."""
     members: list[_Member] = []
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             while (member := archive.next()) is not None:
-                vars(archive)["members"] = []  # it would keep them all
+                vars(archive)["members"] = []  # the archive would keep all members in memory
                 members += _member(shard, member)
             file.seek(archive.offset)
-            # A damaged header ends tarfile's walk as silently as the true end does.
-            whole = file.read(len(_BLOCK)) == _BLOCK
+            # A damaged header ends tarfile's iteration as silently as the end of the archive does.
+            whole = file.read(len(_END_BLOCK)) == _END_BLOCK
     except tarfile.TarError as error:
         raise InputError(
             f"Expected an uncompressed tar file, got {shard}, which cannot be read ({error}). Write or copy it again."
@@ -170,7 +168,7 @@ def _members(shard: Path, file: BinaryIO) -> list[_Member]:
 
 
 def _member(shard: Path, member: tarfile.TarInfo) -> list[_Member]:
-    """A file of a shard; nothing of a folder or a hidden file."""
+    """One file of a shard, or none if the member is a folder or a hidden file."""
     require(
         not (member.issym() or member.islnk()),
         f"Expected files in {shard}, got {member.name}, which is a link to one. "
@@ -182,51 +180,51 @@ def _member(shard: Path, member: tarfile.TarInfo) -> list[_Member]:
     return [file] if member.isreg() and key else []
 
 
-def _note(item: _Item, member: _Member, file: BinaryIO) -> None:
-    """Keep what a small file says of its sample."""
+def _read_annotation(sample: _Sample, member: _Member, file: BinaryIO) -> None:
+    """Read an annotation file into its sample."""
     file.seek(member.offset)
     try:
         text = file.read(member.size).decode("utf-8-sig")
-        said = json.loads(text) if member.kind == "json" else {}
+        content = json.loads(text) if member.kind == "json" else {}
     except ValueError as error:
         raise InputError(
             f"Expected UTF-8 text in {member.key}.{member.kind} of {member.shard}, got {error}. Correct the file."
         ) from error
     if member.kind == "cls":
-        item.label = text.strip()
+        sample.label = text.strip()
     elif member.kind == "txt":
-        item.captions = (*(line.strip() for line in text.splitlines() if line.strip()), *item.captions)
+        sample.captions = (*(line.strip() for line in text.splitlines() if line.strip()), *sample.captions)
     else:
-        _note_object(item, member, said)
+        _read_json(sample, member, content)
 
 
-def _note_object(item: _Item, member: _Member, said: Any) -> None:
+def _read_json(sample: _Sample, member: _Member, content: Any) -> None:
     named = f"{member.key}.json of {member.shard}"
-    require(isinstance(said, dict), f"Expected an object in {named}, got {type(said).__name__}. Write {{...}}.")
-    captions = said.pop("captions", [])
-    one = said.pop("caption", None)
+    require(isinstance(content, dict), f"Expected an object in {named}, got {type(content).__name__}. Write {{...}}.")
+    captions = content.pop("captions", [])
+    one = content.pop("caption", None)
     captions = [*(captions if isinstance(captions, list) else [captions]), *([] if one is None else [one])]
     require(
         all(isinstance(text, str) and text.strip() for text in captions),
         f"Expected captions that are texts and not empty in {named}, got {captions}. Correct the file.",
     )
-    item.captions = (*item.captions, *captions)
-    item.metadata = {name: value for name, value in said.items() if isinstance(value, (str, int, float, bool))}
+    sample.captions = (*sample.captions, *captions)
+    sample.metadata = {name: value for name, value in content.items() if isinstance(value, (str, int, float, bool))}
 
 
 def _labels(
-    items: Sequence[_Item], names: Sequence[str], classes: Sequence[str] | None
+    samples: Sequence[_Sample], names: Sequence[str], classes: Sequence[str] | None
 ) -> list[int | str | None] | None:
-    """The label of each sample, as a number where it is one or is listed; None where no sample has one."""
-    silent = [name for name, item in zip(names, items, strict=True) if not item.label]
-    if len(silent) == len(items) and classes is None:
+    """Label of each sample, as numbers if all are numbers or names of ``classes``; None if no sample has a label."""
+    unlabelled = [name for name, sample in zip(names, samples, strict=True) if not sample.label]
+    if len(unlabelled) == len(samples) and classes is None:
         return None
     require(
-        not silent,
-        f"Expected a label (.cls) of each image, got none of {silent[:1]}. Add it, or leave all of them out.",
+        not unlabelled,
+        f"Expected a label (.cls) of each image, got none of {unlabelled[:1]}. Add it, or remove all labels.",
     )
     number = {name: place for place, name in enumerate(classes or ())}
-    texts = [str(item.label) for item in items]
+    texts = [str(sample.label) for sample in samples]
     unknown = next((text for text in texts if number and text not in number and not text.isdecimal()), None)
     require(
         unknown is None,

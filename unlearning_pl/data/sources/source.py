@@ -1,4 +1,4 @@
-"""What a source of images is; a new one is a file beside this one."""
+"""Base class of image sources; a new source is a file beside this one."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,22 +8,22 @@ from unlearning_pl.images.image_set import ImageSet
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
-# Those of ImageNet, by which photographs of any set are commonly normalised.
+# ImageNet's statistics, which commonly normalise photographs of any data set.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 PROMPT = "a photo of a {}."
-"""What CLIP's authors say of a class (arXiv 2103.00020, section 3.1.4)."""
+"""Prompt of CLIP's authors for a class (arXiv 2103.00020, section 3.1.4)."""
 
 
 class Source(ABC):
-    """Where training and test images come from; a new data set is a subclass with one method.
+    """Source of training and test images; a new data set is a subclass that implements ``load``.
 
     Attributes:
-        mean: Mean of each channel of the training images in ``[0, 1]``, by which batches are normalised.
-        std: Standard deviation of each channel, likewise.
-        image_size: Height and width of all images where it is known before they are loaded, else None.
-        templates: Sentences in which zero-shot classification names a class, ``{}`` in the place of the name.
+        mean: Mean of each channel of the training images in ``[0, 1]``, for the normalisation of batches.
+        std: Standard deviation of each channel, for the same purpose.
+        image_size: Height and width of all images if it is known before they are loaded, else None.
+        templates: Prompts of zero-shot classification, with ``{}`` in the place of the class name.
     """
 
     mean: tuple[float, float, float]
@@ -33,14 +33,14 @@ class Source(ABC):
 
     @abstractmethod
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """The training images and the test images; the same ones, in the same order, on every call."""
+        """Load the training and the test images; the same images in the same order on every call."""
 
 
 def rows_to_take(field: str, asked: int | None, available: int) -> int:
-    """How many of the ``available`` images to use: those asked for, or all.
+    """Number of the ``available`` images to use: ``asked``, or all.
 
     Raises:
-        InputError: If fewer than one or more than there are is asked for.
+        InputError: If ``asked`` is less than one or more than ``available``.
 
     Example:
         >>> rows_to_take("train_size", None, 10), rows_to_take("train_size", 3, 10)

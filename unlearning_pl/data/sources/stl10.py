@@ -12,10 +12,10 @@ class STL10(TorchvisionArrays):
     2011. Ids are "train/123" and "test/7".
 
     Args:
-        root: Folder that holds ``stl10_binary``, or will.
-        train_size: How many training images to use, the first ones; all by default.
-        test_size: How many test images to use, likewise.
-        download: Whether to download the files where they are absent.
+        root: Folder that contains ``stl10_binary``, or to download to.
+        train_size: Number of training images to use, from the first on; all by default.
+        test_size: Number of test images to use, in the same way.
+        download: Whether to download missing files.
 
     Example:
         >>> STL10(root="data").image_size

@@ -12,10 +12,10 @@ class SVHN(TorchvisionArrays):
     Learning", NIPS workshop, 2011. Class k is the digit k. Ids are "train/123" and "test/7".
 
     Args:
-        root: Folder that holds ``train_32x32.mat`` and ``test_32x32.mat``, or will.
-        train_size: How many training images to use, the first ones; all by default.
-        test_size: How many test images to use, likewise.
-        download: Whether to download the files where they are absent.
+        root: Folder that contains ``train_32x32.mat`` and ``test_32x32.mat``, or to download to.
+        train_size: Number of training images to use, from the first on; all by default.
+        test_size: Number of test images to use, in the same way.
+        download: Whether to download missing files.
 
     Example:
         >>> SVHN(root="data").class_names[:2]

@@ -1,4 +1,4 @@
-"""Tables of text and of parquet, as one kind of table."""
+"""Read text and parquet tables into Arrow tables."""
 
 import csv
 from pathlib import Path
@@ -14,21 +14,21 @@ _SEPARATORS = "\t|;,"
 
 
 def read_table(path: str | Path, texts: tuple[str, ...] = ()) -> Any:
-    r"""Rows of a ``.parquet`` file, or of a text file whose first line names the columns.
+    r"""Read a ``.parquet`` file, or a text file whose first line names the columns.
 
-    Text is UTF-8, with or without the byte order mark; columns are separated by the first of tab, ``|``, ``;`` and
-    ``,`` that the first line has; what holds a separator or a line end is quoted. The type of a column is the
-    narrowest that fits all of its values.
+    Text is UTF-8, with or without the byte order mark; the separator is the first of tab, ``|``, ``;`` and ``,``
+    that occurs in the first line; values that contain a separator or a line end must be quoted. The type of a column is
+    the narrowest that fits all of its values.
 
     Args:
         path: The file.
-        texts: Columns that are text, even where all their values are numbers.
+        texts: Columns to read as text even if all their values are numbers.
 
     Returns:
         An Arrow table, not empty.
 
     Raises:
-        InputError: If the file is absent, empty, not UTF-8, or a row has more or fewer columns than the first line.
+        InputError: If the file is missing, empty or not UTF-8, or a row has more or fewer columns than the first line.
 
     Example:
         >>> import tempfile
@@ -41,18 +41,18 @@ def read_table(path: str | Path, texts: tuple[str, ...] = ()) -> Any:
         Path(path).is_file(), f"Expected a table, got {path}, which is no file. Give a .csv, .tsv, .txt or .parquet."
     )
     try:
-        table = pq.read_table(path) if Path(path).suffix.lower() == ".parquet" else _text(Path(path), texts)
+        table = pq.read_table(path) if Path(path).suffix.lower() == ".parquet" else _read_text(Path(path), texts)
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"Expected a table, got {path}, which cannot be read ({str(error).splitlines()[0].rstrip('.')}). "
-            "Save it as UTF-8, with as many values in each row as there are columns; quote those that hold separators."
+            "Save it as UTF-8, with as many values in each row as there are columns; quote values with separators."
         ) from error
     require(table.num_rows > 0, f"Expected a table with rows, got none in {path}. Give another file.")
     return table
 
 
 def first_line(path: Path) -> list[str]:
-    r"""Names of the columns of a text file, without spaces around them.
+    r"""Names of the columns of a text file, stripped of surrounding spaces.
 
     Example:
         >>> import tempfile
@@ -71,7 +71,7 @@ def _separator(line: str) -> str:
     return next((character for character in _SEPARATORS if character in line), ",")
 
 
-def _text(path: Path, texts: tuple[str, ...]) -> Any:
+def _read_text(path: Path, texts: tuple[str, ...]) -> Any:
     names = first_line(path)
     twice = next((name for name in names if names.count(name) > 1), None)
     require(

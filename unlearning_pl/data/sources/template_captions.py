@@ -9,18 +9,18 @@ from unlearning_pl.images.image_set import ImageSet
 
 
 class TemplateCaptions(Source):
-    """Another source's labelled images, with the name of their class in a sentence as captions.
+    """Wrap a source and make captions from the class names of its images.
 
-    Image-text models can so be trained and examined on sets that have classes only. Source of the idea: Radford et
+    It lets image-text models train and be evaluated on data sets that have only classes. Idea: Radford et
     al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021, arXiv 2103.00020,
     section 3.1.4. Underscores in names are spaces in captions.
 
     Args:
-        source: Where the images and their classes come from; its size and channel statistics are kept.
-        templates: Sentences with ``{}`` in the place of the name; each makes one caption of every image.
+        source: Source of the images and classes; image size and channel statistics are those of the source.
+        templates: Sentences with ``{}`` in the place of the class name; each makes one caption of every image.
 
     Raises:
-        InputError: If there is no template, one lacks ``{}``, or the source knows no classes.
+        InputError: If there is no template, one lacks ``{}``, or the source has no classes.
 
     Example:
         >>> from unlearning_pl.data import Digits
@@ -44,7 +44,7 @@ class TemplateCaptions(Source):
         self.mean, self.std, self.image_size = source.mean, source.std, source.image_size
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """The images of the source, with captions in the place of any that it has."""
+        """Load the images of the source, and replace their captions."""
         train, test = self.source.load()
         return self._captioned(train), self._captioned(test)
 
@@ -59,7 +59,7 @@ class TemplateCaptions(Source):
 
 
 def template_captions(class_names: Sequence[str], templates: Sequence[str] = (PROMPT,)) -> list[tuple[str, ...]]:
-    """What is said of each class: its name in the place of ``{}`` of each template.
+    """Captions of each class: its name in the place of ``{}`` of each template.
 
     Example:
         >>> template_captions(["polar_bear"])

@@ -1,4 +1,4 @@
-"""Base of the data sets that torchvision downloads and reads into one array.
+"""Base class of data sets that torchvision downloads and reads into one array.
 
 Letters: N images, H height, W width.
 """
@@ -20,24 +20,24 @@ from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.images.shared_pixels import share_pixels
 
 SPLITS = {"train": {"split": "train"}, "test": {"split": "test"}}
-"""``parts`` of the sets that call them splits."""
+"""``parts`` of the data sets whose argument is ``split``."""
 
 T = TypeVar("T")
-# What torchvision, and what it reads files with, raise where files are absent, cut off or of another kind.
+# Errors of torchvision and its file readers for files that are missing, truncated or of another format.
 _UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, AssertionError, pickle.PickleError)
 
 
 def open_named(name: str, root: str, url: str, read: Callable[[Path], T]) -> T:
-    """What ``read`` makes of a folder, with one line where its files cannot be had.
+    """Call ``read`` with a folder, and convert its errors to a message of one line.
 
     Args:
-        name: The set of images.
+        name: Name of the data set.
         root: Folder of the files.
-        url: Where the files can be fetched by hand.
-        read: Takes the folder, such as a class of torchvision.
+        url: Address for a manual download.
+        read: Reads the folder, such as a class of torchvision.
 
     Raises:
-        InputError: If the files are absent, or are not what ``read`` expects.
+        InputError: If the files are missing, or ``read`` cannot read them.
 
     Example:
         >>> from torchvision import datasets
@@ -48,19 +48,19 @@ def open_named(name: str, root: str, url: str, read: Callable[[Path], T]) -> T:
     """
     try:
         with warnings.catch_warnings():
-            # CIFAR's published files were pickled by a numpy of 2009, which numpy 2.4 warns about.
+            # CIFAR's published files were pickled with a numpy of 2009, about which numpy 2.4 warns.
             warnings.filterwarnings("ignore", message=".*align should be passed")
             return read(Path(root).expanduser())
     except _UNREADABLE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise InputError(
             f"Expected the files of {name} in root={root!r}, got: {reason}. "
-            f"Set download to true where there is a network, or unpack {url} there."
+            f"Set download to true if there is a network, or unpack {url} there."
         ) from error
 
 
 def channels_first(pixels: Any) -> Tensor:
-    """Pixels as torchvision keeps them, in the layout of an :class:`ImageSet`.
+    """Convert torchvision's pixels to the layout of an :class:`ImageSet`.
 
     Args:
         pixels: ``(N, H, W)``, ``(N, H, W, 3)`` or ``(N, 3, H, W)`` uint8, an array or a tensor.
@@ -79,14 +79,14 @@ def channels_first(pixels: Any) -> Tensor:
 
 
 class TorchvisionArrays(Source):
-    """Base of the sets whose files torchvision reads into one array; ids are "train/0" ..., "test/0" ...
+    """Base class of data sets that torchvision reads into one array; ids are "train/0" ..., "test/0" ...
 
     Attributes:
         dataset: Class of torchvision.
-        url: Where the files can be fetched by hand.
-        parts: Arguments of ``dataset`` for each part.
+        url: Address for a manual download.
+        parts: Arguments of ``dataset`` for the training and the test part.
         targets: Attribute of ``dataset`` with the class of each image.
-        class_names: Where torchvision has none.
+        class_names: Names of the classes if torchvision has none.
     """
 
     dataset: ClassVar[Callable[..., Any]]
@@ -108,7 +108,7 @@ class TorchvisionArrays(Source):
         self.download = download
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """The first training and test images; downloads the files to ``root`` where they are absent."""
+        """Load the first training and test images; downloads missing files to ``root``."""
         (first, train_targets, names), (second, test_targets, _) = self._read("train"), self._read("test")
         pixels = _share(torch.cat([first, second]))
         return (
@@ -126,7 +126,7 @@ class TorchvisionArrays(Source):
 
 
 def _share(pixels: Tensor) -> Tensor:
-    """The same pixels, in memory that all processes of a machine share."""
-    digest = (hashlib.sha256(one).hexdigest() for one in [pixels.numpy().data])  # not asked for where they are few
+    """Move pixels into memory that all processes of a machine share."""
+    digest = (hashlib.sha256(one).hexdigest() for one in [pixels.numpy().data])  # lazy: not computed for few pixels
     images, _ = share_pixels(digest, pixels.nbytes, lambda: (pixels.numpy(), None))
     return images

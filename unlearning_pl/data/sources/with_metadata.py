@@ -1,4 +1,4 @@
-"""What is known of each image, from a table beside the images."""
+"""Metadata of the images of any source, from a table."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +12,18 @@ from unlearning_pl.images.image_set import ImageSet
 
 
 class WithMetadata(Source):
-    """Any source, and a table of what else is known of its training images, for requests such as ``owner == 17``.
+    """Wrap a source and add metadata of its training images from a table, for requests such as ``owner == 17``.
 
-    The table has a column ``id`` and a row for each training image; its other columns join the image's metadata. Rows
-    of other images are left out, so that one table serves any ``train_size``.
+    The table has a column ``id`` and a row for each training image; its other columns are added to the metadata. Rows
+    of other images are ignored, so that one table serves any ``train_size``.
 
     Args:
-        source: Where the images come from.
-        file: The table: .csv, .tsv or .parquet, see ``read_table``. Columns of a text
-            file that hold numbers alone are numbers; a column of the images' own metadata gives way to one here.
+        source: Source of the images.
+        file: The table: .csv, .tsv or .parquet, see ``read_table``. Columns of a text file with only numbers are
+            numbers; a column replaces one of the same name in the source's metadata.
 
     Raises:
-        InputError: If the file is no such table, names an id twice or lacks a training image.
+        InputError: If the file is not such a table, repeats an id or lacks a training image.
 
     Example:
         >>> from unlearning_pl.data import Digits
@@ -37,7 +37,7 @@ class WithMetadata(Source):
         self.templates = source.templates
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """The images of the source, those for training with the columns of the table."""
+        """Load the images of the source, and add the columns of the table to the training images."""
         train, test = self.source.load()
         table = _read(Path(self.file).expanduser())
         row_of = {name: row for row, name in enumerate(map(str, table.pop("id")))}

@@ -1,4 +1,4 @@
-"""Forget requests, and the split of the training images that they lead to."""
+"""Forget requests, and the splits of the training images that result from them."""
 
 from unlearning_pl.deprecated import PACKAGES, renamed
 

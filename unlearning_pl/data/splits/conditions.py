@@ -1,40 +1,36 @@
-"""The small language of ``forget.where``: comparisons of what is known of an image, joined by ``and``.
+"""The language of ``forget.where``: comparisons of an image's columns, joined by ``and``, ``or`` and parentheses.
 
     owner == 17
-    camera in [front, "left door"] and year < 2020
+    camera in [front, "left door"] and (year < 2020 or year > 2023)
 
-Nothing in it is ever run: a comparison is a column, one of == != < <= > >= or ``in``, and a value or a list of values.
+Python's parser reads it after each name and value has been replaced by a placeholder, since a column may be called
+``class`` or ``left-camera``. Only comparisons, ``and`` and ``or`` pass; nothing in a condition is ever evaluated.
 """
 
-import operator
+import ast
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple
 
 from unlearning_pl.errors import InputError, nearest
 from unlearning_pl.images.image_set import ImageSet
 
-_TOKEN = re.compile(r"""\s*(?P<token>"[^"]*"|'[^']*'|[=!<>]=|[<>\[\],]|[^\s"'=!<>\[\](),]+)\s*""")
+_TOKEN = re.compile(r"""(?P<text>"[^"]*"|'[^']*'|[^\s"'=!<>\[\](),]+)|[=!<>]=|\S""")
+_KEYWORDS = {"and", "or", "in", "not"}
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_SIGNS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_MARKS = {*_SIGNS, "[", "]", ",", "and", "in"}
+_SIGNS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+_COMPARE = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 class Comparison(NamedTuple):
-    """One comparison of a column with a value, or with several for ``in``.
+    """One comparison of a column with a value, or with several for ``in`` and ``not in``.
 
     Attributes:
-        column: Its name.
-        sign: One of == != < <= > >= in.
-        values: As they were written, without quotes.
+        column: Name of the column.
+        sign: One of == != < <= > >= in, not in.
+        values: The values as written, without quotes.
     """
 
     column: str
@@ -42,75 +38,87 @@ class Comparison(NamedTuple):
     values: tuple[str, ...]
 
 
-def conditions(text: str) -> tuple[Comparison, ...]:
-    """Read conditions, all of which an image must meet.
+class Junction(NamedTuple):
+    """Conditions of which an image must meet every one, or at least one.
+
+    Attributes:
+        joint: ``and`` or ``or``.
+        parts: The conditions, two or more.
+    """
+
+    joint: str
+    parts: "tuple[Comparison | Junction, ...]"
+
+
+def conditions(text: str) -> Comparison | Junction:
+    """Parse a condition.
 
     Args:
-        text: Comparisons joined by ``and``; names and values with or without quotes, which they need where they have
-            spaces, signs or brackets in them, or are ``and`` or ``in``.
+        text: Comparisons joined by ``and`` and ``or``, of which ``and`` binds more tightly; parentheses group them.
+            Names and values need quotes only if they contain spaces, signs, commas, brackets or parentheses.
 
     Raises:
-        InputError: If it is anything else.
+        InputError: If the text is anything else.
 
     Example:
-        >>> conditions("owner == 17 and class in [cat, 'big dog']")[1]
+        >>> conditions("class in [cat, 'big dog']")
         Comparison(column='class', sign='in', values=('cat', 'big dog'))
+        >>> conditions("a == 1 and (b == 2 or c == 3)").parts[1].joint
+        'or'
     """
-    tokens = _tokens(text)
-    found: list[Comparison] = []
-    while not found or tokens:
-        if found:
-            _take(tokens, text, "and")
-        column, sign = _name(tokens, text), _take(tokens, text, *_SIGNS, "in")
-        found.append(Comparison(column, sign, _listed(tokens, text) if sign == "in" else (_name(tokens, text),)))
-    return tuple(found)
+    tokens = [*_TOKEN.finditer(text)]
+    source = _with_placeholders(tokens)
+    try:
+        # A line for each token, so that the number of a line is the number of its token.
+        return _convert(ast.parse(" \\\n".join(source), mode="eval").body, [token[0] for token in tokens])
+    except (SyntaxError, MemoryError) as error:  # the latter for too many nested parentheses
+        line, offset = getattr(error, "lineno", 1) or 0, getattr(error, "offset", 1) or 0
+        within = 0 < line <= len(tokens) and 0 < offset <= len(source[line - 1])
+        where = (
+            f"not understood from {text[tokens[line - 1].start() :].strip()!r} on" if within else "which ends too early"
+        )
+        raise InputError(
+            f"Expected a condition in forget.where, got {text!r}, {where}. Write it like: owner == 17 and "
+            '(class in [cat, "big dog"] or year < 2020); the signs are == != < <= > >= in, not in.'
+        ) from error
 
 
-def _tokens(text: str) -> list[str]:
-    tokens, position = [], 0
-    while position < len(text.rstrip()):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise _unreadable(text, text[position:].strip())
-        tokens.append(match["token"])
-        position = match.end()
-    return tokens
+def _with_placeholders(tokens: Sequence[re.Match[str]]) -> list[str]:
+    """Python source in which ``_3`` stands for token 3; a word such as ``or`` is a keyword only behind an operand."""
+    source: list[str] = []
+    behind_operand = False
+    for number, token in enumerate(tokens):
+        is_text = token.lastgroup == "text" and not (behind_operand and token[0] in _KEYWORDS)
+        source.append(f"_{number}" if is_text else token[0])
+        behind_operand = is_text or token[0] in (")", "]", "not")
+    return source
 
 
-def _take(tokens: list[str], text: str, *allowed: str) -> str:
-    if not tokens or tokens[0] not in allowed:
-        raise _unreadable(text, " ".join(tokens))
-    return tokens.pop(0)
+def _convert(node: ast.expr, tokens: Sequence[str]) -> Comparison | Junction:
+    """Convert a tree of comparisons, ``and`` and ``or``; any other node raises SyntaxError with its line."""
 
+    def text(leaf: ast.expr) -> str:
+        if not isinstance(leaf, ast.Name):
+            raise SyntaxError("no name or value", ("", leaf.lineno, 1, None))
+        token = tokens[int(leaf.id[1:])]
+        return token[1:-1] if token[0] in "\"'" else token
 
-def _name(tokens: list[str], text: str) -> str:
-    if not tokens or tokens[0] in _MARKS:
-        raise _unreadable(text, " ".join(tokens))
-    token = tokens.pop(0)
-    return token[1:-1] if token[0] in "\"'" else token
-
-
-def _listed(tokens: list[str], text: str) -> tuple[str, ...]:
-    _take(tokens, text, "[")
-    values = [_name(tokens, text)]
-    while _take(tokens, text, ",", "]") == ",":
-        values.append(_name(tokens, text))
-    return tuple(values)
-
-
-def _unreadable(text: str, rest: str) -> InputError:
-    where = f"not understood from {rest!r} on" if rest else "which ends too early"
-    return InputError(
-        f"Expected comparisons joined by and in forget.where, got {text!r}, {where}. "
-        'Write them like: owner == 17 and class in [cat, "big dog"]; the signs are == != < <= > >= in.'
-    )
+    match node:
+        case ast.BoolOp(op, parts):
+            return Junction("and" if isinstance(op, ast.And) else "or", tuple(_convert(part, tokens) for part in parts))
+        case ast.Compare(left, [sign], [value]) if type(sign) in _SIGNS:
+            return Comparison(text(left), _SIGNS[type(sign)], (text(value),))
+        case ast.Compare(left, [sign], [ast.List([_, *_] as values)]):  # "is" is no keyword here
+            return Comparison(text(left), "in" if isinstance(sign, ast.In) else "not in", tuple(map(text, values)))
+    # A name alone is followed by the fault: a sign is missing.
+    raise SyntaxError("no comparison", ("", node.lineno + isinstance(node, ast.Name), 1, None))
 
 
 def columns(images: ImageSet) -> dict[str, Sequence[Any]]:
-    """What conditions can ask of each image: the metadata, its ``id``, and its ``class`` where there are classes.
+    """Columns that a condition can name: the metadata, ``id``, and ``class`` if the images have classes.
 
-    Classes go by their names; as numbers where all the names are numbers. A column ``id`` or ``class`` of the metadata
-    gives way to these.
+    Classes appear by name, or as numbers if all the names are numbers. ``id`` and ``class`` replace columns of the
+    metadata with these names.
 
     Example:
         >>> import torch
@@ -125,14 +133,14 @@ def columns(images: ImageSet) -> dict[str, Sequence[Any]]:
     return known
 
 
-def meets(comparison: Comparison, known: Mapping[str, Sequence[Any]]) -> list[bool]:
-    """Whether each image meets a comparison; where its value is missing (None, NaN, empty text) it meets none.
+def meets(condition: Comparison | Junction, known: Mapping[str, Sequence[Any]]) -> list[bool]:
+    """Whether each image meets a condition; a missing value (None, NaN, empty text) meets no comparison.
 
-    Numbers are compared as numbers where all values of the column are, otherwise text with text.
+    Values are compared as numbers if the whole column is numbers, otherwise as text.
 
     Args:
-        comparison: One of :func:`conditions`.
-        known: Columns by name, as :func:`columns` gives them.
+        condition: The result of :func:`conditions`.
+        known: Columns by name, as :func:`columns` returns them.
 
     Raises:
         InputError: If there is no such column, or a number is compared with text.
@@ -140,22 +148,27 @@ def meets(comparison: Comparison, known: Mapping[str, Sequence[Any]]) -> list[bo
     Example:
         >>> meets(Comparison("owner", "<", ("9",)), {"owner": [17, 3, None]})
         [False, True, False]
+        >>> meets(conditions("owner == 3 or owner == 17"), {"owner": [17, 3, None]})
+        [True, True, False]
     """
-    if comparison.column not in known:
+    if isinstance(condition, Junction):
+        rows = zip(*(meets(part, known) for part in condition.parts), strict=True)
+        return [(all if condition.joint == "and" else any)(row) for row in rows]
+    if condition.column not in known:
         listed = f"There are {', '.join(known)}."
-        near = nearest(comparison.column, known, listed)
+        near = nearest(condition.column, known, listed)
         more = "" if near == listed else f" {listed}"
-        raise InputError(f"Expected a column in forget.where, got {comparison.column!r}. {near}{more}")
-    column = [None if value is None or value != value or value == "" else value for value in known[comparison.column]]
+        raise InputError(f"Expected a column in forget.where, got {condition.column!r}. {near}{more}")
+    column = [None if value is None or value != value or value == "" else value for value in known[condition.column]]
     present = [value for value in column if value is not None]
     if all(isinstance(value, Real) for value in present):
-        values: list[Any] = [_number(value, comparison, present) for value in comparison.values]
+        values: list[Any] = [_number(value, condition, present) for value in condition.values]
     else:
-        column, values = [None if value is None else str(value) for value in column], [*comparison.values]
-    if comparison.sign == "in":
-        return [value is not None and value in values for value in column]
-    compare = _SIGNS[comparison.sign]
-    return [value is not None and compare(value, values[0]) for value in column]
+        column, values = [None if value is None else str(value) for value in column], [*condition.values]
+    if condition.sign in _COMPARE:
+        compare = _COMPARE[condition.sign]
+        return [value is not None and compare(value, values[0]) for value in column]
+    return [value is not None and (value in values) == (condition.sign == "in") for value in column]
 
 
 def _number(text: str, comparison: Comparison, present: Sequence[Any]) -> int | float:

@@ -1,4 +1,4 @@
-"""What is to be forgotten, as it is asked."""
+"""Forget requests: which training images to forget."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,29 +6,29 @@ from typing import Any
 from unlearning_pl.data.splits.conditions import conditions
 from unlearning_pl.errors import require
 
-_DRAWN = ("fraction", "count", "per_class")
+_RANDOM = ("fraction", "count", "per_class")
 
 
 @dataclass(frozen=True)
 class ForgetRequest:
-    """Which training images to forget: exactly one of all but the seed, or none of them for nothing to forget.
+    """Which training images to forget: set exactly one field besides the seed, or none to forget nothing.
 
     Args:
-        fraction: Share of the training images, drawn at random, in (0, 1); at least one image. Where images have been
-            forgotten before, the share is of those that are still retained.
-        count: Number of training images, drawn at random.
-        classes: Names of classes, or their numbers: all training images of them. One, or a list: ``[cat, dog]``.
+        fraction: Fraction of the training images, drawn at random, in (0, 1); at least one image. If images have been
+            forgotten before, it is a fraction of those still retained.
+        count: Number of training images to draw at random.
+        classes: Names or numbers of classes, whose training images are all forgotten. One, or a list: ``[cat, dog]``.
         ids: Ids of training images. One, or a list: ``[17, 360]``.
         file: File of ids: .txt (one a line), .csv (column ``id``, else the first column) or .json (a list, or
             an object with a list under "forget", such as the split.json of another run).
-        per_class: Number of training images drawn at random from every class that has any, or from each class named:
-            ``{cat: 5, dog: 10}``. What is drawn from a class depends on no other class.
-        where: Conditions on what is known of an image, joined by ``and``: ``owner == 17 and class in [cat, dog]``, see
-            :func:`~unlearning_pl.data.splits.conditions.conditions`.
-        seed: Seed of the draw, for ``fraction``, ``count`` and ``per_class``.
+        per_class: Number of training images to draw at random from every class that has any, or from each named class:
+            ``{cat: 5, dog: 10}``. The draw from a class does not depend on other classes.
+        where: Condition on the metadata, id and class of an image, with ``and``, ``or`` and parentheses:
+            ``owner == 17 and class in [cat, dog]``, see :func:`~unlearning_pl.data.splits.conditions.conditions`.
+        seed: Seed of the random draw, for ``fraction``, ``count`` and ``per_class``.
 
     Raises:
-        InputError: If more than one way is given, a number is out of its range, or conditions do not parse.
+        InputError: If more than one field is set, a number is out of its range, or the condition does not parse.
 
     Example:
         >>> ForgetRequest(fraction=0.1).given()
@@ -45,7 +45,7 @@ class ForgetRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._in_one_form()
+        self._normalise_fields()
         given = [name for name in self.given() if name != "seed"]
         require(
             len(given) <= 1,
@@ -54,7 +54,7 @@ class ForgetRequest:
         )
         require(
             self.fraction is None or 0 < self.fraction < 1,
-            f"Expected forget.fraction above 0 and below 1, got {self.fraction}. Give a share such as 0.1 for 10 %.",
+            f"Expected forget.fraction above 0 and below 1, got {self.fraction}. Give a fraction such as 0.1 for 10 %.",
         )
         numbers = {"count": self.count}
         named = self.per_class if isinstance(self.per_class, dict) else {"": self.per_class}
@@ -68,7 +68,7 @@ class ForgetRequest:
         if self.where is not None:
             conditions(str(self.where))  # YAML may have read it as a number
 
-    def _in_one_form(self) -> None:
+    def _normalise_fields(self) -> None:
         for name in ("classes", "ids"):
             value = getattr(self, name)
             if value is not None:
@@ -78,11 +78,11 @@ class ForgetRequest:
             object.__setattr__(self, "per_class", {str(name): number for name, number in self.per_class.items()})
 
     def given(self) -> dict[str, Any]:
-        """The fields that are set, and the seed where images are drawn.
+        """The fields that are set, and the seed if images are drawn at random.
 
         Example:
             >>> ForgetRequest(classes=["cat"]).given()
             {'classes': ['cat']}
         """
-        drawn = any(getattr(self, name) is not None for name in _DRAWN)
+        drawn = any(getattr(self, name) is not None for name in _RANDOM)
         return {name: value for name, value in vars(self).items() if value is not None and (drawn or name != "seed")}

@@ -1,6 +1,6 @@
-"""Which images are retained, forgotten, held out and tested on.
+"""Splits: which images are retained, forgotten, held out and tested on.
 
-A position counts through the pool: the training images, then the test images.
+A position is an index into the pool: the training images, then the test images.
 """
 
 import hashlib
@@ -17,15 +17,15 @@ from unlearning_pl.errors import require
 from unlearning_pl.images.encoded_images import EncodedImages
 from unlearning_pl.images.image_set import ImageSet
 
-_VALIDATION_SEED = (0, 1)  # a stream of its own, so that it is not the draw of a request with seed 0
+_VALIDATION_SEED = (0, 1)  # not 0, the default seed of a request, so that the two draws differ
 
 
 class Step(NamedTuple):
-    """What one run was asked to forget, and its share of all that is forgotten.
+    """The request of one run, and the images that it forgets.
 
     Attributes:
-        request: What was asked.
-        forget: The training images that it meant, ``(n,)`` int64, sorted.
+        request: The request.
+        forget: Training images of the request, ``(n,)`` int64, sorted.
     """
 
     request: ForgetRequest
@@ -34,16 +34,16 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Positions in the pool of training and test images; two are equal if they split equal data equally.
+    """Positions of each split in the pool; two objects are equal if they split the same data in the same way.
 
     Attributes:
-        retain: Training images to keep, ``(n,)`` int64, sorted, as are all of these.
+        retain: Training images to keep, ``(n,)`` int64, sorted, as are all the others.
         forget: Training images that this run is asked to remove.
-        validation: Training images that are held out and never trained on.
+        validation: Held-out training images, never trained on.
         test: The test images.
         fingerprint: SHA-256 of the data, see :func:`fingerprint`.
-        request: What ``forget`` was made from.
-        earlier: What the runs before this one removed, oldest first.
+        request: The request that ``forget`` results from.
+        earlier: Steps of the earlier runs, oldest first.
     """
 
     retain: Tensor
@@ -65,21 +65,21 @@ class Splits:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """What was forgotten run by run, oldest first; this run's own share is the last."""
+        """The steps of all runs, oldest first; this run's own is the last."""
         return *self.earlier, Step(self.request, self.forget)
 
     @property
     def forgotten(self) -> Tensor:
-        """Everything to be gone after this run: the shares of all steps together, sorted."""
+        """All images to be forgotten after this run: the forget sets of all steps together, sorted."""
         return torch.cat([step.forget for step in self.steps]).sort().values
 
     @property
     def train(self) -> Tensor:
-        """What the original is trained on: retain and all that is forgotten, sorted."""
+        """Images that the original is trained on: the retain set and all forgotten images, sorted."""
         return torch.cat([self.retain, self.forgotten]).sort().values
 
     def counts(self) -> dict[str, int]:
-        """Number of images in each split; ``forget`` counts the shares of all steps."""
+        """Number of images in each split; ``forget`` counts the images of all steps."""
         parts = {"retain": self.retain, "forget": self.forgotten, "validation": self.validation, "test": self.test}
         return {name: len(rows) for name, rows in parts.items()}
 
@@ -88,9 +88,9 @@ class Splits:
 
 
 def fingerprint(train: ImageSet, test: ImageSet) -> str:
-    """SHA-256 over shapes, pixels, targets, ids and captions of both sets: other data or another order, another value.
+    """SHA-256 over shapes, pixels, targets, ids and captions of both sets, in order.
 
-    Of images that are streamed it takes how many bytes each has on disk, in place of the pixels.
+    For streamed images the number of bytes of each encoded image replaces its pixels.
 
     Example:
         >>> images = torch.zeros(2, 3, 1, 1, dtype=torch.uint8)
@@ -114,14 +114,14 @@ def make_splits(
 ) -> Splits:
     """Split the data for a forget request.
 
-    What is held out depends on the number of training images alone, not on the request, so that an original
-    trained without a request and a model retrained with one hold out the same images.
+    The held-out images depend only on the number of training images and the validation fraction, not on the request, so
+    that an original trained without a request and a model retrained with one hold out the same images.
 
     Args:
         train: Training images.
         test: Test images.
-        request: What to forget among the training images that are not held out; nothing by default.
-        validation: Share of the training images to hold out, in ``[0, 1)``.
+        request: Request among the training images that are not held out; nothing by default.
+        validation: Fraction of the training images to hold out, in ``[0, 1)``.
 
     Raises:
         InputError: If ``validation`` is out of range or the request cannot be met.
@@ -137,7 +137,8 @@ def make_splits(
     held_out = max(1, round(validation * n)) if validation > 0 else 0
     require(
         0 <= validation < 1 and held_out < n,
-        f"Expected validation from 0 to below 1, got {validation} of {n} training images. Choose a share such as 0.1.",
+        f"Expected validation from 0 to below 1, got {validation} of {n} training images. "
+        "Choose a fraction such as 0.1.",
     )
     both = set(train.ids).intersection(test.ids)
     require(
@@ -159,15 +160,15 @@ def make_splits(
 def with_request(
     splits: Splits, train: ImageSet, test: ImageSet, request: ForgetRequest, further: bool = False
 ) -> Splits:
-    """The same validation and test images, another forget set: unlearning starts from the split of an earlier run.
+    """Replace the forget set and keep validation and test images: unlearning starts from the split of an earlier run.
 
     Args:
-        splits: Those of the earlier run, which may have had nothing to forget.
-        train: The training images that they are of.
-        test: The test images that they are of.
-        request: What to forget.
-        further: Whether it comes on top of what the earlier run forgot, and chooses among what that run retained.
-            Otherwise it takes the place of the earlier request, and chooses among all images trained on.
+        splits: Splits of the earlier run, which may have had no request.
+        train: Training images of the splits.
+        test: Test images of the splits.
+        request: Which images to forget.
+        further: Whether the request adds to the images that the earlier run forgot, and chooses among those that it
+            retained. Otherwise it replaces the earlier request, and chooses among all images trained on.
 
     Raises:
         InputError: If the request cannot be met.

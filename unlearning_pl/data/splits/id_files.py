@@ -1,4 +1,4 @@
-"""Files of ids: a request as a list that something else made."""
+"""Files of ids, for requests that another program made."""
 
 import csv
 import io
@@ -10,16 +10,16 @@ from unlearning_pl.errors import InputError, require
 
 
 def read_ids(file: str | Path, known: Collection[str] = (), field: str = "forget.file") -> list[str]:
-    """The ids in a .txt, .csv or .json file.
+    """Read ids from a .txt, .csv or .json file.
 
     Args:
-        file: Its path; the ending says the format, see
+        file: Path of the file; its suffix determines the format, see
             :class:`~unlearning_pl.data.splits.forget_request.ForgetRequest`.
-        known: Ids that exist: a .csv without a column ``id`` that starts with one of them has no header.
-        field: Where the file was given, for messages.
+        known: Ids that exist: a .csv without a column ``id`` whose first cell is one of them has no header.
+        field: Option that gave the file, for messages.
 
     Raises:
-        InputError: If the file is missing, is not what its ending says, or has another ending.
+        InputError: If the file is missing, does not have the format of its suffix, or has another suffix.
 
     Example:
         >>> read_ids("a.xls")
@@ -56,7 +56,7 @@ def _from_csv(text: str, known: Collection[str]) -> list[str]:
     if not rows:
         return []
     column = rows[0].index("id") if "id" in rows[0] else 0
-    # A first cell that looks like no id is a header; one that might be a mistyped id is left for the look-up to refuse.
+    # A first cell of letters and underscores is a header; a possibly mistyped id is kept, and the look-up raises.
     has_header = "id" in rows[0] or (rows[0][0] not in known and rows[0][0].replace("_", "").isalpha())
     short = next((row for row in rows if len(row) <= column), None)
     if short is not None:

@@ -1,4 +1,4 @@
-"""The split of a run as a file: what was asked, what was drawn, and of which data."""
+"""The split of a run as a file: the request, the ids, and the fingerprint of the data."""
 
 import json
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.io import write_json
 
 MANIFEST = "split.json"
-"""What a run folder calls it."""
+"""File name in a run folder."""
 
 _VERSION = 1
 
 
 def write_manifest(path: str | Path, splits: Splits, ids: Sequence[str]) -> Path:
-    """Write ``split.json``: what was asked, what was drawn, and the fingerprint of the data.
+    """Write ``split.json``: the request, the ids that it resolves to, and the fingerprint of the data.
 
-    ``forget`` lists all that is forgotten. A run that began as one which had forgotten before also writes ``steps``,
-    oldest first, with the request and the share of each; the last is its own.
+    ``forget`` lists all forgotten images. A run that started from one that had forgotten before also writes ``steps``,
+    oldest first, with the request and the ids of each; the last is its own.
 
     Args:
         path: The file, written whole or not at all.
-        splits: What to write.
+        splits: The splits to write.
         ids: Ids of the training images (or of the pool, which starts with them).
     """
     manifest = {
@@ -51,7 +51,7 @@ def _ids(rows: Tensor, ids: Sequence[str]) -> list[str]:
 
 
 def read_manifest(path: str | Path, train: ImageSet, test: ImageSet) -> Splits:
-    """Read what :func:`write_manifest` wrote, for the same data.
+    """Read a file of :func:`write_manifest` for the same data.
 
     Args:
         path: The ``split.json`` of a run.
@@ -59,7 +59,7 @@ def read_manifest(path: str | Path, train: ImageSet, test: ImageSet) -> Splits:
         test: Test images.
 
     Raises:
-        InputError: If there is no such file, it is no manifest of this version, or it is of other data.
+        InputError: If the file is missing, is not a manifest of this version, or was written for other data.
     """
     manifest = _load(Path(path))
     found = fingerprint(train, test)
@@ -67,7 +67,7 @@ def read_manifest(path: str | Path, train: ImageSet, test: ImageSet) -> Splits:
         manifest["fingerprint"] == found,
         f"Expected the data that {path} was written for, fingerprint {str(manifest['fingerprint'])[:12]}, "
         f"got other data, fingerprint {found[:12]}. Use the source, sizes and image size of that run, and hold "
-        "images as it did: a machine with less memory streams what another holds.",
+        "or stream images as it did: a machine with less memory streams images that another holds.",
     )
     forgotten, validation = (_rows(path, manifest[part], train.ids) for part in ("forget", "validation"))
     pool = torch.arange(len(train) + len(test))
@@ -91,7 +91,7 @@ def _load(path: Path) -> dict[str, Any]:
         if version == _VERSION:
             ids = {part: [str(name) for name in manifest[part]] for part in ("forget", "validation")}
             numbers = {field: manifest[field] for field in ("fingerprint", "counts")}
-            steps = manifest.get("steps") or [manifest]  # a single step is told by the file itself
+            steps = manifest.get("steps") or [manifest]  # a single step is stored in the manifest itself
             return {**ids, **numbers, "steps": [_step(step) for step in steps]}
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"

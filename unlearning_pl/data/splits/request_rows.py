@@ -1,4 +1,4 @@
-"""Which training images a request means."""
+"""Resolve a forget request to rows of the training images."""
 
 import difflib
 import hashlib
@@ -23,20 +23,20 @@ def resolve_request(
     test_ids: Collection[str] = (),
     forgotten_ids: Collection[str] = (),
 ) -> Tensor:
-    """The training images that a request means.
+    """Resolve a forget request to training images.
 
     Args:
-        request: What to forget.
+        request: The request.
         train: The training images.
         candidates: Rows of ``train`` that are trained on, ``(n,)`` int64, sorted; the others are held out or forgotten.
-        test_ids: Ids of the test images, for a better message where one of them is asked for.
-        forgotten_ids: Ids of the images forgotten before, likewise.
+        test_ids: Ids of the test images, for a better message if one of them is requested.
+        forgotten_ids: Ids of the images forgotten before, for the same purpose.
 
     Returns:
-        Rows of ``train``, sorted, ``(k,)`` int64 with ``k < n``; empty where the request is.
+        Rows of ``train``, sorted, ``(k,)`` int64 with ``k < n``; empty if the request is empty.
 
     Raises:
-        InputError: If the request names what is not there, or means no image or all of them.
+        InputError: If the request names unknown ids, classes or columns, or matches no image or all of them.
 
     Example:
         >>> images = torch.zeros(3, 3, 1, 1, dtype=torch.uint8)
@@ -52,19 +52,19 @@ def resolve_request(
         ids = value if field == "ids" else read_ids(value, set(train.ids))
         rows = rows_of_ids(ids, f"forget.{field}", train, candidates, test_ids, forgotten_ids)
     else:
-        rows = _described(field, value, request.seed, train, candidates)
+        rows = _rows_by_rule(field, value, request.seed, train, candidates)
     n, meant = len(candidates), "none" if len(rows) == 0 else "all"
     state = "still retained" if forgotten_ids else "trained on"
     require(
         0 < len(rows) < n,
-        f"Expected a request for 1 to {n - 1} of the {n} images {state}, got {field}={_short(value)}, "
+        f"Expected a request for 1 to {n - 1} of the {n} images {state}, got {field}={_shorten(value)}, "
         f"which means {meant}. Ask for some, and leave some to retain.",
     )
     return rows.sort().values
 
 
 def seeded_permutation(n: int, seed: int | tuple[int, ...]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """A random order of ``n`` rows that depends on nothing but the arguments, not on process or platform.
+    """A random permutation of ``n`` rows that depends on the arguments alone, not on process or platform.
 
     Example:
         >>> seeded_permutation(5, seed=0).tolist()
@@ -73,8 +73,8 @@ def seeded_permutation(n: int, seed: int | tuple[int, ...]) -> "np.ndarray[tuple
     return np.random.Generator(np.random.PCG64(seed)).permutation(np.arange(n, dtype=np.int64))
 
 
-def _described(field: str, value: Any, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
-    """The candidates that a number, a class or a condition means."""
+def _rows_by_rule(field: str, value: Any, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
+    """Candidates chosen by number, class or condition."""
     if field in ("fraction", "count"):
         count = value if field == "count" else max(1, round(value * len(candidates)))
         return candidates[torch.from_numpy(seeded_permutation(len(candidates), seed)[:count])]
@@ -86,18 +86,16 @@ def _described(field: str, value: Any, seed: int, train: ImageSet, candidates: T
         numbers = [_class_number(name, field, train.class_names) for name in value]
         return candidates[torch.isin(train.targets[candidates], torch.tensor(numbers, dtype=torch.int64))]
     if field == "where":
-        known = columns(train)
-        met = [torch.tensor(meets(comparison, known)) for comparison in conditions(value)]
-        return candidates[torch.stack(met).all(dim=0)[candidates]]
+        return candidates[torch.tensor(meets(conditions(value), columns(train)))[candidates]]
     drawn = [
-        _from_class(number, count, seed, train, candidates)
-        for number, count in _counts(value, train, candidates).items()
+        _draw_from_class(number, count, seed, train, candidates)
+        for number, count in _counts_per_class(value, train, candidates).items()
     ]
     return torch.cat([candidates[:0], *drawn])
 
 
-def _counts(asked: int | dict[str, int], train: ImageSet, candidates: Tensor) -> dict[int, int]:
-    """How many images to draw, by the number of the class."""
+def _counts_per_class(asked: int | dict[str, int], train: ImageSet, candidates: Tensor) -> dict[int, int]:
+    """Number of images to draw, by number of the class."""
     if isinstance(asked, int):
         return dict.fromkeys(torch.bincount(train.targets[candidates]).nonzero().flatten().tolist(), asked)
     numbers = [_class_number(name, "per_class", train.class_names) for name in asked]
@@ -108,7 +106,7 @@ def _counts(asked: int | dict[str, int], train: ImageSet, candidates: Tensor) ->
     return dict(zip(numbers, asked.values(), strict=True))
 
 
-def _from_class(number: int, count: int, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
+def _draw_from_class(number: int, count: int, seed: int, train: ImageSet, candidates: Tensor) -> Tensor:
     rows = candidates[train.targets[candidates] == number]
     name = train.class_names[number]
     require(
@@ -116,7 +114,7 @@ def _from_class(number: int, count: int, seed: int, train: ImageSet, candidates:
         f"Expected forget.per_class up to {len(rows)} for the class {name!r}, which has no more images to choose from, "
         f"got {count}. Ask for fewer, or name the classes that have enough.",
     )
-    # A stream of the name's own: neither other classes nor the number that this one has among them change the draw.
+    # Seeded by the name: neither other classes nor the number of this class among them change the draw.
     stream = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return rows[torch.from_numpy(seeded_permutation(len(rows), (seed, stream))[:count])]
 
@@ -142,18 +140,18 @@ def rows_of_ids(
     test_ids: Collection[str] = (),
     forgotten_ids: Collection[str] = (),
 ) -> Tensor:
-    """The rows of training images by their ids, in that order, ``(k,)`` int64.
+    """Look up rows of training images by id, in the order of the ids, ``(k,)`` int64.
 
     Args:
-        ids: Ids.
-        field: Where they were given, for messages.
+        ids: The ids.
+        field: Option that gave them, for messages.
         train: The training images.
         candidates: Rows that may be chosen.
         test_ids: Ids of the test images.
         forgotten_ids: Ids of the images forgotten before.
 
     Raises:
-        InputError: If one is given twice, or is none of the candidates'.
+        InputError: If an id is repeated, or is not an id of a candidate.
 
     Example:
         >>> train = ImageSet(torch.zeros(2, 3, 1, 1, dtype=torch.uint8), torch.tensor([0, 0]), ["a", "b"], ["all"])
@@ -182,6 +180,6 @@ def rows_of_ids(
     return torch.tensor([position[name] for name in ids], dtype=torch.int64)
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,7 +1,7 @@
-"""Policies of random views: augmented copies of a whole batch at once, on its device, each row with its own parameters.
+"""Random views: augmented copies of a whole batch at once, on its device, each row with its own parameters.
 
-What they are made of lies beside them: draws.py, crops.py (geometry is one :func:`torch.nn.functional.grid_sample` for
-crop and flip) and color_jitter.py. CPU time of one core for 256 images of 32x32, median of 20, ours against kornia 0.9:
+The operations are in draws.py, crops.py (one :func:`torch.nn.functional.grid_sample` for crop and flip) and
+color_jitter.py. CPU time of one core for 256 images of 32x32, median of 20, ours against kornia 0.9:
 crop and flip 3.0 ms against 5.6 (its crop alone, by slices) or 4.6 (by resampling), hue 4.1 ms against 14.3,
 ContrastiveViews 9.9 ms against 22.0.
 
@@ -21,7 +21,7 @@ from unlearning_pl.errors import require
 
 
 class Views(nn.Module, ABC):
-    """Random views of images; a new policy is a subclass with this one method."""
+    """Base class of random views; a new policy is a subclass that implements ``forward``."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ class Views(nn.Module, ABC):
 
     @override
     def extra_repr(self) -> str:
-        """The arguments, which a policy keeps under their names."""
+        """Arguments of the policy, which are its public attributes."""
         given = {name: value for name, value in vars(self).items() if name != "training" and name[0] != "_"}
         return ", ".join(
             f"{name}={value:g}" if type(value) is float else f"{name}={value}" for name, value in given.items()
@@ -37,15 +37,15 @@ class Views(nn.Module, ABC):
 
 
 class JitterViews(Views):
-    """Slightly turned, moved, scaled and noisy copies, for images that must not be mirrored, such as digits.
+    """Slightly rotated, shifted, scaled and noisy copies, for images that must not be mirrored, such as digits.
 
-    Pixels that come from outside of the image are black.
+    Pixels from outside of the image are black.
 
     Args:
         degrees: Largest rotation to either side, in degrees.
-        translate: Largest move along each axis, as a share of height or width.
+        translate: Largest shift along each axis, as a fraction of height or width.
         scale: Largest change of size: the factor is drawn from ``[1 - scale, 1 + scale]``.
-        noise: Standard deviation of the Gaussian noise that is added to each pixel.
+        noise: Standard deviation of the Gaussian noise added to each pixel.
 
     Raises:
         InputError: If a strength is negative or ``scale`` is not below 1.
@@ -69,7 +69,7 @@ class JitterViews(Views):
         height, width = images.shape[-2:]
         angle = draws.uniform(images, -self.degrees, self.degrees) * (math.pi / 180)
         size = draws.uniform(images, 1 - self.scale, 1 + self.scale)
-        # Coordinates run from -1 to 1 along both axes; the ratio of the sides keeps a rotation rigid.
+        # Coordinates run from -1 to 1 along both axes; the aspect ratio keeps a rotation rigid.
         cos, sin = angle.cos() / size, angle.sin() / size
         x = [cos, -sin * height / width, 2 * draws.uniform(images, -self.translate, self.translate)]
         y = [sin * width / height, cos, 2 * draws.uniform(images, -self.translate, self.translate)]
@@ -78,21 +78,21 @@ class JitterViews(Views):
 
 
 class ContrastiveViews(Views):
-    """SimCLR's and MoCo's views: random crop, flip, change of color_jitter, grayscale and, for large images, blur.
+    """SimCLR's and MoCo's views: random crop, flip, color jitter, grayscale and, for large images, blur.
 
     Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020,
-    arXiv 2002.05709, appendix A; aspect ratio of the crop 3/4 to 4/3. A crop longer than the image is cut,
-    where torchvision draws again. The order of the four changes of colour is drawn once a batch, from the
-    generator of the CPU.
+    arXiv 2002.05709, appendix A; aspect ratio of the crop 3/4 to 4/3. A crop longer than the image is cut
+    to the image, where torchvision draws again. The generator of the CPU draws the order of the four color operations
+    once per batch.
 
     Args:
-        min_scale: Smallest area of a crop, as a share of the image, in (0, 1].
+        min_scale: Smallest area of a crop, as a fraction of the image, in (0, 1].
         jitter: Strength of brightness, contrast and saturation, whose factors are drawn from
-            ``[max(0, 1 - jitter), 1 + jitter]``; the hue moves by up to ``jitter / 4`` of a turn.
-        jitter_p: Probability of the change of colours.
-        grayscale_p: Probability of gray.
-        flip_p: Probability of a mirrored image.
-        blur: Whether half of the images are blurred: sigma 0.1 to 2 pixels, kernel a tenth of the height.
+            ``[max(0, 1 - jitter), 1 + jitter]``; the hue rotates by up to ``jitter / 4`` of a turn.
+        jitter_p: Probability of color jitter.
+        grayscale_p: Probability of grayscale.
+        flip_p: Probability of mirroring an image.
+        blur: Whether to blur an image with probability 0.5: sigma 0.1 to 2 pixels, kernel a tenth of the height.
 
     Raises:
         InputError: If an argument is out of its range.
@@ -140,18 +140,18 @@ class ContrastiveViews(Views):
 
 
 class CropViews(Views):
-    """A random crop, enlarged to the size of the image, and a flip: the views that change no colour.
+    """A random crop, resized to the size of the image, and a flip: views that do not change colors.
 
     Sources: with the defaults, Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, arXiv 1409.4842, section
     6, the usual training of a classifier at ImageNet's size; with ``min_scale`` 0.9 and no flip, open_clip's default
-    (Ilharco et al., 2021) for image-text pairs, whose captions may speak of left and right. A crop that does not fit
-    is drawn again as torchvision does. Deviations: corners may lie between pixels, pixels beside the crop are read at
-    its border, and the enlargement is bilinear, where open_clip's is bicubic.
+    (Ilharco et al., 2021) for image-text pairs, whose captions may mention left and right. A crop that does not fit
+    is drawn again, as in torchvision. Deviations: corners may lie between pixels, interpolation at the border of the
+    crop reads pixels beside it, and the resizing is bilinear, where open_clip's is bicubic.
 
     Args:
-        min_scale: Smallest area of a crop, as a share of the image, in (0, 1].
-        ratio: Largest ratio of the sides of a crop, either way, at least 1.
-        flip_p: Probability of a mirrored image.
+        min_scale: Smallest area of a crop, as a fraction of the image, in (0, 1].
+        ratio: Largest aspect ratio of a crop, in either direction, at least 1.
+        flip_p: Probability of mirroring an image.
 
     Raises:
         InputError: If an argument is out of its range.
@@ -177,14 +177,14 @@ class CropViews(Views):
 
 
 class SupervisedViews(Views):
-    """The usual views for training a classifier: a shift by whole pixels and a flip.
+    """The usual augmentation for training a classifier: a shift by whole pixels and a flip.
 
-    Each side is padded with black and a crop of the original size is taken. Source: He et al., "Deep Residual
+    Each side is padded with black, then a crop of the original size is taken. Source: He et al., "Deep Residual
     Learning for Image Recognition", CVPR 2016, arXiv 1512.03385, section 4.2.
 
     Args:
         padding: Pixels on each side: the largest shift along each axis.
-        flip_p: Probability of a mirrored image.
+        flip_p: Probability of mirroring an image.
 
     Raises:
         InputError: If an argument is out of its range.

@@ -13,7 +13,7 @@ from torchmetrics.utilities import dim_zero_cat
 from unlearning_pl.errors import require
 
 
-class Collected(Metric):
+class RowMetric(Metric):
     """Base class of metrics that accumulate rows by name and gather them from all processes in ``compute``.
 
     A process may have no row of a name. torchmetrics gathers tensors with the same number of dimensions on every
