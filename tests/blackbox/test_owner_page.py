@@ -51,6 +51,6 @@ def test_the_options_and_fields_of_the_page_exist() -> None:
     known = {*owner_parser()._option_string_actions, *serve_parser()._option_string_actions}
     named = set(re.findall(r"--[a-z_]+", PAGE))
     assert named <= known | {"--augmentation"}
-    left_out = {"--config", "--help", "--print_config", "--model", "--run"}
+    left_out = {"--config", "--help", "--print_config", "--model"}
     wanted = {option for option in known if option.startswith("--") and "." not in option and option[-1] != "+"}
     assert wanted - left_out <= named
