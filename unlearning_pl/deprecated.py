@@ -211,6 +211,19 @@ def supply_renamed(module: Any, names: Iterable[str]) -> None:
             object.__setattr__(module, new, getattr(module, old))
 
 
+def auxiliary_state(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Weights of the auxiliary modules in a checkpoint, which version 0.1 called its scaffold.
+
+    Example:
+        >>> auxiliary_state({"scaffold": {"scaffold.head.bias": 0.0}})
+        {'auxiliary_modules.head.bias': 0.0}
+    """
+    if "auxiliary_modules" in checkpoint:
+        return dict(checkpoint["auxiliary_modules"])
+    scaffold = checkpoint.get("scaffold", {})
+    return {name.replace("scaffold", "auxiliary_modules", 1): value for name, value in scaffold.items()}
+
+
 def install() -> None:
     """Install the import hook."""
     sys.meta_path.append(RenamedModules())

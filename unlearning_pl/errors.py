@@ -53,7 +53,7 @@ class PreemptedError(RuntimeError):
         self.signal = signal
 
 
-def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
+def suggest_names(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """Suggest known names for an unknown one: the closest matches, or else all known names.
 
     The comparison ignores case, dashes and underscores.
@@ -67,9 +67,9 @@ def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
         One sentence for the end of an error message.
 
     Example:
-        >>> nearest("fine_tun", ["FineTune", "NegGrad"])
+        >>> suggest_names("fine_tun", ["FineTune", "NegGrad"])
         'Did you mean FineTune?'
-        >>> nearest("x", ["FineTune", "NegGrad"])
+        >>> suggest_names("x", ["FineTune", "NegGrad"])
         'Choose from FineTune, NegGrad.'
     """
     normalized = _normalize(name)

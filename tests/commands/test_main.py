@@ -13,7 +13,7 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from unlearning_pl import __version__, methods
-from unlearning_pl.cli.parse_errors import choices, list_methods
+from unlearning_pl.cli.parse_errors import available_classes, list_methods
 from unlearning_pl.cli.training_cli import UnlearningCLI
 from unlearning_pl.commands.main import COMMANDS, main
 from unlearning_pl.evaluation import audit_report
@@ -380,8 +380,8 @@ def test_a_new_export_appears_in_help_and_suggestions(monkeypatch: pytest.Monkey
     monkeypatch.setattr(methods, "Distil", Distil, raising=False)
     monkeypatch.setattr(methods, "__all__", [*methods.__all__, "Distil"])
     assert re.search(r"\n  Distil +Copy a teacher\.\n", list_methods())
-    assert choices("method")["Distil"] is Distil
-    assert "Distil" not in choices("plugins")
+    assert available_classes("method")["Distil"] is Distil
+    assert "Distil" not in available_classes("plugins")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from unlearning_pl.deprecated import ATTRIBUTES, KEYS, MODULES, NAMES, PACKAGES
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner, SimCLR, mean_loss
 from unlearning_pl.methods import PlugIn, Unlearner
-from unlearning_pl.training.old_settings import upgrade_class_paths, upgrade_options, upgrade_settings
+from unlearning_pl.training.upgrade_settings import upgrade_class_paths, upgrade_options, upgrade_settings
 
 CLASSES = {name: getattr(importlib.import_module(f"unlearning_pl.{home}"), name) for home, name in (
     ("methods", "GradientPenalty"), *(("data", name) for name in KEYS if name != "GradientPenalty"))}  # fmt: skip

@@ -13,7 +13,7 @@ import yaml
 from unlearning_pl.benchmark.job import REFERENCES, SINGLE_PROCESS, Job
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.data import ForgetRequest
-from unlearning_pl.errors import InputError, nearest, require
+from unlearning_pl.errors import InputError, require, suggest_names
 
 _TEXT_KEYS = ("title", "fit", "unlearn", "audit")
 _KEYS = (*_TEXT_KEYS, "forget", "methods")
@@ -76,7 +76,7 @@ def _read_plan(path: Path) -> Plan:
         f"Expected a mapping in {path}, got {type(content).__name__}. Its keys are {', '.join(_KEYS)}.",
     )
     for key in content:
-        require(key in _KEYS, f"Expected the keys of a plan in {path}, got {key}. {nearest(str(key), _KEYS)}")
+        require(key in _KEYS, f"Expected the keys of a plan in {path}, got {key}. {suggest_names(str(key), _KEYS)}")
     texts = {key: content.get(key, path.stem if key == "title" else "") for key in _TEXT_KEYS}
     for key, text in texts.items():
         require(isinstance(text, str), f"Expected text as {key} in {path}, got {text!r}. Write options of a command.")
@@ -121,7 +121,7 @@ def _read_request(forget: Any, path: Path) -> dict[str, Any]:
         f"Expected a request under forget in {path}, for instance {{fraction: 0.1}}, got {forget!r}. Add it.",
     )
     for key in forget:
-        require(key in known, f"Expected a request under forget in {path}, got {key}. {nearest(str(key), known)}")
+        require(key in known, f"Expected a request under forget in {path}, got {key}. {suggest_names(str(key), known)}")
     try:
         ForgetRequest(**forget)
     except TypeError as error:

@@ -10,7 +10,7 @@ from rich.console import Console
 from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
 from unlearning_pl.benchmark.benchmark_table import Outcome, main_table, render_page
 from unlearning_pl.benchmark.job import REFERENCES, Command, Job, require_single_process, run_command
-from unlearning_pl.cli.finished_runs import RESUMING, finished, interrupted
+from unlearning_pl.cli.finished_runs import RESUME_OPTIONS, can_resume, is_finished_run
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.io import write_text
 from unlearning_pl.report import read_report
@@ -63,7 +63,7 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     """
     failures: dict[str, str] = {}
     for name, line in job.runs(seed, str(folder)).items():
-        if not finished(shlex.split(line), folder / name):
+        if not is_finished_run(shlex.split(line), folder / name):
             _attempt(name, _with_resume(line, folder / name), command, failures)
         if name in REFERENCES and name in failures:
             return Outcome(seed, {}, failures, [])
@@ -81,7 +81,7 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
 def _with_resume(line: str, run: Path) -> str:
     """The command line, with the options to resume if its run was interrupted."""
     words = shlex.split(line)
-    return shlex.join([*words, *RESUMING]) if interrupted(words, run) else line
+    return shlex.join([*words, *RESUME_OPTIONS]) if can_resume(words, run) else line
 
 
 def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unlearning_pl.blackbox.encoder import BATCH, Encoder, Pixels
 from unlearning_pl.data import Source
-from unlearning_pl.errors import InputError, nearest, require
+from unlearning_pl.errors import InputError, require, suggest_names
 from unlearning_pl.learners import Learner
 from unlearning_pl.training import runs
 from unlearning_pl.training.weights import load_weights
@@ -36,10 +36,10 @@ def open_run(run: Path, pixels: Pixels, layer: Layer = "features", weights: Path
     Raises:
         InputError: If the folder is not a run folder, the weights do not fit, or the image size is unknown.
     """
-    require(layer in get_args(Layer), f"Expected a layer, got {layer!r}. {nearest(layer, get_args(Layer))}")
-    learner: Learner = runs.build(run, "model")
+    require(layer in get_args(Layer), f"Expected a layer, got {layer!r}. {suggest_names(layer, get_args(Layer))}")
+    learner: Learner = runs.instantiate_from_run(run, "model")
     load_weights(learner, weights or run)
-    source: Source = runs.build(run, "source")
+    source: Source = runs.instantiate_from_run(run, "source")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     learner = learner.eval().to(device)
     forward = learner.features if layer == "features" else learner.embed

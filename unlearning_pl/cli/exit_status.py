@@ -14,8 +14,8 @@ from unlearning_pl.cli.parse_errors import find_input_error
 from unlearning_pl.distributed.launchers import launched_processes, started_by_srun
 from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError
 
-RESUME = "Resume a run that has a checkpoint with --ckpt_path auto, benchmark and shadow with the same command."
-TOGETHER = (DivergedError, PreemptedError)
+RESUME_HINT = "Resume a run that has a checkpoint with --ckpt_path auto, benchmark and shadow with the same command."
+COLLECTIVE_ERRORS = (DivergedError, PreemptedError)
 """Errors that all processes of a job agree on and raise together."""
 
 STORAGE = tuple(
@@ -43,10 +43,10 @@ def exit_status(error: BaseException) -> tuple[int | None, str]:
     if _is_connection_loss(error):
         return 1, (
             f"Lost the other processes of the job ({str(error).splitlines()[0]}). One of them ended or did not answer: "
-            f"its last message is the cause. {RESUME}"
+            f"its last message is the cause. {RESUME_HINT}"
         )
     if isinstance(error, OSError) and error.errno in STORAGE:
-        return 1, f"Expected to read and write {error.filename or 'files'}, got: {error.strerror}. {RESUME}"
+        return 1, f"Expected to read and write {error.filename or 'files'}, got: {error.strerror}. {RESUME_HINT}"
     if isinstance(error, MisconfigurationException):
         return 2, str(error)
     input_error = find_input_error(error) if isinstance(error, (ValueError, ArgumentError)) else None
@@ -62,7 +62,7 @@ def should_report(error: BaseException) -> bool:
     """
     if rank() == 0:
         return True
-    if isinstance(error, TOGETHER):
+    if isinstance(error, COLLECTIVE_ERRORS):
         return False
     # Before the process group exists, all processes of a launcher fail with the same mistake: local rank 0 reports it,
     # once per node. A mistake of processes that Lightning started is their own: local rank 1 reports it for them.
@@ -81,7 +81,7 @@ def exit_code(error: BaseException, code: int) -> int:
         >>> exit_code(DivergedError(), 1)
         1
     """
-    return 0 if rank() and isinstance(error, TOGETHER) and not launched_processes() else code
+    return 0 if rank() and isinstance(error, COLLECTIVE_ERRORS) and not launched_processes() else code
 
 
 def rank() -> int:
@@ -97,11 +97,11 @@ def rank() -> int:
 def _interruption_status(error: BaseException) -> tuple[int, str] | None:
     if isinstance(error, PreemptedError):
         outcome = f" ({error})" if str(error) else ""
-        return 128 + error.signal, f"Stopped by {signal.Signals(error.signal).name}{outcome}. {RESUME}"
+        return 128 + error.signal, f"Stopped by {signal.Signals(error.signal).name}{outcome}. {RESUME_HINT}"
     if isinstance(error, SIGTERMException):
-        return 143, f"Stopped by SIGTERM. {RESUME}"
+        return 143, f"Stopped by SIGTERM. {RESUME_HINT}"
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
-        return 130, f"Stopped. {RESUME}"
+        return 130, f"Stopped. {RESUME_HINT}"
     return None
 
 

@@ -11,9 +11,9 @@ from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
 from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoints import ORIGINAL, checkpoint_path, read_checkpoint, weights_digest
-from unlearning_pl.training.old_settings import upgrade_options
+from unlearning_pl.training.upgrade_settings import upgrade_options
 
-RESUMING = ["--ckpt_path", "last"]
+RESUME_OPTIONS = ["--ckpt_path", "last"]
 """Options that resume the run of a command; the finished run equals that of the command without them."""
 
 
@@ -58,19 +58,19 @@ def configuration(words: list[str]) -> dict[str, Any]:
     return parsed
 
 
-def agrees(recorded: Any, now: Any) -> bool:
+def settings_match(recorded: Any, now: Any) -> bool:
     """Whether a setting equals the recorded one; keys that were not recorded are not compared.
 
     Example:
-        >>> agrees({"lr": 0.1}, {"lr": 0.1, "new": None}), agrees({"lr": 0.1}, {"lr": 0.2})
+        >>> settings_match({"lr": 0.1}, {"lr": 0.1, "new": None}), settings_match({"lr": 0.1}, {"lr": 0.2})
         (True, False)
     """
     if isinstance(recorded, dict) and isinstance(now, dict):
-        return all(key in now and agrees(value, now[key]) for key, value in recorded.items())
+        return all(key in now and settings_match(value, now[key]) for key, value in recorded.items())
     return bool(recorded == now)
 
 
-def finished(words: Sequence[str], run: Path) -> bool:
+def is_finished_run(words: Sequence[str], run: Path) -> bool:
     """Whether a finished run exists that this command made, with its current settings, from the current original.
 
     Args:
@@ -78,7 +78,7 @@ def finished(words: Sequence[str], run: Path) -> bool:
         run: The run folder of the command.
 
     Example:
-        >>> finished(["fit", "--model", "SimCLR"], Path("nowhere"))
+        >>> is_finished_run(["fit", "--model", "SimCLR"], Path("nowhere"))
         False
     """
     try:
@@ -86,13 +86,15 @@ def finished(words: Sequence[str], run: Path) -> bool:
         digest = _digest(record.get("original"))
     except InputError:  # absent or damaged
         return False
-    command = record["command"][: -len(RESUMING)] if record["command"][-2:] == RESUMING else record["command"]
+    command = (
+        record["command"][: -len(RESUME_OPTIONS)] if record["command"][-2:] == RESUME_OPTIONS else record["command"]
+    )
     if upgrade_options(command) != ["unlearning-pl", *upgrade_options(words)] or record.get(ORIGINAL) != digest:
         return False
     return _has_same_settings(words, run)
 
 
-def interrupted(words: Sequence[str], run: Path) -> bool:
+def can_resume(words: Sequence[str], run: Path) -> bool:
     """Whether an unfinished run has a checkpoint to resume, with the command's settings, from the current original.
 
     Args:
@@ -100,7 +102,7 @@ def interrupted(words: Sequence[str], run: Path) -> bool:
         run: The run folder of the command.
 
     Example:
-        >>> interrupted(["fit", "--model", "SimCLR"], Path("nowhere"))
+        >>> can_resume(["fit", "--model", "SimCLR"], Path("nowhere"))
         False
     """
     if (run / runs.RECORD).exists():
@@ -124,4 +126,4 @@ def _has_same_settings(words: Sequence[str], run: Path) -> bool:
     current = configuration([*words])
     for config in (recorded, current):  # the same run with and without --overwrite
         config["overwrite"] = config.setdefault("trainer", {})["overwrite"] = None
-    return agrees(recorded, current)
+    return settings_match(recorded, current)

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 from typing_extensions import override
 
 from unlearning_pl import data, learners, methods
-from unlearning_pl.errors import InputError, nearest
+from unlearning_pl.errors import InputError, suggest_names
 
 _CLASS_OPTIONS: dict[str, tuple[ModuleType, type]] = {
     "model": (learners, learners.Learner),
@@ -25,14 +25,14 @@ _CLASS_OPTIONS: dict[str, tuple[ModuleType, type]] = {
 """The module that exports the classes of an option, and their base class."""
 
 
-def choices(option: str) -> dict[str, type]:
+def available_classes(option: str) -> dict[str, type]:
     """Classes that an option accepts by name: all concrete subclasses that the option's module exports.
 
     Args:
         option: ``model``, ``data.source``, ``data.views``, ``augmentation``, ``method``, ``plugins`` or ``optimizer``.
 
     Example:
-        >>> sorted(choices("model"))
+        >>> sorted(available_classes("model"))
         ['BYOL', 'CLIP', 'Classifier', 'MoCo', 'SimCLR']
     """
     module, base = _CLASS_OPTIONS[option]
@@ -58,7 +58,7 @@ def list_methods() -> str:
     """
     lines = []
     for title, option in (("Methods, --method NAME:", "method"), ("Plug-ins, --plugins+=NAME:", "plugins")):
-        classes = choices(option)
+        classes = available_classes(option)
         width = max(map(len, classes), default=0)
         lines += [title, *(f"  {name:{width}}  {_first_line(classes[name])}" for name in classes), ""]
     return "\n".join(lines[:-1])
@@ -120,7 +120,7 @@ def _unknown_option(given: str, dashes: str, parser: ArgumentParser) -> str:
     known = {option for option in options if not option.endswith((".help", "+"))}
     for dot in re.finditer(r"\.", given):  # any part after the name of a class may be an option of that class
         known |= {option.removesuffix("help") + given[dot.end() :] for option in options if option.endswith(".help")}
-    return f"Expected an option of {command}, got {given}. " + nearest(
+    return f"Expected an option of {command}, got {given}. " + suggest_names(
         given, [dashes + option for option in sorted(known)], f"Run {command} --help for a list."
     )
 
@@ -133,11 +133,13 @@ def _unknown_argument(key: str, message: str) -> str | None:
         return None
     resolved = pkgutil.resolve_name(path[1])
     if key in _CLASS_OPTIONS and resolved is _CLASS_OPTIONS[key][1]:
-        return f"Expected --{key} NAME before its options, got {key}.{option[1]} alone. " + nearest("", choices(key))
+        return f"Expected --{key} NAME before its options, got {key}.{option[1]} alone. " + suggest_names(
+            "", available_classes(key)
+        )
     parameters = inspect.signature(resolved).parameters
     names = [name for name, value in parameters.items() if value.kind == value.POSITIONAL_OR_KEYWORD]
     all_names = f"It has {', '.join(names)}." if names else "It has none."
-    suggestion = nearest(option[1], names, all_names)
+    suggestion = suggest_names(option[1], names, all_names)
     return f"Expected an option of {resolved.__name__} in {key}, got {option[1]}. {suggestion}"
 
 
@@ -156,7 +158,7 @@ def _wrong_type(option: str, given: str, message: str) -> str | None:
     allowed = [word for text in re.findall(r"Literal\[(.*?)\]", message) for word in re.findall(r"[\w.]+", text)]
     names = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
     expected = [*(names[name] for name in dict.fromkeys(types) if name in names), *dict.fromkeys(allowed)]
-    remedy = nearest(given, allowed) if allowed else "Correct the value."
+    remedy = suggest_names(given, allowed) if allowed else "Correct the value."
     return f"Expected {' or '.join(expected)} as {option}, got {given}. {remedy}" if expected else None
 
 
@@ -173,7 +175,9 @@ def _unknown_class(key: str, message: str) -> str | None:
     if match is None or key not in _CLASS_OPTIONS:
         return None
     given = match[1] + (f" ({reason[1]})" if reason else "")
-    return f"Expected a class for {key}, got {given}. " + nearest(match[1].rpartition(".")[2], choices(key))
+    return f"Expected a class for {key}, got {given}. " + suggest_names(
+        match[1].rpartition(".")[2], available_classes(key)
+    )
 
 
 def find_input_error(error: BaseException | None) -> InputError | ArgumentError | None:

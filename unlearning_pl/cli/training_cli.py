@@ -46,8 +46,8 @@ DESCRIPTION = {
     "predict": "Extract the features of every image with a run's model, and save them, with ids, as predictions.npz.",
 }
 EPOCHS = {"fit": 100, "unlearn": 10}
-READERS = ("validate", "test", "predict")  # commands that read a finished run
-RESUMED = ("seed_everything", "model", "data", "weights", "original", "forget", "method", "plugins", "optimizer",
+EVALUATION_COMMANDS = ("validate", "test", "predict")  # commands that read a finished run
+RESUME_KEYS = ("seed_everything", "model", "data", "weights", "original", "forget", "method", "plugins", "optimizer",
            "schedule")  # fmt: skip
 
 
@@ -105,13 +105,13 @@ class UnlearningCLI(LightningCLI):
         config = self.config[self.config.subcommand]
         folder, ckpt_path = Path(config.trainer.run), config.get("ckpt_path")
         require(
-            self.config.subcommand not in READERS or ckpt_path not in ("last", "auto"),
+            self.config.subcommand not in EVALUATION_COMMANDS or ckpt_path not in ("last", "auto"),
             f"Expected a file as ckpt_path, got {ckpt_path}, which resumes a training. Leave it out.",
         )
         path = resume_point(folder, ckpt_path)
         if path is None:
             return
-        if folder.resolve() in path.resolve().parents and self.config.subcommand not in READERS:
+        if folder.resolve() in path.resolve().parents and self.config.subcommand not in EVALUATION_COMMANDS:
             self._check_unchanged(runs.read_config(folder), folder)
         hyper_parameters = read_checkpoint(path).get("hyper_parameters", {})
         for name, value in (config.model.get("init_args") or {}).items():
@@ -121,7 +121,7 @@ class UnlearningCLI(LightningCLI):
     def _check_unchanged(self, recorded: dict[str, Any], folder: Path) -> None:
         command = str(self.config.subcommand)
         current = yaml.safe_load(self._parser(command).dump(self.config[command], skip_none=False))
-        for key in RESUMED:
+        for key in RESUME_KEYS:
             require(
                 current.get(key) == recorded.get(key),
                 f"Expected {key} as in {folder / runs.CONFIG} when resuming, got another setting. "
@@ -163,7 +163,7 @@ class UnlearningCLI(LightningCLI):
         config = self.config_init[self.subcommand]
         self.trainer.command = ["unlearning-pl", *self.args]  # type: ignore[attr-defined]
         self.model.optimize_with(config.optimizer, config.schedule)
-        if self.subcommand not in READERS:
+        if self.subcommand not in EVALUATION_COMMANDS:
             self.trainer.configuration = self._configuration()  # type: ignore[attr-defined]
         elif config.run is not None:
             folder = Path(config.run).expanduser()
@@ -227,7 +227,7 @@ def _unlearning_run_folder(run: str | None, method: Any, plugins: Any) -> str:
 def _prepend_run_config(args: list[str]) -> list[str]:
     """Insert model and data of the run that a command starts from before the user's own options."""
     command, *rest = args
-    if command not in ("unlearn", *READERS) or {"-h", "--help"} & set(rest):
+    if command not in ("unlearn", *EVALUATION_COMMANDS) or {"-h", "--help"} & set(rest):
         return args
     option = "--original" if command == "unlearn" else "--run"
     run = _last_value(rest, option)

@@ -22,6 +22,6 @@ def add_pixels(parser: ArgumentParser) -> None:
     )
 
 
-def pixels_of(options: Namespace) -> Pixels:
+def pixels_from_options(options: Namespace) -> Pixels:
     """Build the :class:`Pixels` of the options of :func:`add_pixels`."""
     return Pixels(tuple(options.mean), tuple(options.std), options.image_size)

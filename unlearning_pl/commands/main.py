@@ -6,7 +6,7 @@ import warnings
 from importlib import import_module
 
 from unlearning_pl import __version__
-from unlearning_pl.errors import nearest
+from unlearning_pl.errors import suggest_names
 
 OVERVIEW = f"""unlearning-pl {__version__}: make a trained image encoder forget, and show how well it forgot.
 
@@ -67,7 +67,7 @@ def main(args: list[str] | None = None) -> int:
         sys.stdout.write(f"{__version__}\n")
         return 0
     if args[0] not in commands:
-        _print_error(f"Expected a command, got {args[0]!r}. {nearest(args[0], sorted(commands))}")
+        _print_error(f"Expected a command, got {args[0]!r}. {suggest_names(args[0], sorted(commands))}")
         return 2
     try:
         _filter_warnings()

@@ -19,7 +19,7 @@ from unlearning_pl.blackbox.image_folder import OwnerImages, open_owner_images, 
 from unlearning_pl.blackbox.owner_audit import audit_images, require_views
 from unlearning_pl.blackbox.owner_conclusion import conclusion, owner_table, question
 from unlearning_pl.cli.command_parser import make_parser, parse_args
-from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_of
+from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_from_options
 from unlearning_pl.data import Views
 from unlearning_pl.report import write_report
 from unlearning_pl.report.output_folder import make_output_folder
@@ -64,7 +64,7 @@ def owner(args: list[str]) -> None:
     images = _open_images(options.images, options.unseen)
     addresses = {ORIGINAL: options.before, RETRAINED: options.reference, "after": options.after}
     encoders = {
-        name: open_encoder(address, pixels_of(options), options.timeout, options.layer)
+        name: open_encoder(address, pixels_from_options(options), options.timeout, options.layer)
         for name, address in addresses.items()
         if address is not None
     }

@@ -10,7 +10,7 @@ from unlearning_pl.blackbox.encoder import BATCH
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
 from unlearning_pl.blackbox.server import EmbeddingServer
 from unlearning_pl.cli.command_parser import make_parser, parse_args
-from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_of
+from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_from_options
 from unlearning_pl.errors import require
 
 
@@ -39,7 +39,7 @@ def serve(args: list[str]) -> None:
         1 <= options.batch <= BATCH,
         f"Expected batch from 1 to {BATCH}, got {options.batch}. Choose a batch that fits in memory.",
     )
-    encoder = open_encoder(address, pixels_of(options), layer=options.layer)
+    encoder = open_encoder(address, pixels_from_options(options), layer=options.layer)
     encoder.batch = min(encoder.batch, options.batch)
     encoder.name = Path(address).resolve().name  # clients must not learn the rest of the path
     with EmbeddingServer(encoder, options.host, options.port) as server:

@@ -129,18 +129,20 @@ def _check_output(options: Namespace) -> None:
 
 def _preview_with_run(options: Namespace, choice: Choice) -> Preview:
     """Preview a request to a run, with the features of its encoder."""
-    has_forgotten = runs.forgot_before(options.original)
+    has_forgotten = runs.has_forgotten(options.original)
     data = runs.open_data(options.original)
     candidates = data.positions("retain" if has_forgotten else "train")
     if choice.given():  # report an invalid choice before the expensive pass of the encoder
         check_choice(choice, data, candidates)
     else:
-        runs.split_for(options.original, data, ForgetRequest(**options.forget))
+        runs.apply_forget_request(options.original, data, ForgetRequest(**options.forget))
     request = choice.given() | {"original": options.original} if choice.given() else data.splits.request.given()
     earlier = read_earlier([*([options.original] if has_forgotten else []), *options.earlier], data.ids)
     features = extract_features(data, runs.open_learner(options.original))
     if choice.given():
-        runs.split_for(options.original, data, ForgetRequest(ids=[*select_images(choice, features, data, candidates)]))
+        runs.apply_forget_request(
+            options.original, data, ForgetRequest(ids=[*select_images(choice, features, data, candidates)])
+        )
     return _preview(options, data, request, features, earlier)
 
 

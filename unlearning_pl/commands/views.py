@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unlearning_pl.cli.command_parser import add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.data import Source, UnlearningData
-from unlearning_pl.errors import InputError, nearest, require
+from unlearning_pl.errors import InputError, require, suggest_names
 from unlearning_pl.io import write_bytes
 from unlearning_pl.report.image_sheet import Row, draw_sheet
 from unlearning_pl.report.output_folder import make_output_folder
@@ -132,7 +132,7 @@ def _positions_of_ids(data: UnlearningData, ids: list[str]) -> list[int]:
     positions = {name: position for position, name in enumerate(data.ids)}
     for name in ids:
         if name not in positions:
-            suggestion = nearest(name, positions, f"The first ids are {', '.join(data.ids[:3])}.")
+            suggestion = suggest_names(name, positions, f"The first ids are {', '.join(data.ids[:3])}.")
             raise InputError(f"Expected ids of images of the data, got {name!r}. {suggestion}")
     return [positions[name] for name in ids]
 

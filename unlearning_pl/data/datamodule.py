@@ -140,7 +140,7 @@ class UnlearningData(SplitDataModule):
         for name in rows:
             dataset = self._dataset(self.positions(name))
             sampler = StreamSampler(dataset, name, steps, rows[name], trainer.global_rank, trainer.world_size)
-            sampler.begun = trainer.current_epoch, taken
+            sampler.resume_position = trainer.current_epoch, taken
             loaders[name] = self._loader(dataset, rows[name] // trainer.world_size, sampler)
         return CombinedLoader(loaders, "min_size")
 

@@ -112,7 +112,7 @@ class StreamSampler(DistributedSampler[int]):
         begun: An epoch, and how many of its steps the run took before it was resumed.
     """
 
-    begun: tuple[int, int] = (0, 0)
+    resume_position: tuple[int, int] = (0, 0)
 
     def __init__(
         self, dataset: Positions, name: Split, steps: int, rows: int, rank: int = 0, processes: int = 1
@@ -132,7 +132,7 @@ class StreamSampler(DistributedSampler[int]):
         drawn = (
             drawn.view(self.steps, -1, own)[:, self.rank] if small else drawn.view(self.steps, own, -1)[..., self.rank]
         )
-        epoch, taken = self.begun
+        epoch, taken = self.resume_position
         return iter(drawn[taken if epoch == self.epoch else 0 :].flatten().tolist())
 
     @override

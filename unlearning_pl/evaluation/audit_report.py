@@ -23,7 +23,7 @@ from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoints import weights_digest
 from unlearning_pl.training.trainer import UnlearningTrainer
-from unlearning_pl.training.trainer_defaults import QUIET
+from unlearning_pl.training.trainer_defaults import SILENT
 
 _REFERENCES = {"original": "all", "retrained": "retain"}
 """The ``data.train_on`` that each reference run must have."""
@@ -72,7 +72,7 @@ def audit_runs(
     data = runs.open_data(models[0])
     learners = {name: runs.open_learner(run) for name, run in named.items()}
     seed_everything(0, verbose=False)
-    evaluator = UnlearningTrainer(**{"devices": 1, **QUIET, **trainer})
+    evaluator = UnlearningTrainer(**{"devices": 1, **SILENT, **trainer})
     embeddings = evaluator.embed(learners, data, views)
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()  # rank 0 continues alone

@@ -18,7 +18,7 @@ from unlearning_pl.errors import DivergedError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.unlearner import evaluation_mode
 from unlearning_pl.training.trainer import UnlearningTrainer
-from unlearning_pl.training.trainer_defaults import QUIET
+from unlearning_pl.training.trainer_defaults import SILENT
 from unlearning_pl.types import Sample
 
 
@@ -98,7 +98,7 @@ def relearning_epochs(
         devices=1,
         limit_val_batches=0,
         plugins=[LightningEnvironment()],  # not the environment that launched the audit's processes
-        **QUIET,
+        **SILENT,
         **options,
     )
     data.feed(lambda _: ("forgotten",))

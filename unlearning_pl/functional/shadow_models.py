@@ -236,9 +236,7 @@ def _log_density(target: Tensor, scores: Tensor, mask: Tensor, pooled: bool) -> 
 
 def _require_count(count: Tensor, least: int, what: str) -> Tensor:
     if int(count.min()) < least:
-        raise ValueError(
-            f"Expected for every image {least} or more {what}, got {int(count.min())}. Train more of them."
-        )
+        raise ValueError(f"Expected for every image {least} or more {what}, got {int(count.min())}. Train more.")
     return count
 
 

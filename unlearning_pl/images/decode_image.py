@@ -33,7 +33,7 @@ class CorruptImageError(ValueError):
     """The bytes of an image are missing or cannot be decoded; the message is the reason."""
 
 
-class UnreadError(CorruptImageError):
+class UnreadableImageError(CorruptImageError):
     """The file of an image cannot be read at present: missing permissions, missing memory, or a failing disk."""
 
 
@@ -58,7 +58,7 @@ def read_encoded(image: Reference | bytes, most: int | None = None) -> bytes:
     except FileNotFoundError as error:
         raise CorruptImageError(str(error.strerror)) from error
     except OSError as error:
-        raise UnreadError(error.strerror or type(error).__name__) from error
+        raise UnreadableImageError(error.strerror or type(error).__name__) from error
     if most is None and len(data) < wanted:
         raise CorruptImageError(f"the file ends after {len(data)} of {wanted} bytes")
     return data
@@ -90,7 +90,7 @@ def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
         with Image.open(io.BytesIO(data)) as opened:
             image = _rgb(ImageOps.exif_transpose(opened))
     except MemoryError as error:
-        raise UnreadError("no memory to decode it") from error
+        raise UnreadableImageError("no memory to decode it") from error
     except Exception as error:  # Pillow's formats raise OSError, SyntaxError, struct.error and more
         raise CorruptImageError(_reason(data, error)) from error
     if image_size is not None:

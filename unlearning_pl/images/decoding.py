@@ -18,7 +18,7 @@ from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decode_image import (
     CorruptImageError,
     Reference,
-    UnreadError,
+    UnreadableImageError,
     check_header,
     decode,
     file_stamp,
@@ -144,7 +144,7 @@ def _decode_all(
             image = decode(read_encoded(encoded[row]), image_size)
         except CorruptImageError as error:
             faults[row] = str(error)
-            unread.extend([row] if isinstance(error, UnreadError) else [])
+            unread.extend([row] if isinstance(error, UnreadableImageError) else [])
             return
         if image.shape == shape:
             pixels[row] = image

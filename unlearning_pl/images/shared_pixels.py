@@ -28,11 +28,11 @@ from torch import Tensor
 _LEAST = 64 * 2**20  # bytes of pixels for which a file is worth it
 _LAYOUT = 2
 
-Made = tuple[npt.NDArray[np.uint8], Any]
+PixelsAndNotes = tuple[npt.NDArray[np.uint8], Any]
 
 
 def share_pixels(
-    made_from: Iterable[Any], size: int, make: Callable[[], Made], lasts: Callable[[], bool] = lambda: True
+    made_from: Iterable[Any], size: int, make: Callable[[], PixelsAndNotes], lasts: Callable[[], bool] = lambda: True
 ) -> tuple[Tensor, Any]:
     """Make pixels once per machine and map them in every process.
 
@@ -52,8 +52,8 @@ def share_pixels(
     """
     if size < _LEAST:
         return _as_tensor(make())
-    made: Made | None = None
-    file = folder() / f"{_digest(made_from)}.pixels"
+    made: PixelsAndNotes | None = None
+    file = cache_folder() / f"{_digest(made_from)}.pixels"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_suffix(".lock")):  # the system releases it if this process dies
@@ -67,7 +67,7 @@ def share_pixels(
                 return shared
     except OSError as error:
         rank_zero_warn(
-            f"Images cannot be shared between processes in {folder()} ({error.strerror}): each holds its own. "
+            f"Images cannot be shared between processes in {cache_folder()} ({error.strerror}): each holds its own. "
             "Set UNLEARNING_PL_CACHE to a writable folder with free space."
         )
     return _as_tensor(made or make())  # also if another process deleted the file at once
@@ -85,17 +85,17 @@ def trim_memory() -> None:
         trim(0)
 
 
-def folder() -> Path:
+def cache_folder() -> Path:
     """Folder of the shared pixels.
 
     Example:
-        >>> folder().is_absolute() or "UNLEARNING_PL_CACHE" in os.environ
+        >>> cache_folder().is_absolute() or "UNLEARNING_PL_CACHE" in os.environ
         True
     """
     return Path(os.environ.get("UNLEARNING_PL_CACHE") or "~/.cache/unlearning-pl").expanduser()
 
 
-def _as_tensor(made: Made) -> tuple[Tensor, Any]:
+def _as_tensor(made: PixelsAndNotes) -> tuple[Tensor, Any]:
     pixels, notes = made
     return torch.from_numpy(pixels), json.loads(json.dumps(notes))  # as if read from a file
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from typing_extensions import override
 
-from unlearning_pl.deprecated import RenamedAttributes
+from unlearning_pl.deprecated import RenamedAttributes, auxiliary_state
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners.held_out_means import HeldOutMeans
@@ -175,21 +175,16 @@ class Learner(RenamedAttributes, LightningModule, ABC):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["planned"] = self.plan(self.trainer)
-        # A resumed run needs the auxiliary modules, but they are not part of the model.
-        state = checkpoint["state_dict"]
-        auxiliary = [name for name in state if name.startswith("auxiliary_modules.")]
-        checkpoint["auxiliary_modules"] = {name: state.pop(name) for name in auxiliary}
+        state = checkpoint["state_dict"]  # of the model, without the auxiliary modules that a resumed run needs
+        own = [name for name in state if name.startswith("auxiliary_modules.")]
+        checkpoint["auxiliary_modules"] = {name: state.pop(name) for name in own}
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if "state_dict" not in checkpoint:  # FSDP has already loaded it
             return
-        wanted = self.state_dict()
-        auxiliary = checkpoint.get("auxiliary_modules")
-        if auxiliary is None:  # a checkpoint of version 0.1
-            scaffold = checkpoint.get("scaffold", {})
-            auxiliary = {name.replace("scaffold", "auxiliary_modules", 1): value for name, value in scaffold.items()}
-        checkpoint["state_dict"] |= {name: value for name, value in auxiliary.items() if name in wanted}
+        wanted, auxiliary = self.state_dict(), auxiliary_state(checkpoint)
+        checkpoint["state_dict"] |= {name: auxiliary[name] for name in auxiliary if name in wanted}
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

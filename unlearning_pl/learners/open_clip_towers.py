@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from unlearning_pl.errors import InputError, nearest, require
+from unlearning_pl.errors import InputError, require, suggest_names
 from unlearning_pl.types import Pixels
 
 SLIM = {path.stem: path for path in sorted((Path(__file__).parent / "slim_towers").glob("*.json"))}
@@ -86,10 +86,8 @@ def tower_settings(name: str) -> Mapping[str, Any]:
     import open_clip
 
     known = [*SLIM, *open_clip.list_models()]
-    require(
-        name in known,
-        f"Expected {', '.join(SLIM)} or one of open_clip's models, got {name!r}. {nearest(name, known, 'Correct it.')}",
-    )
+    remedy = suggest_names(name, known, "Correct it.")
+    require(name in known, f"Expected {', '.join(SLIM)} or one of open_clip's models, got {name!r}. {remedy}")
     is_slim = name in SLIM
     settings: Mapping[str, Any] = json.loads(SLIM[name].read_text()) if is_slim else open_clip.get_model_config(name)
     foreign_keys = {"hf_model_name", "hf_tokenizer_name"} & set(settings["text_cfg"])

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from unlearning_pl.cli.finished_runs import RESUMING, finished, interrupted
+from unlearning_pl.cli.finished_runs import RESUME_OPTIONS, can_resume, is_finished_run
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.data.splits.request_rows import seeded_permutation
 from unlearning_pl.errors import InputError
@@ -80,12 +80,12 @@ class Stage(NamedTuple):
 
     def is_finished(self) -> bool:
         """Whether the run is finished, with the same command, settings, images and original."""
-        return self.has_same_request() and finished(self.words, self.run)
+        return self.has_same_request() and is_finished_run(self.words, self.run)
 
     def command(self) -> list[str]:
         """The command that starts the run, or resumes an interrupted one."""
-        resumes = self.has_same_request() and interrupted(self.words, self.run)
-        return [*self.words, *RESUMING] if resumes else self.words
+        resumes = self.has_same_request() and can_resume(self.words, self.run)
+        return [*self.words, *RESUME_OPTIONS] if resumes else self.words
 
 
 @dataclass(frozen=True)

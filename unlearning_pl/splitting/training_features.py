@@ -18,7 +18,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.duplicates import thumbnails
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.trainer import UnlearningTrainer
-from unlearning_pl.training.trainer_defaults import QUIET
+from unlearning_pl.training.trainer_defaults import SILENT
 from unlearning_pl.types import Pixels, Sample
 
 
@@ -76,7 +76,7 @@ def extract_features(data: UnlearningData, learner: Learner | None = None) -> Tr
     views = 0 if learner is None or learner.num_views == 1 else learner.num_views
     batch_size, data.batch_size = data.batch_size, even_batches(len(data.positions("train")), data.batch_size)
     data.set_predict_splits(("train",), views)
-    trainer = UnlearningTrainer(devices=1, **QUIET)
+    trainer = UnlearningTrainer(devices=1, **SILENT)
     try:
         with nullcontext() if learner is None else fused_batch_norm(learner):
             batches: Any = trainer.predict(_FeatureExtractor(learner), datamodule=data)

@@ -16,7 +16,7 @@ from unlearning_pl.errors import PreemptedError
 from unlearning_pl.training.checkpoints import CHECKPOINT, ORIGINAL, check_readable
 from unlearning_pl.training.runs import RECORD
 
-NOTHING, SAVE = 0, 1
+NO_REQUEST, SAVE_REQUEST = 0, 1
 """Requests of a process; any larger number is the signal that asks the run to end."""
 
 
@@ -36,13 +36,13 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, run: Path, minutes: float) -> None:
         self.path, self.minutes = run / CHECKPOINT, minutes
         self._pending_request: Callable[[], int] = _no_request
-        self._request, self._saving = NOTHING, False
+        self._request, self._saving = NO_REQUEST, False
         self._saved_step, self._saved_time = 0, 0.0
         self._first_step = 0
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._pending_request, self._request = _no_request, NOTHING
+        self._pending_request, self._request = _no_request, NO_REQUEST
         self._first_step = self._saved_step = trainer.global_step
         self._saved_time = time.monotonic()
         if world_size() > 1:
@@ -52,7 +52,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         # The previous step is complete only now: callbacks' on_train_batch_end runs before the model's own.
         self._request = max(self._request, self._exchange_requests(trainer))
-        if self._request == NOTHING or batch_idx % trainer.accumulate_grad_batches:
+        if self._request == NO_REQUEST or batch_idx % trainer.accumulate_grad_batches:
             return  # a checkpoint does not contain accumulated gradients
         requeue = self._request == getattr(signal, "SIGUSR1", None)
         if requeue and trainer.global_step == self._first_step:
@@ -61,11 +61,11 @@ class LastCheckpoint(Checkpoint):
             learner: Any = pl_module
             learner.check_finite()
             self._save(trainer)
-        if self._request != SAVE:
+        if self._request != SAVE_REQUEST:
             outcome = requeue_slurm_job() if requeue and trainer.is_global_zero else ""
-            async_all_reduce_max(NOTHING)()  # if a process exited earlier, SLURM could kill the one that requeues
+            async_all_reduce_max(NO_REQUEST)()  # if a process exited earlier, SLURM could kill the one that requeues
             raise PreemptedError(self._request, outcome)
-        self._request = NOTHING
+        self._request = NO_REQUEST
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -98,7 +98,7 @@ class LastCheckpoint(Checkpoint):
         due = trainer.is_global_zero and time.monotonic() - self._saved_time >= 60 * self.minutes
         if due:  # request it once: the result arrives a step later, when the next exchange has already started
             self._saved_time = time.monotonic()
-        local = max(trainer._signal_connector.asked, SAVE if due else NOTHING)  # type: ignore[attr-defined]
+        local = max(trainer._signal_connector.received_signal, SAVE_REQUEST if due else NO_REQUEST)  # type: ignore[attr-defined]
         previous, self._pending_request = self._pending_request, async_all_reduce_max(local)
         return local if world_size() == 1 else previous()
 
@@ -135,4 +135,4 @@ def normalize_loop_progress(loops: dict[str, Any], batches: float) -> None:
 
 
 def _no_request() -> int:
-    return NOTHING
+    return NO_REQUEST

@@ -13,7 +13,7 @@ from unlearning_pl.io import write_json, write_text
 from unlearning_pl.training.checkpoints import has_checkpoint
 from unlearning_pl.training.runs import CONFIG, MANIFEST, RECORD, environment
 
-ASIDE = ".replaced"
+BACKUP = ".replaced"
 """Subfolder of a run folder that holds the replaced run until the new one succeeds.
 
 It is the only content of the folder if the new run was killed at once.
@@ -47,9 +47,9 @@ def open_run_folder(
     if resumed:
         _write_configuration(folder, configuration)
         yield False
-        shutil.rmtree(folder / ASIDE, ignore_errors=True)  # left by the first start of this run
+        shutil.rmtree(folder / BACKUP, ignore_errors=True)  # left by the first start of this run
         return
-    check_unused(folder, overwrite)
+    check_run_folder(folder, overwrite)
     existed = folder.exists()
     backup = _back_up(folder)
     try:
@@ -67,7 +67,7 @@ def _write_configuration(folder: Path, configuration: str | None) -> None:
         write_text(folder / CONFIG, configuration)
 
 
-def check_unused(run: Path, overwrite: bool) -> None:
+def check_run_folder(run: Path, overwrite: bool) -> None:
     """Check that a run may be written to a folder.
 
     Raises:
@@ -81,7 +81,7 @@ def check_unused(run: Path, overwrite: bool) -> None:
         f"Expected a new folder for the run, got {run}, which exists. Choose another --run or add --overwrite.",
     )
     require(
-        any((run / name).exists() for name in (CONFIG, MANIFEST, RECORD, ASIDE)),
+        any((run / name).exists() for name in (CONFIG, MANIFEST, RECORD, BACKUP)),
         f"Expected a run to overwrite, got {run}, which holds something else. Choose another --run.",
     )
 
@@ -93,7 +93,7 @@ def _run_files(run: Path) -> list[Path]:
 
 
 def _back_up(run: Path) -> Path:
-    backup = run / ASIDE
+    backup = run / BACKUP
     try:
         if backup.exists() and not has_checkpoint(run):  # a process was killed before its first checkpoint
             _restore(backup, run, existed=True)

@@ -15,7 +15,7 @@ from unlearning_pl.data import ForgetRequest, Source, UnlearningData
 from unlearning_pl.data.splits.manifest import MANIFEST as MANIFEST
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
-from unlearning_pl.training.old_settings import upgrade_settings
+from unlearning_pl.training.upgrade_settings import upgrade_settings
 from unlearning_pl.training.weights import load_weights
 
 CONFIG, RECORD = "config.yaml", "run.json"
@@ -84,7 +84,7 @@ def open_learner(run: str | Path) -> Learner:
     Raises:
         InputError: If the folder holds no run, or its weights do not fit the learner.
     """
-    learner: Learner = build(run, "model")
+    learner: Learner = instantiate_from_run(run, "model")
     load_weights(learner, run)
     return learner
 
@@ -95,12 +95,12 @@ def open_data(run: str | Path) -> UnlearningData:
     Raises:
         InputError: If the folder holds no run, or the data have changed since.
     """
-    data: UnlearningData = build(run, "data")
+    data: UnlearningData = instantiate_from_run(run, "data")
     data.load_split(Path(run) / MANIFEST)
     return data
 
 
-def build(run: str | Path, key: Literal["model", "data", "source"]) -> Any:
+def instantiate_from_run(run: str | Path, key: Literal["model", "data", "source"]) -> Any:
     """Instantiate the learner, the data module or the source of a run's configuration; reads no weights and no images.
 
     Raises:
@@ -121,7 +121,7 @@ def build(run: str | Path, key: Literal["model", "data", "source"]) -> Any:
         ) from error
 
 
-def split_for(original: str | Path, data: UnlearningData, forget: ForgetRequest) -> None:
+def apply_forget_request(original: str | Path, data: UnlearningData, forget: ForgetRequest) -> None:
     """Split the data as the original run did, and apply a new forget request.
 
     If the original run has forgotten images, or was not trained on its forget set, the request adds to that forget set;
@@ -144,7 +144,7 @@ def split_for(original: str | Path, data: UnlearningData, forget: ForgetRequest)
         f"Expected the folder of a run that has forgotten before, got its checkpoint {original}. Give {parent}.",
     )
     if Path(original).is_dir():
-        record, further = read_record(original), forgot_before(original)
+        record, further = read_record(original), has_forgotten(original)
         data.load_split(Path(original) / MANIFEST)
         if further and not forget.given():
             _check_continued_request(original, data, unlearned="original" in record)
@@ -157,7 +157,7 @@ def split_for(original: str | Path, data: UnlearningData, forget: ForgetRequest)
     )
 
 
-def forgot_before(run: str | Path) -> bool:
+def has_forgotten(run: str | Path) -> bool:
     """Whether a finished run has forgotten, or was never trained on, a forget set: a new request adds to it."""
     record = read_record(run)
     return "original" in record or record.get("train_on") != "all"

@@ -21,7 +21,7 @@ class SignalHandler(_SignalConnector):
         asked: Number of the received signal, 0 if none was received; the largest if there were several.
     """
 
-    asked = 0
+    received_signal = 0
 
     @override
     def register_signal_handlers(self) -> None:
@@ -29,7 +29,7 @@ class SignalHandler(_SignalConnector):
             super().register_signal_handlers()
             return
         self._original_handlers = self._get_current_signal_handlers()
-        self.asked, self.received_sigterm = 0, False
+        self.received_signal, self.received_sigterm = 0, False
         if not any(isinstance(callback, LastCheckpoint) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
             self._register_signal(signal.SIGTERM, self._stop_after_step)
             return
@@ -38,7 +38,7 @@ class SignalHandler(_SignalConnector):
                 self._register_signal(getattr(signal, name), self._record_signal)
 
     def _record_signal(self, number: int, frame: FrameType | None) -> None:
-        self.asked = max(self.asked, number)
+        self.received_signal = max(self.received_signal, number)
 
     def _stop_after_step(self, number: int, frame: FrameType | None) -> None:
         self.received_sigterm = True

@@ -155,7 +155,7 @@ class UnlearningTrainer(Trainer):
         method = method or FineTune()
         checks.check_methods(method, plugins)
         load_weights(model, original)
-        runs.split_for(original, datamodule, forget)
+        runs.apply_forget_request(original, datamodule, forget)
         digest = weights_digest(original)
         ancestors = [*runs.lineage(original), digest]
         self.provenance = {"original": str(original), "original_sha256": digest, "lineage": ancestors}

@@ -14,7 +14,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.training.checkpoints import AtomicCheckpointIO
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
 
-QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+SILENT: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 """Arguments of a trainer without logger, progress bar and model summary: for audits, relearning, previews."""
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unlearning_pl.data import OxfordPets, TinyImageNet
-from unlearning_pl.data.sources.photograph_files import classes_in_turn
+from unlearning_pl.data.sources.photograph_files import interleave_classes
 from unlearning_pl.errors import InputError
 
 SYNSETS = ["n02124075", "n01443537", "n02123394"]
@@ -149,7 +149,7 @@ def test_a_photograph_that_was_cut_off_is_left_out_on_demand(content: bytes, tmp
 @given(st.lists(st.integers(0, 4)), st.integers(0, 40))
 def test_every_beginning_is_as_even_as_it_can_be(labels: list[int], size: int) -> None:
     files = [(Path(f"{row}.jpg"), label) for row, label in enumerate(labels)]
-    placed = classes_in_turn(files)
+    placed = interleave_classes(files)
     assert sorted(placed) == sorted(files)
     begun = Counter(label for _, label in placed[:size])
     most = max(begun.values(), default=0)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unlearning_pl.data import ForgetRequest, ImageSet, make_splits
-from unlearning_pl.data.splits.conditions import Comparison, columns, conditions, meets
+from unlearning_pl.data.splits.conditions import Comparison, condition_columns, evaluate_condition, parse_condition
 from unlearning_pl.errors import InputError
 
 QUICK = settings(max_examples=60, derandomize=True, deadline=None, database=None)
@@ -27,7 +27,7 @@ WORDS = st.text(st.characters(exclude_characters="\"'", exclude_categories=["Cs"
 
 
 def met(text: str, known: dict[str, list[Any]]) -> list[bool]:
-    return meets(conditions(text), known)
+    return evaluate_condition(parse_condition(text), known)
 
 
 @QUICK
@@ -157,7 +157,7 @@ def test_a_missing_value_meets_no_condition(text: str) -> None:
 def test_every_text_is_a_condition_or_refused_in_one_line(text: str) -> None:
     message = ""
     try:
-        conditions(text)
+        parse_condition(text)
     except InputError as error:
         message = str(error)
     assert len(message.splitlines()) <= 1
@@ -238,11 +238,11 @@ def test_a_request_is_of_the_images_that_are_trained_on(train: ImageSet, test: I
 
 
 def test_classes_are_numbers_where_all_their_names_are(train: ImageSet) -> None:
-    assert columns(train)["class"][:4] == ["airplane", "cat", "dog", "ship"]
-    numbered = columns(replace(train, class_names=["0", "2", "10", "9"]))
-    assert meets(Comparison("class", ">", ("9",)), numbered)[:4] == [False, False, True, False]
+    assert condition_columns(train)["class"][:4] == ["airplane", "cat", "dog", "ship"]
+    numbered = condition_columns(replace(train, class_names=["0", "2", "10", "9"]))
+    assert evaluate_condition(Comparison("class", ">", ("9",)), numbered)[:4] == [False, False, True, False]
     unlabelled = replace(train, class_names=[], targets=train.targets * 0)
-    assert [*columns(unlabelled)] == ["id"]
+    assert [*condition_columns(unlabelled)] == ["id"]
 
 
 def test_a_message_shows_different_values() -> None:

@@ -14,7 +14,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import Reference
 
 
-class Roles(NamedTuple):
+class ColumnRoles(NamedTuple):
     """Names of the columns by role; every other column with one plain value per row is metadata.
 
     Attributes:
@@ -35,7 +35,7 @@ class Roles(NamedTuple):
         return [name for name in (self.image, self.label, self.captions, *self.metadata) if name is not None]
 
 
-def roles(schema: Any, where: str, image: str = "image", label: str = "label") -> Roles:
+def column_roles(schema: Any, where: str, image: str = "image", label: str = "label") -> ColumnRoles:
     """Determine the role of each column of a table.
 
     Args:
@@ -52,8 +52,8 @@ def roles(schema: Any, where: str, image: str = "image", label: str = "label") -
 
     Example:
         >>> image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-        >>> roles(pa.schema({"image": image, "caption": pa.string(), "owner": pa.int64()}), "a.parquet")
-        Roles(image='image', label=None, captions='caption', metadata=('owner',))
+        >>> column_roles(pa.schema({"image": image, "caption": pa.string(), "owner": pa.int64()}), "a.parquet")
+        ColumnRoles(image='image', label=None, captions='caption', metadata=('owner',))
     """
     types = dict(zip(schema.names, schema.types, strict=True))
     found = ", ".join(types) or "no columns"
@@ -69,16 +69,16 @@ def roles(schema: Any, where: str, image: str = "image", label: str = "label") -
     )
     captions = next((name for name in ("captions", "caption") if name in types), None)
     require(
-        captions is None or is_text(types[captions]) or is_texts(types[captions]),
+        captions is None or is_text(types[captions]) or is_text_list(types[captions]),
         f"Expected a column {captions}: string or list<string> in {where}, got {types.get(captions or '')}. "
         "Convert or rename the column.",
     )
     used = {image, label, captions}
-    metadata = tuple(name for name, kind in types.items() if name not in used and is_plain(kind))
-    return Roles(image, label if labelled is not None else None, captions, metadata)
+    metadata = tuple(name for name, kind in types.items() if name not in used and is_metadata_type(kind))
+    return ColumnRoles(image, label if labelled is not None else None, captions, metadata)
 
 
-def records(part: str, table: Any, names: Sequence[str], known: Roles) -> Records:
+def table_to_records(part: str, table: Any, names: Sequence[str], known: ColumnRoles) -> Records:
     """Convert the rows of a table to records.
 
     Args:
@@ -96,7 +96,7 @@ def records(part: str, table: Any, names: Sequence[str], known: Roles) -> Record
 
     Example:
         >>> table = pa.table({"image": [{"bytes": b"...", "path": "a.png"}], "caption": ["a cat"]})
-        >>> found = records("train", table, ["row 0"], roles(table.schema, "table"))
+        >>> found = table_to_records("train", table, ["row 0"], column_roles(table.schema, "table"))
         >>> found.encoded, found.ids, found.captions
         ([b'...'], ['train/a.png'], [('a cat',)])
     """
@@ -109,19 +109,19 @@ def records(part: str, table: Any, names: Sequence[str], known: Roles) -> Record
         names,
         ids,
         None if known.label is None else table[known.label].to_pylist(),
-        None if known.captions is None else texts(table[known.captions].to_pylist(), names),
-        {name: plain(table[name]) for name in known.metadata},
+        None if known.captions is None else caption_tuples(table[known.captions].to_pylist(), names),
+        {name: metadata_values(table[name]) for name in known.metadata},
     )
 
 
-def texts(column: Sequence[str | list[str | None] | None], names: Sequence[str]) -> list[tuple[str, ...]]:
+def caption_tuples(column: Sequence[str | list[str | None] | None], names: Sequence[str]) -> list[tuple[str, ...]]:
     """Captions of each row as a tuple.
 
     Raises:
         InputError: If a row has no caption, or an empty one.
 
     Example:
-        >>> texts(["a cat", ["a dog", "a wet dog"]], ["row 0", "row 1"])
+        >>> caption_tuples(["a cat", ["a dog", "a wet dog"]], ["row 0", "row 1"])
         [('a cat',), ('a dog', 'a wet dog')]
     """
     captions = []
@@ -135,12 +135,12 @@ def texts(column: Sequence[str | list[str | None] | None], names: Sequence[str])
     return captions
 
 
-def plain(column: Any) -> list[Any]:
+def metadata_values(column: Any) -> list[Any]:
     """Values of a metadata column: numbers, booleans or text; dates become text, decimals floats, missing values None.
 
     Example:
         >>> import datetime
-        >>> plain(pa.chunked_array([[datetime.date(2024, 5, 1), None]]))
+        >>> metadata_values(pa.chunked_array([[datetime.date(2024, 5, 1), None]]))
         ['2024-05-01', None]
     """
     if pa.types.is_temporal(column.type):
@@ -171,21 +171,21 @@ def is_text(kind: Any) -> bool:
     return kind is not None and bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def is_texts(kind: Any) -> bool:
+def is_text_list(kind: Any) -> bool:
     """Whether a column of this type holds a list of texts per row.
 
     Example:
-        >>> is_texts(pa.list_(pa.string())), is_texts(pa.list_(pa.int8()))
+        >>> is_text_list(pa.list_(pa.string())), is_text_list(pa.list_(pa.int8()))
         (True, False)
     """
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and is_text(kind.value_type)
 
 
-def is_plain(kind: Any) -> bool:
+def is_metadata_type(kind: Any) -> bool:
     """Whether a column of this type can be metadata: one number, boolean, text or date per row.
 
     Example:
-        >>> is_plain(pa.bool_()), is_plain(pa.binary())
+        >>> is_metadata_type(pa.bool_()), is_metadata_type(pa.binary())
         (True, False)
     """
     if pa.types.is_dictionary(kind):

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unlearning_pl.data.sources.arrow_columns import is_plain, plain
+from unlearning_pl.data.sources.arrow_columns import is_metadata_type, metadata_values
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.data.sources.table_files import read_table
@@ -170,7 +170,11 @@ def _metadata(table: Path, files: Sequence[str]) -> dict[str, list[Any]]:
         f"Expected one row for each image in {table}, got {len(odd)} rows without image or images without row, and "
         f"{twice} repeated: {_shorten(odd)}. Correct the table.",
     )
-    known = {name: plain(found[name]) for name in columns if name and name != _FILE and is_plain(found[name].type)}
+    known = {
+        name: metadata_values(found[name])
+        for name in columns
+        if name and name != _FILE and is_metadata_type(found[name].type)
+    }
     return {name: [values[row_of[file]] for file in files] for name, values in known.items()}
 
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from unlearning_pl.data.sources.arrow_columns import records, roles
+from unlearning_pl.data.sources.arrow_columns import column_roles, table_to_records
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
@@ -118,9 +118,9 @@ class Hub(Source):
         for name in image_columns:
             dataset = dataset.cast_column(name, datasets.Image(decode=False))
         table = dataset.with_format("arrow")[:]
-        known = roles(table.schema, where, image, self.label or "")
+        known = column_roles(table.schema, where, image, self.label or "")
         names = [f"{where} row {row}" for row in range(table.num_rows)]
-        return self._with_relative_ids(part, records(part, table, names, known))
+        return self._with_relative_ids(part, table_to_records(part, table, names, known))
 
     def _with_relative_ids(self, part: str, found: Records) -> Records:
         """Replace ids that are paths on this machine by paths within the folder, or by row numbers."""

@@ -13,10 +13,16 @@ from typing import Any
 import pyarrow as pa
 from lightning.pytorch.utilities import rank_zero_warn
 
-from unlearning_pl.data.sources.arrow_columns import is_plain, is_text, is_texts, plain, texts
+from unlearning_pl.data.sources.arrow_columns import (
+    caption_tuples,
+    is_metadata_type,
+    is_text,
+    is_text_list,
+    metadata_values,
+)
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
-from unlearning_pl.data.sources.table_files import first_line, read_table
+from unlearning_pl.data.sources.table_files import column_names, read_table
 from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_set import ImageSet
@@ -143,16 +149,18 @@ class _Listing:
             [f"{part}/{path}" for path in self.rows],
             None if label is None else self._labels(label, groups),
             None if caption is None else self._captions(caption, groups),
-            self._metadata({name: plain(one) for name, one in others.items() if is_plain(one.type)}, groups),
+            self._metadata(
+                {name: metadata_values(one) for name, one in others.items() if is_metadata_type(one.type)}, groups
+            ),
         )
 
     def _captions(self, name: str, groups: list[list[int]]) -> list[tuple[str, ...]]:
         column = self.table[name]
         require(
-            is_text(column.type) or is_texts(column.type),
+            is_text(column.type) or is_text_list(column.type),
             f"Expected text in the column {name} of {self.where}, got {column.type}. Convert or rename the column.",
         )
-        of_rows = texts(column.to_pylist(), [f"{self.where} row {row}" for row in range(len(column))])
+        of_rows = caption_tuples(column.to_pylist(), [f"{self.where} row {row}" for row in range(len(column))])
         return [tuple(dict.fromkeys(text for row in rows for text in of_rows[row])) for rows in groups]
 
     def _labels(self, name: str, groups: list[list[int]]) -> list[Any]:
@@ -198,7 +206,12 @@ def _listing(where: str, table: Any, folder: str) -> _Listing:
 
 def _listed_paths(file: Path) -> list[str] | None:
     """Lines of a file that lists paths; None if it is a table."""
-    if file.suffix == ".parquet" or not file.is_file() or len(first_line(file)) != 1 or first_line(file)[0] in _IMAGE:
+    if (
+        file.suffix == ".parquet"
+        or not file.is_file()
+        or len(column_names(file)) != 1
+        or column_names(file)[0] in _IMAGE
+    ):
         return None
     lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     return [posixpath.normpath(line.strip()) for line in lines if line.strip()]

@@ -6,7 +6,7 @@ from torchvision import datasets
 
 from unlearning_pl.data.sources.photograph_files import Files, PhotographFiles
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD
-from unlearning_pl.data.sources.torchvision_arrays import open_named
+from unlearning_pl.data.sources.torchvision_arrays import read_dataset
 from unlearning_pl.images.decoding import OnError
 
 
@@ -50,4 +50,4 @@ class OxfordPets(PhotographFiles):
             first, second = (list(zip(part._images, part._labels, strict=True)) for part in (train, test))
             return first, second, list(train.classes)
 
-        return open_named("OxfordPets", self.root, "https://www.robots.ox.ac.uk/~vgg/data/pets", read)
+        return read_dataset("OxfordPets", self.root, "https://www.robots.ox.ac.uk/~vgg/data/pets", read)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unlearning_pl.data.sources.arrow_columns import Roles, records, roles
+from unlearning_pl.data.sources.arrow_columns import ColumnRoles, column_roles, table_to_records
 from unlearning_pl.data.sources.file_patterns import find_files
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
@@ -95,10 +95,10 @@ class Parquet(Source):
 def _records(part: str, files: list[Path], size: int | None) -> Records:
     """The first ``size`` rows, still encoded; later row groups and files are not opened."""
     opened, left = _open_files(files, f"{part}_size", size)
-    first, known = opened[0][0], roles(opened[0][1].schema_arrow, str(opened[0][0]))
+    first, known = opened[0][0], column_roles(opened[0][1].schema_arrow, str(opened[0][0]))
     tables, names = [], []
     for file, parquet in opened:
-        other = roles(parquet.schema_arrow, str(file))
+        other = column_roles(parquet.schema_arrow, str(file))
         require(
             other == known,
             f"Expected the columns {', '.join(known.columns)} of {first} in {file} too, got "
@@ -108,7 +108,7 @@ def _records(part: str, files: list[Path], size: int | None) -> Records:
             tables.append(table)
             names += [f"{file} row {start + row}" for row in range(table.num_rows)]
         left -= min(left, parquet.metadata.num_rows)
-    return records(part, _concat(tables, first), names, known)
+    return table_to_records(part, _concat(tables, first), names, known)
 
 
 def _open_files(files: list[Path], field: str, size: int | None) -> tuple[list[tuple[Path, pq.ParquetFile]], int]:
@@ -132,7 +132,7 @@ def _open(file: Path) -> pq.ParquetFile:
         ) from error
 
 
-def _row_groups(file: Path, parquet: pq.ParquetFile, known: Roles, limit: int) -> Iterator[tuple[int, pa.Table]]:
+def _row_groups(file: Path, parquet: pq.ParquetFile, known: ColumnRoles, limit: int) -> Iterator[tuple[int, pa.Table]]:
     """The first ``limit`` rows, a row group at a time, each with the number of its first row."""
     start = 0
     for group in range(parquet.num_row_groups):

@@ -14,13 +14,13 @@ Files = list[tuple[Path, int]]
 """Image files, each with the number of its class."""
 
 
-def classes_in_turn(files: Iterable[tuple[Path, int]]) -> list[tuple[Path, int]]:
+def interleave_classes(files: Iterable[tuple[Path, int]]) -> list[tuple[Path, int]]:
     """The first file of every class, then the second of every class, and so on.
 
     The published order is class by class: its first images would come from few classes.
 
     Example:
-        >>> [path.name for path, _ in classes_in_turn([(Path("a"), 0), (Path("b"), 0), (Path("c"), 1)])]
+        >>> [path.name for path, _ in interleave_classes([(Path("a"), 0), (Path("b"), 0), (Path("c"), 1)])]
         ['a', 'c', 'b']
     """
     taken: dict[int, int] = {}
@@ -61,7 +61,7 @@ class PhotographFiles(Source):
 
 
 def _records(part: str, files: Files, size: int | None) -> Records:
-    chosen = classes_in_turn(files)[: rows_to_take(f"{part}_size", size, len(files))]
+    chosen = interleave_classes(files)[: rows_to_take(f"{part}_size", size, len(files))]
     names = [str(path) for path, _ in chosen]
     ids = [f"{part}/{path.name}" for path, _ in chosen]
     return Records([Reference(name) for name in names], names, ids, [label for _, label in chosen])

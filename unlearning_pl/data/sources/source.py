@@ -12,7 +12,7 @@ CIFAR10_STD = (0.2470, 0.2435, 0.2616)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-PROMPT = "a photo of a {}."
+DEFAULT_PROMPT = "a photo of a {}."
 """Prompt of CLIP's authors for a class (arXiv 2103.00020, section 3.1.4)."""
 
 
@@ -29,7 +29,7 @@ class Source(ABC):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     image_size: int | None = None
-    templates: Sequence[str] = (PROMPT,)
+    templates: Sequence[str] = (DEFAULT_PROMPT,)
 
     @abstractmethod
     def load(self) -> tuple[ImageSet, ImageSet]:

@@ -2,7 +2,7 @@
 
 from torchvision import datasets
 
-from unlearning_pl.data.sources.torchvision_arrays import SPLITS, TorchvisionArrays
+from unlearning_pl.data.sources.torchvision_arrays import SPLIT_ARGUMENTS, TorchvisionArrays
 
 
 class STL10(TorchvisionArrays):
@@ -24,7 +24,7 @@ class STL10(TorchvisionArrays):
 
     dataset = datasets.STL10
     url = datasets.STL10.url
-    parts = SPLITS
+    parts = SPLIT_ARGUMENTS
     targets = "labels"
     class_names = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
     image_size = 96

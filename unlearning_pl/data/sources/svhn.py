@@ -2,7 +2,7 @@
 
 from torchvision import datasets
 
-from unlearning_pl.data.sources.torchvision_arrays import SPLITS, TorchvisionArrays
+from unlearning_pl.data.sources.torchvision_arrays import SPLIT_ARGUMENTS, TorchvisionArrays
 
 
 class SVHN(TorchvisionArrays):
@@ -24,7 +24,7 @@ class SVHN(TorchvisionArrays):
 
     dataset = datasets.SVHN
     url = "http://ufldl.stanford.edu/housenumbers"
-    parts = SPLITS
+    parts = SPLIT_ARGUMENTS
     targets = "labels"
     class_names = tuple("0123456789")
     image_size = 32

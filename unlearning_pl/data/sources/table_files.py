@@ -51,14 +51,14 @@ def read_table(path: str | Path, texts: tuple[str, ...] = ()) -> Any:
     return table
 
 
-def first_line(path: Path) -> list[str]:
+def column_names(path: Path) -> list[str]:
     r"""Names of the columns of a text file, stripped of surrounding spaces.
 
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "a.tsv"
         >>> _ = file.write_text("file_name\t caption\n")
-        >>> first_line(file)
+        >>> column_names(file)
         ['file_name', 'caption']
     """
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -72,7 +72,7 @@ def _separator(line: str) -> str:
 
 
 def _read_text(path: Path, texts: tuple[str, ...]) -> Any:
-    names = first_line(path)
+    names = column_names(path)
     twice = next((name for name in names if names.count(name) > 1), None)
     require(
         bool(names) and twice is None,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unlearning_pl.data.sources.source import PROMPT, Source
+from unlearning_pl.data.sources.source import DEFAULT_PROMPT, Source
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
 
@@ -29,7 +29,7 @@ class TemplateCaptions(Source):
         [('the digit 6.', 'a 6.')]
     """
 
-    def __init__(self, source: Source, templates: Sequence[str] = (PROMPT,)) -> None:
+    def __init__(self, source: Source, templates: Sequence[str] = (DEFAULT_PROMPT,)) -> None:
         require(
             not isinstance(templates, str) and len(templates) > 0,
             f"Expected a list of templates, got {templates!r}. Give one or more, such as 'a photo of a {{}}.'.",
@@ -58,7 +58,9 @@ class TemplateCaptions(Source):
         return replace(images, captions=[of_class[target] for target in images.targets.tolist()])
 
 
-def template_captions(class_names: Sequence[str], templates: Sequence[str] = (PROMPT,)) -> list[tuple[str, ...]]:
+def template_captions(
+    class_names: Sequence[str], templates: Sequence[str] = (DEFAULT_PROMPT,)
+) -> list[tuple[str, ...]]:
     """Captions of each class: its name in the place of ``{}`` of each template.
 
     Example:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torchvision.datasets.utils import download_and_extract_archive
 
 from unlearning_pl.data.sources.photograph_files import Files, PhotographFiles
-from unlearning_pl.data.sources.torchvision_arrays import open_named
+from unlearning_pl.data.sources.torchvision_arrays import read_dataset
 
 
 class TinyImageNet(PhotographFiles):
@@ -42,7 +42,7 @@ class TinyImageNet(PhotographFiles):
                 download_and_extract_archive(self.url, str(root), md5=self.digest)
             return _read_folder(root / self.folder)
 
-        return open_named("TinyImageNet", self.root, self.url, read)
+        return read_dataset("TinyImageNet", self.root, self.url, read)
 
 
 def _read_folder(folder: Path) -> tuple[Files, Files, list[str]]:

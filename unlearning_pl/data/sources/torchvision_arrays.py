@@ -19,7 +19,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.images.shared_pixels import share_pixels
 
-SPLITS = {"train": {"split": "train"}, "test": {"split": "test"}}
+SPLIT_ARGUMENTS = {"train": {"split": "train"}, "test": {"split": "test"}}
 """``parts`` of the data sets whose argument is ``split``."""
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ T = TypeVar("T")
 _UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, AssertionError, pickle.PickleError)
 
 
-def open_named(name: str, root: str, url: str, read: Callable[[Path], T]) -> T:
+def read_dataset(name: str, root: str, url: str, read: Callable[[Path], T]) -> T:
     """Call ``read`` with a folder, and convert its errors to a message of one line.
 
     Args:
@@ -41,7 +41,7 @@ def open_named(name: str, root: str, url: str, read: Callable[[Path], T]) -> T:
 
     Example:
         >>> from torchvision import datasets
-        >>> open_named("CIFAR10", "no", "https://...", datasets.CIFAR10)  # doctest: +ELLIPSIS
+        >>> read_dataset("CIFAR10", "no", "https://...", datasets.CIFAR10)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         unlearning_pl.errors.InputError: Expected the files of CIFAR10 in root='no', got: Dataset not found or ...
@@ -119,7 +119,7 @@ class TorchvisionArrays(Source):
     def _read(self, part: str) -> tuple[Tensor, Tensor, list[str]]:
         kind = type(self)
         read = partial(kind.dataset, download=self.download, **kind.parts[part])
-        data = open_named(kind.__name__, self.root, kind.url, read)
+        data = read_dataset(kind.__name__, self.root, kind.url, read)
         rows = rows_to_take(f"{part}_size", getattr(self, f"{part}_size"), len(data.data))
         targets = torch.as_tensor(getattr(data, kind.targets)[:rows]).long()
         return channels_first(data.data[:rows]), targets, list(kind.class_names or data.classes)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unlearning_pl.data.sources.arrow_columns import is_plain, plain
+from unlearning_pl.data.sources.arrow_columns import is_metadata_type, metadata_values
 from unlearning_pl.data.sources.source import Source
 from unlearning_pl.data.sources.table_files import read_table
 from unlearning_pl.errors import require
@@ -64,4 +64,4 @@ def _read(path: Path) -> dict[str, list[Any]]:
     ids = table["id"].to_pylist()
     doubled = len(ids) - len(set(ids))
     require(not doubled, f"Expected each id once in {path}, got {doubled} repeated. Keep one row of each image.")
-    return {name: plain(table[name]) for name in names if name == "id" or is_plain(table[name].type)}
+    return {name: metadata_values(table[name]) for name in names if name == "id" or is_metadata_type(table[name].type)}

@@ -14,7 +14,7 @@ from numbers import Real
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple
 
-from unlearning_pl.errors import InputError, nearest
+from unlearning_pl.errors import InputError, suggest_names
 from unlearning_pl.images.image_set import ImageSet
 
 _TOKEN = re.compile(r"""(?P<text>"[^"]*"|'[^']*'|[^\s"'=!<>\[\](),]+)|[=!<>]=|\S""")
@@ -50,7 +50,7 @@ class Junction(NamedTuple):
     parts: "tuple[Comparison | Junction, ...]"
 
 
-def conditions(text: str) -> Comparison | Junction:
+def parse_condition(text: str) -> Comparison | Junction:
     """Parse a condition.
 
     Args:
@@ -61,9 +61,9 @@ def conditions(text: str) -> Comparison | Junction:
         InputError: If the text is anything else.
 
     Example:
-        >>> conditions("class in [cat, 'big dog']")
+        >>> parse_condition("class in [cat, 'big dog']")
         Comparison(column='class', sign='in', values=('cat', 'big dog'))
-        >>> conditions("a == 1 and (b == 2 or c == 3)").parts[1].joint
+        >>> parse_condition("a == 1 and (b == 2 or c == 3)").parts[1].joint
         'or'
     """
     tokens = [*_TOKEN.finditer(text)]
@@ -114,7 +114,7 @@ def _convert(node: ast.expr, tokens: Sequence[str]) -> Comparison | Junction:
     raise SyntaxError("no comparison", ("", node.lineno + isinstance(node, ast.Name), 1, None))
 
 
-def columns(images: ImageSet) -> dict[str, Sequence[Any]]:
+def condition_columns(images: ImageSet) -> dict[str, Sequence[Any]]:
     """Columns that a condition can name: the metadata, ``id``, and ``class`` if the images have classes.
 
     Classes appear by name, or as numbers if all the names are numbers. ``id`` and ``class`` replace columns of the
@@ -123,7 +123,8 @@ def columns(images: ImageSet) -> dict[str, Sequence[Any]]:
     Example:
         >>> import torch
         >>> pixels = torch.zeros(2, 3, 1, 1, dtype=torch.uint8)
-        >>> columns(ImageSet(pixels, torch.tensor([1, 0]), ["a", "b"], ["cat", "dog"], metadata={"owner": [17, 3]}))
+        >>> images = ImageSet(pixels, torch.tensor([1, 0]), ["a", "b"], ["cat", "dog"], metadata={"owner": [17, 3]})
+        >>> condition_columns(images)
         {'owner': [17, 3], 'id': PackedStrings(['a', 'b']), 'class': ['dog', 'cat']}
     """
     known: dict[str, Sequence[Any]] = {**images.metadata, "id": images.ids}
@@ -133,30 +134,30 @@ def columns(images: ImageSet) -> dict[str, Sequence[Any]]:
     return known
 
 
-def meets(condition: Comparison | Junction, known: Mapping[str, Sequence[Any]]) -> list[bool]:
+def evaluate_condition(condition: Comparison | Junction, known: Mapping[str, Sequence[Any]]) -> list[bool]:
     """Whether each image meets a condition; a missing value (None, NaN, empty text) meets no comparison.
 
     Values are compared as numbers if the whole column is numbers, otherwise as text.
 
     Args:
-        condition: The result of :func:`conditions`.
-        known: Columns by name, as :func:`columns` returns them.
+        condition: The result of :func:`parse_condition`.
+        known: Columns by name, as :func:`condition_columns` returns them.
 
     Raises:
         InputError: If there is no such column, or a number is compared with text.
 
     Example:
-        >>> meets(Comparison("owner", "<", ("9",)), {"owner": [17, 3, None]})
+        >>> evaluate_condition(Comparison("owner", "<", ("9",)), {"owner": [17, 3, None]})
         [False, True, False]
-        >>> meets(conditions("owner == 3 or owner == 17"), {"owner": [17, 3, None]})
+        >>> evaluate_condition(parse_condition("owner == 3 or owner == 17"), {"owner": [17, 3, None]})
         [True, True, False]
     """
     if isinstance(condition, Junction):
-        rows = zip(*(meets(part, known) for part in condition.parts), strict=True)
+        rows = zip(*(evaluate_condition(part, known) for part in condition.parts), strict=True)
         return [(all if condition.joint == "and" else any)(row) for row in rows]
     if condition.column not in known:
         listed = f"There are {', '.join(known)}."
-        near = nearest(condition.column, known, listed)
+        near = suggest_names(condition.column, known, listed)
         more = "" if near == listed else f" {listed}"
         raise InputError(f"Expected a column in forget.where, got {condition.column!r}. {near}{more}")
     column = [None if value is None or value != value or value == "" else value for value in known[condition.column]]

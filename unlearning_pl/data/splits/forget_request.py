@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from unlearning_pl.data.splits.conditions import conditions
+from unlearning_pl.data.splits.conditions import parse_condition
 from unlearning_pl.errors import require
 
 _RANDOM = ("fraction", "count", "per_class")
@@ -24,7 +24,7 @@ class ForgetRequest:
         per_class: Number of training images to draw at random from every class that has any, or from each named class:
             ``{cat: 5, dog: 10}``. The draw from a class does not depend on other classes.
         where: Condition on the metadata, id and class of an image, with ``and``, ``or`` and parentheses:
-            ``owner == 17 and class in [cat, dog]``, see :func:`~unlearning_pl.data.splits.conditions.conditions`.
+            ``owner == 17 and class in [cat, dog]``, see :func:`~unlearning_pl.data.splits.conditions.parse_condition`.
         seed: Seed of the random draw, for ``fraction``, ``count`` and ``per_class``.
 
     Raises:
@@ -66,7 +66,7 @@ class ForgetRequest:
             )
         require(self.seed >= 0, f"Expected forget.seed >= 0, got {self.seed}. Choose a seed that is not negative.")
         if self.where is not None:
-            conditions(str(self.where))  # YAML may have read it as a number
+            parse_condition(str(self.where))  # YAML may have read it as a number
 
     def _normalise_fields(self) -> None:
         for name in ("classes", "ids"):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.splits.conditions import columns, conditions, meets
+from unlearning_pl.data.splits.conditions import condition_columns, evaluate_condition, parse_condition
 from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.splits.id_files import read_ids
 from unlearning_pl.errors import InputError, require
@@ -86,7 +86,9 @@ def _rows_by_rule(field: str, value: Any, seed: int, train: ImageSet, candidates
         numbers = [_class_number(name, field, train.class_names) for name in value]
         return candidates[torch.isin(train.targets[candidates], torch.tensor(numbers, dtype=torch.int64))]
     if field == "where":
-        return candidates[torch.tensor(meets(conditions(value), columns(train)))[candidates]]
+        return candidates[
+            torch.tensor(evaluate_condition(parse_condition(value), condition_columns(train)))[candidates]
+        ]
     drawn = [
         _draw_from_class(number, count, seed, train, candidates)
         for number, count in _counts_per_class(value, train, candidates).items()
