@@ -62,7 +62,7 @@ def test_each_function_is_found_under_its_old_name(old: str) -> None:
         "io",
         "learners",
         "training.last_checkpoint",
-        "training.checkpoints",
+        "training.checkpoint_files",
         "types",
     ]
     home = next(home for home in homes if NAMES[old] in dir(importlib.import_module(f"unlearning_pl.{home}")))

@@ -18,7 +18,7 @@ from torch import Tensor
 from unlearning_pl.commands.main import main
 from unlearning_pl.methods import CoUn
 from unlearning_pl.training import runs
-from unlearning_pl.training.checkpoints import CHECKPOINT, read_checkpoint
+from unlearning_pl.training.checkpoint_files import CHECKPOINT, read_checkpoint
 
 WRITTEN = Path(__file__).parent / "runs_0_1"
 DIGEST = "9830364c7f8eb37b2cfda3833fafc3b53e13adea48e59eddbe843495dc69842a"  # of the original's checkpoint then

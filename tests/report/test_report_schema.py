@@ -13,8 +13,8 @@ from unlearning_pl.audits import Audit
 from unlearning_pl.benchmark.benchmark_table import Outcome
 from unlearning_pl.benchmark.benchmark_table import render_page as benchmark_page
 from unlearning_pl.report import html_page, metric_terms, read_report, report_json, table, write_report
+from unlearning_pl.report.metric_term import Term
 from unlearning_pl.report.report_schema import FILE, report_schema
-from unlearning_pl.report.term import Term
 
 NEW = Term("luck", "Luck of the model", "LM", " %", 1, "A share that no audit measures.")
 AUDIT = Audit("ac", {"luck": 12.34}, {}, torch.zeros(0, 0), intervals={"luck": (11.0, 14.0)})

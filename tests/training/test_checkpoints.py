@@ -17,7 +17,7 @@ from torch.optim import SGD
 
 from unlearning_pl.errors import InputError, PreemptedError
 from unlearning_pl.learners import Learner
-from unlearning_pl.training.checkpoints import AtomicCheckpointIO
+from unlearning_pl.training.checkpoint_files import AtomicCheckpointIO
 from unlearning_pl.training.resume import resume_point
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.weights import load_weights

@@ -16,7 +16,7 @@ from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError
 from unlearning_pl.methods import NegGrad
 from unlearning_pl.training import runs
-from unlearning_pl.training.checkpoints import read_checkpoint, weights_digest
+from unlearning_pl.training.checkpoint_files import read_checkpoint, weights_digest
 from unlearning_pl.training.weights import load_weights
 from unlearning_pl.types import Batch
 

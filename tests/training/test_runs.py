@@ -6,7 +6,7 @@ from tiny import make_learner
 
 from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs
-from unlearning_pl.training.checkpoints import read_checkpoint
+from unlearning_pl.training.checkpoint_files import read_checkpoint
 from unlearning_pl.training.weights import load_weights
 
 

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback
 from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.errors import InputError, StorageError
-from unlearning_pl.training.checkpoints import AtomicCheckpointIO
+from unlearning_pl.training.checkpoint_files import AtomicCheckpointIO
 
 
 def write(path: Path, size: int = 1) -> None:

@@ -11,7 +11,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from unlearning_pl.cli.parse_errors import find_input_error
-from unlearning_pl.distributed.launchers import launched_processes, started_by_srun
+from unlearning_pl.distributed.launchers import launched_processes
+from unlearning_pl.distributed.slurm import started_by_srun
 from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError
 
 RESUME_HINT = "Resume a run that has a checkpoint with --ckpt_path auto, benchmark and shadow with the same command."

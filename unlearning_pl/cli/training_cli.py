@@ -24,7 +24,7 @@ from unlearning_pl.io import write_bytes
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.lr_schedule import Schedule
 from unlearning_pl.training import runs
-from unlearning_pl.training.checkpoints import read_checkpoint
+from unlearning_pl.training.checkpoint_files import read_checkpoint
 from unlearning_pl.training.resume import resume_point
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.weights import load_weights

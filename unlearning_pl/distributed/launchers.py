@@ -1,16 +1,15 @@
-"""Processes that torchrun or SLURM launched, and requests to SLURM."""
+"""Processes that torchrun, SLURM or Lightning launched."""
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import Strategy
 
+from unlearning_pl.distributed.slurm import started_by_srun
 from unlearning_pl.errors import require
 
 
@@ -44,21 +43,6 @@ def launched_processes() -> dict[str, int]:
     return {"devices": devices, "num_nodes": max(1, processes // max(1, devices))}
 
 
-def requeue_slurm_job() -> str:
-    """Ask SLURM to requeue this job, and return the outcome in a few words."""
-    job = os.environ.get("SLURM_JOB_ID", "")
-    if not job:
-        return "no SLURM job to requeue"
-    if "SLURM_ARRAY_JOB_ID" in os.environ:
-        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    if shutil.which("scontrol") is None:
-        return f"no scontrol on this machine to requeue SLURM job {job}"
-    process = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
-    if process.returncode:
-        return f"SLURM refused to requeue job {job}: {' '.join(process.stderr.split())}"
-    return f"SLURM job {job} is requeued"
-
-
 @contextmanager
 def terminate_children_on_error(strategy: Strategy, seconds: float = 10.0) -> Iterator[None]:
     """Context that, on an error in this process, ends the child processes that Lightning started.
@@ -79,15 +63,3 @@ def terminate_children_on_error(strategy: Strategy, seconds: float = 10.0) -> It
             except subprocess.TimeoutExpired:
                 process.kill()
         raise
-
-
-def started_by_srun() -> bool:
-    """Whether srun started this process, by Lightning's criterion.
-
-    An interactive shell in an allocation has the same variables, but its job is named ``bash`` or ``interactive``.
-
-    Example:
-        >>> started_by_srun()
-        False
-    """
-    return "SLURM_NTASKS" in os.environ and SLURMEnvironment.job_name() not in ("bash", "interactive")

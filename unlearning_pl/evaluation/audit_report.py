@@ -21,7 +21,7 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.training import runs
-from unlearning_pl.training.checkpoints import weights_digest
+from unlearning_pl.training.checkpoint_files import weights_digest
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.trainer_defaults import SILENT
 

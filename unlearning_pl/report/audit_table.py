@@ -9,8 +9,8 @@ from rich.text import Text
 
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.audits.steps import STEP_METRICS
+from unlearning_pl.report.metric_term import Term
 from unlearning_pl.report.metric_terms import BY_KEY, COLUMNS, PAIR_COLUMNS, PAIR_KEY, columns
-from unlearning_pl.report.term import Term
 
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
 from unlearning_pl.audits.steps import STEP_METRICS
+from unlearning_pl.report.metric_term import Term
 from unlearning_pl.report.metric_terms import BY_KEY, GROUPS
-from unlearning_pl.report.term import Term
 
 
 class Cell(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from unlearning_pl.report.term import Term
+from unlearning_pl.report.metric_term import Term
 
 _PERCENT, _FRACTION, _POINTS = (" %", 1), ("", 3), ("", 2)
 _SECONDS, _FACTOR, _EPOCHS = (" s", 1), ("x", 1), ("", 0)

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 from unlearning_pl.audits.alignment import MAX_SHOWN
 from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.io import write_json
+from unlearning_pl.report.metric_term import Term
 from unlearning_pl.report.metric_terms import TERMS
 from unlearning_pl.report.report_json import VERSION
 from unlearning_pl.report.roc_figures import POINTS
-from unlearning_pl.report.term import Term
 
 Schema: TypeAlias = dict[str, Any]
 

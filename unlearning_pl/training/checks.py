@@ -13,7 +13,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
 from unlearning_pl.training import runs
-from unlearning_pl.training.checkpoints import ORIGINAL, read_checkpoint
+from unlearning_pl.training.checkpoint_files import ORIGINAL, read_checkpoint
 from unlearning_pl.training.weights import check_weights
 from unlearning_pl.types import Split
 

@@ -11,9 +11,9 @@ from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
 from unlearning_pl.distributed.collectives import async_all_reduce_max, cpu_group, world_size
-from unlearning_pl.distributed.launchers import requeue_slurm_job
+from unlearning_pl.distributed.slurm import requeue_slurm_job
 from unlearning_pl.errors import PreemptedError
-from unlearning_pl.training.checkpoints import CHECKPOINT, ORIGINAL, check_readable
+from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, check_readable
 from unlearning_pl.training.runs import RECORD
 
 NO_REQUEST, SAVE_REQUEST = 0, 1

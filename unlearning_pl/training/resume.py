@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unlearning_pl.errors import require
-from unlearning_pl.training.checkpoints import checkpoint_path, has_checkpoint
+from unlearning_pl.training.checkpoint_files import checkpoint_path, has_checkpoint
 from unlearning_pl.training.runs import RECORD
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.io import write_json, write_text
-from unlearning_pl.training.checkpoints import has_checkpoint
+from unlearning_pl.training.checkpoint_files import has_checkpoint
 from unlearning_pl.training.runs import CONFIG, MANIFEST, RECORD, environment
 
 BACKUP = ".replaced"

@@ -20,7 +20,7 @@ from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.training import checks, runs
-from unlearning_pl.training.checkpoints import checkpoint_path, weights_digest
+from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
 from unlearning_pl.training.resume import is_finished, resume_point
 from unlearning_pl.training.run_folder import open_run_folder, write_record
 from unlearning_pl.training.signals import SignalHandler

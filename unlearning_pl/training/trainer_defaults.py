@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from unlearning_pl.distributed.batch_norm import SyncBatchNormPlugin
 from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import InputError
-from unlearning_pl.training.checkpoints import AtomicCheckpointIO
+from unlearning_pl.training.checkpoint_files import AtomicCheckpointIO
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
 
 SILENT: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}

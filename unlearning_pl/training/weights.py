@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
-from unlearning_pl.training.checkpoints import checkpoint_path, read_checkpoint
+from unlearning_pl.training.checkpoint_files import checkpoint_path, read_checkpoint
 
 
 def find_weights(learner: Learner, run: str | Path) -> Path:

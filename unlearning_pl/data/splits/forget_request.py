@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from unlearning_pl.data.splits.conditions import parse_condition
+from unlearning_pl.data.splits.condition_parser import parse_condition
 from unlearning_pl.errors import require
 
 _RANDOM = ("fraction", "count", "per_class")
@@ -24,7 +24,8 @@ class ForgetRequest:
         per_class: Number of training images to draw at random from every class that has any, or from each named class:
             ``{cat: 5, dog: 10}``. The draw from a class does not depend on other classes.
         where: Condition on the metadata, id and class of an image, with ``and``, ``or`` and parentheses:
-            ``owner == 17 and class in [cat, dog]``, see :func:`~unlearning_pl.data.splits.conditions.parse_condition`.
+            ``owner == 17 and class in [cat, dog]``, see
+            :func:`~unlearning_pl.data.splits.condition_parser.parse_condition`.
         seed: Seed of the random draw, for ``fraction``, ``count`` and ``per_class``.
 
     Raises:

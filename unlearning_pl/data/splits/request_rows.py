@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.splits.conditions import condition_columns, evaluate_condition, parse_condition
+from unlearning_pl.data.splits.condition_parser import condition_columns, evaluate_condition, parse_condition
 from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.splits.id_files import read_ids
 from unlearning_pl.errors import InputError, require

@@ -11,7 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unlearning_pl.data import ForgetRequest, ImageSet, make_splits
-from unlearning_pl.data.splits.conditions import Comparison, condition_columns, evaluate_condition, parse_condition
+from unlearning_pl.data.splits.condition_parser import (
+    Comparison,
+    condition_columns,
+    evaluate_condition,
+    parse_condition,
+)
 from unlearning_pl.errors import InputError
 
 QUICK = settings(max_examples=60, derandomize=True, deadline=None, database=None)
