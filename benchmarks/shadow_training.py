@@ -123,10 +123,10 @@ class Workers:
 def difference(kind: str, count: int) -> float:
     """Largest difference of a weight after two steps, stacked against alone, in float64: the models are the same."""
     models = [Loss(kind, seed).double() for seed in range(count)]
-    run_jobs = stacked([Loss(kind, seed).double() for seed in range(count)], steps=2)
+    together = stacked([Loss(kind, seed).double() for seed in range(count)], steps=2)
     one_after_another(models, steps=2)
     alone, _ = stack_module_state(models)
-    return max((alone[name] - run_jobs[name]).abs().max().item() for name in alone)
+    return max((alone[name] - together[name]).abs().max().item() for name in alone)
 
 
 def seconds(work: Callable[[], Any]) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unlearning_pl import deprecated
 from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.commands.audit import audit_parser
@@ -19,6 +18,7 @@ from unlearning_pl.commands.owner import owner_parser
 from unlearning_pl.commands.serve import serve_parser
 from unlearning_pl.commands.shadow import shadow_parser
 from unlearning_pl.data import Digits
+from unlearning_pl.deprecated import names
 from unlearning_pl.training.trainer import UnlearningTrainer
 
 ROOT = Path(__file__).parents[1]
@@ -130,13 +130,13 @@ def test_the_method_of_the_guide_runs_by_the_command(tmp_path: Path, monkeypatch
 
 def test_the_page_on_renames_has_every_old_name() -> None:
     page = (ROOT / "docs/migrating.md").read_text()
-    modules = {f"unlearning_pl.{old}": f"unlearning_pl.{new}" for old, new in deprecated.MODULES.items()}
-    arguments = {old: new for keys in deprecated.KEYS.values() for old, new in keys.items()}
-    for table in (modules, deprecated.NAMES, deprecated.ATTRIBUTES, arguments):
+    modules = {f"unlearning_pl.{old}": f"unlearning_pl.{new}" for old, new in names.MODULES.items()}
+    arguments = {old: new for keys in names.KEYS.values() for old, new in keys.items()}
+    for table in (modules, names.NAMES, names.ATTRIBUTES, arguments):
         for old, new in table.items():
             assert re.search(rf"^\| `{re.escape(old)}` \| `{re.escape(new)}` \|", page, flags=re.MULTILINE), old
-    assert all(f"`{name}`" in page for name in deprecated.KEYS)
-    assert all(f"`{option}: {old}`" in page for option, old in deprecated.VALUES)
+    assert all(f"`{name}`" in page for name in names.KEYS)
+    assert all(f"`{option}: {old}`" in page for option, old in names.VALUES)
 
 
 def test_the_source_of_the_page_on_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

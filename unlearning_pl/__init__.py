@@ -7,7 +7,8 @@ quick. Sources, learners, methods and metrics are in the packages ``data``, ``le
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from unlearning_pl import _torchvision, deprecated
+from unlearning_pl import _torchvision
+from unlearning_pl.deprecated import old_modules
 
 if TYPE_CHECKING:
     from unlearning_pl import audits, data, learners, methods, metrics
@@ -56,7 +57,7 @@ _HOMES = {
 """The module of each public name."""
 
 _torchvision.install()
-deprecated.install()
+old_modules.install()
 
 
 def __getattr__(name: str) -> Any:

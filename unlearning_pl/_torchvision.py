@@ -21,10 +21,12 @@ _fragments: list[Any] = []  # the schemas live as long as these objects
 class DeclareOperators(MetaPathFinder):
     """Import hook that declares torchvision's missing operators before its first import, and never returns a spec."""
 
+    done = False
+
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
         """Declare the operators if torchvision is about to be imported."""
-        if fullname == "torchvision" and self in sys.meta_path:
-            sys.meta_path.remove(self)
+        if fullname == "torchvision" and not self.done:
+            self.done = True  # it stays among the finders, over which the import system iterates
             _declare_missing_operators()
 
 

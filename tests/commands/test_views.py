@@ -79,7 +79,7 @@ def test_rows_have_the_image_its_views_and_its_words() -> None:
         image = data.pool.rows_at(torch.tensor([position]))[0][0]
         assert row.names == (name,)
         assert row.captions == (f"the {position}", "an image")
-        torch.testing.assert_close(row.looks, torch.stack([image, image / 2, image / 3, image / 4]))
+        torch.testing.assert_close(row.images, torch.stack([image, image / 2, image / 3, image / 4]))
 
 
 def test_a_sheet_of_digits(
@@ -102,9 +102,9 @@ def test_ids_and_seeds_choose(drawn: list[tuple[list[Row], list[str], list[str]]
     (first, *_), (again, *_), (other, *_) = drawn
     assert [row.names[0] for row in first] == ["1773", "7", "1482"]
     for one, two, three in zip(first, again, other, strict=True):
-        assert torch.equal(one.looks, two.looks)
-        assert torch.equal(one.looks[0], three.looks[0])
-        assert not torch.equal(one.looks[1], three.looks[1])
+        assert torch.equal(one.images, two.images)
+        assert torch.equal(one.images[0], three.images[0])
+        assert not torch.equal(one.images[1], three.images[1])
 
 
 def test_a_run_shows_its_own_data(drawn: list[tuple[list[Row], list[str], list[str]]], tmp_path: Path) -> None:

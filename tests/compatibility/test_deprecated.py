@@ -10,17 +10,21 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import make_data, make_learner
+from lightning.pytorch import LightningModule
+from tiny import make_data, make_learner, make_rows
 
 import unlearning_pl
-from unlearning_pl import deprecated
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.deprecated import ATTRIBUTES, KEYS, MODULES, NAMES, PACKAGES
+from unlearning_pl.deprecated.names import ATTRIBUTES, KEYS, MODULES, NAMES, PACKAGES
+from unlearning_pl.deprecated.old_attributes import supply_renamed
+from unlearning_pl.deprecated.old_settings import upgrade_class_paths, upgrade_options, upgrade_settings
+from unlearning_pl.distributed import collectives
 from unlearning_pl.errors import InputError
-from unlearning_pl.learners import Learner, SimCLR, mean_loss
-from unlearning_pl.methods import PlugIn, Unlearner
-from unlearning_pl.training.upgrade_settings import upgrade_class_paths, upgrade_options, upgrade_settings
+from unlearning_pl.functional import contrastive_losses
+from unlearning_pl.learners import Learner, MomentumEncoder, SimCLR, mean_loss
+from unlearning_pl.methods import CoUn, FineTune, PlugIn, Unlearner
+from unlearning_pl.methods.weight_gradients import trainable_parameters
 
 CLASSES = {name: getattr(importlib.import_module(f"unlearning_pl.{home}"), name) for home, name in (
     ("methods", "GradientPenalty"), *(("data", name) for name in KEYS if name != "GradientPenalty"))}  # fmt: skip
@@ -43,38 +47,42 @@ def test_no_module_of_today_has_an_old_name() -> None:
     assert not today & {f"unlearning_pl.{old}" for old in MODULES}
 
 
-@pytest.mark.parametrize(("package", "name"), [("data.sources", "Digits"), ("data.splits", "Splits"), ("cli", "main")])
+@pytest.mark.parametrize(("package", "name"), [(old, name) for old, (_, names) in PACKAGES.items() for name in names])
 def test_what_became_a_package_still_has_its_names(package: str, name: str) -> None:
     module = importlib.import_module(f"unlearning_pl.{package}")
-    with pytest.warns(
-        FutureWarning,
-        match=f"{package}.{name} is deprecated and was renamed to unlearning_pl.{PACKAGES[package]}.{name};",
-    ):
+    with pytest.warns(FutureWarning, match=rf"{package}\.{name} is deprecated and was renamed to .*\.{name};"):
         assert getattr(module, name).__name__ == name
-    assert not hasattr(module, "__no_such__")
+    assert not hasattr(module, "torch")
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("old", NAMES)
-def test_each_function_is_found_under_its_old_name(old: str) -> None:
-    homes = [
-        "audits",
-        "distributed.collectives",
-        "io",
-        "learners",
-        "training.last_checkpoint",
-        "training.checkpoint_files",
-        "types",
-    ]
-    home = next(home for home in homes if NAMES[old] in dir(importlib.import_module(f"unlearning_pl.{home}")))
-    with pytest.warns(FutureWarning, match=rf"\.{old} is deprecated and was renamed to unlearning_pl\..*{NAMES[old]};"):
-        found = deprecated.renamed(f"unlearning_pl.{home}")(old)
-    assert found is getattr(importlib.import_module(f"unlearning_pl.{home}"), NAMES[old])
+def test_each_function_is_found_in_the_module_that_had_it(old: str) -> None:
+    homes = [importlib.import_module(f"unlearning_pl.{name}") for name in (*MODULES, "audits", "learners")]
+    found = [getattr(home, old) for home in homes if hasattr(home, old)]
+    assert found
+    assert all(getattr(one, "__name__", NAMES[old]) == NAMES[old] for one in found)
+
+
+def test_packages_have_no_other_names_than_before() -> None:
+    learners = importlib.import_module("unlearning_pl.learners")
+    assert not any(hasattr(learners, name) for name in ("Trainer", "NonFiniteGuard", "override"))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_contrastive_losses_of_then_gather_the_rows_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In version 0.1 they did so by themselves; now the caller says how."""
+    old = importlib.import_module("unlearning_pl.functional.contrast")
+    nt_xent, queue_nce = old.nt_xent, old.queue_nce
+    first, second = torch.randn(2, 4, 8)
+    monkeypatch.setattr(collectives, "gather", lambda rows: torch.cat([rows, rows]))
+    assert not torch.equal(nt_xent(first, second, 0.5), contrastive_losses.nt_xent(first, second, 0.5))
+    assert queue_nce is contrastive_losses.queue_nce
 
 
 def test_each_attribute_of_today_exists() -> None:
-    known = {*dir(Unlearner), *dir(PlugIn), *PlugIn.__annotations__, *dir(UnlearningData), *dir(make_learner("SimCLR"))}
-    assert {*ATTRIBUTES.values()} <= known
-    assert not {*ATTRIBUTES} & {*vars(Unlearner), *vars(PlugIn), *vars(Learner), *vars(UnlearningData)}
+    known = {*dir(PlugIn), *PlugIn.__annotations__, *dir(UnlearningData), *dir(MomentumEncoder), *dir(SimCLR)}
+    assert {*ATTRIBUTES.values()} <= known | {*Learner.__annotations__}
 
 
 def test_a_method_of_ones_own_may_be_written_with_old_names() -> None:
@@ -104,14 +112,78 @@ def test_a_learner_of_ones_own_may_be_written_with_old_names() -> None:
     assert Theirs("resnet9_slim").corrupt_targets("as it is") == "as it is"
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_an_override_may_call_what_it_overrides() -> None:
+    class Theirs(SimCLR):
+        def scramble(self, sample: Any) -> Any:
+            return super().scramble(sample)
+
+    class Further(Theirs):
+        def scramble(self, sample: Any) -> Any:
+            return super().scramble(sample)
+
+    learner, rows = Further("resnet9_slim"), make_rows(4)
+    torch.manual_seed(0)
+    expected = SimCLR.corrupt_targets(learner, rows)
+    for call in (learner.corrupt_targets, learner.scramble):
+        torch.manual_seed(0)
+        assert all(map(torch.equal, call(rows).views, expected.views))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_attributes_may_be_set_on_an_instance() -> None:
+    class Theirs(Unlearner):
+        def __init__(self) -> None:
+            self.shards, self.calls = False, ("logits",)
+
+    method = Theirs()
+    assert (method.supports_fsdp, method.required_methods) == (False, ("logits",))
+    assert (method.shards, Theirs.shards, Unlearner.supports_fsdp) == (False, True, True)
+    learner = make_learner("Classifier")
+    learner.shards = False
+    assert learner.supports_fsdp is False
+
+
+def test_a_method_of_ones_own_may_clean_up_under_the_old_name() -> None:
+    left = []
+    with pytest.warns(FutureWarning, match=r"Theirs._leave is deprecated and was renamed to uninstall;"):
+
+        class Theirs(FineTune):
+            def _leave(self, trainer: Any, pl_module: Any) -> None:
+                left.append(pl_module)
+
+    Theirs().teardown(None, "the learner", "fit")  # type: ignore[arg-type]
+    assert left == ["the learner"]
+
+
+def test_the_error_of_a_property_is_not_hidden() -> None:
+    class Theirs(SimCLR):
+        @property
+        def broken(self) -> int:
+            return self.backbone.no_such_layer
+
+    with pytest.raises(AttributeError, match=r"no_such_layer|broken"):
+        _ = Theirs("resnet9_slim").broken
+
+
 def test_a_module_of_ones_own_lends_what_it_has_under_old_names() -> None:
-    module = torch.nn.Module()
-    module.scaffold = torch.nn.ModuleDict({"head": torch.nn.Linear(2, 2)})
-    before = list(module.state_dict())
-    with pytest.warns(FutureWarning, match=r"Module.scaffold is deprecated and was renamed to auxiliary_modules;"):
-        deprecated.supply_renamed(module, ["auxiliary_modules"])
-    assert module.auxiliary_modules is module.scaffold
-    assert list(module.state_dict()) == before
+    class Theirs(LightningModule):
+        num_views, feature_dim = 1, 128
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.scaffold = torch.nn.ModuleDict()
+
+        outputs = losses = features = objective = scramble = lambda self, *_: None
+
+    module = Theirs()
+    with pytest.warns(FutureWarning, match=r"Theirs.(scaffold|scramble) is deprecated and was renamed to "):
+        supply_renamed(module)
+    CoUn(projection_dim=16).prepare(module, make_data())  # type: ignore[arg-type]
+    assert len(module.scaffold) == 1
+    assert all(name.startswith("scaffold.") for name in module.state_dict())
+    assert trainable_parameters(module) == {}  # type: ignore[arg-type]
+    assert module.corrupt_targets is not None
 
 
 def test_the_data_module_answers_to_old_names() -> None:
@@ -170,6 +242,37 @@ def test_what_is_wrong_besides_is_told_by_the_name_of_today() -> None:
     words = "fit --model SimCLR --data.source Folder --data.source.train a --data.source.test b --data.source.hold disk"
     with pytest.raises(InputError, match=r"as data\.source\.storage, got disk"), pytest.warns(FutureWarning):
         configuration(words.split())
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("words", "now"),
+    [
+        ("--method.init_args.of loss", "--method.init_args.score loss"),
+        ("--method GradientPenalty --method.at=views", "--method GradientPenalty --method.wrt=views"),
+        ("--method unlearning_pl.methods.GradientPenalty --method.at x", None),
+        ("--data.source.init_args.source.hold disk", "--data.source.init_args.source.storage disk"),
+        ("--method my.GradientPenalty --method.at 3 --data.btch 8", "same"),
+        ("--method SalUn --method.of 3", "same"),
+        ("--data.source my_package.Folder --data.source.hold 3", "same"),
+    ],
+)
+def test_options_are_renamed_for_the_class_that_is_chosen(words: str, now: str | None) -> None:
+    expected = words.replace(".at ", ".wrt ") if now is None else words if now == "same" else now
+    assert upgrade_options(words.split()) == expected.split()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_settings_may_be_a_value_of_an_option() -> None:
+    value = json.dumps(SOURCE)
+    for words in (["--data.source", value], [f"--data.source={value}"]):
+        found = configuration(["fit", "--model", "SimCLR", *words])["data"]["source"]
+        assert found == {"class_path": "unlearning_pl.data.sources.folder.Folder", "init_args": NOW}
+
+
+def test_one_process_of_a_job_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "3")
+    assert upgrade_options(["--method.of", "loss"]) == ["--method.score", "loss"]  # warnings are errors here
 
 
 def test_settings_of_a_class_of_ones_own_stay() -> None:

@@ -45,12 +45,12 @@ def test_pixels_become_squares(size: tuple[int, int], factor: int) -> None:
 def test_every_picture_lies_in_its_row_and_column(size: tuple[int, int]) -> None:
     drawn = rows(size, captions=("a caption",))
     page = pixels(draw_sheet(drawn, ["image", "view 1", "view 2"], ["a title"]))
-    places = [[holds(page, picture) for picture in enlarge(row.looks)] for row in drawn]
+    places = [[holds(page, picture) for picture in enlarge(row.images)] for row in drawn]
     assert all(len(place) == 1 for line in places for place in line)
     tops, lefts = np.array(places)[:, :, 0].transpose(2, 0, 1)
     assert (tops == tops[:, :1]).all()
     assert (lefts == lefts[:1]).all()
-    height, width = enlarge(drawn[0].looks)[0].shape[:2]
+    height, width = enlarge(drawn[0].images)[0].shape[:2]
     assert (np.diff(tops, axis=0) > height).all()
     assert (np.diff(lefts, axis=1) > width).all()
 
@@ -69,7 +69,7 @@ def test_text_is_beside_above_and_under_and_covers_no_picture() -> None:
     assert inked(plain)[:20].sum() > 0  # the title
     longer = draw_sheet(drawn, columns, ["a long title " * 40])
     assert pixels(longer).shape[0] > plain.shape[0]
-    assert all(len(holds(pixels(longer), picture)) == 1 for picture in enlarge(drawn[0].looks))
+    assert all(len(holds(pixels(longer), picture)) == 1 for picture in enlarge(drawn[0].images))
 
 
 def test_text_of_every_kind_is_drawn_without_a_warning() -> None:

@@ -22,12 +22,12 @@ class Clock(Callback):
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.received_signal: list[int] = []
+        self.stops: list[int] = []
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         self.now += 10
-        if trainer.global_step + 1 in self.received_signal:
-            self.received_signal.remove(trainer.global_step + 1)
+        if trainer.global_step + 1 in self.stops:
+            self.stops.remove(trainer.global_step + 1)
             os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -40,7 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.mark.parametrize("stops", [[], [4], [2, 5]])
 def test_a_run_took_what_all_its_starts_took(stops: list[int], clock: Clock, tmp_path: Path) -> None:
-    clock.received_signal = [*stops]
+    clock.stops = [*stops]
     for _ in stops:
         with pytest.raises(PreemptedError):
             start(tmp_path / "run", clock)

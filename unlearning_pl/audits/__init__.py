@@ -2,8 +2,8 @@
 
 from unlearning_pl.audits.compute import compare, compute_audit, compute_audits
 from unlearning_pl.audits.embeddings import Audit, Embeddings
-from unlearning_pl.deprecated import renamed
+from unlearning_pl.deprecated.old_modules import renamed
 
 __all__ = ["Audit", "Embeddings", "compare", "compute_audit", "compute_audits"]
 
-__getattr__ = renamed("unlearning_pl.audits.compute")
+__getattr__ = renamed("audits", ["audits.compute"])

@@ -15,8 +15,8 @@ from typing_extensions import override
 
 from unlearning_pl.cli.parse_errors import explain_parse_error
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.deprecated.old_settings import upgrade_class_paths, upgrade_options
 from unlearning_pl.errors import InputError
-from unlearning_pl.training.upgrade_settings import upgrade_class_paths, upgrade_options
 
 _TRAINING_KEYS = (
     *("model", "trainer", "method", "plugins", "optimizer", "schedule", "seed_everything"),

@@ -8,10 +8,10 @@ import yaml
 from typing_extensions import override
 
 from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
+from unlearning_pl.deprecated.old_settings import upgrade_options
 from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import ORIGINAL, checkpoint_path, read_checkpoint, weights_digest
-from unlearning_pl.training.upgrade_settings import upgrade_options
 
 RESUME_OPTIONS = ["--ckpt_path", "last"]
 """Options that resume the run of a command; the finished run equals that of the command without them."""

@@ -68,7 +68,7 @@ def sheet_rows(data: UnlearningData, positions: list[int], views: int) -> list[R
 
     Example:
         >>> row = sheet_rows(UnlearningData(), [2], views=3)[0]
-        >>> row.names, tuple(row.looks.shape)
+        >>> row.names, tuple(row.images.shape)
         (('1482', 'class 6'), (4, 3, 16, 16))
     """
     train, test = data.load()

@@ -15,7 +15,7 @@ from unlearning_pl.data.sources.template_captions import template_captions
 from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.splits.forget_split import Splits, make_splits, with_request
 from unlearning_pl.data.splits.manifest import read_manifest
-from unlearning_pl.deprecated import RenamedAttributes
+from unlearning_pl.deprecated.old_attributes import RenamedAttributes
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.images.packed_strings import PackedStrings

@@ -35,9 +35,9 @@ def rows_per_stream(sizes: Mapping[Split, int], batch_size: int, processes: int 
     """Divide the rows of a batch among streams, in proportion to their sizes.
 
     Every process gets the same number of rows. Each stream has at least two of them, which partners, contrast and
-    BatchNorm need, or one if it has a single sample. A small stream therefore repeats more often than in proportion to
-    its size: its samples weigh more in a loss that averages over the rows of a step. If a single stream is smaller than
-    the batch, the batch has the size of the stream.
+    BatchNorm need, or one if it has a single sample and is not the only stream. A small stream therefore repeats more
+    often than in proportion to its size: its samples weigh more in a loss that averages over the rows of a step. If a
+    single stream is smaller than the batch, the batch has the size of the stream.
 
     Args:
         sizes: Number of samples of each stream, at least 1.

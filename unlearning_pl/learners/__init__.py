@@ -1,6 +1,6 @@
 """Model families as LightningModules: an encoder, its per-sample loss, and the objective that a method replaces."""
 
-from unlearning_pl.deprecated import renamed
+from unlearning_pl.deprecated.old_modules import renamed
 from unlearning_pl.learners.byol import BYOL
 from unlearning_pl.learners.classifier import Classifier
 from unlearning_pl.learners.clip import CLIP
@@ -25,4 +25,4 @@ __all__ = [
     "mean_loss",
 ]
 
-__getattr__ = renamed("unlearning_pl.learners.learner")
+__getattr__ = renamed("learners", ["learners.learner"])

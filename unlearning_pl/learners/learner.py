@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from typing_extensions import override
 
-from unlearning_pl.deprecated import RenamedAttributes, auxiliary_state
+from unlearning_pl.deprecated.old_attributes import RenamedAttributes, auxiliary_state
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners.held_out_means import HeldOutMeans
@@ -56,6 +56,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
     supports_fsdp: ClassVar[bool] = True
     context_length: int | None = None
     pixels: Pixels | None = None
+    auxiliary_modules: nn.ModuleDict
 
     def __init__(self, backbone: nn.Module, feature_dim: int) -> None:
         super().__init__()

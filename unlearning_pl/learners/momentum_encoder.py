@@ -9,8 +9,10 @@ import torch
 from lightly.models.utils import deactivate_requires_grad, update_momentum
 from torch import Tensor, nn
 
+from unlearning_pl.deprecated.old_attributes import RenamedAttributes
 
-class MomentumEncoder(nn.Module):
+
+class MomentumEncoder(RenamedAttributes, nn.Module):
     """Momentum encoder: an exponential moving average (EMA) of an encoder and its head, without gradients.
 
     Args:

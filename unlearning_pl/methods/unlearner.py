@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.deprecated import RenamedAttributes, supply_renamed
+from unlearning_pl.deprecated.old_attributes import RenamedAttributes, supply_renamed
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner, mean_loss
@@ -150,7 +150,7 @@ class Unlearner(RenamedAttributes, Callback):
             raise TypeError(
                 f"Expected datamodule=UnlearningData(...), got {type(data).__name__}. Wrap the images in it."
             )
-        supply_renamed(pl_module, self.required_methods)
+        supply_renamed(pl_module)
         missing = [name for name in (*PROTOCOL, *self.required_methods) if not hasattr(pl_module, name)]
         if missing:
             raise TypeError(

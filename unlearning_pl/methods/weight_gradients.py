@@ -15,7 +15,7 @@ def trainable_parameters(learner: Learner) -> dict[str, Tensor]:
     return {
         name: weight
         for name, weight in parameters
-        if weight.requires_grad and not name.startswith("auxiliary_modules.")
+        if weight.requires_grad and not name.startswith(("auxiliary_modules.", "scaffold."))
     }
 
 

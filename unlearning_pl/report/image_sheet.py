@@ -26,28 +26,28 @@ class Row(NamedTuple):
 
     Args:
         names: Lines of text to the left: its id, its class.
-        looks: Images in [0, 1], ``(L, 3, H, W)``.
+        images: Images in [0, 1], ``(L, 3, H, W)``.
         captions: Lines of text below.
     """
 
     names: tuple[str, ...]
-    looks: Tensor
+    images: Tensor
     captions: tuple[str, ...] = ()
 
 
-def enlarge(looks: Tensor) -> list[npt.NDArray[np.uint8]]:
+def enlarge(images: Tensor) -> list[npt.NDArray[np.uint8]]:
     """Enlarge images by an integer factor, pixel by pixel: L arrays ``(K * H, K * W, 3)`` uint8.
 
     Args:
-        looks: Images in [0, 1], ``(L, 3, H, W)``.
+        images: Images in [0, 1], ``(L, 3, H, W)``.
 
     Example:
         >>> import torch
         >>> enlarge(torch.ones(1, 3, 8, 16))[0].shape
         (64, 128, 3)
     """
-    factor = max(1, _MIN_SIZE // max(looks.shape[-2:]))
-    pixels = (looks * 255).round().byte().movedim(1, -1)
+    factor = max(1, _MIN_SIZE // max(images.shape[-2:]))
+    pixels = (images * 255).round().byte().movedim(1, -1)
     return list(pixels.repeat_interleave(factor, 1).repeat_interleave(factor, 2).cpu().numpy())
 
 
@@ -64,7 +64,7 @@ def draw_sheet(rows: Sequence[Row], columns: Sequence[str], title: Sequence[str]
         >>> draw_sheet([Row(("a",), torch.zeros(1, 3, 8, 8))], ["image"], ["A title"])[1:4]
         b'PNG'
     """
-    images = [enlarge(row.looks) for row in rows]
+    images = [enlarge(row.images) for row in rows]
     height, width = images[0][0].shape[:2]
     step = max(width, _CHARACTER_WIDTH * max(map(len, columns))) + _GAP
     left = _GAP + min(300, _CHARACTER_WIDTH * max(len(name) for row in rows for name in row.names) + _GAP)

@@ -62,13 +62,13 @@ def worker_environments(jobs: int, processes: int | None = None) -> list[dict[st
     return [shared | ({"CUDA_VISIBLE_DEVICES": gpus[row % len(gpus)]} if gpus else {}) for row in range(count)]
 
 
-def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]], told: OnJobEnd) -> None:
+def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]], on_job_end: OnJobEnd) -> None:
     """Run jobs in parallel, one worker per environment; a job that fails does not affect the others.
 
     Args:
         jobs: Commands by the name of the job.
         environments: Variables that each worker adds to the environment, see :func:`worker_environments`.
-        told: Called at the end of each job.
+        on_job_end: Called at the end of each job.
 
     Raises:
         SIGTERMException: On SIGTERM, or on SIGHUP if it exists and is not ignored. This exception, Ctrl-C and any other
@@ -76,21 +76,21 @@ def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]],
     """
     queue = deque(jobs.items())
     running: list[subprocess.Popen[bytes]] = []
-    workers = [_work(queue, environment, told, running) for environment in environments]
-    with _deferred_signals() as raise_received:
-        try:
+    workers = [_work(queue, environment, on_job_end, running) for environment in environments]
+    try:
+        with _deferred_signals() as raise_received:
             while workers:
                 workers = [worker for worker in workers if next(worker, None) is not None]
                 time.sleep(0.05)
                 raise_received()
-        finally:
-            _stop(running)
+    finally:  # a second Ctrl-C interrupts the waiting
+        _stop(running)
 
 
 def _work(
     queue: deque[tuple[str, Job]],
     environment: Mapping[str, str],
-    told: OnJobEnd,
+    on_job_end: OnJobEnd,
     running: list[subprocess.Popen[bytes]],
 ) -> Iterator[bool]:
     """Run jobs from the queue in sequence; yields while a command runs."""
@@ -107,7 +107,7 @@ def _work(
             if process.returncode:
                 failure = _reason(process.returncode, call.log, log_size)
                 break
-        told(name, failure)
+        on_job_end(name, failure)
 
 
 def _start(call: Call, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -161,6 +161,7 @@ def _deferred_signals() -> Iterator[Callable[[], None]]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+    raise_received()  # of a signal after the last call
 
 
 def _reason(code: int, log: Path, start: int) -> str:

@@ -83,7 +83,7 @@ class Preview(NamedTuple):
 def preview(
     data: UnlearningData,
     request: Mapping[str, Any],
-    looks: TrainingFeatures,
+    features: TrainingFeatures,
     earlier: Mapping[str, Sequence[str]],
     threshold: float,
     by: str,
@@ -93,13 +93,13 @@ def preview(
     Args:
         data: The data, split by the request.
         request: Fields of the request.
-        looks: Vectors of the training images.
+        features: Vectors of the training images.
         earlier: Ids of earlier requests, by request.
         threshold: Cosine similarity at and above which two images are near duplicates, in (0, 1].
         by: Source of the vectors.
     """
     forget, retain = data.positions("forget"), data.positions("retain")
-    pairs = near_duplicates(looks.at(forget).vectors, looks.at(retain).vectors, threshold)
+    pairs = near_duplicates(features.at(forget).vectors, features.at(retain).vectors, threshold)
     ids, retained = ([data.ids[row] for row in rows.tolist()] for rows in (forget, retain))
     overlaps = [Earlier(name, len(listed), len({*ids} & {*listed})) for name, listed in earlier.items()]
     counts = data.splits.counts()

@@ -13,9 +13,9 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from unlearning_pl.data import ForgetRequest, Source, UnlearningData
 from unlearning_pl.data.splits.manifest import MANIFEST as MANIFEST
+from unlearning_pl.deprecated.old_settings import upgrade_settings
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
-from unlearning_pl.training.upgrade_settings import upgrade_settings
 from unlearning_pl.training.weights import load_weights
 
 CONFIG, RECORD = "config.yaml", "run.json"

@@ -18,7 +18,7 @@ class SignalHandler(_SignalConnector):
     an audit's, ends after the step with Lightning's own exception.
 
     Attributes:
-        asked: Number of the received signal, 0 if none was received; the largest if there were several.
+        received_signal: Number of the received signal, 0 if none was received; the largest if there were several.
     """
 
     received_signal = 0

@@ -36,19 +36,19 @@ class Source(ABC):
         """Load the training and the test images; the same images in the same order on every call."""
 
 
-def rows_to_take(field: str, asked: int | None, available: int) -> int:
-    """Number of the ``available`` images to use: ``asked``, or all.
+def rows_to_take(field: str, requested: int | None, available: int) -> int:
+    """Number of the ``available`` images to use: ``requested``, or all.
 
     Raises:
-        InputError: If ``asked`` is less than one or more than ``available``.
+        InputError: If ``requested`` is less than one or more than ``available``.
 
     Example:
         >>> rows_to_take("train_size", None, 10), rows_to_take("train_size", 3, 10)
         (10, 3)
     """
     require(
-        asked is None or 1 <= asked <= available,
-        f"Expected {field} from 1 to {available}, the images that there are, got {asked}. "
+        requested is None or 1 <= requested <= available,
+        f"Expected {field} from 1 to {available}, the images that there are, got {requested}. "
         f"Choose one in that range, or leave {field} out to use all.",
     )
-    return available if asked is None else asked
+    return available if requested is None else requested

@@ -1,5 +1,6 @@
 """Forget requests, and the splits of the training images that result from them."""
 
-from unlearning_pl.deprecated import PACKAGES, renamed
+from unlearning_pl.deprecated.names import PACKAGES
+from unlearning_pl.deprecated.old_modules import renamed
 
-__getattr__ = renamed(f"unlearning_pl.{PACKAGES['data.splits']}", __name__)
+__getattr__ = renamed("data.splits", [PACKAGES["data.splits"][0]], PACKAGES["data.splits"][1])

@@ -29,12 +29,12 @@ class Comparison(NamedTuple):
 
     Attributes:
         column: Name of the column.
-        sign: One of == != < <= > >= in, not in.
+        operator: One of == != < <= > >= in, not in.
         values: The values as written, without quotes.
     """
 
     column: str
-    sign: str
+    operator: str
     values: tuple[str, ...]
 
 
@@ -42,11 +42,11 @@ class Junction(NamedTuple):
     """Conditions of which an image must meet every one, or at least one.
 
     Attributes:
-        joint: ``and`` or ``or``.
+        operator: ``and`` or ``or``.
         parts: The conditions, two or more.
     """
 
-    joint: str
+    operator: str
     parts: "tuple[Comparison | Junction, ...]"
 
 
@@ -154,7 +154,7 @@ def evaluate_condition(condition: Comparison | Junction, known: Mapping[str, Seq
     """
     if isinstance(condition, Junction):
         rows = zip(*(evaluate_condition(part, known) for part in condition.parts), strict=True)
-        return [(all if condition.joint == "and" else any)(row) for row in rows]
+        return [(all if condition.operator == "and" else any)(row) for row in rows]
     if condition.column not in known:
         listed = f"There are {', '.join(known)}."
         near = suggest_names(condition.column, known, listed)
@@ -166,10 +166,10 @@ def evaluate_condition(condition: Comparison | Junction, known: Mapping[str, Seq
         values: list[Any] = [_number(value, condition, present) for value in condition.values]
     else:
         column, values = [None if value is None else str(value) for value in column], [*condition.values]
-    if condition.sign in _COMPARE:
-        compare = _COMPARE[condition.sign]
+    if condition.operator in _COMPARE:
+        compare = _COMPARE[condition.operator]
         return [value is not None and compare(value, values[0]) for value in column]
-    return [value is not None and (value in values) == (condition.sign == "in") for value in column]
+    return [value is not None and (value in values) == (condition.operator == "in") for value in column]
 
 
 def _number(text: str, comparison: Comparison, present: Sequence[Any]) -> int | float:

@@ -1,16 +1,17 @@
-"""Conversion of configurations and command lines of version 0.1, by the tables of :mod:`unlearning_pl.deprecated`."""
+"""Conversion of configurations and command lines of version 0.1."""
 
 import json
 import os
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import yaml
 
-from unlearning_pl.deprecated import KEYS, MODULES, NAMES, PACKAGES, VALUES, warn
+from unlearning_pl.deprecated.names import KEYS, MODULES, NAMES, PACKAGES, VALUES, warn
 
-_NEW_MODULES = MODULES | PACKAGES
+_NEW_MODULES = MODULES | {old: new for old, (new, _) in PACKAGES.items()}
 _CLASS_PATH = re.compile(
     rf"\bunlearning_pl\.({'|'.join(sorted(map(re.escape, _NEW_MODULES), key=len, reverse=True))})\.(\w+)"
 )
@@ -59,7 +60,12 @@ def upgrade_class_paths(args: Sequence[str]) -> list[str]:
     words = []
     for position, word in enumerate(args):
         option, equals, value = word.partition("=") if word.startswith("-") else (args[position - 1], "", word)
-        value = _upgrade_file(value, _CLASS_PATH) if option in ("--config", "-c") else _upgrade_class_path(value)
+        if option in ("--config", "-c"):
+            value = _upgrade_file(value, _CLASS_PATH)
+        elif "class_path" in value and _CLASS_PATH.search(value):
+            value = _upgrade_text(value)
+        else:
+            value = _upgrade_class_path(value)
         words.append(f"{option}={value}" if equals else word if word.startswith("-") else value)
     return words
 
@@ -83,12 +89,18 @@ def upgrade_options(args: Sequence[str]) -> list[str]:
     words: list[str] = []
     for word in args:
         option, equals, value = word.partition("=") if word.startswith("-") else (words[-1] if words else "", "", word)
-        name = _upgrade_option(option) if word.startswith("-") else option
-        value = (
-            _upgrade_file(value) if name in ("--config", "-c") else VALUES.get((name.rpartition(".")[2], value), value)
-        )
+        name = _upgrade_option(option, args) if word.startswith("-") else option
+        value = _upgrade_value(name, value)
         words.append(f"{name}={value}" if equals else name if word.startswith("-") else value)
     return words
+
+
+def _upgrade_value(option: str, value: str) -> str:
+    if option in ("--config", "-c"):
+        return _upgrade_file(value)
+    if "init_args" in value:  # the settings of a class as JSON or YAML
+        return _upgrade_text(value)
+    return VALUES.get((option.rpartition(".")[2], value), value)
 
 
 def _upgrade_class_path(path: str) -> str:
@@ -107,13 +119,24 @@ def _upgrade_argument(class_name: str, key: str, value: Any) -> tuple[str, Any]:
     return new, VALUES.get((new, value), value) if isinstance(value, str) else value
 
 
-def _upgrade_option(option: str) -> str:
-    match = re.fullmatch(r"(--(?:method|data\.source(?:\.source)*)\.)(\w+)", option)
-    new = next((keys[match[2]] for keys in KEYS.values() if match[2] in keys), None) if match else None
-    if match is None or new is None:
+def _upgrade_option(option: str, args: Sequence[str]) -> str:
+    match = re.fullmatch(r"(--(method|data\.source(?:\.source|\.init_args)*)\.(?:init_args\.)?)(\w+)", option)
+    chosen = _last_value(args, f"--{match[2].removesuffix('.init_args')}") if match else None
+    names = KEYS if chosen is None else {chosen.removeprefix("unlearning_pl.").rpartition(".")[2]} & {*KEYS}
+    if match is None or (chosen or "unlearning_pl").partition(".")[0] not in ("unlearning_pl", *KEYS):
+        return option
+    new = next((KEYS[name][match[3]] for name in names if match[3] in KEYS[name]), None)
+    if new is None:
         return option
     warn(f"The option {option}", match[1] + new)
     return match[1] + new
+
+
+def _last_value(args: Sequence[str], option: str) -> str | None:
+    found = None
+    for word, following in pairwise([*args, ""]):
+        found = following if word == option else word.partition("=")[2] if word.startswith(f"{option}=") else found
+    return found
 
 
 def _upgrade_file(path: str, pattern: re.Pattern[str] | None = None) -> str:
@@ -121,8 +144,17 @@ def _upgrade_file(path: str, pattern: re.Pattern[str] | None = None) -> str:
     try:
         with open(os.path.expanduser(path), encoding="utf-8") as file:
             text = file.read()
-        settings = yaml.safe_load(text) if pattern is None or pattern.search(text) else None
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+    except (OSError, ValueError):
         return path  # the parser reports what is wrong with the file
+    upgraded = _upgrade_text(text) if pattern is None or pattern.search(text) else text
+    return path if upgraded == text else upgraded
+
+
+def _upgrade_text(text: str) -> str:
+    """Return settings in YAML or JSON as JSON if one is deprecated, else the text."""
+    try:
+        settings = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError):
+        return text
     upgraded = upgrade_settings(settings)
-    return path if upgraded == settings else json.dumps(upgraded, default=str)
+    return text if upgraded == settings else json.dumps(upgraded, default=str)
