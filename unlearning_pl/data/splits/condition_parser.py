@@ -62,8 +62,8 @@ def parse_condition(text: str) -> Comparison | Junction:
 
     Example:
         >>> parse_condition("class in [cat, 'big dog']")
-        Comparison(column='class', sign='in', values=('cat', 'big dog'))
-        >>> parse_condition("a == 1 and (b == 2 or c == 3)").parts[1].joint
+        Comparison(column='class', operator='in', values=('cat', 'big dog'))
+        >>> parse_condition("a == 1 and (b == 2 or c == 3)").parts[1].operator
         'or'
     """
     tokens = [*_TOKEN.finditer(text)]
