@@ -62,7 +62,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         super().__init__()
         self.backbone, self.feature_dim = backbone, feature_dim
         self.objective: Objective = mean_loss
-        self.auxiliary_modules = nn.ModuleDict()  # modules that a method adds for training and removes afterwards
+        self.auxiliary_modules = nn.ModuleDict()  # added by a method for training; saved apart from the model
         self._non_finite_guard, self._held_out = NonFiniteGuard(), HeldOutMeans()
         self.optimize_with(lambda parameters: SGD(parameters, lr=0.06, momentum=0.9, weight_decay=5e-4), "cosine")
 
@@ -176,9 +176,8 @@ class Learner(RenamedAttributes, LightningModule, ABC):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["planned"] = self.plan(self.trainer)
-        state = checkpoint["state_dict"]  # of the model, without the auxiliary modules that a resumed run needs
-        own = [name for name in state if name.startswith("auxiliary_modules.")]
-        checkpoint["auxiliary_modules"] = {name: state.pop(name) for name in own}
+        own = [name for name in checkpoint["state_dict"] if name.startswith("auxiliary_modules.")]
+        checkpoint["auxiliary_modules"] = {name: checkpoint["state_dict"].pop(name) for name in own}
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
