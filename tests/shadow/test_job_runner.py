@@ -129,6 +129,15 @@ def test_a_signal_at_the_start_of_a_process_stops_it_too(
     assert [process.poll() is not None for process in started] == [True]
 
 
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, SIGTERMException), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_after_the_last_look_is_not_lost(number: signal.Signals, error: type[BaseException]) -> None:
+    handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    signal.signal(number, handler)
+    with pytest.raises(error), job_runner._deferred_signals():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is handler
+
+
 def test_who_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(job_runner, "_GRACE", 0.3)
     deaf = "import os, signal, time; signal.signal(15, signal.SIG_IGN); print(os.getpid(), flush=True); time.sleep(60)"
