@@ -11,11 +11,23 @@ from unlearning_pl.types import Sample
 Rows = list[list[float]]
 
 
-def info_nce_both_ways(first: Rows, second: Rows, temperature: float) -> list[float]:
-    def way(ones: Rows, others: Rows, i: int) -> float:
-        return -math.log(softmax([cosine(ones[i], other) / temperature for other in others])[i])
+def info_nce_both_ways(first: Rows, second: Rows, temperature: float, partner: list[int] | None = None) -> list[float]:
+    """Of images and captions; ``second[i]`` is the caption of image ``partner[i]``, its own if not given."""
+    n = len(first)
+    p = partner or list(range(n))
 
-    return [(way(first, second, i) + way(second, first, i)) / 2 for i in range(len(first))]
+    def way(one: list[float], others: Rows, i: int, dropped: set[int]) -> float:
+        scores = {j: math.exp(cosine(one, others[j]) / temperature) for j in range(n) if j == i or j not in dropped}
+        return -math.log(scores[i] / sum(scores.values()))
+
+    return [
+        (
+            way(first[i], second, i, {j for j in range(n) if p[j] in (i, p[i])})  # captions of i and of its partner
+            + way(second[i], first, i, {p[i]})  # the image that the caption is of
+        )
+        / 2
+        for i in range(n)
+    ]
 
 
 @torch.no_grad()
@@ -37,11 +49,17 @@ def kl(wanted: list[float], found: list[float]) -> float:
     return sum(p * math.log(p / q) for p, q in zip(wanted, found, strict=True))
 
 
-def nt_xent(first: Rows, second: Rows, temperature: float) -> list[float]:
+def nt_xent(first: Rows, second: Rows, temperature: float, partner: list[int] | None = None) -> list[float]:
+    """``second[i]`` is the second view of image ``partner[i]``, its own if not given."""
     everyone, n = first + second, len(first)
+    image = [*range(n), *(partner or range(n))]
 
     def anchor(i: int, j: int) -> float:
-        scores = {k: math.exp(cosine(everyone[i], everyone[k]) / temperature) for k in range(2 * n) if k != i}
+        def counts(k: int) -> bool:
+            copy = k >= n and j >= n and image[k] == image[j]
+            return k == j or (image[k] != image[i] and not copy)
+
+        scores = {k: math.exp(cosine(everyone[i], everyone[k]) / temperature) for k in range(2 * n) if counts(k)}
         return -math.log(scores[j] / sum(scores.values()))
 
     return [(anchor(i, n + i) + anchor(n + i, i)) / 2 for i in range(n)]
@@ -57,16 +75,17 @@ def queue_nce(query: Rows, key: Rows, queue: Rows, temperature: float) -> list[f
 
 def losses(learner: Learner, sample: Sample) -> list[float]:
     """l_i of each sample, from the embeddings of a learner in evaluation mode."""
+    partner = None if sample.partner is None else sample.partner.tolist()
     with torch.no_grad():
         if isinstance(learner, Classifier):
             scores = rows(learner.class_scores(sample.views[0]))
             return [-math.log(softmax(s)[y]) for s, y in zip(scores, sample.target.tolist(), strict=True)]
         if isinstance(learner, CLIP):
             images, texts = rows(learner.embed(sample.views[0])), rows(learner.embed_text(sample.text))
-            return info_nce_both_ways(images, texts, float(learner.temperature))
+            return info_nce_both_ways(images, texts, float(learner.temperature), partner)
         first, second = (rows(learner.embed(view)) for view in sample.views[:2])
         if isinstance(learner, SimCLR):
-            return nt_xent(first, second, learner.temperature)
+            return nt_xent(first, second, learner.temperature, partner)
         if isinstance(learner, MoCo):
             keys = rows(learner.key_encoder(sample.views[1]))
             return queue_nce(first, keys, rows(learner.queue.keys), learner.temperature)

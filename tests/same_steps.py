@@ -32,8 +32,8 @@ from torch.optim import SGD
 
 from unlearning_pl.data import Digits, ForgetRequest, TemplateCaptions, UnlearningData
 from unlearning_pl.distributed.collectives import world_size
-from unlearning_pl.learners import Classifier, Learner, clip, contrastive_learner
-from unlearning_pl.methods import alignment_calibration
+from unlearning_pl.learners import Classifier, Learner
+from unlearning_pl.methods import partners
 
 Job = tuple[str, str, bool]  # method, learner, frozen
 FEW: list[Job] = [
@@ -66,9 +66,9 @@ class Frozen(Callback):
             module.training = module.training and not isinstance(module, _BatchNorm)
 
 
-def neighbours(n: int, device: object = None) -> Tensor:
+def neighbours(keys: Tensor, further: Tensor) -> Tensor:
     """Partners that one process of two has too: the rows of a step are dealt out in turns."""
-    return torch.arange(n) ^ (3 - world_size())
+    return torch.arange(len(keys)) ^ (3 - world_size())
 
 
 def start_of(name: str) -> Learner:
@@ -85,8 +85,7 @@ def start_of(name: str) -> Learner:
 def nothing_random() -> Iterator[None]:
     """Partners and labels that one process and two have alike."""
     with ExitStack() as stack:
-        for module in (alignment_calibration, contrastive_learner, clip):
-            stack.enter_context(patch.object(module, "derangement", neighbours))
+        stack.enter_context(patch.object(partners, "differing_partner", neighbours))
         shifted = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)  # noqa: E731  it is a method
         stack.enter_context(patch.object(Classifier, "corrupt_targets", shifted))
         yield

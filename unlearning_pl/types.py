@@ -33,12 +33,15 @@ class Sample(NamedTuple):
         index: Position of each row in the data module's pool, ``(B,)`` int64.
         text: Tokens of one caption of each row, ``(B, L)`` int64, or, in an audit, of all K captions of each row,
             ``(B, K, L)``; None if the learner reads no text.
+        partner: Row whose positive each row has after ``swap_positives``, ``(B,)`` int64; None if each has its own.
+            Losses whose negatives are the batch leave out the own pair of a row that has another's positive.
     """
 
     views: tuple[Tensor, ...]
     target: Tensor
     index: Tensor  # type: ignore[assignment]  # shadows tuple.index, which no code here uses
     text: Tensor | None = None
+    partner: Tensor | None = None
 
     def take(self, rows: Tensor | slice) -> "Sample":
         """Select rows.

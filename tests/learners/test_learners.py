@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import loops
 import pytest
 import torch
 from tiny import make_data, make_learner, make_rows, make_trainer
@@ -139,6 +140,7 @@ def test_a_random_label_is_drawn_from_all_others() -> None:
 
 
 def test_rematch_is_the_loss_of_the_partners_positive(learner: Learner, sample: Sample) -> None:
+    """Where negatives are the batch, the own pair is none of them: plain loops say so."""
     learner.eval()
     partner = torch.tensor([1, 0, 2, 4, 5, 3])
     lent = sample.take(partner)
@@ -149,7 +151,20 @@ def test_rematch_is_the_loss_of_the_partners_positive(learner: Learner, sample: 
     if isinstance(learner, BYOL):  # the second direction predicts the partner's view 0, not one's own
         outputs, _ = learner.swap_positives(learner.outputs(sample), sample, partner)
         expected = -F.cosine_similarity(learner.outputs(sample)[0], outputs[1], dim=-1).mean(0)
+    if isinstance(learner, SimCLR | CLIP):
+        assert not torch.allclose(rematched, expected, rtol=1e-3)
+        expected = torch.tensor(loops.losses(learner, lent._replace(partner=partner)))
     torch.testing.assert_close(rematched, expected)
+
+
+@pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier", "CLIP"], indirect=True)
+def test_replaced_positives_are_those_of_a_whole_pass(learner: Learner, sample: Sample) -> None:
+    learner.eval()
+    other = sample._replace(views=(sample.views[0], torch.randn_like(sample.views[1])), text=sample.text.roll(1, 0))
+    for ours, theirs in zip(
+        learner.replace_positives(learner.outputs(sample), other), learner.outputs(other), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_the_queue_takes_in_keys_when_a_step_ends_and_only_then(sample: Sample) -> None:

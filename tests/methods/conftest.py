@@ -44,6 +44,8 @@ def learner(request: pytest.FixtureRequest) -> Learner:
 
 @pytest.fixture
 def splits() -> SimpleNamespace:
-    """A data module's sizes: 30 retain and 10 forget samples."""
-    sizes = {"retain": 30, "forget": 10, "validation": 0}
-    return SimpleNamespace(positions=lambda split: torch.arange(sizes[split]))
+    """A data module's splits: 10 forget samples of ten classes, then 30 retain samples."""
+    places = {"retain": torch.arange(10, 40), "forget": torch.arange(10), "validation": torch.arange(0)}
+    return SimpleNamespace(
+        positions=places.__getitem__, load=lambda: (SimpleNamespace(targets=torch.arange(40) % 10), 0)
+    )

@@ -18,12 +18,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny import LEARNERS, METHODS, PLUGINS, make_learner, make_method, make_rows, make_trainer
 
-from unlearning_pl.learners import Classifier, Learner, MoCo, clip, contrastive_learner
-from unlearning_pl.methods import Unlearner, alignment_calibration
+from unlearning_pl.learners import Classifier, Learner, MoCo
+from unlearning_pl.methods import Unlearner, partners
 from unlearning_pl.types import Batch, Sample
 
+IMAGES = torch.arange(100)
 ROWS = {"train": 8, "retain": 8, "forget": 4, "validation": 4}
-SIZES = SimpleNamespace(positions=lambda split: torch.arange(10 * ROWS.get(split, 0)))
+SIZES = SimpleNamespace(
+    positions=lambda split: torch.arange(10 * ROWS.get(split, 0)),
+    load=lambda: (SimpleNamespace(targets=IMAGES), None),
+    pool=SimpleNamespace(text=lambda length: SimpleNamespace(groups=lambda: IMAGES)),
+)
 
 
 def half(sample: Sample, rank: int) -> Sample:
@@ -63,9 +68,10 @@ def gradient(method: str, name: str, batch: Batch) -> Tensor:
     return torch.cat([p.grad.flatten() for p in learner.parameters() if p.grad is not None])
 
 
-def neighbours(n: int, device: object = None) -> Tensor:
-    """Partners within halves, the same for one process and for two."""
-    return torch.arange(n) ^ 1
+def neighbours(keys: Tensor, further: Tensor) -> Tensor:
+    """Partners within halves, the same for one process and for two; themselves where they are one image."""
+    own = torch.arange(len(keys))
+    return (own ^ 1).where(keys[own ^ 1] != keys, own)
 
 
 def lone_partners(batch: Batch) -> Batch:
@@ -100,7 +106,7 @@ def gathered(found: dict[str, float]) -> dict[str, float]:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    alignment_calibration.derangement = contrastive_learner.derangement = clip.derangement = neighbours
+    partners.differing_partner = neighbours
     Classifier.corrupt_targets = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)
     whole = {split: make_rows(n) for split, n in ROWS.items()}
     whole = {split: s._replace(views=tuple(v.double() for v in s.views)) for split, s in whole.items()}

@@ -7,6 +7,7 @@ import torch
 from tiny import make_learner, make_rows
 from torch import Tensor
 
+from unlearning_pl.data.captions import Captions
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.permutations import derangement
 from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, mean_loss
@@ -18,11 +19,14 @@ class Data(SimpleNamespace):
     """Sizes of the splits, and images by position: row i of a fixed tensor, another one for each view."""
 
     def __init__(self, forgotten: int = 10) -> None:
-        super().__init__(images=torch.randn(3, 40, 3, 8, 8).double(), targets=torch.randint(10, (40,)), drawn=[])
+        super().__init__(images=torch.randn(3, 40, 3, 8, 8).double(), targets=torch.arange(40) % 10, drawn=[])
         self.sizes = {"retain": torch.arange(10, 40), "forget": torch.arange(forgotten)}
 
     def positions(self, split: str) -> Tensor:
         return self.sizes[split]
+
+    def load(self) -> tuple[SimpleNamespace, None]:
+        return SimpleNamespace(targets=self.targets), None
 
     def samples_at(self, index: Tensor) -> Sample:
         self.drawn.append(index)
@@ -52,10 +56,13 @@ def test_equals_the_formula_in_plain_loops(
 
     torch.manual_seed(3)
     forget = batch["forget"].index
-    other = forget[derangement(3)] if partner == "batch" else data.drawn[0]
+    order = derangement(3)
+    other = forget[order] if partner == "batch" else data.drawn[0]
     lent = (data.images[0, forget], data.images[1, other])
     retained = Sample(tuple(data.images[:2, 10:15]), data.targets[10:15], torch.arange(10, 15))
     calibrated, _ = concat_streams({"retain": retained, "forget": Sample(lent, data.targets[other], forget)})
+    if partner == "batch":  # rows 5 to 7 have one another's positives
+        calibrated = calibrated._replace(partner=torch.tensor([0, 1, 2, 3, 4, *(5 + order).tolist()]))
     losses = loops.losses(learner, calibrated)
     if isinstance(learner, BYOL) and partner == "batch":  # the other direction pairs v1_i with v0_j
         mirrored = Sample((data.images[1, forget], data.images[0, other]), data.targets[other], forget)
@@ -105,7 +112,7 @@ def test_a_partner_of_the_data_set_is_another_image_and_any_of_them(learner: Lea
 
 def test_without_a_forget_sample_it_is_plain_training(learner: Learner, batch: Batch, splits: SimpleNamespace) -> None:
     method, none = AlignmentCalibration(), {"retain": batch["retain"]}
-    splits.positions = lambda split: torch.arange(30 if split == "retain" else 0)
+    splits.positions = {"retain": torch.arange(30), "forget": torch.arange(0)}.__getitem__
     method.prepare(learner, splits)
     empty = Sample(tuple(view[:0] for view in batch["forget"].views), torch.arange(0), torch.arange(0))
     for rows in (none, {**none, "forget": empty}):
@@ -126,30 +133,6 @@ def test_descending_it_pulls_forget_pairs_apart(learner: Learner, batch: Batch, 
     assert learner.terms["forget_alignment"][0] < before
 
 
-@pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)
-def test_a_lone_forget_sample_has_no_partner(learner: Learner, batch: Batch, splits: SimpleNamespace) -> None:
-    gone = batch["forget"]
-    batch = {**batch, "forget": Sample(tuple(v[:1] for v in gone.views), gone.target[:1], gone.index[:1])}
-    method = AlignmentCalibration(alpha=1.0, beta=0.0)
-    method.prepare(learner, splits)
-    sample, _ = concat_streams(batch)
-    expected = learner.losses(learner.outputs(sample), sample)[:5].mean()
-    torch.testing.assert_close(method.objective(learner, batch), expected)
-
-
-@pytest.mark.parametrize("learner", ["SimCLR", "Classifier"], indirect=True)
-def test_an_image_drawn_twice_is_not_its_own_partner(learner: Learner, batch: Batch, splits: SimpleNamespace) -> None:
-    gone = batch["forget"]
-    twice = Sample(tuple(v[:2] for v in gone.views), gone.target[:2], torch.tensor([5, 5]))
-    batch = {**batch, "forget": twice}
-    method = AlignmentCalibration(alpha=1.0, beta=0.0)
-    method.prepare(learner, splits)
-    torch.manual_seed(0)
-    expected = AlignmentCalibration(alpha=0.0, beta=0.0)
-    expected.prepare(learner, splits)
-    torch.testing.assert_close(method.objective(learner, batch), expected.objective(learner, batch))
-
-
 @pytest.mark.parametrize("wrong", [{"alpha": -0.1}, {"beta": -1.0}])
 def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(wrong))} >= 0, got {next(iter(wrong.values()))}"):
@@ -158,28 +141,69 @@ def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("partner", ["batch", "dataset"])
 def test_an_image_lends_its_caption_to_another_forget_image(partner: Literal["batch", "dataset"]) -> None:
-    learner = make_learner("CLIP").double().eval()
+    learner, data = make_learner("CLIP").double().eval(), Captioned()
     learner.log = lambda *_, **__: None
-    pool = make_rows(40)
-    pool = pool._replace(views=tuple(view.double() for view in pool.views))
-    drawn: list[Tensor] = []
-    data = SimpleNamespace(
-        positions=lambda split: torch.arange(10) if split == "forget" else torch.arange(10, 40),
-        samples_at=lambda index: drawn.append(index) or pool.take(index)._replace(index=index),
-    )
-    batch: Batch = {"retain": pool.take(torch.arange(10, 15)), "forget": pool.take(torch.tensor([7, 2, 5]))}
+    batch = data.batch(torch.tensor([7, 2, 5]))
     method = AlignmentCalibration(0.6, 4.0, partner)
     method.prepare(learner, data)
     torch.manual_seed(3)
     loss = method.objective(learner, batch)
 
     torch.manual_seed(3)
-    other = batch["forget"].index[derangement(3)] if partner == "batch" else drawn[0]
+    order = derangement(3)
+    other = batch["forget"].index[order] if partner == "batch" else data.drawn[0]
     assert (other != batch["forget"].index).all()
-    lent = batch["forget"]._replace(text=pool.text[other])
+    lent = batch["forget"]._replace(text=data.rows.text[other])
     whole, _ = concat_streams({"retain": batch["retain"], "forget": lent})
-    losses = loops.losses(learner, whole)
+    rows = torch.tensor([0, 1, 2, 3, 4, *(5 + order).tolist()]) if partner == "batch" else None
+    losses = loops.losses(learner, whole._replace(partner=rows))
     calibrated = (sum(losses[:5]) + 0.6 * sum(losses[5:])) / (5 + 0.6 * 3)
     images, texts = learner.outputs(batch["forget"])
     aligned = loops.mean([loops.cosine(a, b) for a, b in zip(loops.rows(images), loops.rows(texts), strict=True)])
     assert loss.item() == pytest.approx(calibrated + 4.0 * 10 / 40 * aligned, abs=1e-6)
+
+
+class Captioned(SimpleNamespace):
+    """Forty images with a caption each: ten to forget, then thirty to retain."""
+
+    def __init__(self, captions: list[str] | None = None) -> None:
+        texts = Captions([(text,) for text in captions or [f"number {n}" for n in range(40)]], 24)
+        rows = make_rows(40)._replace(text=texts.first(torch.arange(40)))
+        super().__init__(rows=rows._replace(views=tuple(view.double() for view in rows.views)), drawn=[])
+        self.pool = SimpleNamespace(text=lambda length: texts)
+        self.positions = {"forget": torch.arange(10), "retain": torch.arange(10, 40)}.__getitem__
+
+    def samples_at(self, index: Tensor) -> Sample:
+        self.drawn.append(index)
+        return self.rows.take(index)
+
+    def batch(self, forget: Tensor) -> Batch:
+        return {"retain": self.rows.take(torch.arange(10, 15)), "forget": self.rows.take(forget)}
+
+
+@pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)
+@pytest.mark.parametrize(("partner", "views"), [("batch", 3), ("dataset", 2), ("dataset", 3)])
+def test_a_third_view_takes_a_third_pass_and_no_more(
+    learner: Learner, partner: Literal["batch", "dataset"], views: Literal[2, 3], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each view of a row is embedded once by the online network, or by the momentum encoder; a label takes no pass."""
+    data, method = Data(), AlignmentCalibration(1.0, 4.0, partner, views)
+    method.prepare(learner, data)
+    batch = data.batch(max(method.num_views, learner.num_views))
+    rows: list[Tensor] = []
+    encoder = learner.backbone.forward
+    monkeypatch.setattr(learner.backbone, "forward", lambda x: rows.append(x) or encoder(x))
+    keys: list[Tensor] = []
+    if isinstance(learner, MoCo):
+        key_encoder = learner.key_encoder.forward
+        monkeypatch.setattr(learner.key_encoder, "forward", lambda x: keys.append(x) or key_encoder(x))
+        learner.train()
+    method.objective(learner, batch)
+    embedded, passes = torch.cat([*rows, *keys]), 1 if isinstance(learner, Classifier) else 3
+    assert len(embedded) == passes * 8
+    retained, first = batch["retain"], torch.cat([batch["retain"].views[0], batch["forget"].views[0]])
+    assert all(int((embedded == image).flatten(1).all(1).sum()) == 1 for image in first)
+    if isinstance(learner, MoCo):  # it takes in a key of each row, whatever else it has compared
+        (taken,) = learner._keys
+        assert len(taken) == 8
+        assert torch.equal(keys[0][:5], retained.views[1])

@@ -1,17 +1,20 @@
+from types import SimpleNamespace
+
 import loops
 import pytest
 import torch
-from tiny import make_rows
 
-from unlearning_pl.learners import Learner, mean_loss
+from unlearning_pl.learners import Learner
 from unlearning_pl.methods import RandomLabel
 from unlearning_pl.types import Batch, concat_streams
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)
-def test_equals_the_formula_in_plain_loops(learner: Learner, batch: Batch) -> None:
+def test_equals_the_formula_in_plain_loops(learner: Learner, batch: Batch, splits: SimpleNamespace) -> None:
+    method = RandomLabel()
+    method.prepare(learner, splits)
     torch.manual_seed(3)
-    loss = RandomLabel().objective(learner, batch)
+    loss = method.objective(learner, batch)
     torch.manual_seed(3)
     broken = learner.corrupt_targets(batch["forget"])
     sample, _ = concat_streams({"retain": batch["retain"], "forget": broken})
@@ -35,7 +38,16 @@ def test_no_forget_sample_keeps_what_was_learned_about_it(learner: Learner, batc
             assert (after.views[1] != before.views[1]).flatten(1).any(1).all()
 
 
-def test_a_lone_image_has_nobody_to_be_mismatched_with(learner: Learner, batch: Batch) -> None:
-    alone = {"retain": batch["retain"], "forget": make_rows(1, start=5)}
-    expected = mean_loss(learner, {"retain": batch["retain"]})
-    torch.testing.assert_close(RandomLabel().objective(learner, alone), expected)
+@pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL"], indirect=True)
+def test_a_lone_image_is_mismatched_with_a_retained_one(
+    learner: Learner, batch: Batch, splits: SimpleNamespace
+) -> None:
+    one = {"retain": batch["retain"].take(slice(1)), "forget": batch["forget"].take(slice(1))}
+    splits.positions = {"retain": torch.arange(10, 40), "forget": torch.arange(5, 6)}.__getitem__
+    method = RandomLabel()
+    with pytest.warns(UserWarning, match="images to forget share one image: retained images are their partners"):
+        method.prepare(learner, splits)
+    joint, _ = concat_streams(one)
+    mismatched = joint._replace(views=(joint.views[0], joint.views[1][[0, 0]]))
+    found = float(method.objective(learner, one).detach())
+    assert found == pytest.approx(loops.mean(loops.losses(learner, mismatched)), abs=1e-6)

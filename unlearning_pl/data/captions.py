@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.errors import InputError
+from unlearning_pl.functional.connected_groups import connected_groups
 
 _BATCH = 4096  # captions that are tokenized at a time
 
@@ -78,6 +79,14 @@ class Captions:
         valid = columns < self._count[index, None]
         rows = self._start[index, None] + columns.where(valid, torch.zeros_like(columns))
         return self._tokens[rows].long() * valid[..., None]
+
+    def groups(self) -> Tensor:
+        """Group of each image, ``(N,)`` int64 on the CPU: images with a caption in common are in one group."""
+        tokens, count = self._tokens.cpu(), self._count.cpu()
+        text = torch.zeros(len(tokens), dtype=torch.int64)
+        for column in tokens.T:  # a hash: equal for equal texts, and a collision could only join two groups
+            text = text * 6364136223846793005 + column
+        return connected_groups(torch.arange(len(count)).repeat_interleave(count), text, len(count))
 
     def _move(self, device: torch.device) -> None:
         if self._tokens.device != device:

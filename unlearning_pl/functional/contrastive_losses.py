@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unlearning_pl.functional.own_pairs import drop_own_pairs, name_views
 from unlearning_pl.functional.precision import full_precision
 
 Gather = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -32,19 +33,25 @@ def local_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @full_precision
-def nt_xent(first: Tensor, second: Tensor, temperature: float, gather: Gather = local_rows) -> Tensor:
+def nt_xent(
+    first: Tensor, second: Tensor, temperature: float, gather: Gather = local_rows, partner: Tensor | None = None
+) -> Tensor:
     r"""NT-Xent, SimCLR's loss: classify each view's positive among all other views of the batch, by cosine similarity.
 
     .. math:: l_{a} = - \log \frac{\exp(\cos(z_a, z_{p(a)}) / \tau)}{\sum_{b \ne a} \exp(\cos(z_a, z_b) / \tau)}
 
     Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, arXiv 2002.05709.
-    The sum runs over both views of all samples of all processes; a sample's loss is the mean of its two anchors.
+    The sum runs over both views of all samples of all processes; a sample's loss is the mean of its two anchors. Where
+    samples have the second view of a partner, the sum omits the views that
+    :func:`~unlearning_pl.functional.own_pairs.drop_own_pairs` names.
 
     Args:
         first: Embeddings of one view, ``(N, D)``; the same N on every process.
         second: Embeddings of the other view, ``(N, D)``.
         temperature: Softmax temperature, positive.
         gather: Collects the rows of all processes; default: a single process.
+        partner: Sample of this process that each row of ``second`` is a view of, ``(N,)`` int64; None if each is a view
+            of its own.
 
     Returns:
         Loss of each sample, ``(N,)``.
@@ -57,7 +64,11 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float, gather: Gather = 
     candidates, own = gather(anchors)
     is_self = torch.arange(len(candidates), device=anchors.device) == own[:, None]
     logits = (anchors @ candidates.T / temperature).masked_fill(is_self, -torch.inf)
-    losses = F.cross_entropy(logits, own.roll(len(first)), reduction="none")
+    positive = own.roll(len(first))
+    if partner is not None:
+        views = torch.cat(name_views(own[: len(first)], partner))
+        logits = drop_own_pairs(logits, positive, views, gather(views[:, None])[0][:, 0])
+    losses = F.cross_entropy(logits, positive, reduction="none")
     return losses.view(2, -1).mean(0)
 
 
@@ -89,7 +100,13 @@ def queue_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> 
 
 
 @full_precision
-def info_nce(anchor: Tensor, positive: Tensor, temperature: float | Tensor, gather: Gather = local_rows) -> Tensor:
+def info_nce(
+    anchor: Tensor,
+    positive: Tensor,
+    temperature: float | Tensor,
+    gather: Gather = local_rows,
+    views: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     r"""InfoNCE: classify each anchor's positive among the positives of all anchors, by cosine similarity.
 
     .. math:: l_i = - \log \mathrm{softmax}_j ( \cos(z_i, z'_j) / \tau )_i
@@ -102,6 +119,8 @@ def info_nce(anchor: Tensor, positive: Tensor, temperature: float | Tensor, gath
         positive: Embeddings of the other view, ``(N, D)``.
         temperature: Softmax temperature, positive; a tensor ``()`` if it is learned.
         gather: Collects the rows of all processes; default: a single process.
+        views: Names of the views that anchors and positives are, each ``(N,)`` int64, where a positive is a partner's:
+            the softmax then omits what :func:`~unlearning_pl.functional.own_pairs.drop_own_pairs` names.
 
     Returns:
         Loss of each anchor, ``(N,)``.
@@ -111,11 +130,18 @@ def info_nce(anchor: Tensor, positive: Tensor, temperature: float | Tensor, gath
         tensor([0.3133, 0.3133])
     """
     anchor, (candidates, own) = F.normalize(anchor, dim=1), gather(F.normalize(positive, dim=1))
-    return F.cross_entropy(anchor @ candidates.T / temperature, own, reduction="none")
+    logits = anchor @ candidates.T / temperature
+    if views is not None:
+        logits = drop_own_pairs(logits, own, views[0], gather(views[1][:, None])[0][:, 0])
+    return F.cross_entropy(logits, own, reduction="none")
 
 
 def symmetric_info_nce(
-    first: Tensor, second: Tensor, temperature: float | Tensor, gather: Gather = local_rows
+    first: Tensor,
+    second: Tensor,
+    temperature: float | Tensor,
+    gather: Gather = local_rows,
+    partner: Tensor | None = None,
 ) -> Tensor:
     r"""Symmetric InfoNCE: mean of :func:`info_nce` in both directions.
 
@@ -123,13 +149,16 @@ def symmetric_info_nce(
         + \log \mathrm{softmax}_j ( \cos(z'_i, z_j) / \tau )_i \Big)
 
     CLIP's loss of an image and its caption (Radford et al., "Learning Transferable Visual Models From Natural Language
-    Supervision", ICML 2021, arXiv 2103.00020), and CoUn's of two views (Khalil et al., arXiv 2509.16391).
+    Supervision", ICML 2021, arXiv 2103.00020), and CoUn's of two views (Khalil et al., arXiv 2509.16391). Where rows
+    have the positive of a partner, each softmax omits the candidates that
+    :func:`~unlearning_pl.functional.own_pairs.drop_own_pairs` names.
 
     Args:
         first: Embeddings, ``(N, D)``; the same N on every process.
         second: Embeddings of the positives, ``(N, D)``.
         temperature: Softmax temperature, positive; a tensor ``()`` if it is learned.
         gather: Collects the rows of all processes; default: a single process.
+        partner: Row of this process that each row of ``second`` belongs to, ``(N,)`` int64; None if each is its own.
 
     Returns:
         Loss of each pair, ``(N,)``.
@@ -138,7 +167,9 @@ def symmetric_info_nce(
         >>> symmetric_info_nce(torch.eye(2), torch.eye(2), temperature=1.0)
         tensor([0.3133, 0.3133])
     """
-    forward, backward = info_nce(first, second, temperature, gather), info_nce(second, first, temperature, gather)
+    views = None if partner is None else name_views(gather(partner[:, None])[1], partner)
+    forward = info_nce(first, second, temperature, gather, views)
+    backward = info_nce(second, first, temperature, gather, None if views is None else views[::-1])
     return (forward + backward) / 2
 
 

@@ -57,6 +57,11 @@ class BYOL(ContrastiveLearner):
         return prediction, target.flip(0)  # view 0 predicts view 1, and the reverse
 
     @override
+    def replace_positives(self, outputs: Pair, sample: Sample) -> Pair:
+        prediction, target = self.prediction_head(self.embed(sample.views[1])), self.target_encoder(sample.views[1])
+        return torch.stack([outputs[0][0], prediction]), torch.stack([target, outputs[1][1]])
+
+    @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:
         return negative_cosine(*outputs).mean(0)
 

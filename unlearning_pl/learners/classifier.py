@@ -71,6 +71,10 @@ class Classifier(Learner):
         return outputs, sample._replace(target=sample.target[partner])
 
     @override
+    def replace_positives(self, outputs: Tensor, sample: Sample) -> Tensor:
+        return outputs  # the positive is the label, which takes no pass
+
+    @override
     def alignment(self, outputs: Tensor, sample: Sample) -> Tensor:
         wide = torch.promote_types(outputs.dtype, torch.float32)
         return outputs.to(wide).softmax(1).gather(1, sample.target[:, None]).squeeze(1)

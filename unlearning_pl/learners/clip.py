@@ -14,7 +14,7 @@ from typing_extensions import override
 from unlearning_pl.distributed.collectives import gather_with_indices
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import symmetric_info_nce
-from unlearning_pl.functional.permutations import derangement
+from unlearning_pl.functional.permutations import differing_partner
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
 from unlearning_pl.learners.open_clip_towers import build_towers, pretrained_path, rename_open_clip_weights
 from unlearning_pl.types import Batch, Sample
@@ -66,15 +66,25 @@ class CLIP(ContrastiveLearner):
         return self.embed(sample.views[0]), self.embed_text(sample.text)
 
     @override
-    def losses(self, outputs: Pair, sample: Sample) -> Tensor:
-        return symmetric_info_nce(*outputs, self.temperature, gather_with_indices)
+    def replace_positives(self, outputs: Pair, sample: Sample) -> Pair:
+        assert sample.text is not None
+        return outputs[0], self.embed_text(sample.text)
 
     @override
-    def corrupt_targets(self, sample: Sample) -> Sample:
-        """Replace the caption of each image by the caption of another image of the batch."""
+    def losses(self, outputs: Pair, sample: Sample) -> Tensor:
+        return symmetric_info_nce(*outputs, self.temperature, gather_with_indices, sample.partner)
+
+    @override
+    def corrupt_targets(self, sample: Sample, partners: Sample | None = None) -> Sample:
+        """Replace the caption of each image by that of the same row of ``partners``.
+
+        Without ``partners`` each image gets the caption of another image of the sample, a different one if there is.
+        """
         assert sample.text is not None
-        partner = derangement(len(sample.text), sample.text.device)
-        return sample._replace(text=sample.text[partner])
+        if partners is None:
+            _, texts = torch.unique(sample.text, dim=0, return_inverse=True)
+            partners = sample.take(differing_partner(texts))
+        return sample._replace(text=partners.text)
 
     @override
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:

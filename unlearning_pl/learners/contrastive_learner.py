@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from unlearning_pl.distributed.collectives import gather
 from unlearning_pl.functional.contrastive_losses import negative_cosine, similarities
-from unlearning_pl.functional.permutations import derangement
+from unlearning_pl.functional.permutations import differing_partner
 from unlearning_pl.learners.learner import Learner
 from unlearning_pl.types import Sample
 
@@ -37,16 +37,19 @@ class ContrastiveLearner(Learner):
         return logits if logits.dim() == 2 else logits.mean(0)
 
     @override
-    def corrupt_targets(self, sample: Sample) -> Sample:
-        """Replace the second view of each image by the second view of another image of the batch."""
-        first, second, *rest = sample.views
-        partner = derangement(len(second), second.device)
-        return sample._replace(views=(first, second[partner], *rest))
+    def corrupt_targets(self, sample: Sample, partners: Sample | None = None) -> Sample:
+        """Replace the second view of each image by that of the same row of ``partners``.
+
+        Without ``partners`` each image gets the second view of another image of the sample.
+        """
+        first, _, *rest = sample.views
+        lent = sample.take(differing_partner(sample.index)) if partners is None else partners
+        return sample._replace(views=(first, lent.views[1], *rest))
 
     @override
     def swap_positives(self, outputs: Pair, sample: Sample, partner: Tensor) -> tuple[Pair, Sample]:
         anchor, positive = outputs
-        return (anchor, positive.index_select(-2, partner)), sample
+        return (anchor, positive.index_select(-2, partner)), sample._replace(partner=partner)
 
     @override
     def alignment(self, outputs: Pair, sample: Sample) -> Tensor:

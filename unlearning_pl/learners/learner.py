@@ -113,7 +113,15 @@ class Learner(RenamedAttributes, LightningModule, ABC):
 
     @abstractmethod
     def swap_positives(self, outputs: Any, sample: Sample, partner: Tensor) -> tuple[Any, Sample]:
-        """Pair each row i with the positive (or the label) of row ``partner[i]``; ``partner`` is ``(B,)`` int64."""
+        """Pair each row i with the positive (or the label) of row ``partner[i]``; ``partner`` is ``(B,)`` int64.
+
+        A learner whose negatives are the batch reports the partner in the sample, so that :meth:`losses` omits the own
+        pair from the negatives of a row.
+        """
+
+    def replace_positives(self, outputs: Any, sample: Sample) -> Any:
+        """Outputs with the same anchors and the positives of ``sample``; a whole pass unless a learner needs less."""
+        return self.outputs(sample)
 
     @abstractmethod
     def alignment(self, outputs: Any, sample: Sample) -> Tensor:

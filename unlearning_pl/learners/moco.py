@@ -73,6 +73,11 @@ class MoCo(ContrastiveLearner):
             self._keys.append(key)
         return query, key
 
+    @override
+    def replace_positives(self, outputs: Pair, sample: Sample) -> Pair:
+        """Keys that are compared, and not enqueued: the queue takes in one key of each row of a step."""
+        return outputs[0], self._encode_keys(sample.views[1])
+
     def _encode_keys(self, view: Tensor) -> Tensor:
         """Keys ``(B, E)``; evaluation mode and a single process have no batch statistics to shuffle."""
         shuffles = self.shuffle and self.training and world_size() > 1

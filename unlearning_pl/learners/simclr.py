@@ -47,5 +47,9 @@ class SimCLR(ContrastiveLearner):
         return anchor, positive
 
     @override
+    def replace_positives(self, outputs: Pair, sample: Sample) -> Pair:
+        return outputs[0], self.embed(sample.views[1])
+
+    @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:
-        return nt_xent(*outputs, self.temperature, gather_with_indices)
+        return nt_xent(*outputs, self.temperature, gather_with_indices, sample.partner)

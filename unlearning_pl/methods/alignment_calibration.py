@@ -3,15 +3,14 @@
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.distributed.collectives import all_reduce_sum, world_size
 from unlearning_pl.errors import require
-from unlearning_pl.functional.permutations import derangement
 from unlearning_pl.learners import Learner, log_term, mean_loss
+from unlearning_pl.methods.partners import Partners
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, Sample, concat_streams
 
@@ -27,16 +26,22 @@ class AlignmentCalibration(Unlearner):
     the forget stream.
 
     The authors draw partners from the whole forget set (``partner: dataset``) and a third view v^2 (``views: 3``). By
-    default the partner is another forget sample of the batch and v^2 is v^1, so a single pass over the batch is enough.
-    Any other choice takes a second pass, and MoCo enqueues the keys of both passes. The default and the authors' choice
-    are equal in distribution for MoCo, BYOL and classifiers. With SimCLR and CLIP, whose negatives are the batch, an
-    image's own positive stays among its negatives by default, which pushes its pair apart in addition to beta: by
-    0.14 % of beta's term for SimCLR at temperature 0.5 and batch 512, 121 % at 0.1 and 128, and 46 to 144 % for CLIP at
-    temperature 0.07.
+    default the partner is another forget sample of the batch and v^2 is v^1, so an image is embedded in two views. Any
+    other choice embeds a third view, of all rows for the sake of batch statistics; MoCo enqueues a single key of each
+    row, that of its positive in l_i.
 
-    A request of one image has no partner: only the retain terms and the second term remain (our reading). The authors'
-    SimCLR code with alpha != 1 masks the wrong anchors (``repeat`` for ``tile``); with that corrected it agrees with
-    this method to 1e-15.
+    Either choice gives every forget sample a random partner and keeps its own pair out of l_i. With SimCLR and CLIP,
+    whose negatives are the batch, an image's own positive is in the batch by default, in its partner's place: it is no
+    negative of the image, nor the image of it. As a negative it would push the pair apart in addition to beta: by
+    0.14 % of beta's term for SimCLR at temperature 0.5 and batch 512, 121 % at 0.1 and 128, 46 to 144 % for CLIP at
+    temperature 0.07, and ten times beta's term at 0.01. So the two choices differ in this: by default l_i has one
+    negative less, and its negatives are other positives of the batch in place of other positives of the forget set.
+
+    A partner has another caption or label, since a caption or label in common is not wrong; for a learner of two views
+    it is another image. If all images to forget share one (a class request with captions made of class names, or a
+    request of one image), retain samples are the partners; where these do not differ either, only the retain terms and
+    the second term remain (our reading). The authors' SimCLR code with alpha != 1 masks the wrong anchors (``repeat``
+    for ``tile``); with that corrected it agrees with this method to 1e-15.
 
     The cosine compares the learner's own pair: MoCo's query with its key, BYOL's prediction with its target, CLIP's
     image with its caption; with CLIP the partner lends its caption. For a classifier, whose positive is the label, the
@@ -47,7 +52,8 @@ class AlignmentCalibration(Unlearner):
     Args:
         alpha: alpha, the weight of the forget samples' loss with their partners as positives, at least 0.
         beta: beta, the weight of the mean alignment of the forget samples' own pairs, at least 0.
-        partner: Draw a forget sample's partner from the ``batch`` or from the whole forget set (``dataset``).
+        partner: Draw a forget sample's partner from the forget samples of the ``batch`` or from the whole forget set
+            (``dataset``).
         views: Number of augmented views per sample; with 3 the second term compares v^0 with v^2, with 2 with v^1.
 
     Raises:
@@ -70,54 +76,47 @@ class AlignmentCalibration(Unlearner):
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        self.positions = data.positions("forget")
-        forget_size, retain_size = len(self.positions), len(data.positions("retain"))
+        forget_size, retain_size = len(data.positions("forget")), len(data.positions("retain"))
         self.data, self.forget_fraction = data, forget_size / (forget_size + retain_size)
-        if forget_size == 1:
-            rank_zero_warn("One image to forget has no partner: alpha has no effect, only beta forgets.")
+        self.partners = Partners(learner, data)
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         retained, forget = len(batch["retain"].index), batch.get("forget")
         if forget is None or len(forget.index) == 0:
             return mean_loss(learner, {"retain": batch["retain"]})
+        sample, _ = concat_streams({"retain": batch["retain"], "forget": forget})
         with_partners = self._batch_partners if self.partner == "batch" else self._dataset_partners
-        losses, other, outputs, pairs = with_partners(learner, batch)
-        if outputs is None or self.views == 3:
-            pairs, _ = concat_streams({name: _pair(rows, self.views - 1) for name, rows in batch.items()})
-            outputs = learner.outputs(pairs)
-        # Another row of the same image (one image may fill several rows) is not a partner.
-        alpha = self.alpha * (other != forget.index)
+        losses, has_partner, outputs = with_partners(learner, batch, sample)
+        if self.partner == "dataset" or self.views == 3:
+            sample = sample._replace(views=(*sample.views[:1], *sample.views[self.views - 1 : self.views]))
+            # A module of another framework may lack it: it embeds the anchors once more.
+            replace = getattr(learner, "replace_positives", lambda _, pairs: learner.outputs(pairs))
+            outputs = replace(outputs, sample)
+        alpha = self.alpha * has_partner
         # Ranks may have different numbers of partners: with their mean as weight, the average over ranks is the loss
         # of a single process.
         weight = all_reduce_sum(retained + alpha.sum()) / world_size()
         calibrated = (losses[:retained].sum() + (alpha * losses[retained:]).sum()) / weight
-        alignment = learner.alignment(outputs, pairs)[retained:].mean()
+        alignment = learner.alignment(outputs, sample)[retained:].mean()
         log_term(learner, "forget_alignment", alignment, len(forget.index))
         return calibrated + self.beta * self.forget_fraction * alignment
 
-    def _batch_partners(self, learner: Learner, batch: Batch) -> tuple[Tensor, Tensor, Any, Sample]:
-        """Losses with partners from the batch, the partners' positions, and outputs and samples of the true pairs."""
-        sample, _ = concat_streams(batch)
-        retained, forgotten = len(batch["retain"].index), len(batch["forget"].index)
-        rows = torch.arange(retained, device=sample.index.device)
-        partner = torch.cat([rows, retained + derangement(forgotten, rows.device)])
+    def _batch_partners(self, learner: Learner, batch: Batch, sample: Sample) -> tuple[Tensor, Tensor, Any]:
+        """Losses with partners from the batch, a mask of the forget rows that have one, and outputs of true pairs."""
+        rows, retained = torch.arange(len(sample.index), device=sample.index.device), len(batch["retain"].index)
+        partner = torch.cat([rows[:retained], self.partners.in_batch(batch)])
         outputs = learner.outputs(sample)
         losses = learner.losses(*learner.swap_positives(outputs, sample, partner))
-        return losses, sample.index[partner][retained:], outputs, sample
+        return losses, (partner != rows)[retained:], outputs
 
-    def _dataset_partners(self, learner: Learner, batch: Batch) -> tuple[Tensor, Tensor, None, Sample]:
-        """Losses with partners from the whole forget set, the partners' positions, and the samples paired that way."""
+    def _dataset_partners(self, learner: Learner, batch: Batch, sample: Sample) -> tuple[Tensor, Tensor, Any]:
+        """The same with partners from the whole data set, and outputs of the pairs with them."""
         forget = batch["forget"]
-        all_forget = self.positions = self.positions.to(forget.index.device)
-        steps = torch.randint_like(forget.index, 1, max(len(all_forget), 2))
-        partner = all_forget[(torch.searchsorted(all_forget, forget.index) + steps) % len(all_forget)]
-        partners = self.data.samples_at(partner)
-        partners = partners._replace(views=(forget.views[0], *partners.views[1:2]))
-        sample, _ = concat_streams({"retain": _pair(batch["retain"], 1), "forget": partners})
-        return learner.losses(learner.outputs(sample), sample), partner, None, sample
-
-
-def _pair(sample: Sample, last: int) -> Sample:
-    """Keep the first view and view number ``last``; a classifier has the first view only."""
-    return sample._replace(views=(*sample.views[:1], *sample.views[last : last + 1]))
+        partner, has_partner = self.partners.in_data(forget.index)
+        lent = self.data.samples_at(partner)
+        lent = lent._replace(views=(forget.views[0], *lent.views[1:2]), index=forget.index)
+        retain = batch["retain"]._replace(views=batch["retain"].views[:2])
+        pairs, _ = concat_streams({"retain": retain, "forget": lent})
+        outputs = learner.outputs(pairs)
+        return learner.losses(outputs, pairs), has_partner, outputs

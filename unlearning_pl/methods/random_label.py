@@ -1,27 +1,40 @@
 """Random label (RL)."""
 
-from lightning.pytorch.utilities import rank_zero_warn
+import inspect
+
+import torch
 from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.distributed.collectives import all_reduce_sum, world_size
 from unlearning_pl.learners import Learner, mean_loss
+from unlearning_pl.methods.partners import Partners
 from unlearning_pl.methods.unlearner import Unlearner
-from unlearning_pl.types import Batch
+from unlearning_pl.types import Batch, concat_streams
 
 
-def corrupted_loss(learner: Learner, batch: Batch) -> Tensor:
-    """Mean loss of a joint pass in which forget samples have corrupted targets, drawn anew in each step."""
-    forget = batch["forget"]
-    if learner.num_views > 1 and len(forget.index) == 1:  # no other sample to pair it with
-        return mean_loss(learner, {"retain": batch["retain"]})
-    return mean_loss(learner, {**batch, "forget": learner.corrupt_targets(forget)})
+def partners_for(learner: Learner, data: UnlearningData) -> Partners | None:
+    """Partners for a learner whose targets are corrupted by those of other samples; None if it needs none."""
+    return Partners(learner, data) if "partners" in inspect.signature(learner.corrupt_targets).parameters else None
 
 
-def warn_single_image(learner: Learner, data: UnlearningData) -> None:
-    """Warn that a contrastive learner cannot mismatch a forget set of one image."""
-    if learner.num_views > 1 and len(data.positions("forget")) == 1:
-        rank_zero_warn("One image to forget has no partner to mismatch it with: this is fine-tuning.")
+def corrupted_loss(learner: Learner, batch: Batch, partners: Partners | None) -> Tensor:
+    """Mean loss of a joint pass in which forget samples have corrupted targets, drawn anew in each step.
+
+    A forget sample without a partner shares the pass, as a negative and in batch statistics, but has no loss.
+    """
+    retain, forget = batch["retain"], batch["forget"]
+    if partners is None:
+        return mean_loss(learner, {**batch, "forget": learner.corrupt_targets(forget)})
+    joint, is_forget = concat_streams({"retain": retain, "forget": forget})
+    partner = partners.in_batch(batch)
+    corrupted = learner.corrupt_targets(forget, joint.take(partner))  # type: ignore[call-arg]  # as partners_for asked
+    sample, _ = concat_streams({"retain": retain, "forget": corrupted})
+    losses = learner.losses(learner.outputs(sample), sample)
+    counts = ~is_forget
+    counts[len(retain.index) :] = partner != torch.arange(len(retain.index), len(losses), device=losses.device)
+    return (losses * counts).sum() / (all_reduce_sum(counts.sum()) / world_size())
 
 
 class RandomLabel(Unlearner):
@@ -33,16 +46,17 @@ class RandomLabel(Unlearner):
     forget stream in one joint pass, as SalUn's authors do for CIFAR-100, and draws labels anew in every step (theirs
     may draw the true one). A contrastive learner has no labels: the second view of another forget image of the batch
     replaces the image's own, so that the positive is wrong (our reading; MUC does so too); an image-text learner takes
-    another image's caption. A forget set of one image has no such partner: contrastive learners drop its row and only
-    fine-tune, an image-text learner keeps its true caption.
+    another image's caption, which the image itself does not have. If all images to forget share their captions, as a
+    class does with captions made of class names, or if there is one image only, retain images of the batch lend their
+    view or caption. A forget image for which the batch has no other caption has no loss.
     """
 
     required_methods = ("corrupt_targets",)
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        warn_single_image(learner, data)
+        self.partners = partners_for(learner, data)
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        return corrupted_loss(learner, batch)
+        return corrupted_loss(learner, batch, self.partners)

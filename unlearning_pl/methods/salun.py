@@ -12,7 +12,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.importance import top_fraction_mask
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods.random_label import corrupted_loss, warn_single_image
+from unlearning_pl.methods.random_label import corrupted_loss, partners_for
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.methods.weight_gradients import summed_gradients, trainable_parameters
 from unlearning_pl.types import Batch, Sample, Split
@@ -49,7 +49,7 @@ class SalUn(Unlearner):
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        warn_single_image(learner, data)
+        self.partners = partners_for(learner, data)
         self.original = {name: weight.detach().clone() for name, weight in trainable_parameters(learner).items()}
         self.selected: dict[str, Tensor] = {}
 
@@ -66,7 +66,7 @@ class SalUn(Unlearner):
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
-        return corrupted_loss(learner, batch)
+        return corrupted_loss(learner, batch, self.partners)
 
     @override
     @torch.no_grad()
