@@ -3,6 +3,8 @@
 Letters: B rows of a batch, E width of a key, Q length of the queue.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,6 +27,14 @@ class KeyQueue(nn.Module):
     def __init__(self, size: int, dim: int) -> None:
         super().__init__()
         self.register_buffer("keys", F.normalize(torch.randn(size, dim), dim=1))
+
+    @torch.no_grad()
+    def refill(self, keys: Iterator[Tensor]) -> None:
+        """Replace all keys by the first of other ones, batches ``(B, E)`` that are the same on every process."""
+        new_keys: list[Tensor] = []
+        while sum(map(len, new_keys)) < len(self.keys):
+            new_keys.append(F.normalize(next(keys).to(self.keys.dtype), dim=1))
+        self.keys = torch.cat(new_keys)[: len(self.keys)]
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:

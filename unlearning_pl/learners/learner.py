@@ -4,7 +4,7 @@ Letters: B rows of a batch, D width of the features, E of the embeddings that th
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -18,6 +18,7 @@ from unlearning_pl.deprecated.old_attributes import RenamedAttributes, auxiliary
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners.held_out_means import HeldOutMeans
+from unlearning_pl.learners.image_check import check_images
 from unlearning_pl.learners.loss_terms import log_term
 from unlearning_pl.learners.lr_schedule import Schedule, scheduler
 from unlearning_pl.learners.non_finite_guard import NonFiniteGuard
@@ -80,11 +81,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         return self.project(self.features(x))
 
     def embed_text(self, tokens: Tensor) -> Tensor:
-        """Embeddings ``(B, E)`` of captions, tokens ``(B, L)``, in the space of :meth:`embed`.
-
-        Raises:
-            NotImplementedError: If the learner reads no text.
-        """
+        """Embeddings ``(B, E)`` of captions, tokens ``(B, L)``; raises NotImplementedError if it reads no text."""
         raise NotImplementedError(f"{type(self).__name__} reads no text")
 
     def weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -115,8 +112,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
     def swap_positives(self, outputs: Any, sample: Sample, partner: Tensor) -> tuple[Any, Sample]:
         """Pair each row i with the positive (or the label) of row ``partner[i]``; ``partner`` is ``(B,)`` int64.
 
-        A learner whose negatives are the batch reports the partner in the sample, so that :meth:`losses` omits the own
-        pair from the negatives of a row.
+        Where negatives are the batch, the sample keeps ``partner``: an own pair is no negative in :meth:`losses`.
         """
 
     def replace_positives(self, outputs: Any, sample: Sample) -> Any:
@@ -133,18 +129,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         Raises:
             InputError: If the learner cannot be trained on such data.
         """
-        training = self.training
-        try:
-            with torch.no_grad():
-                self.eval().embed(images.to(self.device))
-        except (RuntimeError, ValueError, AssertionError, IndexError) as error:
-            size = "x".join(map(str, images.shape[2:]))
-            raise InputError(
-                f"Expected images that the backbone can take, got {size} pixels ({str(error).splitlines()[0]}). "
-                "Choose another image_size or backbone."
-            ) from error
-        finally:
-            self.train(training)
+        check_images(self, images)
 
     def classify(self, features: Tensor) -> Tensor | None:
         """Class scores ``(B, K)`` of features ``(B, D)``; None for a learner without classes."""
@@ -175,6 +160,12 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
         lr_scheduler = scheduler(optimizer, self.schedule, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": lr_scheduler, "interval": "step", "name": "lr"}}
+
+    def on_unlearn_start(self, retained: Iterator[Sample]) -> None:
+        """Replace what the learner holds of single training images, once a run, in evaluation mode.
+
+        ``retained`` are batches of retained samples without end, in new views each time, the same on every process.
+        """
 
     def plan(self, trainer: Trainer) -> dict[str, str | float | None]:
         """Settings that the learning-rate schedule depends on, which a resumed run must repeat."""

@@ -3,6 +3,7 @@
 Letters: B rows of a batch, E width of the embeddings.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ class MoCo(ContrastiveLearner):
     Each process computes batch statistics of its own. ``shuffle`` computes those of a key over other rows than those of
     its query, as the paper does: otherwise a process can identify a pair by its statistics. Defaults follow the authors
     of alignment calibration (arXiv 2406.03603): temperature 0.1, momentum 0.99, a queue of 4096; their head is a single
-    linear layer, and their batch normalisation has 8 groups.
+    linear layer, and their batch normalisation has 8 groups. Unlearning starts with a queue of retained images only.
 
     Args:
         backbone: Name of the encoder.
@@ -89,6 +90,11 @@ class MoCo(ContrastiveLearner):
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:
         return queue_nce(*outputs, self.queue.keys, self.temperature)
+
+    @override
+    def on_unlearn_start(self, retained: Iterator[Sample]) -> None:
+        """Refill the queue, whose keys are of images to forget too, with keys of retained images."""
+        self.queue.refill(self.key_encoder(sample.views[1]) for sample in retained)
 
     @override
     def on_train_start(self) -> None:

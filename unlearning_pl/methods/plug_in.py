@@ -35,6 +35,11 @@ class PlugIn(Unlearner):
         inner = self.inner_streams(epoch)
         return (*inner, *(name for name in self.required_streams if name not in inner))
 
+    @property
+    @override
+    def is_base(self) -> bool:
+        return self._inner_objective is mean_loss
+
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         own: Batch = {name: batch[name] for name in self.inner_streams(learner.current_epoch)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, ClassVar
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.streams import run_seed
 from unlearning_pl.deprecated.old_attributes import RenamedAttributes, supply_renamed
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import require
@@ -33,13 +35,24 @@ def evaluation_mode(learner: LightningModule) -> Iterator[None]:
             module.training = mode
 
 
+def retained_samples(data: UnlearningData, device: torch.device) -> Iterator[Sample]:
+    """Batches of the retained samples without end, in an order and in views that depend on the run's seed alone."""
+    positions = data.positions("retain")
+    for epoch in count():
+        order = torch.randperm(len(positions), generator=torch.Generator().manual_seed(run_seed("retained", epoch)))
+        for step, rows in enumerate(torch.split(order, data.batch_size)):
+            torch.manual_seed(run_seed("retained", epoch, step))
+            yield data.samples_at(positions[rows].to(device))
+
+
 class Unlearner(RenamedAttributes, Callback):
     """Base class of unlearning methods: override as few of ``feed``, ``prepare``, ``measure``, ``objective`` as needed.
 
     During a fit the learner's objective is this method's, and the data module feeds this method's streams; afterwards
     both are restored. Lightning gives the order of events: :meth:`prepare` receives the original's weights on the CPU,
-    before a resumed run loads its own; :meth:`measure` runs once on the device, before the first step. Modules that
-    ``prepare`` stores on the callback (teachers) move to the learner's device.
+    before a resumed run loads its own; before the first step, on the device, the learner replaces what it holds of
+    single images (``Learner.on_unlearn_start``) and :meth:`measure` runs, both once. Modules that ``prepare`` stores on
+    the callback (teachers) move to the learner's device.
 
     Attributes:
         feed: Streams of a step.
@@ -86,6 +99,11 @@ class Unlearner(RenamedAttributes, Callback):
         learner.objective = self.objective
         data.num_views = max(learner.num_views, self.num_views)
 
+    @property
+    def is_base(self) -> bool:
+        """Whether no other method lies below this one."""
+        return True
+
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit":
@@ -104,6 +122,8 @@ class Unlearner(RenamedAttributes, Callback):
         self._move(learner.device)
         if not self._measured:
             with evaluation_mode(learner):
+                if self.is_base and hasattr(learner, "on_unlearn_start"):
+                    learner.on_unlearn_start(retained_samples(data, learner.device))
                 self.measure(learner, data.samples(self.feed, learner.device))
             self._measured = True
 
