@@ -5,14 +5,33 @@ Letters: H height, W width.
 
 import io
 import os
-from functools import cache
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable
+from threading import Lock
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from unlearning_pl.images.image_formats import image_suffixes, readable_formats, unreadable_reason
+from unlearning_pl.images.image_metadata import load_upright, without_metadata
+from unlearning_pl.images.rgb_conversion import is_deep, to_rgb
+
+__all__ = [
+    "CorruptImageError",
+    "Reference",
+    "UnreadableImageError",
+    "check_header",
+    "decode",
+    "file_stamp",
+    "image_suffixes",
+    "read_encoded",
+]
+
 _HEADER_BYTES = 16 * 1024  # bytes that contain the header of almost every image
+T = TypeVar("T")
+_QUIET = Lock()  # filters of warnings belong to the process, not to a thread
 
 
 class Reference(NamedTuple):
@@ -65,9 +84,10 @@ def read_encoded(image: Reference | bytes, most: int | None = None) -> bytes:
 
 
 def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
-    """Decode the first frame of an image in any format that Pillow reads, upright and in RGB.
+    """Decode the first frame of an image, upright and in RGB.
 
-    Transparent pixels keep the colour stored under them; of 16 bits of gray the upper 8 remain.
+    Formats are those of :func:`~unlearning_pl.images.image_formats.readable_formats`; of the metadata only the EXIF
+    orientation counts. :func:`~unlearning_pl.images.rgb_conversion.to_rgb` has the rules for other modes and depths.
 
     Args:
         data: The encoded image.
@@ -77,8 +97,9 @@ def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
         Pixels ``(3, H, W)``.
 
     Raises:
-        CorruptImageError: If the image cannot be decoded to its last row.
-        UnreadError: If there is not enough memory to decode it.
+        CorruptImageError: If the image cannot be decoded to its last row, or its pixels cannot be represented in 8
+            bits.
+        UnreadableImageError: If there is not enough memory to decode it.
 
     Example:
         >>> file = io.BytesIO()
@@ -87,8 +108,7 @@ def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
         ((3, 4, 6), [255, 0, 0])
     """
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            image = _rgb(ImageOps.exif_transpose(opened))
+        image = _despite_metadata(_decode_upright, data)
     except MemoryError as error:
         raise UnreadableImageError("no memory to decode it") from error
     except Exception as error:  # Pillow's formats raise OSError, SyntaxError, struct.error and more
@@ -98,12 +118,35 @@ def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits of gray: Pillow would keep the lowest bits, or clip
-        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
-        image = image.convert("RGBA")  # Pillow recommends this step in a warning
-    return image.convert("RGB")
+def _decode_upright(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data), formats=readable_formats()) as image:
+        deep = is_deep(image, data)
+        turn = load_upright(image)
+        rgb = to_rgb(image, deep)
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _despite_metadata(read: Callable[[bytes], T], data: bytes) -> T:
+    """Call ``read`` with the bytes of an image; if it fails, once more with those that determine the pixels."""
+    try:
+        return _despite_warnings(read, data)
+    except MemoryError:
+        raise
+    except Exception:
+        bare = without_metadata(data)
+        if bare == data:
+            raise
+        return _despite_warnings(read, bare)
+
+
+def _despite_warnings(read: Callable[[bytes], T], data: bytes) -> T:
+    """Call ``read``; if warnings are errors, one of odd metadata or of many pixels is not a fault of the image."""
+    try:
+        return read(data)
+    except Warning:
+        with _QUIET, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return read(data)
 
 
 def check_header(image: Reference | bytes) -> None:
@@ -119,14 +162,14 @@ def check_header(image: Reference | bytes) -> None:
         unlearning_pl.images.decode_image.CorruptImageError: no image format that Pillow knows
     """
     try:
-        _open_header(read_encoded(image, _HEADER_BYTES))
+        _check_header(read_encoded(image, _HEADER_BYTES))
     except CorruptImageError:
-        _open_header(read_encoded(image))  # some formats need the whole file, and some headers are long
+        _check_header(read_encoded(image))  # some formats need the whole file, and some headers are long
 
 
-def _open_header(data: bytes) -> None:
+def _check_header(data: bytes) -> None:
     try:
-        Image.open(io.BytesIO(data)).close()
+        _despite_metadata(lambda content: Image.open(io.BytesIO(content), formats=readable_formats()).close(), data)
     except Exception as error:  # as above
         raise CorruptImageError(_reason(data, error)) from error
 
@@ -135,7 +178,7 @@ def _reason(data: bytes, error: Exception) -> str:
     if not data:
         return "it is empty"
     if isinstance(error, UnidentifiedImageError):
-        return "no image format that Pillow knows"
+        return unreadable_reason(data)
     return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
@@ -153,14 +196,3 @@ def file_stamp(path: str) -> tuple[int, int, int]:
     except OSError:
         return -1, -1, -1
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-@cache
-def image_suffixes() -> frozenset[str]:
-    """File suffixes of all image formats that Pillow reads.
-
-    Example:
-        >>> {".jpg", ".webp"} <= image_suffixes(), ".txt" in image_suffixes()
-        (True, False)
-    """
-    return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN)
