@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,14 @@ def test_writing_changes_nobody_elses_pixels() -> None:
     assert theirs.unique().tolist() == share_pixels(["a"], 6, Maker())[0].unique().tolist() == [7]
 
 
+def flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
 HARM = {
+    "a bit of the pixels": lambda data: flipped(data, len(data) - 3),
+    "a bit of the notes": lambda data: flipped(data, data.index(b"7")),
+    "a bit of the checksum": lambda data: flipped(data, 1),
     "cut": lambda data: data[:-1],
     "empty": lambda data: b"",
     "longer": lambda data: data + b"x",
@@ -79,23 +87,75 @@ HARM = {
 
 
 @pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
-def test_half_a_file_is_made_again(harm: Any, cache: Path) -> None:
+def test_a_damaged_file_is_named_once_and_made_again(harm: Any, cache: Path) -> None:
     share_pixels(["a"], 6, Maker())
     (file,) = cache.glob("*.pixels")
     file.write_bytes(harm(file.read_bytes()))
     make = Maker()
-    assert share_pixels(["a"], 6, make)[0].unique().tolist() == [7]
+    with pytest.warns(UserWarning, match="is damaged: it is made anew") as warned:
+        assert share_pixels(["a"], 6, make)[0].unique().tolist() == [7]
+    assert len(warned) == 1
+    assert str(file) in str(warned[0].message)
     assert make.calls == 1
     share_pixels(["a"], 6, make)
     assert make.calls == 1
 
 
-def test_a_file_that_is_cut_anywhere_is_made_again(cache: Path) -> None:
+@pytest.mark.filterwarnings("ignore:The file of shared pixels .* is damaged")
+def test_a_file_that_is_cut_or_changed_anywhere_is_made_again(cache: Path) -> None:
     share_pixels(["a"], 6, Maker())
     (file,) = cache.glob("*.pixels")
     data = file.read_bytes()
-    for length in range(len(data)):
-        file.write_bytes(data[:length])
+    for place in range(len(data)):
+        for damaged in (data[:place], flipped(data, place)):
+            file.write_bytes(damaged)
+            assert share_pixels(["a"], 6, Maker(8))[0].unique().tolist() == [8]
+
+
+@pytest.mark.parametrize("suffix", [".pixels", ".part", ".lock"])
+def test_no_link_is_followed(suffix: str, cache: Path, tmp_path: Path) -> None:
+    share_pixels(["a"], 6, Maker())
+    (file,) = cache.glob("*.pixels")
+    precious = write(tmp_path / "precious", file.read_bytes())
+    file.unlink()
+    file.with_suffix(suffix).unlink(missing_ok=True)
+    file.with_suffix(suffix).symlink_to(precious)
+    before = precious.read_bytes()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert share_pixels(["a"], 6, Maker(8))[0].unique().tolist() == [8]
+    message = {".pixels": "is a symbolic link: it is made anew", ".lock": "cannot be shared", ".part": None}[suffix]
+    assert [message in str(warning.message) for warning in told] == ([True] if message else [])
+    assert precious.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["folder", "file", "owner of the folder", "owner of the file"])
+def test_what_another_user_could_change_is_not_used(what: str, cache: Path) -> None:
+    share_pixels(["a"], 6, Maker())
+    (file,) = cache.glob("*.pixels")
+    changed = cache if "folder" in what else file
+    if not what.startswith("owner"):
+        changed.chmod(0o777 if changed == cache else 0o660)
+    elif os.geteuid() == 0:
+        os.chown(changed, 12345, 12345)
+    else:
+        pytest.skip("only root can give files away")
+    reason = "belongs to user 12345" if what.startswith("owner") else "can be written by other users"
+    message = (
+        f"cannot be shared.*the folder {reason}.*writable for you" if changed == cache else f"{reason}: it is made"
+    )
+    with pytest.warns(UserWarning, match=message):
+        assert share_pixels(["a"], 6, Maker(8))[0].unique().tolist() == [8]
+    if changed == file:
+        assert share_pixels(["a"], 6, Maker(9))[0].unique().tolist() == [8]
+
+
+def test_a_pipe_in_place_of_a_file_holds_nobody_up(cache: Path) -> None:
+    share_pixels(["a"], 6, Maker())
+    (file,) = cache.glob("*.pixels")
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.warns(UserWarning, match="is no file: it is made anew"):
         assert share_pixels(["a"], 6, Maker(8))[0].unique().tolist() == [8]
 
 
@@ -171,7 +231,7 @@ def test_what_does_not_last_is_made_for_each(cache: Path) -> None:
 def test_images_are_private_to_their_owner(cache: Path) -> None:
     share_pixels(["a"], 6, Maker())
     (file,) = cache.glob("*.pixels")
-    assert file.stat().st_mode & 0o077 == 0
+    assert file.stat().st_mode & 0o077 == cache.stat().st_mode & 0o077 == 0
 
 
 def come_first(told: Any, start: Any) -> None:

@@ -89,7 +89,8 @@ def unreadable_reason(data: bytes) -> str:
         return "HEIC is not read: convert it to PNG"
     readable_formats()
     for name in _RECOGNISED:
-        if name in Image.OPEN and Image.OPEN[name][1](data[:16].ljust(16, b"\0")) is True:
+        _, accept = Image.OPEN.get(name, (None, None))
+        if accept is not None and accept(data[:16].ljust(16, b"\0")) is True:
             if name not in readable_formats():
                 return f"{name} is not read: convert it to PNG"
             return f"{name} that is damaged, or of a kind that Pillow does not read: convert it to 8 bits a channel"

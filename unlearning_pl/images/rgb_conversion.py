@@ -93,7 +93,7 @@ def _to_8_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if values.dtype.kind == "f":
         if not (low >= 0 and high <= 1):  # also NaN
             raise UnrepresentableError(f"floating point from {low:g} to {high:g}, not from 0 to 1: {_REMEDY}")
-        shades = np.rint(values * 255).astype(np.uint8)
+        shades: npt.NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
     else:
         if low < 0 or high >= 2**16:
             raise UnrepresentableError(f"whole numbers from {low} to {high}, not from 0 to 65535: {_REMEDY}")
@@ -114,4 +114,5 @@ def _is_constant(image: Image.Image) -> bool:
 
 
 def _extrema(image: Image.Image) -> list[tuple[int, int]]:
-    return np.reshape(np.array(image.getextrema()), (-1, 2)).tolist()
+    pairs: list[tuple[int, int]] = np.reshape(np.array(image.getextrema()), (-1, 2)).tolist()
+    return pairs
