@@ -185,25 +185,9 @@ def test_streams_need_an_image_size() -> None:
 
 @pytest.mark.parametrize(("memory", "streamed"), [(4 * 192 * 2, False), (4 * 192 * 2 - 4, True)])
 def test_a_quarter_of_the_memory_is_held(memory: int, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_memory", lambda: memory)
+    monkeypatch.setattr(decoding, "total_memory", lambda: memory)
     images, _ = load_images([encoded(pixels())] * 2, ["a", "b"], 8)
     assert isinstance(images, EncodedImages) == streamed
-
-
-@pytest.mark.parametrize("kind", ["", "memory"])
-@pytest.mark.parametrize("limited", ["", "job", "job/step"])
-def test_the_memory_of_a_container_or_job_counts(
-    kind: str, limited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = decoding._memory()
-    assert 2**28 < whole < 2**50
-    own = write(tmp_path / "own", f"5:cpu,cpuacct:/other\n3:{kind}:/job/step\n".encode())
-    monkeypatch.setattr(decoding, "_OWN_GROUP", str(own))
-    monkeypatch.setattr(decoding, "_LIMITS", {kind: f"{tmp_path}/{{}}/limit"})
-    for group in ("", "job", "job/step", "other"):
-        text = "12345\n" if group == limited else "9\n" if group == "other" else "max\n"
-        write(tmp_path / group / "limit", text.encode())
-    assert decoding._memory() == 12345
 
 
 def test_streamed_images_are_taken_sliced_and_copied(tmp_path: Path) -> None:

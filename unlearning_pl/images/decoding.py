@@ -5,7 +5,6 @@ Letters: N images, H height, W width, S height and width.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +24,7 @@ from unlearning_pl.images.decode_image import (
     read_encoded,
 )
 from unlearning_pl.images.encoded_images import EncodedImages, map_threads
+from unlearning_pl.images.machine_memory import total_memory
 from unlearning_pl.images.shared_pixels import share_pixels
 
 __all__ = ["OnError", "Reference", "Storage", "decode", "load_images"]
@@ -34,8 +34,6 @@ Storage = Literal["auto", "memory", "stream"]
 Shape = tuple[int, int, int]
 
 _MAX_NAMED = 5  # images that a message lists
-_OWN_GROUP = "/proc/self/cgroup"  # control group of a container, or of a job on a cluster
-_LIMITS = {"": "/sys/fs/cgroup/{}/memory.max", "memory": "/sys/fs/cgroup/memory/{}/memory.limit_in_bytes"}
 
 
 def load_images(
@@ -79,7 +77,7 @@ def load_images(
     )
     first, shape = (0, (3, image_size, image_size)) if image_size is not None else _first_shape(encoded)
     bytes_of_all = len(encoded) * int(np.prod(shape))
-    if storage == "memory" or (storage == "auto" and bytes_of_all <= _memory() // 4):
+    if storage == "memory" or (storage == "auto" and bytes_of_all <= total_memory() // 4):
         return _load_pixels(encoded, names, image_size, on_error, (first, shape))
     require(
         image_size is not None,
@@ -201,26 +199,6 @@ def _cache_key(encoded: Sequence[Reference | bytes], image_size: int | None, on_
             yield os.path.abspath(image.path), image.offset, image.size, *stamps[image.path]
         else:
             yield image
-
-
-def _memory() -> int:
-    """Bytes of memory of the machine, or the limit of its container or job."""
-    if not hasattr(os, "sysconf"):
-        return 16 * 2**30  # Windows does not report it; a quarter of this, 4 GiB, is safe on most machines
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for place in _limit_files():
-        text = place.read_text().strip() if place.is_file() else ""
-        limits += [int(text)] if text.isdecimal() else []
-    return min(limits)
-
-
-def _limit_files() -> Iterator[Path]:
-    """Files with the memory limits of the process's control group and of its parents."""
-    own = Path(_OWN_GROUP)
-    lines = own.read_text().splitlines() if own.is_file() else []
-    for _, kind, group in [("0", "", "/"), ("0", "memory", "/"), *(line.split(":", 2) for line in lines)]:
-        if kind in _LIMITS:
-            yield from (Path(_LIMITS[kind].format(str(one).strip("/"))) for one in (Path(group), *Path(group).parents))
 
 
 def _format_size(shape: Sequence[int]) -> str:
