@@ -141,20 +141,29 @@ WRONG: dict[str, tuple[list[list[Entry]], str]] = {
         r"got a again in .*1.tar \(first in .*0\.",
     ),
     "two images": ([[{**sample("a", 0), "png": encoded(pixels())}]], "Expected each key once, with one image"),
-    "label missing": ([[sample("a", 0, cls=0), sample("b", 0)]], r"Expected a label \(\.cls\).*b"),
+    "label missing": (
+        [[sample("a", 0, cls=0), sample("b", 0)]],
+        r"2 of 4 that cannot: .* b \(its label is missing\)",
+    ),
     "label too high": ([[sample("a", 0, cls=99)]], "got 99 in"),
     "no image": ([[{"__key__": "a", "cls": 0}, sample("b", 1, cls=1)]], r"1 of 4 .*tar a \(it is empty\)"),
     "no images at all": ([[{"__key__": "a", "npy": b"1"}]], r"Expected images in .*0\.tar, got none"),
-    "bad JSON": ([[{**sample("a", 0, cls=0), "json": b"{"}]], r"Expected UTF-8 text in a\.json"),
-    "list in JSON": ([[sample("a", 0, cls=0, json=[1])]], r"Expected an object in a\.json of .*, got list"),
-    "numbers as captions": ([[sample("a", 0, cls=0, json={"caption": 3})]], "Expected captions that are texts"),
+    "bad JSON": (
+        [[{**sample("a", 0, cls=0), "json": b"{"}]],
+        r"tar a \(a\.json cannot be used: Expecting",
+    ),
+    "list in JSON": (
+        [[sample("a", 0, cls=0, json=[1])]],
+        r"a\.json cannot be used: it is a list in place",
+    ),
+    "numbers as captions": ([[sample("a", 0, cls=0, json={"caption": 3})]], "captions have to be texts"),
     "empty caption": (
         [[sample("a", 0, cls=0, json={"captions": ["x", " "]})]],
-        r"not empty in a\.json .*got \['x', ' '\]",
+        r"a\.json cannot be used: .*not empty, got \['x', ' '\]",
     ),
-    "not UTF-8": ([[{**sample("a", 0, cls=0), "txt": b"\xff"}]], r"Expected UTF-8 text in a\.txt"),
+    "not UTF-8": ([[{**sample("a", 0, cls=0), "txt": b"\xff"}]], r"a\.txt cannot be used: 'utf-8' codec"),
     "truncated": ([[{"__key__": "a", "jpg": truncated(), "cls": 0}, sample("b", 1, cls=1)]], r"tar a \(.*truncated"),
-    "caption missing": ([[sample("a", 0, cls=0, txt="x"), sample("b", 0, cls=1)]], "got none of train/b"),
+    "caption missing": ([[sample("a", 0, cls=0, txt="x"), sample("b", 0, cls=1)]], r"tar b \(it has no caption\)"),
 }
 
 
@@ -195,7 +204,7 @@ def test_a_link_is_told_and_not_left_out(kind: bytes, tmp_path: Path, test_shard
 def test_long_names_and_folders_in_a_tar(tmp_path: Path, test_shard: str) -> None:
     place = tmp_path / "long.tar"
     deep, long = "." + "/deep" * 60 + "/a.b.png", "./x" * 50 + ".png"
-    data = {deep: b"not this", long: encoded(pixels()), "./y.JPG": encoded(pixels(), "jpeg")}
+    data = {deep: b"none of an image's names", long: encoded(pixels()), "./y.JPG": encoded(pixels(), "jpeg")}
     with tarfile.open(place, "w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(tarfile.TarInfo("folder.png/"))
         for name, content in data.items():
@@ -203,7 +212,10 @@ def test_long_names_and_folders_in_a_tar(tmp_path: Path, test_shard: str) -> Non
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     unlabelled = shard(tmp_path / "test2.tar", sample("t", 0))
-    train, _ = Shards(str(place), str(unlabelled)).load()
+    with pytest.raises(InputError, match=r"1 of 4 that cannot: .*a\.b\.png \(its key ends at the first dot"):
+        Shards(str(place), str(unlabelled)).load()
+    with pytest.warns(UserWarning, match="1 of 4 images cannot be used and are left out"):
+        train, _ = Shards(str(place), str(unlabelled), on_error="skip").load()
     assert [len(name) for name in train.ids] == [len("train/") + 148, len("train/y")]
 
 

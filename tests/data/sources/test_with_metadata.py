@@ -83,10 +83,10 @@ def test_ids_in_a_text_file_stay_text(tmp_path: Path, ids: list[str]) -> None:
     ("name", "text", "message"),
     [
         ("a.csv", None, "Expected a table, got "),
-        ("a.xls", "", "Expected .csv, .tsv or .parquet as file, got "),
+        ("a.xls", "", "Expected .csv, .tsv, .jsonl or .parquet as file, got "),
         ("a.csv", "", "Expected the names of the columns in the first line of "),
         ("a.parquet", "id\n1\n", "Expected a table, got "),
-        ("a.csv", "id,owner\n1\n", "Expected a table, got "),
+        ("a.csv", "id,owner\n1\n", "to have 2 columns, got 1 values in line 2"),
         ("a.csv", "name,owner\n1,2\n", "Expected a column id and no name twice"),
         ("a.csv", "id,owner,owner\n1,2,3\n", "Expected the names of the columns in the first line of "),
         ("a.csv", "id,owner\n1,2\n1,3\n", "Expected each id once"),

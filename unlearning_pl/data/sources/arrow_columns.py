@@ -1,24 +1,34 @@
-"""Columns of an Arrow table that describe images: their names, types and conversion to records.
+"""Columns of a table that describe images: their roles and their conversion to records.
 
 Letters: N rows.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unlearning_pl.data.sources.image_paths import ImagePaths
 from unlearning_pl.data.sources.image_records import Records
+from unlearning_pl.data.sources.labels import is_label_type, labels_of_column
 from unlearning_pl.errors import require
+from unlearning_pl.images import image_names
 from unlearning_pl.images.decoding import Reference
+from unlearning_pl.tables import arrow_types
+from unlearning_pl.unicode_names import normalize_name, normalize_path
+
+IMAGE = ("image", "img", "image_name", "file_name", "filename", "filepath", "path")
+LABEL = ("label", "class")
+CAPTIONS = ("captions", "caption", "title", "text")
 
 
 class ColumnRoles(NamedTuple):
     """Names of the columns by role; every other column with one plain value per row is metadata.
 
     Attributes:
-        image: Column of the images: encoded bytes and a path, or a path.
+        image: Column of the images: encoded bytes, or a path, or both.
         label: Column of the classes, or None.
         captions: Column of the captions, or None.
         metadata: The other columns.
@@ -35,104 +45,169 @@ class ColumnRoles(NamedTuple):
         return [name for name in (self.image, self.label, self.captions, *self.metadata) if name is not None]
 
 
-def column_roles(schema: Any, where: str, image: str = "image", label: str = "label") -> ColumnRoles:
+def find_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
+    """The first of ``names`` that is a column; capitals matter only where two columns differ in nothing else.
+
+    Example:
+        >>> find_column(("label", "class"), ["Class", "owner"])
+        'Class'
+    """
+    folded = {column.casefold(): column for column in reversed(columns)} | {column: column for column in columns}
+    return next((folded[name] for name in names if name in folded), None)
+
+
+def image_column(schema: Any, where: str) -> str:
+    """The column of encoded images: the first of :data:`IMAGE` that can be it, or the only one that can.
+
+    Raises:
+        InputError: If there is none, or several under other names.
+
+    Example:
+        >>> image_column(pa.schema({"picture": pa.binary(), "path": pa.string()}), "a.parquet")
+        'picture'
+    """
+    able = [name for name, kind in zip(schema.names, schema.types, strict=True) if arrow_types.is_image(kind)]
+    named = find_column(IMAGE, able)
+    require(
+        named is not None or len(able) == 1,
+        f"Expected a column image: struct<bytes, path> or binary in {where}, got "
+        f"{', '.join(able or schema.names) or 'no columns'}. Rename or convert the column; a table of paths is for "
+        "ImageTable.",
+    )
+    return named or able[0]
+
+
+def path_column(table: Any, where: str) -> str:
+    """The column of paths: the first of :data:`IMAGE` that is text, or the only one with nothing else than image files.
+
+    Raises:
+        InputError: If there is none, or several under other names.
+
+    Example:
+        >>> path_column(pa.table({"photo": ["a.jpg"], "owner": ["ann"]}), "a.csv")
+        'photo'
+    """
+    texts = [name for name in table.column_names if arrow_types.is_text(table[name].type)]
+    named = find_column(IMAGE, texts)
+    able = [] if named else [name for name in texts if _names_images(table[name].to_pylist())]
+    require(
+        named is not None or len(able) == 1,
+        f"Expected a column {', '.join(IMAGE[:-1])} or {IMAGE[-1]} with paths of images in {where}, got "
+        f"{', '.join(f'{name}: {table[name].type}' for name in table.column_names)}. "
+        "Rename the column; a parquet file that holds images is for Parquet.",
+    )
+    return named or able[0]
+
+
+def _names_images(values: Sequence[str | None]) -> bool:
+    known = [value for value in values if value]
+    return bool(known) and all(map(image_names.is_image, known))
+
+
+def column_roles(schema: Any, where: str, image: str, label: str | None = None) -> ColumnRoles:
     """Determine the role of each column of a table.
 
     Args:
         schema: Names and types of the columns.
         where: Name of the table in messages.
         image: Column of the images.
-        label: Column of the classes; a table may lack it.
+        label: Column of the classes; by default the first of :data:`LABEL`, which may be missing; empty for none.
 
     Returns:
-        The columns by role. Captions are in ``captions`` or ``caption``, one text or a list of texts per row.
+        The columns by role. Captions are in the first of :data:`CAPTIONS`, one text or a list of texts per row.
 
     Raises:
-        InputError: If the column of images is missing, or a column has an unsupported type.
+        InputError: If a column has an unsupported type.
 
     Example:
-        >>> image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-        >>> column_roles(pa.schema({"image": image, "caption": pa.string(), "owner": pa.int64()}), "a.parquet")
+        >>> schema = pa.schema({"image": pa.binary(), "caption": pa.string(), "owner": pa.int64()})
+        >>> column_roles(schema, "a.parquet", "image")
         ColumnRoles(image='image', label=None, captions='caption', metadata=('owner',))
     """
     types = dict(zip(schema.names, schema.types, strict=True))
-    found = ", ".join(types) or "no columns"
     require(
-        _is_image_struct(types.get(image)),
-        f"Expected a column {image}: struct<bytes, path> in {where}, got {types.get(image, found)}. "
-        "Rename or convert the column.",
+        len(types) == len(schema.names),
+        f"Expected columns of different names in {where}, got {', '.join(schema.names)}. Rename or remove one.",
     )
-    labelled = types.get(label)
+    others = [name for name in types if name != image]
+    label = find_column(LABEL, others) if label is None else label or None
+    captions = find_column(CAPTIONS, [name for name in others if name != label])
     require(
-        labelled is None or pa.types.is_integer(labelled) or is_text(labelled),
-        f"Expected a column {label}: int64 or string in {where}, got {labelled}. Convert or rename the column.",
-    )
-    captions = next((name for name in ("captions", "caption") if name in types), None)
-    require(
-        captions is None or is_text(types[captions]) or is_text_list(types[captions]),
-        f"Expected a column {captions}: string or list<string> in {where}, got {types.get(captions or '')}. "
+        label is None or is_label_type(types[label]),
+        f"Expected a column {label}: int64 or string in {where}, got {types.get(label or '')}. "
         "Convert or rename the column.",
     )
+    text = types.get(captions or "")
+    require(
+        captions is None or arrow_types.is_text(text) or arrow_types.is_text_list(text),
+        f"Expected a column {captions}: string or list<string> in {where}, got {text}. Convert or rename the column.",
+    )
     used = {image, label, captions}
-    metadata = tuple(name for name, kind in types.items() if name not in used and is_metadata_type(kind))
-    return ColumnRoles(image, label if labelled is not None else None, captions, metadata)
+    metadata = tuple(name for name, kind in types.items() if name not in used and arrow_types.is_metadata(kind))
+    return ColumnRoles(image, label, captions, metadata)
 
 
-def table_to_records(part: str, table: Any, names: Sequence[str], known: ColumnRoles) -> Records:
-    """Convert the rows of a table to records.
+def table_to_records(
+    part: str, table: Any, names: Sequence[str], known: ColumnRoles, folders: Sequence[str | Path]
+) -> Records:
+    """Convert the rows of a table that holds images to records.
 
     Args:
         part: ``train`` or ``test``, the first word of every id.
         table: The rows, an Arrow table with the columns of ``known``.
         names: Name of each row in messages.
         known: The columns by role.
+        folders: Folder of each row that its path is relative to, if it has no bytes.
 
     Returns:
         The records; ids are the paths of the images if every row has one and none is repeated, else row numbers. If a
         row has no bytes, its image is the file at its path.
 
-    Raises:
-        InputError: If a caption is missing or empty.
-
     Example:
         >>> table = pa.table({"image": [{"bytes": b"...", "path": "a.png"}], "caption": ["a cat"]})
-        >>> found = table_to_records("train", table, ["row 0"], column_roles(table.schema, "table"))
+        >>> known = column_roles(table.schema, "table", "image")
+        >>> found = table_to_records("train", table, ["row 0"], known, ["."])
         >>> found.encoded, found.ids, found.captions
         ([b'...'], ['train/a.png'], [('a cat',)])
     """
-    data = pc.struct_field(table[known.image], "bytes").to_pylist()
-    paths = pc.struct_field(table[known.image], "path").to_pylist()
-    distinct = all(paths) and len(set(paths)) == len(paths)
-    ids = [f"{part}/{path if distinct else row}" for row, path in enumerate(paths)]
+    data, paths = _bytes_and_paths(table[known.image])
+    files = {folder: ImagePaths(folder) for folder in {*folders}}
+    known_paths = [normalize_path(path) if path else None for path in paths]
+    distinct = None not in known_paths and len({*known_paths}) == len(paths)
+    encoded = [
+        content if content is not None else _reference(files[folder], path) if path else b""
+        for content, path, folder in zip(data, paths, folders, strict=True)
+    ]
     return Records(
-        [_encoded_image(content, path) for content, path in zip(data, paths, strict=True)],
+        encoded,
         names,
-        ids,
-        None if known.label is None else table[known.label].to_pylist(),
-        None if known.captions is None else caption_tuples(table[known.captions].to_pylist(), names),
-        {name: metadata_values(table[name]) for name in known.metadata},
+        [f"{part}/{path if distinct else row}" for row, path in enumerate(known_paths)],
+        None if known.label is None else labels_of_column(table[known.label]),
+        None if known.captions is None else caption_tuples(table[known.captions]),
+        {normalize_name(name): metadata_values(table[name]) for name in known.metadata},
     )
 
 
-def caption_tuples(column: Sequence[str | list[str | None] | None], names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Captions of each row as a tuple.
+def _reference(files: ImagePaths, path: str) -> Reference:
+    return Reference(files.file_of(files.id_of(path)))
 
-    Raises:
-        InputError: If a row has no caption, or an empty one.
+
+def _bytes_and_paths(column: Any) -> tuple[list[bytes | None], list[str | None]]:
+    if not pa.types.is_struct(column.type):
+        return column.to_pylist(), [None] * len(column)
+    given = {field.name: pc.struct_field(column, field.name).to_pylist() for field in column.type}
+    return given.get("bytes", [None] * len(column)), given.get("path", [None] * len(column))
+
+
+def caption_tuples(column: Any) -> list[tuple[str, ...]]:
+    """Captions of each row as a tuple; a missing one is an empty text.
 
     Example:
-        >>> caption_tuples(["a cat", ["a dog", "a wet dog"]], ["row 0", "row 1"])
-        [('a cat',), ('a dog', 'a wet dog')]
+        >>> caption_tuples(pa.array([["a dog", "a wet dog"], None]))
+        [('a dog', 'a wet dog'), ('',)]
     """
-    captions = []
-    for given, name in zip(column, names, strict=True):
-        several = given if isinstance(given, list) else [given]
-        require(
-            bool(several) and all(text is not None and text.strip() for text in several),
-            f"Expected a caption that is not empty, got {given!r} in {name}. Add one, or remove the image.",
-        )
-        captions.append(tuple(text for text in several if text is not None))
-    return captions
+    rows = [given if isinstance(given, list) else [given] for given in column.to_pylist()]
+    return [tuple(text or "" for text in row) for row in rows]
 
 
 def metadata_values(column: Any) -> list[Any]:
@@ -143,53 +218,10 @@ def metadata_values(column: Any) -> list[Any]:
         >>> metadata_values(pa.chunked_array([[datetime.date(2024, 5, 1), None]]))
         ['2024-05-01', None]
     """
-    if pa.types.is_temporal(column.type):
+    kind = arrow_types.plain_type(column.type)
+    if pa.types.is_temporal(kind):
         column = column.cast(pa.string())
-    elif pa.types.is_decimal(column.type):
+    elif pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
-    values: list[Any] = column.to_pylist()
-    return values
-
-
-def _encoded_image(content: bytes | None, path: str | None) -> Reference | bytes:
-    if content is not None:
-        return content
-    return b"" if path is None else Reference(path)
-
-
-def _is_image_struct(kind: Any) -> bool:
-    return kind is not None and pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}
-
-
-def is_text(kind: Any) -> bool:
-    """Whether a column of this type holds one text per row.
-
-    Example:
-        >>> is_text(pa.large_string()), is_text(pa.int8())
-        (True, False)
-    """
-    return kind is not None and bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def is_text_list(kind: Any) -> bool:
-    """Whether a column of this type holds a list of texts per row.
-
-    Example:
-        >>> is_text_list(pa.list_(pa.string())), is_text_list(pa.list_(pa.int8()))
-        (True, False)
-    """
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and is_text(kind.value_type)
-
-
-def is_metadata_type(kind: Any) -> bool:
-    """Whether a column of this type can be metadata: one number, boolean, text or date per row.
-
-    Example:
-        >>> is_metadata_type(pa.bool_()), is_metadata_type(pa.binary())
-        (True, False)
-    """
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    types = pa.types
-    tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_temporal, is_text)
-    return any(test(kind) for test in tests)
+    values = column.to_pylist()
+    return [value and normalize_name(value) for value in values] if arrow_types.is_text(kind) else list(values)

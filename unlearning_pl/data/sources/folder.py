@@ -1,30 +1,36 @@
 """Images in one folder per class."""
 
 import os
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unlearning_pl.data.sources.arrow_columns import is_metadata_type, metadata_values
-from unlearning_pl.data.sources.image_records import Records, image_sets
-from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
-from unlearning_pl.data.sources.table_files import read_table
-from unlearning_pl.errors import InputError, require
-from unlearning_pl.images.decode_image import image_suffixes
-from unlearning_pl.images.decoding import OnError, Reference, Storage
-from unlearning_pl.images.image_set import ImageSet
+from lightning.pytorch.utilities import rank_zero_info
 
-_METADATA, _FILE = "metadata.csv", "file_name"
-_MAX_NAMED = 5  # names that a message lists
+from unlearning_pl.data.sources.arrow_columns import IMAGE, metadata_values, path_column
+from unlearning_pl.data.sources.file_patterns import walk_files
+from unlearning_pl.data.sources.image_records import Records, image_sets
+from unlearning_pl.data.sources.left_out import shorten
+from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
+from unlearning_pl.errors import require
+from unlearning_pl.images.decoding import OnError, Reference, Storage
+from unlearning_pl.images.image_names import HEAD_BYTES, is_image, is_system_name, looks_like_image
+from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.tables import arrow_types
+from unlearning_pl.tables.table_files import read_table
+from unlearning_pl.unicode_names import normalize_name, normalize_path
+
+_METADATA, _FILE = ("metadata.csv", "metadata.jsonl", "metadata.parquet"), "file_name"
 
 
 class _Listing(NamedTuple):
-    """Image files below a folder, by their paths in it, and the columns of its ``metadata.csv``."""
+    """Image files below a folder, by their paths in it, and the columns of its table of metadata."""
 
     folder: Path
-    classes: list[str]
+    classes: list[str]  # composed names, sorted
     files: list[str]  # "cat/a.jpg", sorted
+    unread: list[str]  # files that look like images, of formats that are not read
     metadata: dict[str, list[Any]]
 
 
@@ -32,17 +38,19 @@ class Folder(Source):
     """Images of two folders, one for training and one for testing, each with a folder per class.
 
     It is the layout of torchvision's ``ImageFolder``: ``train/cat/a.jpg``, in deeper folders too. Classes are
-    numbered in the order of their sorted names. Files with a suffix of an image format that Pillow reads are used;
-    hidden files are skipped. The id of an image is "train/" or "test/" and its path there, such as
-    "train/cat/a.jpg". A ``metadata.csv`` beside the class folders, with a column ``file_name`` of these paths and
-    a row for each image, gives columns of metadata, which are numbers if all values that are not missing are
-    numbers. Channel statistics are ImageNet's.
+    numbered in the order of their sorted names. Files with a suffix of an image format that is read are used; a note
+    counts the others, hidden files and those of the system (``__MACOSX``, ``@eaDir``) among them. The id of an image is
+    "train/" or "test/" and its path there, such as "train/cat/a.jpg". A ``metadata.csv``, ``metadata.jsonl`` or
+    ``metadata.parquet`` beside the class folders, with a column ``file_name`` of these paths and a row for each image,
+    gives columns of metadata, which are numbers if all values that are not missing are numbers. Channel statistics
+    are ImageNet's.
 
     Args:
         train: Folder of the training images.
         test: Folder of the test images.
         image_size: Height and width to resize the largest centred square to; without it all images must have one size.
-        on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
+        on_error: ``raise`` an error that names corrupt images and those of formats that are not read, or ``skip`` them
+            with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
@@ -79,7 +87,7 @@ class Folder(Source):
         require(
             train.classes == test.classes,
             f"Expected the same class folders in {train.folder} and {test.folder}, got "
-            f"{_shorten(sorted({*train.classes} ^ {*test.classes}))} in one of them only. Add or remove folders.",
+            f"{shorten(sorted({*train.classes} ^ {*test.classes}))} in one of them only. Add or remove folders.",
         )
         parts = (_records("train", train), _records("test", test))
         return image_sets(*parts, image_size=self.image_size, on_error=self.on_error, storage=self.storage)
@@ -91,8 +99,9 @@ def _records(part: str, found: _Listing) -> Records:
         encoded=[Reference(path) for path in paths],
         names=paths,
         ids=[f"{part}/{file}" for file in found.files],
-        labels=[file.partition("/")[0] for file in found.files],
+        labels=[normalize_name(file.partition("/")[0]) for file in found.files],
         metadata=found.metadata,
+        unread=[f"{found.folder / file} (no suffix of a format that is read)" for file in found.unread],
     )
 
 
@@ -103,81 +112,91 @@ def _list_images(field: str, where: str) -> _Listing:
         f"Expected a folder at {field}={where!r}, got none. Give one with a folder for each class in it, relative to "
         "the working directory.",
     )
-    try:
-        of_class, loose = _by_class(folder)
-    except OSError as error:
-        raise InputError(
-            f"Expected folders that can be read in {where}, got {error.filename} ({error.strerror}). Change its rights."
-        ) from error
+    files, unread = _find_images(folder)
+    loose = sorted(name for name in (*files, *unread) if "/" not in name)
     require(
         not loose,
-        f"Expected each image of {where} in the folder of its class, got {_shorten(loose)} beside them. Move it.",
+        f"Expected each image of {where} in the folder of its class, got {shorten(loose)} beside them. Move it.",
     )
-    empty = [name for name, files in of_class.items() if not files]
+    classes = _classes(folder)
+    known = {file.partition("/")[0] for file in (*files, *unread)}
+    empty = sorted(name for names in classes.values() for name in names if name not in known)
     require(
-        bool(of_class) and not empty,
-        f"Expected folders with images in {where}, one for each class, got {_shorten(empty) or 'no folder'}"
+        bool(classes) and not empty,
+        f"Expected folders with images in {where}, one for each class, got {shorten(empty) or 'no folder'}"
         f"{' without any' if empty else ''}. Put images there, or remove the folder.",
     )
-    files = [*chain.from_iterable(of_class.values())]
-    return _Listing(folder, [*of_class], files, _metadata(folder / _METADATA, files))
-
-
-def _by_class(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
-    """Image files by class, both sorted, and image files that are outside of the class folders."""
-    with os.scandir(folder) as entries:
-        top = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    of_class = {entry.name: sorted(_files(entry.path, f"{entry.name}/", set())) for entry in top if entry.is_dir()}
-    return of_class, [entry.name for entry in top if entry.is_file() and _is_image(entry.name)]
-
-
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in image_suffixes()
-
-
-def _files(folder: str, prefix: str, above: set[tuple[int, int]]) -> Iterator[str]:
-    """Image files below a folder, as paths after ``prefix``; links to a folder above it are not followed."""
-    status = os.stat(folder)
-    folder_id = (status.st_dev, status.st_ino)
-    if folder_id in above:
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                yield from _files(entry.path, f"{prefix}{entry.name}/", {*above, folder_id})
-            elif _is_image(entry.name):
-                yield prefix + entry.name
-
-
-def _metadata(table: Path, files: Sequence[str]) -> dict[str, list[Any]]:
-    """Columns of ``metadata.csv`` in the order of ``files``; none without such a table."""
-    if not table.is_file():
-        return {}
-    found = read_table(table, (_FILE,))
-    columns = found.column_names
+    twice = next((names for names in classes.values() if len(names) > 1), [])
     require(
-        _FILE in columns,
-        f"Expected a column {_FILE} in {table}, got {', '.join(columns)}. Name the images there, such as cat/a.jpg.",
+        not twice,
+        f"Expected classes whose names differ in more than their Unicode form in {where}, got {' and '.join(twice)}. "
+        "Move the images of one to the other.",
     )
-    named = [str(name).replace("\\", "/") for name in found[_FILE].to_pylist()]
-    row_of = {name: row for row, name in enumerate(named)}
-    odd = sorted({*row_of} ^ {*files})
-    twice = len(named) - len(row_of)
+    return _Listing(folder, sorted(classes), files, unread, _metadata(folder, files, unread))
+
+
+def _classes(folder: Path) -> dict[str, list[str]]:
+    """Folders of classes, by their composed names."""
+    classes: dict[str, list[str]] = {}
+    for entry in os.scandir(folder):
+        if entry.is_dir() and not is_system_name(entry.name):
+            classes.setdefault(normalize_name(entry.name), []).append(entry.name)
+    return classes
+
+
+def _find_images(folder: Path) -> tuple[list[str], list[str]]:
+    """Image files, sorted by class and name, and files that look like images and are none that are read."""
+    files, unread, ignored = [], [], []
+    for name, entry in walk_files(folder):
+        if entry is None:
+            ignored += [name] if is_image(name) else []
+        elif is_image(name):
+            files.append(name)
+        elif looks_like_image(name, _head(entry)):
+            unread.append(name)
+        elif name not in _METADATA:
+            ignored.append(name)
+    if ignored:
+        rank_zero_info(f"{len(ignored)} files in {folder} are no images of a class: {shorten(sorted(ignored))}.")
+    return sorted(files, key=lambda name: normalize_name(name).split("/", 1)), sorted(unread)
+
+
+def _head(entry: os.DirEntry[str]) -> bytes:
+    try:
+        with open(entry.path if entry.is_file() else os.devnull, "rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def _metadata(folder: Path, files: Sequence[str], unread: Sequence[str]) -> dict[str, list[Any]]:
+    """Columns of the table of metadata in the order of ``files``; none without such a table."""
+    tables = [folder / name for name in _METADATA if (folder / name).is_file()]
+    require(
+        len(tables) < 2, f"Expected one table of metadata in {folder}, got {' and '.join(map(str, tables))}. Keep one."
+    )
+    if not tables:
+        return {}
+    table = read_table(tables[0], IMAGE)
+    column = _FILE if _FILE in table.column_names else path_column(table, str(tables[0]))
+    row_of = _row_of_each(table[column].to_pylist(), files, unread, tables[0])
+    return {
+        name: [values[row] for row in row_of]
+        for name in table.column_names
+        if name and name != column and arrow_types.is_metadata(table[name].type)
+        for values in [metadata_values(table[name])]
+    }
+
+
+def _row_of_each(names: Sequence[Any], files: Sequence[str], unread: Sequence[str], table: Path) -> list[int]:
+    """Row of each file; rows of files that are not read have no image."""
+    row_of = {normalize_path(str(name)): row for row, name in enumerate(names)}
+    wanted = [normalize_path(file) for file in files]
+    odd = sorted({*row_of}.difference(map(normalize_path, unread)) ^ {*wanted})
+    twice = len(names) - len(row_of) + sum(count - 1 for count in Counter(wanted).values())
     require(
         not odd and not twice,
         f"Expected one row for each image in {table}, got {len(odd)} rows without image or images without row, and "
-        f"{twice} repeated: {_shorten(odd)}. Correct the table.",
+        f"{twice} repeated: {shorten(odd)}. Correct the table.",
     )
-    known = {
-        name: metadata_values(found[name])
-        for name in columns
-        if name and name != _FILE and is_metadata_type(found[name].type)
-    }
-    return {name: [values[row_of[file]] for file in files] for name, values in known.items()}
-
-
-def _shorten(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - _MAX_NAMED} others" if len(names) > _MAX_NAMED else ""
-    return ", ".join(names[:_MAX_NAMED]) + rest
+    return [row_of[name] for name in wanted]

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from unlearning_pl.data.sources.arrow_columns import column_roles, table_to_records
+from unlearning_pl.data.sources.arrow_columns import column_roles, image_column, table_to_records
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
@@ -20,10 +20,10 @@ from unlearning_pl.images.image_set import ImageSet
 class Hub(Source):
     """A data set of the Hugging Face hub by name, or a local folder that the library ``datasets`` reads.
 
-    Images are the column ``image``, or the only one of images. Captions are ``captions`` or ``caption``; every other
-    column of numbers, booleans, text or dates is metadata. The id of an image is "train/" or "test/" and its path
-    within a local folder, or the path that the data set gives it, or its row number if paths are missing or repeated.
-    Channel statistics are ImageNet's.
+    Images are the first of the columns image, img, ... that holds any, or the only one. Captions are ``captions``,
+    ``caption``, ``title`` or ``text``; every other column of numbers, booleans, text or dates is metadata. The id of an
+    image is "train/" or "test/" and its path within a local folder, or the path that the data set gives it, or its row
+    number if paths are missing or repeated. Channel statistics are ImageNet's.
 
     Needs the extra ``hub`` (``pip install 'unlearning-pl[hub]'``). Downloads are read again from the library's
     cache, also without a network (``HF_HUB_OFFLINE=1``).
@@ -34,7 +34,8 @@ class Hub(Source):
         test: Split of the test images, in the same form.
         label: Column of the classes; null if the images have no labels.
         image_size: Height and width to resize the largest centred square to; without it all images must have one size.
-        on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
+        on_error: ``raise`` an error that names the images that are corrupt or whose label or caption cannot be used, or
+            ``skip`` them with a warning.
 
     Raises:
         InputError: If the library, the data set or a column is missing, or an image, label or caption cannot be used.
@@ -114,13 +115,14 @@ class Hub(Source):
 
         where = f"{self.name} {split}"
         image_columns = [name for name, feature in dataset.features.items() if isinstance(feature, datasets.Image)]
-        image = image_columns[0] if len(image_columns) == 1 else "image"
         for name in image_columns:
             dataset = dataset.cast_column(name, datasets.Image(decode=False))
         table = dataset.with_format("arrow")[:]
-        known = column_roles(table.schema, where, image, self.label or "")
+        known = column_roles(table.schema, where, image_column(table.schema, where), self.label or "")
         names = [f"{where} row {row}" for row in range(table.num_rows)]
-        return self._with_relative_ids(part, table_to_records(part, table, names, known))
+        folder = Path(self.name).expanduser()
+        folders = [folder if folder.is_dir() else "."] * table.num_rows
+        return self._with_relative_ids(part, table_to_records(part, table, names, known, folders))
 
     def _with_relative_ids(self, part: str, found: Records) -> Records:
         """Replace ids that are paths on this machine by paths within the folder, or by row numbers."""

@@ -3,16 +3,22 @@
 Letters: N images.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from unlearning_pl.data.sources.class_targets import class_targets, index_classes
+from unlearning_pl.data.sources.image_paths import fault_of_file
+from unlearning_pl.data.sources.labels import Label, fault_of_label
+from unlearning_pl.data.sources.left_out import report_left_out
 from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import OnError, Reference, Storage, load_images
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.unicode_names import normalize_name
 
 
 @dataclass(frozen=True)
@@ -26,14 +32,33 @@ class Records:
         labels: Class of each image, numbers or names; None if the images have no labels.
         captions: Captions of each image, or None.
         metadata: Further columns by name.
+        faults: Why an image cannot be used, by row, as far as the reader knows it.
+        unread: What looks like an image and has no row, such as ``a.heic (a format that is not read)``.
     """
 
     encoded: Sequence[Reference | bytes]
     names: Sequence[str]
     ids: Sequence[str]
-    labels: Sequence[int | str | None] | None = None
+    labels: Sequence[Label] | None = None
     captions: Sequence[tuple[str, ...]] | None = None
     metadata: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    faults: Mapping[int, str] = field(default_factory=dict)
+    unread: Sequence[str] = ()
+
+    def take(self, rows: Sequence[int]) -> "Records":
+        """Select the images at ``rows``, in that order."""
+
+        def select(column: Sequence[Any]) -> list[Any]:
+            return [column[row] for row in rows]
+
+        return Records(
+            select(self.encoded),
+            select(self.names),
+            select(self.ids),
+            None if self.labels is None else select(self.labels),
+            None if self.captions is None else select(self.captions),
+            {name: select(column) for name, column in self.metadata.items()},
+        )
 
 
 def image_sets(
@@ -46,19 +71,22 @@ def image_sets(
 ) -> tuple[ImageSet, ImageSet]:
     """Decode both parts together, so that all images have one size.
 
+    Ids and names of classes are composed (NFC), however the source writes them.
+
     Args:
         train: Records of the training images.
         test: Records of the test images.
         class_names: Name of each class if labels are numbers; by default numbers are their own names.
         image_size: Height and width to resize to; without it all images must have one size.
-        on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
+        on_error: ``raise`` an error that names the images that are corrupt or whose label or caption cannot be used, or
+            ``skip`` them with a warning.
         storage: Whether pixels are held in memory or decoded batch by batch, see :func:`load_images`.
 
     Returns:
         The training images and the test images.
 
     Raises:
-        InputError: If an image is corrupt and not to be skipped, a label names no class, or a part has no image left.
+        InputError: If an image cannot be used and is not to be skipped, two have one id, or a part has no image left.
 
     Example:
         >>> train, test = Records([b""], ["a.png"], ["train/0"]), Records([b""], ["b.png"], ["test/0"])
@@ -67,77 +95,85 @@ def image_sets(
         ...
         unlearning_pl.errors.InputError: Expected images that Pillow reads, got 2 of 2 that it does not: ...
     """
-    targets, names = _targets(train, test, class_names)
-    encoded, all_names = [*train.encoded, *test.encoded], [*train.names, *test.names]
-    images, kept = load_images(encoded, all_names, image_size, on_error, storage)
-    num_train = sum(row < len(train.encoded) for row in kept)
-    require(
-        0 < num_train < len(kept),
-        f"Expected training and test images, got {num_train} and {len(kept) - num_train} that can be read. "
-        "Restore the files, or give others.",
-    )
+    index = index_classes(train.labels, class_names, train.names)
+    train, test = _leave_out_faults(train, test, index, on_error)
+    all_names = [*train.names, *test.names]
+    targets, names = torch.zeros(len(all_names), dtype=torch.int64), list[str]()
+    if train.labels is not None and test.labels is not None:
+        targets, names = class_targets([*train.labels, *test.labels], all_names, index)
+    images, kept = load_images([*train.encoded, *test.encoded], all_names, image_size, on_error, storage)
+    split = len(train.encoded)
+    rows = [row for row in kept if row < split], [row for row in kept if row >= split]
+    _require_both(len(rows[0]), len(rows[1]), "read")
     return (
-        _image_set(train, images[:num_train], targets[: len(train.encoded)], kept[:num_train], names),
-        _image_set(
-            test,
-            images[num_train:],
-            targets[len(train.encoded) :],
-            [row - len(train.encoded) for row in kept[num_train:]],
-            names,
-        ),
+        _image_set(train.take(rows[0]), images[: len(rows[0])], targets[rows[0]], names),
+        _image_set(test.take([row - split for row in rows[1]]), images[len(rows[0]) :], targets[rows[1]], names),
     )
 
 
-def _image_set(records: Records, images: Any, targets: Tensor, kept: list[int], names: list[str]) -> ImageSet:
-    def select(column: Sequence[Any]) -> list[Any]:
-        return [column[row] for row in kept]
-
-    captions = None if records.captions is None else select(records.captions)
-    metadata = {name: select(column) for name, column in records.metadata.items()}
-    return ImageSet(images, targets[kept], select(records.ids), names, captions, metadata)
+def _image_set(records: Records, images: Any, targets: Tensor, names: list[str]) -> ImageSet:
+    captions = None if records.captions is None else list(records.captions)
+    return ImageSet(images, targets, records.ids, names, captions, records.metadata)
 
 
-def _targets(train: Records, test: Records, class_names: Sequence[str] | None) -> tuple[Tensor, list[str]]:
-    """Class number of every image, training images first, and the names of the classes."""
+def _leave_out_faults(
+    train: Records, test: Records, index: Mapping[str, int] | None, on_error: OnError
+) -> tuple[Records, Records]:
+    """Both parts without the images that cannot be used; their ids are composed and different."""
     for one, other in ((train, test), (test, train)):
         require(
             (one.labels is None) or (other.labels is not None),
             f"Expected labels of all images or of none, got some at {one.names[0]} and none at {other.names[0]}. "
             "Take training and test images from one data set.",
         )
-    if train.labels is None or test.labels is None:
-        return torch.zeros(len(train.encoded) + len(test.encoded), dtype=torch.int64), []
-    labels, all_names = [*train.labels, *test.labels], [*train.names, *test.names]
-    if any(isinstance(label, str) for label in labels):
-        return _targets_from_names(labels, all_names)
-    names = list(class_names or _names_from_numbers(train.labels, train.names))
-    for label, name in zip(labels, all_names, strict=True):
-        require(
-            isinstance(label, int) and 0 <= label < len(names),
-            f"Expected a label from 0 to {len(names) - 1}, got {label} in {name}. "
-            "Correct the label or the names of the classes.",
-        )
-    return torch.tensor(labels, dtype=torch.int64), names
+    stated: list[str] = []
+    kept = []
+    for part in (train, test):
+        faults = _faults(part, index)
+        stated += [f"{part.names[row]} ({fault})" for row, fault in sorted(faults.items())] + [*part.unread]
+        usable = part if not faults else part.take([row for row in range(len(part.ids)) if row not in faults])
+        kept.append(_with_composed_ids(usable))
+    total = sum(len(part.ids) + len(part.unread) for part in (train, test))
+    report_left_out(stated, total, on_error)
+    _require_both(len(kept[0].ids), len(kept[1].ids), "used")
+    return kept[0], kept[1]
 
 
-def _targets_from_names(labels: Sequence[int | str | None], all_names: Sequence[str]) -> tuple[Tensor, list[str]]:
-    for label, name in zip(labels, all_names, strict=True):
-        require(
-            isinstance(label, str) and bool(label.strip()),
-            f"Expected the name of a class, got {label!r} in {name}. Label all images by names, or all by numbers.",
-        )
-    names = sorted({str(label) for label in labels})
-    number = {name: row for row, name in enumerate(names)}
-    return torch.tensor([number[str(label)] for label in labels], dtype=torch.int64), names
+def _faults(records: Records, index: Mapping[str, int] | None) -> dict[int, str]:
+    """Why each image cannot be used, whatever its pixels are, by row."""
+    faults = dict(records.faults)
+    files = {image.path: "" for image in records.encoded if isinstance(image, Reference)}
+    of_file = {path: fault for path in files if (fault := fault_of_file(path))}
+    for row, image in enumerate(records.encoded):
+        label = "" if records.labels is None else fault_of_label(records.labels[row], index)
+        caption = "" if records.captions is None else _fault_of_captions(records.captions[row])
+        file = of_file.get(image.path, "") if isinstance(image, Reference) else ""
+        if fault := faults.get(row) or file or label or caption:
+            faults[row] = fault
+    return faults
 
 
-def _names_from_numbers(labels: Sequence[int | str | None], all_names: Sequence[str]) -> list[str]:
-    """The numbers from 0 to the highest label, as names."""
-    known = [label if isinstance(label, int) else 0 for label in labels]
-    highest = max(known)
+def _fault_of_captions(captions: Sequence[str]) -> str:
+    if not captions:
+        return "it has no caption"
+    return "" if all(map(str.strip, captions)) else "a caption of it is empty"
+
+
+def _with_composed_ids(records: Records) -> Records:
+    ids = [normalize_name(name) for name in records.ids]
+    repeated = next((name for name, count in Counter(ids).items() if count > 1), None)
+    named = [name for name, composed in zip(records.names, ids, strict=True) if composed == repeated]
     require(
-        highest < len(known),
-        f"Expected labels below the number of images, {len(known)}, got {highest} in "
-        f"{all_names[known.index(highest)]}. Number the classes from 0, or give their names.",
+        repeated is None,
+        f"Expected a name of its own for each image, got {repeated!r} for {' and '.join(named[:2])}, which "
+        "differ in their Unicode form at most. Rename one.",
     )
-    return [str(number) for number in range(highest + 1)]
+    return replace(records, ids=ids)
+
+
+def _require_both(train: int, test: int, able: str) -> None:
+    require(
+        train > 0 and test > 0,
+        f"Expected training and test images, got {train} and {test} that can be {able}. "
+        "Restore the files, or give others.",
+    )

@@ -3,40 +3,41 @@
 Letters: N images.
 """
 
-import os
-import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from lightning.pytorch.utilities import rank_zero_warn
 
 from unlearning_pl.data.sources.arrow_columns import (
+    CAPTIONS,
+    IMAGE,
+    LABEL,
+    ColumnRoles,
     caption_tuples,
-    is_metadata_type,
-    is_text,
-    is_text_list,
+    column_roles,
     metadata_values,
+    path_column,
 )
+from unlearning_pl.data.sources.image_paths import ImagePaths
 from unlearning_pl.data.sources.image_records import Records, image_sets
+from unlearning_pl.data.sources.labels import Label, labels_of_column, labels_of_texts
+from unlearning_pl.data.sources.left_out import shorten
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
-from unlearning_pl.data.sources.table_files import column_names, read_table
 from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_set import ImageSet
-
-_IMAGE = ("image", "file_name", "filename", "filepath", "path")
-_CAPTION = ("caption", "captions", "title", "text")
-_LABEL = ("label", "class")
+from unlearning_pl.tables.table_files import is_typed, read_table
+from unlearning_pl.tables.text_tables import first_line
 
 
 class ImageTable(Source):
-    """Images listed in a table with columns for path and caption: CSV, text with tabs, or parquet without the images.
+    """Images listed in a table with columns for path and caption: CSV, text with tabs, JSON lines, parquet of paths.
 
-    The path is in the first of the columns image, file_name, filename, filepath and path; the caption in caption,
-    captions, title or text; the class, by name or number, in label or class. Captions and classes may be missing.
+    The path is in the first of the columns image, img, image_name, file_name, filename, filepath and path, or in the
+    only one that holds nothing else than names of image files; the caption in captions, caption, title or text; the
+    class, by name or number, in label or class. Captions and classes may be missing.
     Several rows of one image are its captions; repeated ones count once. Every other column is metadata, and is skipped
     with a warning if the rows of one image differ in it. An id is "train/" or "test/" and the normalised path of the
     table. Channel statistics are ImageNet's.
@@ -49,7 +50,8 @@ class ImageTable(Source):
             from the training table.
         images: Folder that paths are relative to; that of the table by default.
         image_size: Height and width to resize the largest centred square to; without it all images must have one size.
-        on_error: ``raise`` an error that names corrupt and missing images, or ``skip`` them with a warning.
+        on_error: ``raise`` an error that names corrupt and missing images and those whose label or caption cannot be
+            used, or ``skip`` them with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
@@ -88,9 +90,9 @@ class ImageTable(Source):
         if listed is None:
             test = self._read(self.test)
         else:
-            test, train = train.part(listed, self.test)
-        trained = set(train.files())
-        both = [file for file in test.files() if file in trained]
+            test, train = train.part([*map(train.files.id_of, listed)], self.test)
+        trained = set(train.paths())
+        both = [file for file in test.paths() if file in trained]
         require(
             not both,
             f"Expected test images that are not trained on, got {len(both)} that are, first {', '.join(both[:1])}. "
@@ -101,8 +103,17 @@ class ImageTable(Source):
 
     def _read(self, where: str) -> "_Listing":
         path = Path(where).expanduser()
-        folder = path.parent if self.images is None else Path(self.images).expanduser()
-        return _listing(where, read_table(path, (*_IMAGE, *_CAPTION)), str(folder))
+        files = ImagePaths(path.parent if self.images is None else Path(self.images).expanduser())
+        table = read_table(path, (*IMAGE, *CAPTIONS, *LABEL))
+        roles = column_roles(table.schema, where, path_column(table, where))
+        rows: dict[str, list[int]] = {}
+        unread = []
+        for row, name in enumerate(table[roles.image].to_pylist()):
+            if name and name.strip():
+                rows.setdefault(files.id_of(name), []).append(row)
+            else:
+                unread.append(f"{where} row {row} (it has no path of an image)")
+        return _Listing(where, table, roles, files, rows, unread)
 
 
 @dataclass(frozen=True)
@@ -111,8 +122,10 @@ class _Listing:
 
     where: str
     table: Any
-    folder: str
-    rows: Mapping[str, list[int]]  # normalised path -> rows of the table
+    roles: ColumnRoles
+    files: ImagePaths
+    rows: Mapping[str, list[int]]  # path in the id -> rows of the table
+    unread: Sequence[str]
 
     def part(self, paths: Sequence[str], where: str) -> "tuple[_Listing, _Listing]":
         """Split into the images at ``paths`` and all others."""
@@ -124,13 +137,13 @@ class _Listing:
         )
         chosen = set(paths)
         first = {path: self.rows[path] for path in dict.fromkeys(paths)}
-        return replace(self, rows=first), replace(
+        return replace(self, rows=first, unread=()), replace(
             self, rows={path: rows for path, rows in self.rows.items() if path not in chosen}
         )
 
-    def files(self) -> list[str]:
+    def paths(self) -> list[str]:
         """File of each image."""
-        return [os.path.normpath(os.path.join(self.folder, path)) for path in self.rows]
+        return [self.files.file_of(name) for name in self.rows]
 
     def records(self, part: str) -> Records:
         """Convert to records."""
@@ -138,50 +151,51 @@ class _Listing:
             bool(self.rows),
             f"Expected {part} images, got none of {self.where}. List fewer images for the test, or give another table.",
         )
-        columns, groups = self.table.column_names, list(self.rows.values())
-        label, caption = _first_present(_LABEL, columns), _first_present(_CAPTION, columns)
-        used = (_first_present(_IMAGE, columns), label, caption)
-        others = {name: self.table[name] for name in columns if name not in used}
-        files = self.files()
+        paths, labels = self.paths(), self._labels()
         return Records(
-            [Reference(file) for file in files],
-            files,
-            [f"{part}/{path}" for path in self.rows],
-            None if label is None else self._labels(label, groups),
-            None if caption is None else self._captions(caption, groups),
-            self._metadata(
-                {name: metadata_values(one) for name, one in others.items() if is_metadata_type(one.type)}, groups
-            ),
+            [Reference(path) for path in paths],
+            paths,
+            [f"{part}/{name}" for name in self.rows],
+            None if labels is None else [labels[rows[0]] for rows in self.rows.values()],
+            self._captions(),
+            self._metadata(),
+            {} if labels is None else self._contradictions(labels),
+            self.unread,
         )
 
-    def _captions(self, name: str, groups: list[list[int]]) -> list[tuple[str, ...]]:
+    def _captions(self) -> list[tuple[str, ...]] | None:
+        if self.roles.captions is None:
+            return None
+        of_rows = caption_tuples(self.table[self.roles.captions])
+        # A row whose list is empty has no caption, like a row whose text is.
+        return [
+            tuple(dict.fromkeys(text for row in rows for text in of_rows[row] or ("",))) for rows in self.rows.values()
+        ]
+
+    def _labels(self) -> list[Label] | None:
+        """Label of each row."""
+        name = self.roles.label
+        if name is None:
+            return None
         column = self.table[name]
-        require(
-            is_text(column.type) or is_text_list(column.type),
-            f"Expected text in the column {name} of {self.where}, got {column.type}. Convert or rename the column.",
-        )
-        of_rows = caption_tuples(column.to_pylist(), [f"{self.where} row {row}" for row in range(len(column))])
-        return [tuple(dict.fromkeys(text for row in rows for text in of_rows[row])) for rows in groups]
+        if is_typed(self.where):
+            return labels_of_column(column)
+        return labels_of_texts(column.to_pylist(), f"the column {name} of {self.where}")
 
-    def _labels(self, name: str, groups: list[list[int]]) -> list[Any]:
-        column = self.table[name]
-        require(
-            is_text(column.type) or pa.types.is_integer(column.type),
-            f"Expected names or numbers of classes in the column {name} of {self.where}, got {column.type}. "
-            "Convert or rename the column.",
-        )
-        labels = column.to_pylist()
-        for path, rows in zip(self.rows, groups, strict=True):
-            several = {labels[row] for row in rows}
-            require(
-                len(several) == 1,
-                f"Expected one class of {path} in {self.where}, got {', '.join(map(str, several))}. Correct its rows.",
-            )
-        return [labels[rows[0]] for rows in groups]
+    def _contradictions(self, labels: Sequence[Label]) -> dict[int, str]:
+        """Fault of each image whose rows have several labels."""
+        several = [list(dict.fromkeys(labels[row] for row in rows)) for rows in self.rows.values()]
+        return {
+            number: f"its rows have the labels {shorten([*map(str, found)])}"
+            for number, found in enumerate(several)
+            if len(found) > 1
+        }
 
-    def _metadata(self, columns: Mapping[str, list[Any]], groups: list[list[int]]) -> dict[str, list[Any]]:
+    def _metadata(self) -> dict[str, list[Any]]:
         kept = {}
-        for name, values in columns.items():
+        groups = list(self.rows.values())
+        for name in self.roles.metadata:
+            values = metadata_values(self.table[name])
             if all(values[row] == values[rows[0]] for rows in groups for row in rows[1:]):
                 kept[name] = [values[rows[0]] for rows in groups]
             else:
@@ -189,33 +203,9 @@ class _Listing:
         return kept
 
 
-def _listing(where: str, table: Any, folder: str) -> _Listing:
-    name = _first_present(_IMAGE, table.column_names)
-    kind = None if name is None else table[name].type
-    require(
-        is_text(kind),
-        f"Expected a column {', '.join(_IMAGE[:-1])} or {_IMAGE[-1]} with paths of images in {where}, got "
-        f"{kind or ', '.join(table.column_names)}. Rename the column; a parquet file that holds images is for Parquet.",
-    )
-    rows: dict[str, list[int]] = {}
-    for row, path in enumerate(table[name].to_pylist()):
-        require(bool(path and path.strip()), f"Expected the path of an image, got none in {where} row {row}. Give it.")
-        rows.setdefault(posixpath.normpath(path.strip()), []).append(row)
-    return _Listing(where, table, folder, rows)
-
-
 def _listed_paths(file: Path) -> list[str] | None:
     """Lines of a file that lists paths; None if it is a table."""
-    if (
-        file.suffix == ".parquet"
-        or not file.is_file()
-        or len(column_names(file)) != 1
-        or column_names(file)[0] in _IMAGE
-    ):
+    if is_typed(file) or not file.is_file() or len(names := first_line(file)) != 1 or names[0] in IMAGE:
         return None
-    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    return [posixpath.normpath(line.strip()) for line in lines if line.strip()]
-
-
-def _first_present(names: Sequence[str], columns: Sequence[str]) -> str | None:
-    return next((name for name in names if name in columns), None)
+    lines = file.read_text(encoding="utf-8-sig", errors="replace").split("\n")
+    return [line for line in lines if line.strip()]

@@ -11,21 +11,31 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unlearning_pl.data.sources.arrow_columns import ColumnRoles, column_roles, table_to_records
+from unlearning_pl.data.sources.arrow_columns import (
+    LABEL,
+    ColumnRoles,
+    column_roles,
+    find_column,
+    image_column,
+    table_to_records,
+)
 from unlearning_pl.data.sources.file_patterns import find_files
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import CIFAR10_MEAN, CIFAR10_STD, Source, rows_to_take
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decoding import OnError
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.tables.arrow_types import is_text
 
 
 class Parquet(Source):
     """Images of a local parquet file, a folder or a glob, in Hugging Face's image schema.
 
-    The images are ``image: struct<bytes, path>`` in any format that Pillow reads. ``label``, numbers or names, may be
-    missing if the images have no labels; numbers are named by the schema's metadata (``info.features.label.names``
-    under the key ``huggingface``), or by themselves. Captions are ``captions: list<string>`` or ``caption: string``.
+    The images are ``image: struct<bytes, path>`` or ``image: binary``, under another name if it is the only such
+    column; a row without bytes is the file at its path, relative to the parquet file. ``label`` or ``class``, numbers
+    or names, may be missing if the images have no labels; numbers are named by the schema's metadata
+    (``info.features.label.names`` under the key ``huggingface``), or by themselves. Captions are a text or a list of
+    texts in ``captions``, ``caption``, ``title`` or ``text``.
     Every other column of numbers, booleans, text or dates is metadata. The id of an image is "train/" or "test/" and
     its ``image.path``, or its row number if paths are missing or repeated among the images in use. Channel
     statistics are CIFAR-10's.
@@ -39,7 +49,8 @@ class Parquet(Source):
         train_size: Number of training images to use, from the first on; all by default. Others are not read.
         test_size: Number of test images to use, in the same way.
         image_size: Height and width to resize to; without it all images must have one size.
-        on_error: ``raise`` an error that names the corrupt images, or ``skip`` them with a warning.
+        on_error: ``raise`` an error that names the images that are corrupt or whose label or caption cannot be used, or
+            ``skip`` them with a warning.
 
     Raises:
         InputError: If there is no such file, a column is missing, or an image, a label or a caption cannot be used.
@@ -95,10 +106,10 @@ class Parquet(Source):
 def _records(part: str, files: list[Path], size: int | None) -> Records:
     """The first ``size`` rows, still encoded; later row groups and files are not opened."""
     opened, left = _open_files(files, f"{part}_size", size)
-    first, known = opened[0][0], column_roles(opened[0][1].schema_arrow, str(opened[0][0]))
-    tables, names = [], []
+    first, known = opened[0][0], _roles(*opened[0])
+    tables, names, folders = [], [], []
     for file, parquet in opened:
-        other = column_roles(parquet.schema_arrow, str(file))
+        other = _roles(file, parquet)
         require(
             other == known,
             f"Expected the columns {', '.join(known.columns)} of {first} in {file} too, got "
@@ -107,8 +118,14 @@ def _records(part: str, files: list[Path], size: int | None) -> Records:
         for start, table in _row_groups(file, parquet, known, left):
             tables.append(table)
             names += [f"{file} row {start + row}" for row in range(table.num_rows)]
+            folders += [file.parent] * table.num_rows
         left -= min(left, parquet.metadata.num_rows)
-    return table_to_records(part, _concat(tables, first), names, known)
+    return table_to_records(part, _concat(tables, first), names, known, folders)
+
+
+def _roles(file: Path, parquet: pq.ParquetFile) -> ColumnRoles:
+    schema = parquet.schema_arrow
+    return column_roles(schema, str(file), image_column(schema, str(file)))
 
 
 def _open_files(files: list[Path], field: str, size: int | None) -> tuple[list[tuple[Path, pq.ParquetFile]], int]:
@@ -151,7 +168,7 @@ def _row_groups(file: Path, parquet: pq.ParquetFile, known: ColumnRoles, limit: 
 
 def _concat(tables: list[Any], first: Path) -> Any:
     try:
-        return pa.concat_tables(tables, promote_options="permissive")
+        return pa.concat_tables(map(_with_plain_texts, tables), promote_options="permissive")
     except pa.ArrowException as error:
         raise InputError(
             f"Expected columns of the same types as in {first}, got others ({_first_line(error)}). "
@@ -159,13 +176,22 @@ def _concat(tables: list[Any], first: Path) -> Any:
         ) from error
 
 
+def _with_plain_texts(table: Any) -> Any:
+    """The table with one type for all texts: files of one data set may store them in several."""
+    for place, field in enumerate(table.schema):
+        if is_text(field.type):
+            table = table.set_column(place, field.name, table[field.name].cast(pa.large_string()))
+    return table
+
+
 def _class_names(file: Path) -> list[str] | None:
     metadata = pq.read_schema(file).metadata or {}
     try:
-        names = json.loads(metadata[b"huggingface"])["info"]["features"]["label"]["names"]
-    except (KeyError, TypeError, ValueError):
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        names = features[find_column(LABEL, list(features))]["names"]
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None  # the metadata is optional and may have other content
-    return [str(name) for name in names]
+    return [str(name) for name in names] if isinstance(names, list) and names else None
 
 
 def _first_line(error: Exception) -> str:

@@ -1,22 +1,27 @@
 """Images in tar files, in the format of WebDataset."""
 
-import json
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
+
+from lightning.pytorch.utilities import rank_zero_info
 
 from unlearning_pl.data.sources.file_patterns import find_files
 from unlearning_pl.data.sources.image_records import Records, image_sets
+from unlearning_pl.data.sources.labels import Label, is_number, labels_of_texts
+from unlearning_pl.data.sources.left_out import shorten
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
+from unlearning_pl.data.sources.tar_members import Member, list_members
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.images.decode_image import image_suffixes
 from unlearning_pl.images.decoding import OnError, Reference, Storage
+from unlearning_pl.images.image_names import HEAD_BYTES, is_image, looks_like_image
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.tables.json_objects import parse_object, plain_column
+from unlearning_pl.unicode_names import normalize_name
 
 _ANNOTATIONS = ("cls", "txt", "json")  # files that are read besides images
-_END_BLOCK = bytes(tarfile.BLOCKSIZE)  # of zeros: a tar ends with it
+_MAX_ANNOTATION = 2**24  # bytes
 
 
 @dataclass
@@ -29,14 +34,16 @@ class _Sample:
     label: str | None = None
     captions: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    fault: str = ""
 
 
-class _Member(NamedTuple):
-    key: str
-    kind: str  # "jpg"
-    shard: Path
-    offset: int
-    size: int
+@dataclass
+class _Content:
+    """What a number of shards hold: samples by key, images that belong to none, and the names of other files."""
+
+    samples: dict[str, _Sample] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
 
 
 class Shards(Source):
@@ -48,14 +55,16 @@ class Shards(Source):
 
     ``cls`` contains the number or the name of the class, ``txt`` one caption per line, and ``json`` an object whose
     numbers, texts and booleans become metadata, and whose ``caption`` (a text) or ``captions`` (a list) are captions.
-    Other files are ignored. Channel statistics are ImageNet's.
+    A note counts other files. WebDataset ends a key at the first dot of a file name, so that ``a.b.jpg`` is no image of
+    a sample: such images count as corrupt. Channel statistics are ImageNet's.
 
     Args:
         train: Training shards: a file, a folder (all ``*.tar`` below it) or a glob, read in sorted order.
         test: Test shards, in the same form.
         image_size: Height and width to resize the largest centred square to; without it all images must have one size.
         classes: File with the name of one class per line, in the order of their numbers; by default numbers are names.
-        on_error: ``raise`` an error that names missing and corrupt images, or ``skip`` them with a warning.
+        on_error: ``raise`` an error that names missing and corrupt images and those whose label, caption or JSON cannot
+            be used, or ``skip`` them with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` decides by their size.
 
     Raises:
@@ -94,45 +103,56 @@ class Shards(Source):
             f"Expected test images that are not trained on, got {', '.join(map(str, both))} as both. Give others.",
         )
         classes = _class_names(self.classes) if self.classes else None
-        train, test = (_records(part, [*_samples(files).values()], classes) for part, files in shards.items())
+        train, test = (_records(part, _read_shards(files), classes) for part, files in shards.items())
         return image_sets(train, test, classes, self.image_size, self.on_error, self.storage)
 
 
-def _records(part: str, samples: Sequence[_Sample], classes: Sequence[str] | None) -> Records:
-    names = [f"{sample.shard} {sample.key}" for sample in samples]
-    columns = dict.fromkeys(name for sample in samples for name in sample.metadata)
+def _records(part: str, content: _Content, classes: Sequence[str] | None) -> Records:
+    samples = list(content.samples.values())
+    columns = {
+        name: plain_column([sample.metadata.get(name) for sample in samples])
+        for name in dict.fromkeys(name for sample in samples for name in sample.metadata)
+    }
     return Records(
         encoded=[sample.image for sample in samples],
-        names=names,
+        names=[f"{sample.shard} {sample.key}" for sample in samples],
         ids=[f"{part}/{sample.key}" for sample in samples],
-        labels=_labels(samples, names, classes),
+        labels=_labels(samples, classes),
         captions=[sample.captions for sample in samples] if any(sample.captions for sample in samples) else None,
-        metadata={name: [sample.metadata.get(name) for sample in samples] for name in columns},
+        metadata={name: values for name, values in columns.items() if values is not None},
+        faults={row: sample.fault for row, sample in enumerate(samples) if sample.fault},
+        unread=content.unread,
     )
 
 
-def _samples(shards: Sequence[Path]) -> dict[str, _Sample]:
-    """Samples of all shards by key."""
-    samples: dict[str, _Sample] = {}
+def _read_shards(shards: Sequence[Path]) -> _Content:
+    content = _Content()
     for shard in shards:
         try:
             with open(shard, "rb") as file:
-                _collect(shard, file, samples)
+                _collect(shard, file, content)
         except OSError as error:
             raise InputError(
                 f"Expected a tar file that can be read, got {shard} ({error.strerror}). Correct the path or its rights."
             ) from error
-    require(bool(samples), f"Expected images in {shards[0]}, got none. Give shards with NAME.jpg and NAME.cls in them.")
-    return samples
+    require(
+        bool(content.samples),
+        f"Expected images in {shards[0]}, got none of NAME.jpg, but {shorten(content.unread) or 'other files'}. "
+        "Give shards with NAME.jpg and NAME.cls in them.",
+    )
+    if content.ignored:
+        rank_zero_info(f"{len(content.ignored)} files in shards are not read: {shorten(content.ignored)}.")
+    return content
 
 
-def _collect(shard: Path, file: BinaryIO, samples: dict[str, _Sample]) -> None:
+def _collect(shard: Path, file: BinaryIO, content: _Content) -> None:
     seen: set[tuple[str, str]] = set()
-    for member in _members(shard, file):
-        kind = "image" if f".{member.kind}" in image_suffixes() else member.kind
-        if kind != "image" and kind not in _ANNOTATIONS:
+    for member in list_members(shard, file):
+        kind = "image" if is_image(f"a.{member.kind}") and "." not in member.kind else member.kind
+        if member.system or kind not in ("image", *_ANNOTATIONS):
+            _account(member, file, content)
             continue
-        sample = samples.setdefault(member.key, _Sample(member.key, shard))
+        sample = content.samples.setdefault(member.key, _Sample(member.key, shard))
         require(
             sample.shard == shard and (member.key, kind) not in seen,
             f"Expected each key once, with one image, got {member.key} again in {shard} (first in {sample.shard}). "
@@ -141,107 +161,68 @@ def _collect(shard: Path, file: BinaryIO, samples: dict[str, _Sample]) -> None:
         seen.add((member.key, kind))
         if kind == "image":
             sample.image = Reference(str(shard), member.offset, member.size)
-        else:
+            continue
+        try:
             _read_annotation(sample, member, file)
+        except ValueError as error:
+            sample.fault = sample.fault or f"{member.name} cannot be used: {str(error)[:120]}"
 
 
-def _members(shard: Path, file: BinaryIO) -> list[_Member]:
-    """List every file of a shard; only the headers are read."""
-    members: list[_Member] = []
-    try:
-        with tarfile.open(fileobj=file, mode="r:") as archive:
-            while (member := archive.next()) is not None:
-                vars(archive)["members"] = []  # the archive would keep all members in memory
-                members += _member(shard, member)
-            file.seek(archive.offset)
-            # A damaged header ends tarfile's iteration as silently as the end of the archive does.
-            whole = file.read(len(_END_BLOCK)) == _END_BLOCK
-    except tarfile.TarError as error:
-        raise InputError(
-            f"Expected an uncompressed tar file, got {shard}, which cannot be read ({error}). Write or copy it again."
-        ) from error
-    require(
-        whole,
-        f"Expected a whole tar file, got {shard}, which breaks off after {len(members)} files. Write or copy it again.",
-    )
-    return members
-
-
-def _member(shard: Path, member: tarfile.TarInfo) -> list[_Member]:
-    """One file of a shard, or none if the member is a folder or a hidden file."""
-    require(
-        not (member.issym() or member.islnk()),
-        f"Expected files in {shard}, got {member.name}, which is a link to one. "
-        "Write it again with tar --dereference --hard-dereference.",
-    )
-    folder, slash, name = member.name.rpartition("/")
-    key, _, kind = name.partition(".")
-    file = _Member((folder + slash + key).removeprefix("./"), kind.lower(), shard, member.offset_data, member.size)
-    return [file] if member.isreg() and key else []
-
-
-def _read_annotation(sample: _Sample, member: _Member, file: BinaryIO) -> None:
-    """Read an annotation file into its sample."""
+def _account(member: Member, file: BinaryIO, content: _Content) -> None:
+    """Name a file that belongs to no sample: with the images left out if it looks like one, else with the ignored."""
     file.seek(member.offset)
-    try:
-        text = file.read(member.size).decode("utf-8-sig")
-        content = json.loads(text) if member.kind == "json" else {}
-    except ValueError as error:
-        raise InputError(
-            f"Expected UTF-8 text in {member.key}.{member.kind} of {member.shard}, got {error}. Correct the file."
-        ) from error
+    if member.system or not looks_like_image(member.name, file.read(min(HEAD_BYTES, member.size))):
+        content.ignored.append(f"{member.shard} {member.name}")
+        return
+    dotted = "." in member.kind and is_image(member.name)
+    reason = f"its key ends at the first dot, {member.key!r}" if dotted else "no suffix of a format that is read"
+    content.unread.append(f"{member.shard} {member.name} ({reason})")
+
+
+def _read_annotation(sample: _Sample, member: Member, file: BinaryIO) -> None:
+    """Read an annotation file into its sample; raises ValueError with the reason if it cannot be used."""
+    if member.size > _MAX_ANNOTATION:
+        raise ValueError(f"it has {member.size} bytes")
+    file.seek(member.offset)
+    text = file.read(member.size).decode("utf-8-sig")
     if member.kind == "cls":
         sample.label = text.strip()
     elif member.kind == "txt":
         sample.captions = (*(line.strip() for line in text.splitlines() if line.strip()), *sample.captions)
     else:
-        _read_json(sample, member, content)
+        _read_json(sample, parse_object(text))
 
 
-def _read_json(sample: _Sample, member: _Member, content: Any) -> None:
-    named = f"{member.key}.json of {member.shard}"
-    require(isinstance(content, dict), f"Expected an object in {named}, got {type(content).__name__}. Write {{...}}.")
+def _read_json(sample: _Sample, content: dict[str, Any]) -> None:
     captions = content.pop("captions", [])
     one = content.pop("caption", None)
     captions = [*(captions if isinstance(captions, list) else [captions]), *([] if one is None else [one])]
-    require(
-        all(isinstance(text, str) and text.strip() for text in captions),
-        f"Expected captions that are texts and not empty in {named}, got {captions}. Correct the file.",
-    )
+    if not all(isinstance(text, str) and text.strip() for text in captions):
+        raise ValueError(f"its captions have to be texts and not empty, got {captions}")
     sample.captions = (*sample.captions, *captions)
-    sample.metadata = {name: value for name, value in content.items() if isinstance(value, (str, int, float, bool))}
+    sample.metadata = {
+        normalize_name(name): normalize_name(value) if isinstance(value, str) else value
+        for name, value in content.items()
+        if isinstance(value, (str, int, float, bool))
+    }
 
 
-def _labels(
-    samples: Sequence[_Sample], names: Sequence[str], classes: Sequence[str] | None
-) -> list[int | str | None] | None:
-    """Label of each sample, as numbers if all are numbers or names of ``classes``; None if no sample has a label."""
-    unlabelled = [name for name, sample in zip(names, samples, strict=True) if not sample.label]
-    if len(unlabelled) == len(samples) and classes is None:
-        return None
-    require(
-        not unlabelled,
-        f"Expected a label (.cls) of each image, got none of {unlabelled[:1]}. Add it, or remove all labels.",
-    )
-    number = {name: place for place, name in enumerate(classes or ())}
-    texts = [str(sample.label) for sample in samples]
-    unknown = next((text for text in texts if number and text not in number and not text.isdecimal()), None)
-    require(
-        unknown is None,
-        f"Expected classes that {', '.join([*number][:5])} and so on list, got {unknown!r} in "
-        f"{names[texts.index(unknown)] if unknown else ''}. Correct the file of classes, or the label.",
-    )
-    if all(text in number or text.isdecimal() for text in texts):
-        return [number[text] if text in number else int(text) for text in texts]
-    return [*texts]
+def _labels(samples: Sequence[_Sample], classes: Sequence[str] | None) -> list[Label] | None:
+    """Label of each sample; None if no sample has one. A number is a position among ``classes`` without numbers."""
+    if classes is None:
+        labelled = any(sample.label for sample in samples)
+        return labels_of_texts([sample.label for sample in samples], f"{samples[0].shard}") if labelled else None
+    texts = [normalize_name(sample.label or "") or None for sample in samples]
+    by_position = not any(map(is_number, classes))
+    return [labels_of_texts([text], "")[0] if by_position and text and is_number(text) else text for text in texts]
 
 
 def _class_names(file: str) -> list[str]:
     try:
-        lines = Path(file).expanduser().read_text(encoding="utf-8-sig").splitlines()
+        lines = Path(file).expanduser().read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError) as error:
         raise InputError(f"Expected a file of class names, got {file} ({error}). Correct the path.") from error
-    names = [line.strip() for line in lines if line.strip()]
+    names = [normalize_name(line.strip()) for line in lines if line.strip()]
     require(
         0 < len(names) == len({*names}),
         f"Expected different class names in {file}, one a line, got {len(names)} lines with {len({*names})} names. "

@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unlearning_pl.data.sources.arrow_columns import is_metadata_type, metadata_values
+from unlearning_pl.data.sources.arrow_columns import metadata_values
 from unlearning_pl.data.sources.source import Source
-from unlearning_pl.data.sources.table_files import read_table
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.tables import arrow_types
+from unlearning_pl.tables.table_files import read_table
+from unlearning_pl.unicode_names import normalize_path
 
 
 class WithMetadata(Source):
@@ -19,8 +21,9 @@ class WithMetadata(Source):
 
     Args:
         source: Source of the images.
-        file: The table: .csv, .tsv or .parquet, see ``read_table``. Columns of a text file with only numbers are
-            numbers; a column replaces one of the same name in the source's metadata.
+        file: The table: .csv, .tsv, .txt, .jsonl or .parquet, see ``read_table``. Columns of a text file with only
+            numbers are numbers; a column replaces one of the same name in the source's metadata. Ids may have
+            backslashes, surrounding spaces and either Unicode form.
 
     Raises:
         InputError: If the file is not such a table, repeats an id or lacks a training image.
@@ -40,28 +43,32 @@ class WithMetadata(Source):
         """Load the images of the source, and add the columns of the table to the training images."""
         train, test = self.source.load()
         table = _read(Path(self.file).expanduser())
-        row_of = {name: row for row, name in enumerate(map(str, table.pop("id")))}
-        missing = [name for name in train.ids if name not in row_of]
+        row_of = {name: row for row, name in enumerate(table.pop("id"))}
+        ids = [*map(normalize_path, train.ids)]
+        missing = [name for name, written in zip(train.ids, ids, strict=True) if written not in row_of]
         require(
             not missing,
             f"Expected a row of every training image in {self.file}, got none of {', '.join(missing[:3])} "
             f"({len(missing)} missing). Add them, or correct the column id.",
         )
-        rows = [row_of[name] for name in train.ids]
+        rows = [row_of[name] for name in ids]
         joined = {name: [column[row] for row in rows] for name, column in table.items()}
         return replace(train, metadata={**train.metadata, **joined}), test
 
 
 def _read(path: Path) -> dict[str, list[Any]]:
-    kinds = (".csv", ".tsv", ".parquet")
-    require(path.suffix.lower() in kinds, f"Expected .csv, .tsv or .parquet as file, got {str(path)!r}. Convert it.")
+    kinds = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
+    require(
+        path.suffix.lower() in kinds, f"Expected .csv, .tsv, .jsonl or .parquet as file, got {str(path)!r}. Convert it."
+    )
     table = read_table(path, texts=("id",))  # ids stay text: 007 is not 7
     names: list[str] = table.column_names
     require(
         "id" in names and len(set(names)) == len(names),
         f"Expected a column id and no name twice in {path}, got {', '.join(names)}. Name the columns in the first row.",
     )
-    ids = table["id"].to_pylist()
+    ids = [normalize_path(str(name)) for name in table["id"].to_pylist()]
     doubled = len(ids) - len(set(ids))
     require(not doubled, f"Expected each id once in {path}, got {doubled} repeated. Keep one row of each image.")
-    return {name: metadata_values(table[name]) for name in names if name == "id" or is_metadata_type(table[name].type)}
+    others = [name for name in names if name != "id" and arrow_types.is_metadata(table[name].type)]
+    return {"id": ids, **{name: metadata_values(table[name]) for name in others}}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from unlearning_pl.data.splits.match_ids import IdMatcher
 from unlearning_pl.errors import InputError, require
 
 
@@ -29,7 +30,7 @@ def read_ids(file: str | Path, known: Collection[str] = (), field: str = "forget
     """
     path = Path(file).expanduser()
     parsers: dict[str, Callable[[str], list[str]]] = {
-        ".txt": lambda text: [line.strip() for line in text.splitlines() if line.strip()],
+        ".txt": lambda text: [line.strip() for line in text.split("\n") if line.strip()],
         ".csv": lambda text: _from_csv(text, known),
         ".json": _from_json,
     }
@@ -58,6 +59,8 @@ def _from_csv(text: str, known: Collection[str]) -> list[str]:
     column = rows[0].index("id") if "id" in rows[0] else 0
     # A first cell of letters and underscores is a header; a possibly mistyped id is kept, and the look-up raises.
     has_header = "id" in rows[0] or (rows[0][0] not in known and rows[0][0].replace("_", "").isalpha())
+    if has_header and "id" not in rows[0] and (meant := IdMatcher(known).find(rows[0][0])):
+        raise ValueError(f"{rows[0][0]!r} in the first row may be a header or {meant[0]}")
     short = next((row for row in rows if len(row) <= column), None)
     if short is not None:
         raise ValueError(f"no id in the row {','.join(short)!r}")

@@ -12,8 +12,10 @@ from torch import Tensor
 from unlearning_pl.data.splits.condition_parser import condition_columns, evaluate_condition, parse_condition
 from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.splits.id_files import read_ids
+from unlearning_pl.data.splits.match_ids import match_ids
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.unicode_names import normalize_name
 
 
 def resolve_request(
@@ -122,8 +124,9 @@ def _draw_from_class(number: int, count: int, seed: int, train: ImageSet, candid
 
 
 def _class_number(name: str, field: str, names: list[str]) -> int:
-    if name in names:
-        return names.index(name)
+    for form in (name, normalize_name(name)):
+        if form in names:
+            return names.index(form)
     if name.isdecimal() and int(name) < len(names):
         return int(name)
     close = difflib.get_close_matches(name, names, n=3) or names[:10]
@@ -145,7 +148,7 @@ def rows_of_ids(
     """Look up rows of training images by id, in the order of the ids, ``(k,)`` int64.
 
     Args:
-        ids: The ids.
+        ids: The ids, or what can mean no other, see :func:`~unlearning_pl.data.splits.match_ids.match_ids`.
         field: Option that gave them, for messages.
         train: The training images.
         candidates: Rows that may be chosen.
@@ -160,6 +163,7 @@ def rows_of_ids(
         >>> rows_of_ids(["b"], "nearest", train, torch.arange(2)).tolist()
         [1]
     """
+    ids = match_ids(ids, field, train.ids, test_ids)
     position = {name: row for row, name in enumerate(train.ids)}
     trained_on = set(candidates.tolist())
     seen: set[str] = set()

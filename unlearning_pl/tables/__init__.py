@@ -1,0 +1,1 @@
+"""Tables of text, JSON lines and parquet as Arrow tables, of which no row may be lost."""
