@@ -39,7 +39,8 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces ``path`` when the context ends, and is deleted if an exception is raised.
 
     The temporary file is in the folder of ``path``: from another file system the last step would be a copy, which can
-    leave a partly written file.
+    leave a partly written file. An OSError names ``path``: the system names no file when a write fails, and the
+    temporary one when it cannot be created.
 
     Example:
         >>> target = Path(tempfile.mkdtemp()) / "a"
@@ -49,17 +50,21 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         b'content'
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # without it, a crash of the machine could leave an empty file at path
-        os.chmod(temporary, 0o644)  # mkstemp makes the file private; run folders are shared
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())  # without it, a crash of the machine could leave an empty file at path
+            os.chmod(temporary, 0o644)  # mkstemp makes the file private; run folders are shared
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
         raise
 
 

@@ -156,7 +156,7 @@ def test_a_resumed_run_keeps_its_request(made: Path, tmp_path: Path, capsys: pyt
     start = f"unlearn --original {made}/original --run {tmp_path}/run {SHORT}"
     assert command(f"{start} --forget.count 8") == 0
     capsys.readouterr()
-    assert "Expected forget as in" in error(capsys, command(f"{start} --forget.count 9 --ckpt_path last"))
+    assert "Expected forget.count = 8 as in" in error(capsys, command(f"{start} --forget.count 9 --ckpt_path last"))
 
 
 def test_no_run_is_overwritten_unasked(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,14 +285,22 @@ def test_a_failed_job_puts_the_run_back_that_it_was_to_replace(
         "--seed_everything 7",
         "--model.temperature 0.9",
         "--optimizer.lr 0.5",
+        "--optimizer Adam",
         "--data.validation 0.2",
+        "--data.batch_size 8",
+        "--data.views ContrastiveViews",
+        "--data.train_on retain",
+        "--data.forget.count 3",
         "--weights runs/nothing",
     ],
 )
 def test_a_resumed_run_keeps_its_settings(change: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (made / "original/config.yaml").read_bytes()
     code = command(f"fit {SIMCLR} --run {made}/original --ckpt_path last {change}")
-    assert "when resuming, got another setting" in error(capsys, code)
+    key, value = change.removeprefix("--").split()
+    line = error(capsys, code)
+    assert line.startswith(f"unlearning-pl: error: Expected {key} = ")
+    assert f"when resuming, got {value}." in line or key in ("optimizer", "data.views")
     assert (made / "original/config.yaml").read_bytes() == before
 
 

@@ -104,4 +104,4 @@ def test_another_run_starts_from_an_original_of_then() -> None:
 def test_another_setting_is_refused_by_its_name_of_today(capsys: pytest.CaptureFixture[str]) -> None:
     words = "--run interrupted --method.of similarity --plugins+=CoUn --trainer.checkpoint_minutes 0"
     assert main(f"{UNLEARN} {words} --ckpt_path last".split()) == 2
-    assert "Expected method as in interrupted/config.yaml when resuming" in capsys.readouterr().err
+    assert "Expected method.score = loss as in interrupted/config.yaml when resuming" in capsys.readouterr().err

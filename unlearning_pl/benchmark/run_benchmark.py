@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -15,6 +16,7 @@ from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, req
 from unlearning_pl.io import write_text
 from unlearning_pl.report import read_report
 from unlearning_pl.training import runs
+from unlearning_pl.training.run_lock import lock_folder
 
 
 def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], output: str) -> None:
@@ -30,8 +32,8 @@ def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], outp
         output: Output folder.
 
     Raises:
-        InputError: If a plan is invalid, seeds are negative or given twice, or there are several processes; raised
-            before any run.
+        InputError: If a plan is invalid, seeds are negative or given twice, there are several processes, or another
+            benchmark runs one of the seeds in the same folder; raised before any run.
         UnfinishedError: If runs failed; the table lists them and has the results of the others.
     """
     require_single_process()
@@ -39,12 +41,17 @@ def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], outp
     require(repeated is None, f"Expected different seeds, got {repeated} twice. Give each once.")
     for seed in seeds:
         require(0 <= seed < 2**32, f"Expected seeds from 0 to {2**32 - 1}, got {seed}. Choose others.")
-    failed = []
-    for plan in read_plans(plans):
-        folder = Path(output).expanduser() / plan.path.stem
-        outcomes = [run_seed(plan.job, seed, folder / f"seed{seed}", command) for seed in seeds]
-        _write(plan, outcomes, folder / "table.md", ["unlearning-pl", "benchmark", str(plan.path)], output)
-        failed += [f"{name} of {plan.path.stem}, seed {o.seed}" for o in outcomes for name in o.failures]
+    failed, folder = [], Path(output).expanduser()
+    planned = [(plan, {seed: folder / plan.path.stem / f"seed{seed}" for seed in seeds}) for plan in read_plans(plans)]
+    with ExitStack() as locks:  # a lock a seed, since other seeds may run concurrently
+        for _, folders in planned:
+            for one in folders.values():
+                locks.enter_context(lock_folder(one, "--output or other --seeds"))
+        for plan, folders in planned:
+            outcomes = [run_seed(plan.job, seed, one, command) for seed, one in folders.items()]
+            table = folder / plan.path.stem / "table.md"
+            _write(plan, outcomes, table, ["unlearning-pl", "benchmark", str(plan.path)], output)
+            failed += [f"{name} of {plan.path.stem}, seed {o.seed}" for o in outcomes for name in o.failures]
     if failed:
         raise UnfinishedError(f"Failed: {'; '.join(failed)}. The table has the reasons; the same command tries again.")
 

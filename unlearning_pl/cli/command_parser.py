@@ -13,6 +13,7 @@ from jsonargparse import (  # type: ignore[attr-defined]
 )
 from typing_extensions import override
 
+from unlearning_pl.cli.interpolation import refuse_interpolation
 from unlearning_pl.cli.parse_errors import explain_parse_error
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.deprecated.old_settings import upgrade_class_paths, upgrade_options
@@ -110,9 +111,11 @@ def parse_args(parser: ArgumentParser, args: list[str]) -> Namespace:
         True
     """
     try:
-        return parse_with_old_names(parser, args)
+        options = parse_with_old_names(parser, args)
     except ArgumentError as error:
         raise InputError(explain_parse_error(str(error), parser)) from error
+    refuse_interpolation(options.as_dict())
+    return options
 
 
 def parse_with_old_names(parser: ArgumentParser, args: list[str]) -> Namespace:

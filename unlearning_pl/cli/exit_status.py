@@ -15,7 +15,12 @@ from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.distributed.slurm import started_by_srun
 from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError
 
-RESUME_HINT = "Resume a run that has a checkpoint with --ckpt_path auto, benchmark and shadow with the same command."
+REMEDIES = {
+    **dict.fromkeys(("fit", "unlearn"), "Resume a run that has a checkpoint with --ckpt_path auto."),
+    **dict.fromkeys(("benchmark", "shadow"), "Repeat the command: it keeps finished runs and resumes the others."),
+    "serve": "Start it again.",
+}
+"""What a command offers after an interruption; any other command is repeated as a whole."""
 COLLECTIVE_ERRORS = (DivergedError, PreemptedError)
 """Errors that all processes of a job agree on and raise together."""
 
@@ -24,16 +29,32 @@ STORAGE = tuple(
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ESTALE", "EFBIG", "ENOENT")
     if hasattr(errno, name)
 )
+_STORAGE_REMEDIES = {
+    getattr(errno, name): first
+    for names, first in (
+        (("ENOSPC", "EDQUOT", "EFBIG"), "Free some space. "),
+        (("EROFS", "EACCES", "EPERM"), "Change the permissions, or choose another place. "),
+    )
+    for name in names
+    if hasattr(errno, name)
+}
 
 
-def exit_status(error: BaseException) -> tuple[int | None, str]:
+def exit_status(error: BaseException, command: str) -> tuple[int | None, str]:
     """Return the exit code and the message for an error; no code for an unexpected one, which needs its traceback.
 
+    Args:
+        error: The exception that ended the command.
+        command: Name of the command, whose remedy the message offers.
+
     Example:
-        >>> exit_status(DivergedError("Expected a finite loss."))
+        >>> exit_status(DivergedError("Expected a finite loss."), "fit")
         (1, 'Expected a finite loss.')
+        >>> exit_status(OSError(errno.ENOSPC, "No space left on device", "a.json"), "split")[1]
+        'Expected to read and write a.json, got: No space left on device. Free some space. Repeat the command.'
     """
-    interruption = _interruption_status(error)
+    remedy = REMEDIES.get(command, "Repeat the command.")
+    interruption = _interruption_status(error, remedy)
     if interruption is not None:
         return interruption
     if isinstance(error, (DivergedError, UnfinishedError, StorageError)):
@@ -44,10 +65,11 @@ def exit_status(error: BaseException) -> tuple[int | None, str]:
     if _is_connection_loss(error):
         return 1, (
             f"Lost the other processes of the job ({str(error).splitlines()[0]}). One of them ended or did not answer: "
-            f"its last message is the cause. {RESUME_HINT}"
+            f"its last message is the cause. {remedy}"
         )
     if isinstance(error, OSError) and error.errno in STORAGE:
-        return 1, f"Expected to read and write {error.filename or 'files'}, got: {error.strerror}. {RESUME_HINT}"
+        first = _STORAGE_REMEDIES.get(error.errno, "")
+        return 1, f"Expected to read and write {error.filename or 'files'}, got: {error.strerror}. {first}{remedy}"
     if isinstance(error, MisconfigurationException):
         return 2, str(error)
     input_error = find_input_error(error) if isinstance(error, (ValueError, ArgumentError)) else None
@@ -95,14 +117,14 @@ def rank() -> int:
     return int(getattr(rank_zero_only, "rank", None) or 0)
 
 
-def _interruption_status(error: BaseException) -> tuple[int, str] | None:
+def _interruption_status(error: BaseException, remedy: str) -> tuple[int, str] | None:
     if isinstance(error, PreemptedError):
         outcome = f" ({error})" if str(error) else ""
-        return 128 + error.signal, f"Stopped by {signal.Signals(error.signal).name}{outcome}. {RESUME_HINT}"
+        return 128 + error.signal, f"Stopped by {signal.Signals(error.signal).name}{outcome}. {remedy}"
     if isinstance(error, SIGTERMException):
-        return 143, f"Stopped by SIGTERM. {RESUME_HINT}"
+        return 143, f"Stopped by SIGTERM. {remedy}"
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
-        return 130, f"Stopped. {RESUME_HINT}"
+        return 130, f"Stopped. {remedy}"
     return None
 
 

@@ -5,13 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import Namespace
 from typing_extensions import override
 
+from unlearning_pl.cli.command_parser import data_from_options
+from unlearning_pl.cli.deciding_settings import FREE
 from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
-from unlearning_pl.deprecated.old_settings import upgrade_options
 from unlearning_pl.errors import InputError
+from unlearning_pl.learners import Learner
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import ORIGINAL, checkpoint_path, read_checkpoint, weights_digest
+from unlearning_pl.training.recorded_weights import check_recorded
+from unlearning_pl.training.resume import NORMALISATION, normalisation
 
 RESUME_OPTIONS = ["--ckpt_path", "last"]
 """Options that resume the run of a command; the finished run equals that of the command without them."""
@@ -77,21 +82,21 @@ def is_finished_run(words: Sequence[str], run: Path) -> bool:
         words: The command and its options.
         run: The run folder of the command.
 
+    Raises:
+        InputError: If the run has other weights than those that it ended with.
+
     Example:
         >>> is_finished_run(["fit", "--model", "SimCLR"], Path("nowhere"))
         False
     """
     try:
         record, _ = runs.read_record(run), checkpoint_path(run)
-        digest = _digest(record.get("original"))
     except InputError:  # absent or damaged
         return False
-    command = (
-        record["command"][: -len(RESUME_OPTIONS)] if record["command"][-2:] == RESUME_OPTIONS else record["command"]
-    )
-    if upgrade_options(command) != ["unlearning-pl", *upgrade_options(words)] or record.get(ORIGINAL) != digest:
+    if record["command"][1:2] != [words[0]] or not _has_same_settings(words, run, record.get(ORIGINAL)):
         return False
-    return _has_same_settings(words, run)
+    check_recorded(run)
+    return True
 
 
 def can_resume(words: Sequence[str], run: Path) -> bool:
@@ -108,22 +113,38 @@ def can_resume(words: Sequence[str], run: Path) -> bool:
     if (run / runs.RECORD).exists():
         return False
     try:
-        same_original = read_checkpoint(run).get(ORIGINAL) == _digest(configuration([*words]).get("original"))
-    except InputError:  # there is no checkpoint, or a file is damaged
+        original = read_checkpoint(run).get(ORIGINAL)
+    except InputError:  # there is no checkpoint, or the file is damaged
         return False
-    return same_original and _has_same_settings(words, run)
+    return _has_same_settings(words, run, original)
 
 
-def _digest(original: str | None) -> str | None:
-    return None if original is None else weights_digest(original)
-
-
-def _has_same_settings(words: Sequence[str], run: Path) -> bool:
+def _has_same_settings(words: Sequence[str], run: Path, original: str | None) -> bool:
+    """Whether a command has the settings of a run, images and original included, wherever these two are now."""
     try:
-        recorded = runs.read_config(run)
-    except InputError:  # absent or damaged
+        recorded, current = runs.read_config(run), configuration([*words])
+        begun_from = None if current.get("original") is None else weights_digest(current["original"])
+        return (
+            begun_from == original
+            and settings_match(_comparable(recorded), _comparable(current))
+            and (recorded["data"].get("source") == current["data"].get("source") or _has_same_images(current, run))
+        )
+    except InputError:  # absent or damaged, or other images
         return False
-    current = configuration([*words])
-    for config in (recorded, current):  # the same run with and without --overwrite
-        config["overwrite"] = config.setdefault("trainer", {})["overwrite"] = None
-    return settings_match(recorded, current)
+
+
+def _comparable(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings to compare: without paths of folders, and without those of the data that decide no weights."""
+    trainer = {key: value for key, value in config.get("trainer", {}).items() if key not in ("run", "overwrite")}
+    data = {key: value for key, value in config["data"].items() if f"data.{key}" not in FREE}
+    rest = {key: value for key, value in config.items() if key not in ("run", "overwrite", "original", "ckpt_path")}
+    return {**rest, "trainer": trainer, "data": data}
+
+
+def _has_same_images(current: dict[str, Any], run: Path) -> bool:
+    """Whether the command's source has the images of the run, with the same normalisation; reads the images."""
+    data = data_from_options(Namespace(data=current["data"]))  # type: ignore[no-untyped-call]
+    data.load_split(run / runs.MANIFEST)
+    recorded = read_checkpoint(run).get(NORMALISATION)
+    learner: Learner = runs.instantiate_from_run(run, "model")
+    return bool(recorded == normalisation(learner, data))

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import torch
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
+from lightning.pytorch import callbacks, loggers
 from typing_extensions import override
 
 from unlearning_pl import data, learners, methods
@@ -21,6 +22,8 @@ _CLASS_OPTIONS: dict[str, tuple[ModuleType, type]] = {
     "method": (methods, methods.Unlearner),
     "plugins": (methods, methods.PlugIn),
     "optimizer": (torch.optim, torch.optim.Optimizer),
+    "trainer.callbacks": (callbacks, callbacks.Callback),
+    "trainer.logger": (loggers, loggers.Logger),
 }
 """The module that exports the classes of an option, and their base class."""
 
@@ -29,7 +32,8 @@ def available_classes(option: str) -> dict[str, type]:
     """Classes that an option accepts by name: all concrete subclasses that the option's module exports.
 
     Args:
-        option: ``model``, ``data.source``, ``data.views``, ``augmentation``, ``method``, ``plugins`` or ``optimizer``.
+        option: ``model``, ``data.source``, ``data.views``, ``augmentation``, ``method``, ``plugins``, ``optimizer``,
+            ``trainer.callbacks`` or ``trainer.logger``.
 
     Example:
         >>> sorted(available_classes("model"))
@@ -164,6 +168,8 @@ def _wrong_type(option: str, given: str, message: str) -> str | None:
 
 def _unknown_class(key: str, message: str) -> str | None:
     """Message for a name that is not a class; None for any other mistake."""
+    if key.startswith("trainer.") and message.count("Parser key") > 1:
+        return None  # an argument of a callback or logger is wrong, whose class exists
     reason = re.search(r"class_path '[\w.]+': (No module named '\S+')", message)
     patterns = (
         r"Expected a dot import path string: (\S+)",

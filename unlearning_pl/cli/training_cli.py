@@ -1,14 +1,11 @@
 """LightningCLI with the subcommand ``unlearn`` and with run folders."""
 
-import io
 import json
 import os
 from pathlib import Path
 from pydoc import locate
 from typing import Any
 
-import numpy as np
-import torch
 import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -17,15 +14,19 @@ from rich.console import Console
 from typing_extensions import override
 
 from unlearning_pl.cli.command_parser import parse_with_old_names
+from unlearning_pl.cli.deciding_settings import first_change
+from unlearning_pl.cli.interpolation import refuse_interpolation
 from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error, list_methods
+from unlearning_pl.cli.plain_values import with_plain_enums
+from unlearning_pl.cli.predictions import write_predictions
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.io import write_bytes
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.lr_schedule import Schedule
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import read_checkpoint
-from unlearning_pl.training.resume import resume_point
+from unlearning_pl.training.component_errors import constructor_error
+from unlearning_pl.training.resume import NORMALISATION, resume_point
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.weights import load_weights
 
@@ -47,8 +48,6 @@ DESCRIPTION = {
 }
 EPOCHS = {"fit": 100, "unlearn": 10}
 EVALUATION_COMMANDS = ("validate", "test", "predict")  # commands that read a finished run
-RESUME_KEYS = ("seed_everything", "model", "data", "weights", "original", "forget", "method", "plugins", "optimizer",
-           "schedule")  # fmt: skip
 
 
 class UnlearningCLI(LightningCLI):
@@ -98,6 +97,9 @@ class UnlearningCLI(LightningCLI):
             raise InputError("Expected text in every --config, got a binary file. Give YAML files.") from error
         except ArgumentError as error:
             raise InputError(explain_parse_error(str(error), self._parser(args[0]))) from error
+        with_plain_enums(self.config)
+        settings = self.config[args[0]].as_dict()
+        refuse_interpolation({name: settings[name] for name in sorted(settings, key="trainer".__eq__)})
 
     @override
     def _parse_ckpt_path(self) -> None:
@@ -111,21 +113,23 @@ class UnlearningCLI(LightningCLI):
         path = resume_point(folder, ckpt_path)
         if path is None:
             return
+        checkpoint = read_checkpoint(path)
         if folder.resolve() in path.resolve().parents and self.config.subcommand not in EVALUATION_COMMANDS:
-            self._check_unchanged(runs.read_config(folder), folder)
-        hyper_parameters = read_checkpoint(path).get("hyper_parameters", {})
+            self._check_unchanged(folder, same_source=NORMALISATION not in checkpoint)
+        hyper_parameters = checkpoint.get("hyper_parameters", {})
         for name, value in (config.model.get("init_args") or {}).items():
             saved = hyper_parameters.get(name, value)
             require(saved == value, f"Expected model.{name} = {saved} as in {path}, got {value}. Leave it out.")
 
-    def _check_unchanged(self, recorded: dict[str, Any], folder: Path) -> None:
+    def _check_unchanged(self, folder: Path, same_source: bool) -> None:
         command = str(self.config.subcommand)
         current = yaml.safe_load(self._parser(command).dump(self.config[command], skip_none=False))
-        for key in RESUME_KEYS:
-            require(
-                current.get(key) == recorded.get(key),
-                f"Expected {key} as in {folder / runs.CONFIG} when resuming, got another setting. "
-                "Repeat it, or start a new run.",
+        change = first_change(runs.read_config(folder), current, same_source)
+        if change is not None:
+            key, recorded, now = change
+            raise InputError(
+                f"Expected {key} = {recorded} as in {folder / runs.CONFIG} when resuming, got {now}. Repeat it, or "
+                "start a new run."
             )
 
     @override
@@ -154,9 +158,7 @@ class UnlearningCLI(LightningCLI):
         except InputError:
             raise
         except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-            raise find_input_error(error) or InputError(
-                f"Expected settings that fit this machine and one another, got: {error}. Correct the option."
-            ) from error
+            raise find_input_error(error) or constructor_error(error) from error
 
     @override
     def after_instantiate_classes(self) -> None:
@@ -189,12 +191,9 @@ class UnlearningCLI(LightningCLI):
             f"Expected one process to predict, got {self.trainer.world_size}. Set trainer.devices to 1.",
         )
         batches: Any = self.trainer.predict(**kwargs)
-        index, features = (torch.cat(column) for column in zip(*batches, strict=True))
-        ids = np.array([*self.datamodule.ids])[index.numpy()]
-        buffer = io.BytesIO()
-        np.savez(buffer, ids=ids, features=features.float().numpy())
-        path = write_bytes(Path(self.config[self.subcommand].trainer.run) / "predictions.npz", buffer.getvalue())
-        Console().print(f"Features of {len(ids)} images: {path}")
+        folder = Path(self.config[self.subcommand].trainer.run)
+        path, count = write_predictions(folder, batches, self.datamodule.ids)
+        Console().print(f"Features of {count} images: {path}")
 
 
 def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:

@@ -9,6 +9,7 @@ from jsonargparse.typing import PositiveInt
 from rich.console import Console
 
 from unlearning_pl.cli.command_parser import make_parser, parse_args
+from unlearning_pl.cli.data_options import HELP, open_run_data, split_data_options
 from unlearning_pl.evaluation.audit_report import audit_runs
 from unlearning_pl.report import step_table, table
 
@@ -19,7 +20,7 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 def audit_parser() -> ArgumentParser:
     """Create the parser of the command ``audit``."""
     parser = make_parser(
-        "audit", "Compare unlearned models with the original and the retrained one, and write a report."
+        "audit", f"Compare unlearned models with the original and the retrained one, and write a report.{HELP}"
     )
     parser.add_argument("--model", type=str, nargs="+", required=True, help="Run folders of unlearned models.")
     parser.add_argument("--original", type=str | None, default=None, help="Run folder that the models started from.")
@@ -36,12 +37,14 @@ def audit_parser() -> ArgumentParser:
 
 def audit(args: list[str]) -> None:
     """Run the command ``audit``."""
-    options = parse_args(audit_parser(), args)
+    words, data_options = split_data_options(args)
+    options = parse_args(audit_parser(), words)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hide the messages of relearning
     models = (options.model, options.original, options.retrained)
     hardware = {key: options[key] for key in ("precision", "accelerator", "devices", "num_nodes")}
     command = ["unlearning-pl", "audit", *args]
-    audits, page = audit_runs(*models, options.views, options.output, command, options.relearning, **hardware)
+    data = open_run_data(options.model[0], data_options, "audit") if data_options else None
+    audits, page = audit_runs(*models, options.views, options.output, command, options.relearning, data, **hardware)
     if not audits:  # only rank 0 has the audits
         return
     console = Console() if sys.stdout.isatty() else Console(width=100)

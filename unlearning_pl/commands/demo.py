@@ -1,11 +1,14 @@
 """The command ``demo``: train, retrain, unlearn and audit on handwritten digits, with the commands of a user."""
 
+from pathlib import Path
+
 from jsonargparse import ArgumentParser
 
 from unlearning_pl.benchmark import Command, Job, require_single_process, run_command
 from unlearning_pl.cli.command_parser import make_parser, parse_args
 from unlearning_pl.commands.main import run
 from unlearning_pl.errors import require
+from unlearning_pl.training.run_lock import lock_folder
 
 TRAIN = (
     "--model SimCLR --model.backbone resnet9_slim --model.temperature 0.2 "
@@ -37,8 +40,9 @@ def demo(command: Command, seed: int = 0, run: str = "runs/demo") -> None:
     """
     require_single_process()
     require(seed >= 0, f"Expected seed >= 0, got {seed}. Choose a seed that is not negative.")
-    for line in commands(seed, run):
-        run_command(line, command)
+    with lock_folder(Path(run).expanduser()):
+        for line in commands(seed, run):
+            run_command(line, command)
 
 
 def commands(seed: int, run: str) -> list[str]:

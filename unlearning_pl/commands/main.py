@@ -75,7 +75,7 @@ def main(args: list[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         from unlearning_pl.cli.exit_status import exit_code, exit_status, rank, should_report
 
-        code, message = exit_status(error)
+        code, message = exit_status(error, args[0])
         if code is None:
             raise
         if should_report(error):

@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from unlearning_pl.cli.command_parser import make_parser, parse_args
+from unlearning_pl.cli.data_options import HELP, split_data_options
 from unlearning_pl.shadow.shadow_table import sentence, table
 from unlearning_pl.shadow.train_shadows import shadow
 
@@ -16,7 +17,7 @@ def shadow_parser() -> ArgumentParser:
     parser = make_parser(
         "shadow",
         "Train shadow models, and attack an unlearned model and its original with them. Finished runs are kept: repeat "
-        "the command to resume.",
+        f"the command to resume.{HELP}",
     )
     parser.add_argument("--model", type=str, required=True, help="Run folder of the unlearned model.")
     parser.add_argument("--original", type=str, required=True, help="Run folder that the unlearned model started from.")
@@ -39,9 +40,10 @@ def shadow_parser() -> ArgumentParser:
 def shadow_attack(args: list[str]) -> None:
     """Run the command ``shadow``."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # scoring creates a trainer for every few models
-    options = vars(parse_args(shadow_parser(), args))
+    words, data_options = split_data_options(args)
+    options = vars(parse_args(shadow_parser(), words))
     options.pop("config")
-    result, path = shadow(**options, command=["unlearning-pl", "shadow", *args])
+    result, path = shadow(**options, data_options=data_options, command=["unlearning-pl", "shadow", *args])
     console = Console() if sys.stdout.isatty() else Console(width=100)
     console.print(table(result))
     console.print(f"{sentence(result)}\nResult: {path}", soft_wrap=True, highlight=False, markup=False)

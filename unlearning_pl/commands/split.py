@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
 from unlearning_pl.cli.command_parser import add_data, data_from_options, make_parser, parse_args
+from unlearning_pl.cli.data_options import open_run_data, split_data_options
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
@@ -69,11 +70,14 @@ def _add_request(parser: ArgumentParser) -> None:
 def split(args: list[str]) -> None:
     """Run the command ``split``."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    options = parse_args(split_parser(), args)
+    words, data_options = split_data_options(args)
+    options = parse_args(split_parser(), words)
+    if options.original is None:  # a run has its own data, which the options only move
+        options = parse_args(split_parser(), args)
     choice = Choice(options.hardest, options.easiest, options.nearest, options.count)
-    _check_selection(options, choice, has_data=any(arg.startswith(("--data", "--config")) for arg in args))
+    _check_selection(options, choice, has_config=any(arg.split("=")[0] == "--config" for arg in args))
     _check_output(options)
-    result = _preview_with_run(options, choice) if options.original else _preview_from_data(options)
+    result = _preview_with_run(options, choice, data_options) if options.original else _preview_from_data(options)
     require(
         not options.include_duplicates or len(result.duplicates) < len(result.retained),
         "Expected images to retain, got near duplicates of all of them with --include_duplicates. Raise --threshold.",
@@ -88,12 +92,12 @@ def split(args: list[str]) -> None:
         console.print(f"Ids of {len(document['forget'])} images: {path}", **plain)
 
 
-def _check_selection(options: Namespace, choice: Choice, has_data: bool) -> None:
+def _check_selection(options: Namespace, choice: Choice, has_config: bool) -> None:
     """Check that the options that select data and images can be combined, before anything is read."""
     request = ForgetRequest(**options.forget).given()
     require(
-        options.original is None or not has_data,
-        "Expected --original, or --config and --data, got both. The run has its own data: leave the others out.",
+        options.original is None or not has_config,
+        "Expected --original, or --config, got both. The run has its own data; --data.* says where its images are now.",
     )
     require(
         options.original is not None or not choice.given(),
@@ -127,10 +131,10 @@ def _check_output(options: Namespace) -> None:
         make_output_folder(path.parent)
 
 
-def _preview_with_run(options: Namespace, choice: Choice) -> Preview:
+def _preview_with_run(options: Namespace, choice: Choice, data_options: Sequence[str]) -> Preview:
     """Preview a request to a run, with the features of its encoder."""
     has_forgotten = runs.has_forgotten(options.original)
-    data = runs.open_data(options.original)
+    data = open_run_data(options.original, data_options, "split")
     candidates = data.positions("retain" if has_forgotten else "train")
     if choice.given():  # report an invalid choice before the expensive pass of the encoder
         check_choice(choice, data, candidates)

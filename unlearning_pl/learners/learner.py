@@ -158,7 +158,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
-        lr_scheduler = scheduler(optimizer, self.schedule, int(self.trainer.estimated_stepping_batches))
+        lr_scheduler = scheduler(optimizer, self.schedule, self.trainer.estimated_stepping_batches)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": lr_scheduler, "interval": "step", "name": "lr"}}
 
     def on_unlearn_start(self, retained: Iterator[Sample]) -> None:

@@ -8,8 +8,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, O
 Schedule = Literal["constant", "cosine", "one_cycle"]
 
 
-def scheduler(optimizer: Optimizer, schedule: Schedule, steps: int) -> LRScheduler:
+def scheduler(optimizer: Optimizer, schedule: Schedule, steps: float) -> LRScheduler:
     """Build torch's scheduler over ``steps`` steps: constant, cosine decay to zero, or one cycle (rise and decay).
+
+    Only a constant rate needs no number of steps: they may be infinite in a run that a time ends.
 
     Example:
         >>> import torch
@@ -18,7 +20,7 @@ def scheduler(optimizer: Optimizer, schedule: Schedule, steps: int) -> LRSchedul
         'CosineAnnealingLR'
     """
     if schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=steps)
+        return CosineAnnealingLR(optimizer, T_max=int(steps))
     if schedule == "one_cycle":
-        return OneCycleLR(optimizer, max_lr=[group["lr"] for group in optimizer.param_groups], total_steps=steps)
+        return OneCycleLR(optimizer, max_lr=[group["lr"] for group in optimizer.param_groups], total_steps=int(steps))
     return LambdaLR(optimizer, lambda _: 1.0)

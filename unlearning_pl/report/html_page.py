@@ -43,7 +43,8 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
             (the same as a sentence), ``conclusion`` (a sentence above the results), ``counts`` (images by split),
             ``class_names`` (list), ``commands`` (list), ``versions`` (by package), ``date``, ``hardware``,
             ``precision``, ``processes``, ``audit`` (its own settings, by name), ``seeds`` (by run name), ``settings``
-            (by run name), ``models`` (address of each model, by name), ``ids`` (of the images, by split).
+            (by run name), ``models`` (address of each model, by name), ``notes`` (sentences on the weights of a model,
+            by its name), ``ids`` (of the images, by split).
 
     Returns:
         The path of ``report.html``.
@@ -96,6 +97,7 @@ def _model_cards(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[di
     """The cards of the models: settings of the run, and the result in sentences."""
     original, retrained = find_audit(audits, ORIGINAL), find_audit(audits, RETRAINED)
     settings, addresses = context.get("settings") or {}, context.get("models") or {}
+    notes = context.get("notes") or {}
     return [
         {
             "name": audit.name,
@@ -103,6 +105,7 @@ def _model_cards(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[di
             "place": addresses.get(audit.name),
             "label": label(audit, retrained),
             "sentences": [
+                notes.get(audit.name, ""),
                 describe_attack(audit, retrained),
                 verdict(audit, retrained),
                 describe_alignment(audit, original, retrained),

@@ -119,6 +119,11 @@ _CONTEXT = {
     "seeds": _by_name("Seed of the run by the model's name.", {"type": ["integer", "null"]}),
     "settings": _any("Settings by the model's name: model, method, plug-ins, optimizer, schedule, epochs."),
     "models": _by_name("Address of each model, by its name.", {"type": "string"}),
+    "notes": _by_name(
+        "Sentences on the weights of a model, by its name: they are not those that its run ended with, or they are "
+        "those of another model.",
+        {"type": "string"},
+    ),
 }
 
 _BY_IMAGE = {

@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 from unlearning_pl.errors import require
-from unlearning_pl.evaluation.audit_report import check_run
+from unlearning_pl.evaluation.audited_runs import check_run
 from unlearning_pl.training import runs
+from unlearning_pl.training.recorded_weights import check_recorded
 
 
 def check(
@@ -24,8 +25,8 @@ def check(
         views: Augmented views per image.
 
     Raises:
-        InputError: If an option is out of range, a folder is not a finished run, or the model did not forget two or
-            more images in one step that started from the original.
+        InputError: If an option is out of range, a folder is not a finished run or has other weights than the run ended
+            with, or the model did not forget two or more images in one step that started from the original.
     """
     require(
         count >= 4 and count % 2 == 0,
@@ -44,6 +45,7 @@ def check(
         if run is not None:
             check_run(name, run, model, original)
             runs.read_config(run)
+            check_recorded(run)
 
 
 def check_model(model: str) -> None:

@@ -4,7 +4,7 @@ Letters: N images to forget, S shadow models.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from itertools import count as count_from
 from itertools import islice
@@ -97,12 +97,14 @@ class Shadow:
         seed: Seed of weights and batches.
         unseen: Ids of the images that it never sees.
         seen: Ids of the images that it sees and then unlearns.
+        data_options: Options ``--data.*`` that say where the images of the target runs are now.
     """
 
     folder: Path
     seed: int
     unseen: list[str]
     seen: list[str]
+    data_options: tuple[str, ...] = ()
 
     @property
     def original(self) -> Path:
@@ -140,6 +142,7 @@ class Shadow:
         request["file"] = str(self.folder / f"{name}.json")
         words = [word for key, value in request.items() for word in (f"{option}.{key}", value)]
         words += ["--data.train_on", "retain", "--seed_everything", str(self.seed), "--overwrite"]
+        words += self.data_options
         return words + [word for key, value in _SINGLE_PROCESS.items() for word in (f"--trainer.{key}", value)]
 
 
@@ -159,7 +162,12 @@ def seeds(count: int, seed: int, taken: Collection[int]) -> list[int]:
 
 
 def plan(
-    ids: list[str], count: int, folder: Path, seed: int = 0, taken: Collection[int] = ()
+    ids: list[str],
+    count: int,
+    folder: Path,
+    seed: int = 0,
+    taken: Collection[int] = (),
+    data_options: Sequence[str] = (),
 ) -> tuple[list[Shadow], Tensor]:
     """Plan all shadow models of a forget set.
 
@@ -169,6 +177,7 @@ def plan(
         folder: Folder of all shadow models.
         seed: Seed of the random halves; those of the shadow models follow, see :func:`seeds`.
         taken: Seeds that no shadow model may use.
+        data_options: Options ``--data.*`` that say where the images of the target runs are now.
 
     Returns:
         The shadow models, and which of them sees which image, ``(S, N)`` bool.
@@ -181,6 +190,6 @@ def plan(
     seen = assign_halves(len(ids), count, seed)
     shadows = []
     for number, (row, model_seed) in enumerate(zip(seen.tolist(), seeds(count, seed, taken), strict=True)):
-        parts = ([name for name, sees in zip(ids, row, strict=True) if sees == kind] for kind in (False, True))
-        shadows.append(Shadow(folder / str(number), model_seed, *parts))
+        unseen, known = ([name for name, sees in zip(ids, row, strict=True) if sees == kind] for kind in (False, True))
+        shadows.append(Shadow(folder / str(number), model_seed, unseen, known, tuple(data_options)))
     return shadows, seen

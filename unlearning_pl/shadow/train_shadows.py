@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from unlearning_pl.cli.data_options import open_run_data
 from unlearning_pl.errors import UnfinishedError
 from unlearning_pl.io import write_json
 from unlearning_pl.report.output_folder import make_output_folder
@@ -20,6 +21,7 @@ from unlearning_pl.shadow.shadow_checks import check, check_output
 from unlearning_pl.shadow.shadow_plan import Shadow, plan
 from unlearning_pl.shadow.shadow_scores import score_models, stacked, write_scores
 from unlearning_pl.training import runs
+from unlearning_pl.training.run_lock import lock_folder
 
 RESULT, SCORES = "shadow.json", "scores.npz"
 _VERSION = 1
@@ -42,6 +44,7 @@ def shadow(
     seed: int = 0,
     views: int = 10,
     command: Sequence[str] = (),
+    data_options: Sequence[str] = (),
 ) -> tuple[dict[str, Any], Path]:
     """Train shadow models of a run and its original, and attack both with them.
 
@@ -60,27 +63,45 @@ def shadow(
         seed: Seed of the random halves; the seeds of weights and batches follow it and skip those of the target runs.
         views: Augmented views per image of an encoder's score.
         command: The command line of this call, recorded in the result.
+        data_options: Options ``--data.*`` that change the data of the runs, for images that were moved.
 
     Returns:
         The content of ``OUTPUT/shadow.json``, and its path.
 
     Raises:
-        InputError: If the runs do not belong together, an option is out of range or ``output`` has the result of
-            another model; raised before any training.
+        InputError: If the runs do not belong together, an option is out of range, ``output`` has the result of another
+            model or another process writes it; raised before any training.
         UnfinishedError: If a shadow model failed; the others are finished, and the same command tries it again.
     """
     check(model, original, retrained, count=count, processes=processes, seed=seed, views=views)
-    # Absolute paths, because finished runs are recognised by their exact command
+    # Absolute paths, because the shadow models' commands and the result name them
     model, original = (str(Path(run).resolve()) for run in (model, original))
     retrained = str(Path(retrained).resolve()) if retrained else None
     output_folder = Path(output).expanduser().resolve() if output else Path(model) / "shadows"
     check_output(output_folder / RESULT, model)
-    folder = make_output_folder(output_folder)
-    data = runs.open_data(model)
-    ids = [data.ids[row] for row in data.positions("forgotten").tolist()]
     targets = {"original": original, "model": model} | ({"retrained": retrained} if retrained else {})
+    with lock_folder(output_folder, "--output"):
+        folder = make_output_folder(output_folder)
+        result = _train_and_attack(targets, folder, count, processes, seed, views, data_options)
+        result |= {"command": [*command], **runs.environment()}
+        return result, write_json(folder / RESULT, result)
+
+
+def _train_and_attack(
+    targets: dict[str, str],
+    folder: Path,
+    count: int,
+    processes: int | None,
+    seed: int,
+    views: int,
+    data_options: Sequence[str],
+) -> dict[str, Any]:
+    """Train the shadow models of the targets, score all models, and run the attacks."""
+    model, original = targets["model"], targets["original"]
+    data = open_run_data(model, data_options, "shadow")
+    ids = [data.ids[row] for row in data.positions("forgotten").tolist()]
     taken = [runs.read_record(run).get("seed") for run in targets.values()]
-    shadows, seen = plan(ids, count, folder, seed, [number for number in taken if number is not None])
+    shadows, seen = plan(ids, count, folder, seed, [one for one in taken if one is not None], data_options)
     _train(shadows, model, original, processes)
     start = time.monotonic()
     before, after = ({str(one.folder): getattr(one, kind) for one in shadows} for kind in ("original", "unlearned"))
@@ -90,11 +111,10 @@ def shadow(
         **score_models(targets, data, views),
     )
     _write_scores(folder, evidence, ids, [data.ids[row] for row in data.positions("test").tolist()])
-    settings = {"model": model, "original": original, "retrained": retrained, "seed": seed, "views": views}
+    settings = {"retrained": None, **targets, "seed": seed, "views": views}
     result = _result(evidence, ids, settings, shadows)
     result["seconds"]["scoring"] = round(time.monotonic() - start, 3)
-    result |= {"command": [*command], **runs.environment()}
-    return result, write_json(folder / RESULT, result)
+    return result
 
 
 def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int | None) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.strategies import FSDPStrategy
 from torch import Tensor
 
@@ -13,7 +14,11 @@ from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
 from unlearning_pl.training import runs
-from unlearning_pl.training.checkpoint_files import ORIGINAL, read_checkpoint
+from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, read_checkpoint
+from unlearning_pl.training.monitor_checks import check_monitors
+from unlearning_pl.training.optimizer_checks import check_optimizer
+from unlearning_pl.training.recorded_weights import check_recorded
+from unlearning_pl.training.resume import NORMALISATION, normalisation
 from unlearning_pl.training.weights import check_weights
 from unlearning_pl.types import Split
 
@@ -79,12 +84,7 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
     Raises:
         InputError: If the run has no end or no data, or model, data, methods and settings do not fit together.
     """
-    limits = (trainer.max_epochs or 0, trainer.max_steps)
-    require(
-        trainer.fast_dev_run or (0 not in limits and max(limits) > 0),  # type: ignore[attr-defined]
-        f"Expected trainer.max_epochs or trainer.max_steps above 0, got {limits[0]} and {limits[1]}. Set one of them; "
-        "-1 disables the other.",
-    )
+    _check_length(trainer, model.schedule)
     require(
         trainer.precision in ("32-true", "bf16-mixed", "16-mixed"),
         f"Expected trainer.precision 32-true, bf16-mixed or 16-mixed, got {trainer.precision}. Choose one of them.",
@@ -98,6 +98,8 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
     if isinstance(trainer.strategy, FSDPStrategy):
         _check_fsdp(trainer, compiled, (model, *methods))
     data.setup("fit")
+    check_optimizer(model, getattr(trainer, "channels_last", False), trainer.strategy.root_device)
+    check_monitors(trainer, model, bool(len(data.positions("validation"))))
     model.check(data.examples(), len(data.class_names))
     for method in methods:
         minima = (trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps)
@@ -165,7 +167,15 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
         checkpoint.get(ORIGINAL, original) == original,
         f"Expected the original that {path} started from, got another one. Restore it, or start a new run.",
     )
+    pixels = normalisation(model, data)
+    require(
+        checkpoint.get(NORMALISATION, pixels) == pixels,
+        f"Expected images normalised by {checkpoint.get(NORMALISATION)} as in {path} when resuming, got {pixels}. Give "
+        "the source that the run had.",
+    )
     if run is not None:
+        if path.resolve() == (run / CHECKPOINT).resolve():  # another checkpoint is of an earlier step
+            check_recorded(run, checkpoint["state_dict"])
         data.verify_split(run / runs.MANIFEST)
 
 
@@ -177,6 +187,23 @@ def _check_shapes(model: Learner, state: dict[str, Tensor], path: Path) -> None:
         all(name in state and state[name].shape == value.shape for name, value in converted.items()),
         f"Expected a checkpoint of this version to resume from, got {path}, whose weights have other shapes or names. "
         "Start again with --overwrite; the checkpoint can still be used as an original.",
+    )
+
+
+def _check_length(trainer: Trainer, schedule: str) -> None:
+    """Check that a run has an end, and a learning-rate schedule has one that is known before the first step."""
+    limits = (trainer.max_epochs or 0, trainer.max_steps)
+    ends = 0 not in limits and max(limits) > 0
+    timed = 0 not in limits and any(isinstance(callback, Timer) for callback in trainer.callbacks)  # type: ignore[attr-defined]
+    require(
+        trainer.fast_dev_run or ends or timed,  # type: ignore[attr-defined]
+        f"Expected trainer.max_epochs or trainer.max_steps above 0, got {limits[0]} and {limits[1]}. Set one of them, "
+        "or trainer.max_time; -1 disables the others.",
+    )
+    require(
+        trainer.fast_dev_run or ends or schedule == "constant",  # type: ignore[attr-defined]
+        f"Expected --schedule constant for a run that trainer.max_time alone ends, got {schedule}, which decays over a "
+        "known number of steps. Choose constant, or set trainer.max_epochs or trainer.max_steps too.",
     )
 
 

@@ -10,11 +10,15 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
+from unlearning_pl.data import UnlearningData
 from unlearning_pl.distributed.collectives import async_all_reduce_max, cpu_group, world_size
 from unlearning_pl.distributed.slurm import requeue_slurm_job
 from unlearning_pl.errors import PreemptedError
+from unlearning_pl.learners import Learner
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, check_readable
-from unlearning_pl.training.runs import RECORD
+from unlearning_pl.training.resume import NORMALISATION, normalisation
+from unlearning_pl.training.run_lock import check_writer
+from unlearning_pl.training.run_record import RECORD
 
 NO_REQUEST, SAVE_REQUEST = 0, 1
 """Requests of a process; any larger number is the signal that asks the run to end."""
@@ -47,6 +51,7 @@ class LastCheckpoint(Checkpoint):
         self._saved_time = time.monotonic()
         if world_size() > 1:
             cpu_group(getattr(trainer.strategy, "_timeout", None))
+        check_readable({callback.state_key: callback.state_dict() for callback in trainer.callbacks})  # type: ignore[attr-defined]
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -79,6 +84,9 @@ class LastCheckpoint(Checkpoint):
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[ORIGINAL] = getattr(trainer, "provenance", {}).get(ORIGINAL)
+        data = getattr(trainer, "datamodule", None)
+        if isinstance(pl_module, Learner) and isinstance(data, UnlearningData):
+            checkpoint[NORMALISATION] = normalisation(pl_module, data)
         if self._saving:
             if self._saved_step == self._first_step:  # only for the first checkpoint
                 check_readable(checkpoint["callbacks"])
@@ -87,6 +95,7 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             if trainer.is_global_zero:
+                check_writer(self.path.parents[1])
                 (self.path.parents[1] / RECORD).unlink(missing_ok=True)  # the run has no record until it is finished
             self._saving = True
             trainer.save_checkpoint(self.path, weights_only=False)

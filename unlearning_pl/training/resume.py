@@ -1,10 +1,16 @@
-"""Choice of the checkpoint that a run resumes from."""
+"""Choice of the checkpoint that a run resumes from, and what it records of the data."""
 
 from pathlib import Path
+from typing import Any
 
+from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
+from unlearning_pl.learners import Learner
 from unlearning_pl.training.checkpoint_files import checkpoint_path, has_checkpoint
-from unlearning_pl.training.runs import RECORD
+from unlearning_pl.training.run_record import RECORD
+
+NORMALISATION = "normalisation"
+"""Key, in a checkpoint, of the mean and standard deviation that normalise the images."""
 
 
 def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:
@@ -52,3 +58,17 @@ def is_finished(run: Path | None, overwrite: bool) -> bool:
         "Expected overwrite, which starts again, or ckpt_path = auto, which resumes, got both. Choose one of them.",
     )
     return run is not None and (run / RECORD).exists()
+
+
+def normalisation(model: Learner, data: UnlearningData) -> dict[str, Any]:
+    """The channel statistics that normalise the images of a run: the learner's own, or those of the source.
+
+    They decide the weights, and the fingerprint of the data does not cover them.
+
+    Example:
+        >>> from unlearning_pl.learners import SimCLR
+        >>> normalisation(SimCLR("resnet9_slim"), UnlearningData())["mean"]
+        [0.305, 0.305, 0.305]
+    """
+    mean, std = model.pixels or (data.source.mean, data.source.std)
+    return {"mean": [float(value) for value in mean], "std": [float(value) for value in std]}

@@ -11,6 +11,8 @@ from typing import Any
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.io import write_json, write_text
 from unlearning_pl.training.checkpoint_files import has_checkpoint
+from unlearning_pl.training.recorded_weights import digest_fact
+from unlearning_pl.training.run_lock import LOCK
 from unlearning_pl.training.runs import CONFIG, MANIFEST, RECORD, environment
 
 BACKUP = ".replaced"
@@ -73,7 +75,7 @@ def check_run_folder(run: Path, overwrite: bool) -> None:
     Raises:
         InputError: If the folder is not empty and ``overwrite`` is not set, or if it holds files but no run.
     """
-    if not run.exists() or (run.is_dir() and not any(run.iterdir())):
+    if not run.exists() or (run.is_dir() and all(path.name == LOCK for path in run.iterdir())):
         return
     require(run.is_dir(), f"Expected a folder for the run, got the file {run}. Choose another --run.")
     require(
@@ -123,7 +125,7 @@ def _restore(backup: Path, run: Path, existed: bool) -> None:
 
 
 def write_record(run: Path, facts: dict[str, Any]) -> None:
-    """Write the record of a finished run, run.json: ``facts``, the time, the seed, versions and hardware."""
+    """Write the record of a finished run, run.json: ``facts``, digest of the weights, time, seed, versions."""
     seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    write_json(run / RECORD, {**facts, "seed": seed, "finished": finished, **environment()})
+    write_json(run / RECORD, {**facts, **digest_fact(run), "seed": seed, "finished": finished, **environment()})

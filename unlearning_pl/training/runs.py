@@ -1,8 +1,8 @@
 """Reading of a run folder: its configuration, split, record, learner and data."""
 
-import json
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +16,12 @@ from unlearning_pl.data.splits.manifest import MANIFEST as MANIFEST
 from unlearning_pl.deprecated.old_settings import upgrade_settings
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
+from unlearning_pl.training.run_record import RECORD as RECORD
+from unlearning_pl.training.run_record import read_json_object
+from unlearning_pl.training.run_record import read_record as read_record
 from unlearning_pl.training.weights import load_weights
 
-CONFIG, RECORD = "config.yaml", "run.json"
+CONFIG = "config.yaml"
 
 
 def read_config(run: str | Path) -> dict[str, Any]:
@@ -40,23 +43,6 @@ def read_config(run: str | Path) -> dict[str, Any]:
     return dict(upgrade_settings(config))
 
 
-def read_record(run: str | Path) -> dict[str, Any]:
-    """Read the record of a finished run, run.json: seconds, command, seed, versions, hardware.
-
-    Raises:
-        InputError: If the run is not finished, or the file is damaged.
-    """
-    path = Path(run) / RECORD
-    require(path.is_file(), f"Expected a finished run, got {run} without {RECORD}. Let it finish, or give another one.")
-    record = _read_json(path)
-    valid = isinstance(record.get("seconds"), (int, float)) and isinstance(record.get("command"), list)
-    require(
-        valid and isinstance(record.get("lineage", []), list),
-        f"Expected seconds, a command and a lineage in {path}, got something else. Restore the file or train again.",
-    )
-    return record
-
-
 def read_split(run: str | Path) -> dict[str, Any]:
     """Read a run's split.json: fingerprint, request, ids; see ``write_manifest``.
 
@@ -65,17 +51,7 @@ def read_split(run: str | Path) -> dict[str, Any]:
     """
     path = Path(run) / MANIFEST
     require(path.is_file(), f"Expected a run folder with {MANIFEST}, got {run}. Give one that fit or unlearn wrote.")
-    return _read_json(path)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InputError(f"Expected a JSON object in {path}, got something else. Restore the file or train again.")
-    return value
+    return read_json_object(path)
 
 
 def open_learner(run: str | Path) -> Learner:
@@ -89,22 +65,33 @@ def open_learner(run: str | Path) -> Learner:
     return learner
 
 
-def open_data(run: str | Path) -> UnlearningData:
+def open_data(run: str | Path, options: Sequence[str] = ()) -> UnlearningData:
     """Build a run's data module and load its split.
+
+    Args:
+        run: The run folder.
+        options: Words of a command line, ``--data.*`` with values, that change the run's own settings.
 
     Raises:
         InputError: If the folder holds no run, or the data have changed since.
+        ArgumentError: If an option is unknown, or its value has the wrong type.
     """
-    data: UnlearningData = instantiate_from_run(run, "data")
+    data: UnlearningData = instantiate_from_run(run, "data", options)
     data.load_split(Path(run) / MANIFEST)
     return data
 
 
-def instantiate_from_run(run: str | Path, key: Literal["model", "data", "source"]) -> Any:
+def instantiate_from_run(run: str | Path, key: Literal["model", "data", "source"], options: Sequence[str] = ()) -> Any:
     """Instantiate the learner, the data module or the source of a run's configuration; reads no weights and no images.
+
+    Args:
+        run: The run folder.
+        key: What to instantiate.
+        options: Words of a command line, ``--KEY.*`` with values, that change the run's own settings.
 
     Raises:
         InputError: If the folder holds no run, or this version cannot parse its settings.
+        ArgumentError: If an option is unknown, or its value has the wrong type.
     """
     config = read_config(run)
     config["source"] = config["data"].get("source") or {"class_path": "unlearning_pl.data.Digits"}
@@ -114,11 +101,12 @@ def instantiate_from_run(run: str | Path, key: Literal["model", "data", "source"
     else:
         parser.add_subclass_arguments(Learner if key == "model" else Source, key)
     try:
-        return parser.instantiate_classes(parser.parse_object({key: config[key]}))[key]
+        settings = parser.parse_object({key: config[key]})
     except ArgumentError as error:
         raise InputError(
             f"Expected settings under {key} that this version reads, got {run}/{CONFIG}: {error}"
         ) from error
+    return parser.instantiate_classes(parser.parse_args([*options], namespace=settings) if options else settings)[key]
 
 
 def apply_forget_request(original: str | Path, data: UnlearningData, forget: ForgetRequest) -> None:

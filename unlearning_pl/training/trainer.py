@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.strategies import FSDPStrategy
 from lightning.pytorch.utilities import rank_zero_info
 from typing_extensions import override
 
@@ -21,8 +20,11 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.training import checks, runs
 from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
+from unlearning_pl.training.component_errors import explain_component_errors
+from unlearning_pl.training.prepare_model import prepare_model
 from unlearning_pl.training.resume import is_finished, resume_point
 from unlearning_pl.training.run_folder import open_run_folder, write_record
+from unlearning_pl.training.run_lock import lock_folder
 from unlearning_pl.training.signals import SignalHandler
 from unlearning_pl.training.stopwatch import Stopwatch
 from unlearning_pl.training.trainer_defaults import trainer_arguments
@@ -102,6 +104,17 @@ class UnlearningTrainer(Trainer):
                 CLIP, a tag of open_clip such as ``openai``.
         """
         model, data = checks.check_types(model, datamodule)
+        with lock_folder(self.run_folder if self._writes else None), explain_component_errors():
+            self._fit(model, data, ckpt_path, weights_only, weights)
+
+    def _fit(
+        self,
+        model: Learner,
+        data: UnlearningData,
+        ckpt_path: str | Path | None,
+        weights_only: bool | None,
+        weights: str | None,
+    ) -> None:
         checks.check_fit(self, self.compile, model, data)
         if ckpt_path == "auto" and is_finished(self.run_folder, self.overwrite):
             rank_zero_info(f"The run {self.run_folder} is finished and is left unchanged.")
@@ -115,17 +128,17 @@ class UnlearningTrainer(Trainer):
             self.provenance = {"weights": weights, "weights_sha256": weights_digest(path)}
             if checkpoint is None:
                 load_weights(model, weights)
-        self._prepare_model(model, data)
+        prepare_model(self, self.compile, self.channels_last, model, data)
         overwrite = self.overwrite or ckpt_path == "auto"  # auto replaces a run killed before its first checkpoint
         with open_run_folder(self.run_folder, overwrite, checkpoint, self._writes, self.configuration) as is_new:
-            if self._writes and is_new:
-                write_manifest(self._folder / runs.MANIFEST, data.splits, data.ids)
+            if self.run_folder is not None and self._writes and is_new:
+                write_manifest(self.run_folder / runs.MANIFEST, data.splits, data.ids)
             with warnings.catch_warnings(), terminate_children_on_error(self.strategy):
                 # A run resumes at the exact step of the checkpoint: see StreamSampler.begun.
                 warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
                 super().fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=weights_only)
-            if self._writes:
-                self._record({"train_on": data.train_on})
+            if self.run_folder is not None and self._writes:
+                self._record(self.run_folder, {"train_on": data.train_on})
 
     def unlearn(
         self,
@@ -227,24 +240,11 @@ class UnlearningTrainer(Trainer):
         is_limited = isinstance(data, UnlearningData) and (self.max_epochs or 0) > 0
         return checks.planned_steps(self, data) if is_limited else super().estimated_stepping_batches
 
-    def _prepare_model(self, model: Learner, data: UnlearningData) -> None:
-        if len(data.positions("validation")) == 0:
-            self.limit_val_batches = 0
-        if self.channels_last and not isinstance(self.strategy, FSDPStrategy):
-            model.to(memory_format=torch.channels_last)
-        if self.compile:
-            model.backbone.compile()
-
-    @property
-    def _folder(self) -> Path:
-        assert self.run_folder is not None
-        return self.run_folder
-
     @property
     def _writes(self) -> bool:
         """Whether this process writes to the run folder."""
         return self.run_folder is not None and self.is_global_zero and not self.fast_dev_run
 
-    def _record(self, facts: dict[str, Any]) -> None:
+    def _record(self, run: Path, facts: dict[str, Any]) -> None:
         facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
-        write_record(self._folder, facts | {"epochs": self.current_epoch, "steps": self.global_step} | self.provenance)
+        write_record(run, facts | {"epochs": self.current_epoch, "steps": self.global_step} | self.provenance)

@@ -9,6 +9,8 @@ from torch import Tensor
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.checkpoint_files import checkpoint_path, read_checkpoint
+from unlearning_pl.training.recorded_weights import check_recorded
+from unlearning_pl.training.run_lock import require_not_training
 
 
 def find_weights(learner: Learner, run: str | Path) -> Path:
@@ -28,10 +30,14 @@ def load_weights(learner: Learner, run: str | Path) -> None:
         run: A run folder, a checkpoint or a safetensors file, or a name under which weights are published.
 
     Raises:
-        InputError: If the weights belong to another architecture, or are not finite.
+        InputError: If the weights belong to another architecture, or are not finite, or if the run still trains or did
+            not end with these weights.
     """
+    require_not_training(run)
     path = find_weights(learner, run)
-    state = learner.weights(read_checkpoint(path)["state_dict"])
+    saved = read_checkpoint(path)["state_dict"]
+    check_recorded(run, saved)
+    state = learner.weights(saved)
     check_weights(learner, state, path)
     learner.load_state_dict(state)
 

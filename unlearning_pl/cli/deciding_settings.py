@@ -1,0 +1,61 @@
+"""Which settings of a run decide its weights: a resumed run must repeat them, and may change the others."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+RESUME_KEYS = (
+    *("seed_everything", "model", "data", "weights", "forget"),
+    *("method", "plugins", "optimizer", "schedule"),
+)
+"""Settings that a resumed run must repeat; the trainer's are checked by the checkpoint, the original by its digest."""
+FREE = ("data.workers", "data.source")
+"""Settings below them that decide nothing.
+
+Workers draw nothing at random. A source decides through its images, labels, ids and captions, whose fingerprint is
+compared, and through its normalisation, which a checkpoint records: where the images are, and how they are held, may
+change.
+"""
+
+
+def first_change(
+    recorded: Mapping[str, Any], current: Mapping[str, Any], same_source: bool = False
+) -> tuple[str, Any, Any] | None:
+    """Find the first setting that decides the weights and differs from the recorded one.
+
+    Args:
+        recorded: The configuration of the run.
+        current: The configuration of the command that resumes it.
+        same_source: Compare the settings of the source too, where no checkpoint records its normalisation.
+
+    Returns:
+        The key, the recorded and the current value; None if all agree.
+
+    Example:
+        >>> recorded = {"data": {"batch_size": 8, "workers": 1, "source": {"init_args": {"train": "a"}}}}
+        >>> moved = {"data": {"batch_size": 8, "workers": 2, "source": {"init_args": {"train": "b"}}}}
+        >>> first_change(recorded, moved)
+        >>> first_change(recorded, {"data": {**moved["data"], "batch_size": 16}})
+        ('data.batch_size', 8, 16)
+    """
+    free = FREE[:1] if same_source else FREE
+    changes = (change for key in RESUME_KEYS for change in _changes(key, recorded.get(key), current.get(key)))
+    return next(((_as_typed(key), *values) for key, *values in changes if not _is_below(key, free)), None)
+
+
+def _changes(key: str, recorded: Any, current: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Leaves that differ, by their keys."""
+    if not (isinstance(recorded, Mapping) and isinstance(current, Mapping)):
+        if recorded != current:
+            yield key, recorded, current
+        return
+    for name in {**recorded, **current}:
+        yield from _changes(f"{key}.{name}", recorded.get(name), current.get(name))
+
+
+def _as_typed(key: str) -> str:
+    """The key of a setting as an option of the command line."""
+    return ".".join(part for part in key.split(".") if part not in ("class_path", "init_args"))
+
+
+def _is_below(key: str, parents: tuple[str, ...]) -> bool:
+    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)

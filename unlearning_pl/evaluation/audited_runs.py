@@ -1,0 +1,100 @@
+"""Checks that the runs of an audit are finished and belong together, before anything is computed."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from unlearning_pl.errors import require
+from unlearning_pl.training import runs
+from unlearning_pl.training.checkpoint_files import weights_digest
+
+REFERENCES = {"original": "all", "retrained": "retain"}
+"""The ``data.train_on`` that each reference run must have."""
+
+
+def runs_by_name(models: Sequence[str], original: str | None, retrained: str | None) -> dict[str, str]:
+    """Name the runs of an audit: "original", "retrained", and the folder's name of each other model.
+
+    Args:
+        models: Run folders of unlearned models.
+        original: Run folder of the original, if given.
+        retrained: Run folder of the retrained model, if given.
+
+    Raises:
+        InputError: If two runs have one name.
+
+    Example:
+        >>> runs_by_name(["runs/ac"], original="runs/a", retrained=None)
+        {'original': 'runs/a', 'ac': 'runs/ac'}
+    """
+    references = {"original": original, "retrained": retrained}
+    named = {name: run for name, run in references.items() if run is not None}
+    for run in models:
+        name = Path(run).resolve().name
+        require(
+            name not in named,
+            f"Expected runs with different names, got {name!r} twice. Rename one folder; original and retrained are "
+            "the names of the references.",
+        )
+        named[name] = run
+    return named
+
+
+def check_run(name: str, run: str, model: str, original: str | None, foreign: Collection[str] = ()) -> None:
+    """Check that a run is finished and belongs to the first model, before anything is computed.
+
+    Args:
+        name: "original", "retrained" or another name.
+        run: The run folder.
+        model: Run folder of the first model.
+        original: Run folder of the model that both started from, if given.
+        foreign: Run folders whose checkpoint is not the one that the run ended with: they have no ancestors.
+
+    Raises:
+        InputError: If the run has another split, does not match its name, or started from another original.
+    """
+    runs.read_record(run)
+    expected, actual = runs.read_split(model), runs.read_split(run)
+    shared = ["fingerprint", "validation"] + ([] if name == "original" else ["forget"])
+    different = [key for key in shared if expected.get(key) != actual.get(key)]
+    require(
+        not different,
+        f"Expected runs of one split, got {run} with another {' and '.join(different)} than {model}. "
+        "Give runs of the same data and the same forget request.",
+    )
+    _check_reference(name, run, [] if model in foreign else runs.lineage(model))
+    ancestors = () if name in REFERENCES or run in foreign else runs.lineage(run)
+    begun_from = runs.read_record(run).get("original")
+    same_folder = (
+        begun_from is not None and original is not None and Path(begun_from).resolve() == Path(original).resolve()
+    )
+    remedy = "Restore it, or unlearn again." if original in foreign or same_folder else f"Give {begun_from}."
+    changed = ", whose checkpoint is another one now" if original in foreign or same_folder else ""
+    require(
+        original is None or not ancestors or weights_digest(original) in ancestors,
+        f"Expected the original that {run} started from, got {original}{changed}. {remedy}",
+    )
+
+
+def _check_reference(name: str, run: str, ancestors: Sequence[str]) -> None:
+    """Check a reference: the original is an ancestor or was trained on all, the retrained model from scratch on retain.
+
+    Args:
+        name: Name of the run; any but "original" and "retrained" passes.
+        run: The run folder.
+        ancestors: SHA-256 of the checkpoints of all ancestors of the first model.
+    """
+    if name not in REFERENCES or (name == "original" and weights_digest(run) in ancestors):
+        return
+    trained_on, expected = runs.read_config(run)["data"].get("train_on"), REFERENCES[name]
+    command = "unlearn" if runs.lineage(run) else "fit"
+    require(
+        trained_on == expected and command == "fit",
+        f"Expected a run of fit with data.train_on = {expected} as --{name}, got {run}, a run of {command} with "
+        f"{trained_on}. Give another run.",
+    )
+    initial_weights = runs.read_record(run).get("weights_sha256")
+    require(
+        initial_weights is None or initial_weights not in ancestors,
+        f"Expected a run that never saw the forget set as --{name}, got {run}, which started from weights "
+        "of a run that did. Train it without --weights.",
+    )
