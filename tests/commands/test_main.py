@@ -189,7 +189,7 @@ def test_a_folder_that_is_no_run_is_never_cleared(tmp_path: Path, capsys: pytest
         ("--forget.count 8 --model.temperature abc", "abc"),
         ("--forget.count 8 --data.batch_size 0", "batch_size"),
         ("--forget.count 8 --data.source.train_size 40", "fingerprint"),
-        ("--forget.count 8 --model.backbone resnet18", "another architecture"),
+        ("--forget.count 8 --model.backbone resnet18", "with other names: "),
         ("--forget.ids 99999", "99999"),
         ("--forget.count 8 --data.validation 0.3", "data.validation = 0.0"),
         ("--forget.count 8 --method PlugIn", "Expected a method, got the base class PlugIn"),
@@ -246,7 +246,7 @@ def test_a_mistake_gets_one_line(words: str, message: str, capsys: pytest.Captur
 
 def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.ckpt").write_text("not weights")
-    assert "which torch cannot load" in error(capsys, command(f"fit {SIMCLR} --ckpt_path {tmp_path}/a.ckpt"))
+    assert "which is a text file" in error(capsys, command(f"fit {SIMCLR} --ckpt_path {tmp_path}/a.ckpt"))
 
 
 def test_single_images_and_classes_can_be_typed(made: Path, tmp_path: Path) -> None:

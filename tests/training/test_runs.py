@@ -12,7 +12,9 @@ from unlearning_pl.training.weights import load_weights
 
 def test_weights_of_another_family_are_told(tmp_path: Path) -> None:
     torch.save({"state_dict": make_learner("BYOL").state_dict()}, tmp_path / "byol.ckpt")
-    with pytest.raises(InputError, match=r"weights of a SimCLR.*another architecture"):
+    with pytest.raises(
+        InputError, match=r"weights of a SimCLR.* with other names: 4 are missing .* 89 are superfluous"
+    ):
         load_weights(make_learner("SimCLR"), tmp_path / "byol.ckpt")
 
 
@@ -22,7 +24,7 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
             return Path.touch, (tmp_path / "owned",)
 
     torch.save({"state_dict": {}, "evil": Evil()}, tmp_path / "evil.ckpt")
-    with pytest.raises(InputError, match="torch cannot load"):
+    with pytest.raises(InputError, match=r"a pickle that runs \S+\. Nothing of it was run"):
         read_checkpoint(tmp_path / "evil.ckpt")
     assert not (tmp_path / "owned").exists()
 

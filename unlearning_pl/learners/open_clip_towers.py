@@ -110,17 +110,24 @@ def rename_open_clip_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ['backbone.proj', 'text_encoder.token_embedding.weight']
     """
     if any(name.startswith("backbone.") for name in state):
-        return {name: value.reshape(1) if name == "logit_scale" else value for name, value in state.items()}
-    weights = {}
+        return {name: _scale(value) if name == "logit_scale" else value for name, value in state.items()}
+    weights: dict[str, Tensor] = {}
     for name, value in state.items():
-        key = name.removeprefix("module.")
-        if key.startswith("visual."):
-            weights[f"backbone.{key.removeprefix('visual.')}"] = value
-        elif key == "logit_scale":
-            weights[key] = value.reshape(1)
-        elif key.removeprefix("text.") not in ("attn_mask", "context_length", "input_resolution", "vocab_size"):
-            weights[f"text_encoder.{key.removeprefix('text.')}"] = value
+        if name.startswith("visual."):
+            key = f"backbone.{name.removeprefix('visual.')}"
+        elif name == "logit_scale":
+            key, value = name, _scale(value)
+        elif name.removeprefix("text.") in ("attn_mask", "context_length", "input_resolution", "vocab_size"):
+            continue
+        else:
+            key = f"text_encoder.{name.removeprefix('text.')}"
+        require(key not in weights, f"Expected one tensor for {key}, got {name} besides. Save one of both forms.")
+        weights[key] = value
     return weights
+
+
+def _scale(value: Tensor) -> Tensor:
+    return value.reshape(1) if value.numel() == 1 else value  # another number is an error of shape
 
 
 def pretrained_path(model: str, tag: str) -> str | None:

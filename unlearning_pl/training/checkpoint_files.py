@@ -4,18 +4,18 @@ import hashlib
 import io
 import re
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.data.splits.manifest import MANIFEST
 from unlearning_pl.errors import InputError, StorageError, require
 from unlearning_pl.io import atomic_write
+from unlearning_pl.training.read_tensors import read_tensors
+from unlearning_pl.training.state_dicts import find_state_dict
 
 CHECKPOINT = "checkpoints/last.ckpt"
 """Path of the checkpoint, relative to the run folder."""
@@ -52,27 +52,25 @@ def weights_digest(run: str | Path) -> str:
 
 
 def read_checkpoint(run: str | Path) -> dict[str, Any]:
-    """Load a checkpoint with ``weights_only=True``: plain tensors, never code.
+    """Load a checkpoint, of this package or of another tool, with ``weights_only=True``: plain tensors, never code.
+
+    Returns:
+        The content of the file, with the weights as ``state_dict``, wherever the file has them; see
+        :func:`~unlearning_pl.training.state_dicts.find_state_dict`.
 
     Raises:
         InputError: If the file does not exist or is not a checkpoint.
     """
     path = checkpoint_path(run)
-    require(
-        path.suffix != ".safetensors" or find_spec("safetensors") is not None,
-        f"Expected the package safetensors to read {path}, got none. Run pip install 'unlearning-pl[clip]'.",
-    )
-    try:
-        checkpoint = _load_tensors(path)
-    except Exception as error:  # torch raises a different exception for each kind of invalid file
-        raise InputError(f"Expected a checkpoint, got {path}, which torch cannot load. Give another file.") from error
-    if isinstance(checkpoint, dict) and checkpoint and all(isinstance(value, Tensor) for value in checkpoint.values()):
-        checkpoint = {"state_dict": checkpoint}  # a bare state_dict
-    require(
-        isinstance(checkpoint, dict) and isinstance(checkpoint.get("state_dict"), dict),
-        f"Expected a checkpoint with a state_dict, got {path} without one. Give a file that Lightning wrote.",
-    )
-    return dict(checkpoint)
+    content = read_tensors(path)
+    state = find_state_dict(content, path)
+    checkpoint = {"state_dict": state} if content.keys() == state.keys() else {**content, "state_dict": state}
+    for key in ("hyper_parameters", "planned"):
+        require(
+            isinstance(checkpoint.get(key, {}), dict),
+            f"Expected settings under {key} in {path}, got another value. Give a checkpoint of a run.",
+        )
+    return checkpoint
 
 
 def check_readable(states: Mapping[str, Any]) -> None:
@@ -125,14 +123,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 f"Expected to write {path}, got: {_os_error_reason(error)}. The previous checkpoint is kept; free some "
                 "space and resume with --ckpt_path auto."
             ) from error
-
-
-def _load_tensors(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file  # a dependency of open_clip and timm
-
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _os_error_reason(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from unlearning_pl.training.monitor_checks import check_monitors
 from unlearning_pl.training.optimizer_checks import check_optimizer
 from unlearning_pl.training.recorded_weights import check_recorded
 from unlearning_pl.training.resume import NORMALISATION, normalisation
-from unlearning_pl.training.weights import check_weights
+from unlearning_pl.training.weights import check_tensors, check_weights
 from unlearning_pl.types import Split
 
 
@@ -148,6 +148,10 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
         InputError: If the checkpoint is another run's, or the run's settings have changed.
     """
     checkpoint = read_checkpoint(path)
+    require(
+        "optimizer_states" in checkpoint,
+        f"Expected a checkpoint of a run to resume from, got {path} with weights alone. Start a run with --weights.",
+    )
     _check_shapes(model, checkpoint["state_dict"], path)
     planned = checkpoint.get("planned", {})
     changed = {name: value for name, value in model.plan(trainer).items() if planned.get(name, value) != value}
@@ -181,6 +185,7 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
 
 def _check_shapes(model: Learner, state: dict[str, Tensor], path: Path) -> None:
     """Check that weights fit the model as they are: converted ones load, but their optimiser's state would not fit."""
+    check_tensors(state, path)
     converted = model.weights(state)
     check_weights(model, converted, path)
     require(
