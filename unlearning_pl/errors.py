@@ -1,7 +1,13 @@
 """Exceptions of the package, and suggestions of near names for error messages."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
+
+MAX_QUOTED = 200
+"""Maximum number of characters of a value in an error message."""
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
+_JOINERS = "\u200c\u200d"
 
 
 class InputError(ValueError):
@@ -26,6 +32,54 @@ def require(condition: bool, message: str) -> None:
     """
     if not condition:
         raise InputError(message)
+
+
+def printable(text: object, keep: str = "") -> str:
+    r"""Text whose control characters are visible as escapes: no name can steer a terminal or reorder a line.
+
+    Controls, line and paragraph separators, directions of writing (U+202E) and other invisible marks are replaced; the
+    two that join letters in Persian, Hindi and emoji stay.
+
+    Args:
+        text: The text, or an object that has one.
+        keep: Characters that stay, such as a line feed.
+
+    Example:
+        >>> print(printable("cat\x1b[2J\n"), printable("naïve 猫\u3000x"))
+        cat\x1b[2J\n naïve 猫\u3000x
+    """
+    text = str(text)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        letter.encode("unicode_escape").decode()
+        if unicodedata.category(letter) in _INVISIBLE and letter not in _JOINERS + keep
+        else letter
+        for letter in text
+    )
+
+
+def shorten(text: str, length: int = MAX_QUOTED) -> str:
+    """The beginning of a text, of at most ``length`` characters.
+
+    Example:
+        >>> shorten("a" * 1000, 10), shorten("cat")
+        ('aaaaaaa...', 'cat')
+    """
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def quote(value: object, length: int = MAX_QUOTED) -> str:
+    """A value as an error message quotes it, of at most ``length`` characters.
+
+    Example:
+        >>> quote("a" * 1000, 10), quote(17), quote(10**5000)
+        ("'aaaaaa...", '17', 'a number of too many digits')
+    """
+    try:
+        return shorten(repr(value), length)
+    except ValueError:  # Python's limit on the digits of a number
+        return "a number of too many digits"
 
 
 class DivergedError(RuntimeError):

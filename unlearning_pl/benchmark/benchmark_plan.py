@@ -1,6 +1,5 @@
 """Benchmark plans: YAML files that list what a benchmark compares, validated before anything runs."""
 
-import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from unlearning_pl.benchmark.job import REFERENCES, SINGLE_PROCESS, Job
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError, require, suggest_names
+from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml, write_inline_yaml
 
 _TEXT_KEYS = ("title", "fit", "unlearn", "audit")
 _KEYS = (*_TEXT_KEYS, "forget", "methods")
@@ -68,9 +68,10 @@ def read_plans(paths: Sequence[str]) -> list[Plan]:
 def _read_plan(path: Path) -> Plan:
     require(path.is_file(), f"Expected a plan, got {path}, which is no file. See configs/benchmarks/ for plans.")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"Expected YAML in {path}, got: {error}. Correct the file.") from error
+        content = read_yaml(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        fault = describe_fault(error)
+        raise InputError(f"Expected YAML in {path}, got: {fault}. Correct the file.") from error
     require(
         isinstance(content, dict),
         f"Expected a mapping in {path}, got {type(content).__name__}. Its keys are {', '.join(_KEYS)}.",
@@ -152,7 +153,7 @@ def _parse_commands(plan: Plan) -> None:
     for name, line in lines.items():
         command, *words = shlex.split(line)
         if name not in REFERENCES:  # the last --original wins, and the parser accepts any file as weights
-            inherited = json.dumps({key: settings[key] for key in ("model", "data")})
+            inherited = write_inline_yaml({key: settings[key] for key in ("model", "data")})
             words = ["--config", inherited, *words, "--original", str(plan.path)]
         try:
             parsed = configuration([command, *words])
@@ -174,14 +175,3 @@ def _reserved_values(plan: Plan, name: str, command: str) -> dict[str, Any]:
     values: dict[str, Any] = {"run": f"{plan.path.stem}/{name}", "ckpt_path": None}
     values |= {f"trainer.{key}": value for key, value in SINGLE_PROCESS.items()}
     return values | ({"forget": request} if command == "unlearn" else {})
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Loader that refuses duplicate keys, where YAML would silently use the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        duplicate = next((key for key in keys if keys.count(key) > 1), None)
-        if duplicate is not None:
-            raise yaml.YAMLError(f"{duplicate} twice")
-        return super().construct_mapping(node, deep)

@@ -1,6 +1,5 @@
 """Command lines of a job: train the original and the retrained model, run every method, audit."""
 
-import json
 import logging
 import math
 import shlex
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import require
+from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
 REFERENCES = ("original", "retrained")
 Command = Callable[[list[str]], None]
@@ -65,7 +65,9 @@ class Job:
         return _join(f"audit {references} --output {path}/audit", self.audit, f"--model {models}")
 
     def _request(self, option: str, seed: int) -> str:
-        fields = {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.forget.items()}
+        fields = {
+            key: value if isinstance(value, str) else write_inline_yaml(value) for key, value in self.forget.items()
+        }
         return " ".join(f"{option}.{key} {shlex.quote(value)}" for key, value in {**fields, "seed": str(seed)}.items())
 
 

@@ -1,6 +1,6 @@
 """Parsers of the commands that do not use LightningCLI."""
 
-import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ from jsonargparse import (  # type: ignore[attr-defined]
 )
 from typing_extensions import override
 
+from unlearning_pl.cli.forget_options import quote_names
 from unlearning_pl.cli.interpolation import refuse_interpolation
 from unlearning_pl.cli.parse_errors import explain_parse_error
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.deprecated.old_settings import upgrade_class_paths, upgrade_options
-from unlearning_pl.errors import InputError
+from unlearning_pl.errors import InputError, quote
+from unlearning_pl.training.parser_mode import PARSER_MODE
+from unlearning_pl.yaml_text.yaml_limits import check_limits
+from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml, write_inline_yaml
 
 _TRAINING_KEYS = (
     *("model", "trainer", "method", "plugins", "optimizer", "schedule", "seed_everything"),
@@ -32,17 +36,22 @@ class _ConfigFile(ActionConfigFile):
     @override
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         path = Path(str(values)).expanduser()
-        if "data" not in (parser.groups or {}) or not path.is_file():
+        if "data" not in (parser.groups or {}) or not os.path.isfile(path):
             self.apply_config(parser, cfg, self.dest, values)
             return
         try:
-            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError):
+            settings = read_yaml(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise InputError(
+                f"Expected YAML with settings under data, got {values}: {describe_fault(error)}. Correct the file."
+            ) from error
+        except (OSError, UnicodeDecodeError):
             settings = None
         if not isinstance(settings, dict) or not isinstance(settings.get("data", {}), dict):
             raise InputError(f"Expected YAML with settings under data, got {values} without. Give another --config.")
-        settings = {key: value for key, value in settings.items() if key not in _TRAINING_KEYS}
-        self.apply_config(parser, cfg, self.dest, json.dumps(settings, default=str))
+        unused = {*_TRAINING_KEYS} - {*parser.groups}
+        settings = {key: value for key, value in settings.items() if key not in unused}
+        self.apply_config(parser, cfg, self.dest, write_inline_yaml(settings))
 
 
 def make_parser(command: str, description: str) -> ArgumentParser:
@@ -57,7 +66,9 @@ def make_parser(command: str, description: str) -> ArgumentParser:
         'unlearning-pl audit'
     """
     prog = f"unlearning-pl {command}"
-    parser = ArgumentParser(prog=prog, description=description, exit_on_error=False, allow_abbrev=False)
+    parser = ArgumentParser(
+        prog=prog, description=description, exit_on_error=False, allow_abbrev=False, parser_mode=PARSER_MODE
+    )
     parser.add_argument("--config", action=_ConfigFile, help="Path to a configuration file.")
     return parser
 
@@ -94,7 +105,7 @@ def data_from_options(options: Namespace) -> UnlearningData:
         >>> data_from_options(options).source.train_size
         8
     """
-    parser = ArgumentParser(exit_on_error=False)
+    parser = ArgumentParser(exit_on_error=False, parser_mode=PARSER_MODE)
     add_data(parser)
     data: UnlearningData = parser.instantiate_classes(parser.parse_object({"data": options.data})).data
     return data
@@ -123,12 +134,18 @@ def parse_with_old_names(parser: ArgumentParser, args: list[str]) -> Namespace:
 
     Raises:
         ArgumentError: If both attempts fail.
+        InputError: If a value is YAML that stands for too much.
 
     Example:
         >>> parse_with_old_names(make_parser("audit", "Measure models."), []).config is None
         True
     """
-    args = upgrade_class_paths(args)
+    for word in args:
+        try:
+            check_limits(word.partition("=")[2] if word.startswith("--") else word)
+        except yaml.YAMLError as error:
+            raise InputError(f"Expected options, got {quote(word)}: {describe_fault(error)}. Correct it.") from error
+    args = quote_names(upgrade_class_paths(args))
     try:
         return parser.parse_args(args)
     except ArgumentError:

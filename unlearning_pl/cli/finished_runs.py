@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import Namespace
 from typing_extensions import override
 
@@ -17,6 +16,7 @@ from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import ORIGINAL, checkpoint_path, read_checkpoint, weights_digest
 from unlearning_pl.training.recorded_weights import check_recorded
 from unlearning_pl.training.resume import NORMALISATION, normalisation
+from unlearning_pl.yaml_text.yaml_settings import read_yaml
 
 RESUME_OPTIONS = ["--ckpt_path", "last"]
 """Options that resume the run of a command; the finished run equals that of the command without them."""
@@ -59,7 +59,7 @@ def configuration(words: list[str]) -> dict[str, Any]:
         3
     """
     cli = run_training_command(words, _ParseOnlyCLI)
-    parsed: dict[str, Any] = yaml.safe_load(cli._parser(words[0]).dump(cli.config[words[0]], skip_none=False))
+    parsed: dict[str, Any] = read_yaml(cli._parser(words[0]).dump(cli.config[words[0]], skip_none=False))
     return parsed
 
 

@@ -1,12 +1,10 @@
 """LightningCLI with the subcommand ``unlearn`` and with run folders."""
 
-import json
 import os
 from pathlib import Path
 from pydoc import locate
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, OptimizerCallable
@@ -26,9 +24,11 @@ from unlearning_pl.learners.lr_schedule import Schedule
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import read_checkpoint
 from unlearning_pl.training.component_errors import constructor_error
+from unlearning_pl.training.parser_mode import PARSER_MODE
 from unlearning_pl.training.resume import NORMALISATION, resume_point
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.weights import load_weights
+from unlearning_pl.yaml_text.yaml_settings import read_yaml, write_inline_yaml
 
 SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.06, "momentum": 0.9, "weight_decay": 5e-4}}
 
@@ -123,7 +123,7 @@ class UnlearningCLI(LightningCLI):
 
     def _check_unchanged(self, folder: Path, same_source: bool) -> None:
         command = str(self.config.subcommand)
-        current = yaml.safe_load(self._parser(command).dump(self.config[command], skip_none=False))
+        current = read_yaml(self._parser(command).dump(self.config[command], skip_none=False))
         change = first_change(runs.read_config(folder), current, same_source)
         if change is not None:
             key, recorded, now = change
@@ -198,7 +198,7 @@ class UnlearningCLI(LightningCLI):
 
 def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:
     """Run a command that trains or reads a run; errors are raised as exceptions."""
-    strict = {"exit_on_error": False, "allow_abbrev": False}
+    strict = {"exit_on_error": False, "allow_abbrev": False, "parser_mode": PARSER_MODE}
     return cli(
         Learner,
         UnlearningData,
@@ -235,7 +235,7 @@ def _prepend_run_config(args: list[str]) -> list[str]:
     if run is None or (command == "unlearn" and Path(run).is_file()):
         return args
     config = runs.read_config(run)
-    return [command, "--config", json.dumps({"model": config["model"], "data": config["data"]}), *rest]
+    return [command, "--config", write_inline_yaml({"model": config["model"], "data": config["data"]}), *rest]
 
 
 def _last_value(args: list[str], option: str) -> str | None:

@@ -1,6 +1,5 @@
 """Conversion of configurations and command lines of version 0.1."""
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from unlearning_pl.deprecated.names import KEYS, MODULES, NAMES, PACKAGES, VALUES, warn
+from unlearning_pl.yaml_text.yaml_settings import read_yaml, write_inline_yaml
 
 _NEW_MODULES = MODULES | {old: new for old, (new, _) in PACKAGES.items()}
 _CLASS_PATH = re.compile(
@@ -153,8 +153,8 @@ def _upgrade_file(path: str, pattern: re.Pattern[str] | None = None) -> str:
 def _upgrade_text(text: str) -> str:
     """Return settings in YAML or JSON as JSON if one is deprecated, else the text."""
     try:
-        settings = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
+        settings = read_yaml(text)
+    except yaml.YAMLError:
         return text
     upgraded = upgrade_settings(settings)
-    return text if upgraded == settings else json.dumps(upgraded, default=str)
+    return text if upgraded == settings else write_inline_yaml(upgraded)

@@ -16,10 +16,12 @@ from unlearning_pl.data.splits.manifest import MANIFEST as MANIFEST
 from unlearning_pl.deprecated.old_settings import upgrade_settings
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
+from unlearning_pl.training.parser_mode import PARSER_MODE
 from unlearning_pl.training.run_record import RECORD as RECORD
 from unlearning_pl.training.run_record import read_json_object
 from unlearning_pl.training.run_record import read_record as read_record
 from unlearning_pl.training.weights import load_weights
+from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml
 
 CONFIG = "config.yaml"
 
@@ -33,8 +35,12 @@ def read_config(run: str | Path) -> dict[str, Any]:
     path = Path(run) / CONFIG
     require(path.is_file(), f"Expected a run folder with {CONFIG}, got {run}. Give one that fit or unlearn wrote.")
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        config = read_yaml(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(
+            f"Expected YAML in {path}, got: {describe_fault(error)}. Restore the file or train again."
+        ) from error
+    except UnicodeDecodeError:
         config = None
     require(
         isinstance(config, dict) and all(isinstance(config.get(key), dict) for key in ("model", "data")),
@@ -95,7 +101,7 @@ def instantiate_from_run(run: str | Path, key: Literal["model", "data", "source"
     """
     config = read_config(run)
     config["source"] = config["data"].get("source") or {"class_path": "unlearning_pl.data.Digits"}
-    parser = ArgumentParser(exit_on_error=False)
+    parser = ArgumentParser(exit_on_error=False, parser_mode=PARSER_MODE)
     if key == "data":
         parser.add_class_arguments(UnlearningData, key)
     else:

@@ -1,0 +1,1 @@
+"""YAML of configurations and options: limits of what is read, and names that stay text."""
