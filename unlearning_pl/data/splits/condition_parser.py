@@ -10,18 +10,16 @@ Python's parser reads it after each name and value has been replaced by a placeh
 import ast
 import re
 from collections.abc import Mapping, Sequence
-from numbers import Real
-from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple
 
-from unlearning_pl.errors import InputError, suggest_names
+from unlearning_pl.data.splits.column_comparison import compare_column
+from unlearning_pl.errors import InputError, quote, suggest_names
 from unlearning_pl.images.image_set import ImageSet
 
 _TOKEN = re.compile(r"""(?P<text>"[^"]*"|'[^']*'|[^\s"'=!<>\[\](),]+)|[=!<>]=|\S""")
+_QUOTES = "\"'"
 _KEYWORDS = {"and", "or", "in", "not"}
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _SIGNS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
-_COMPARE = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 class Comparison(NamedTuple):
@@ -31,11 +29,13 @@ class Comparison(NamedTuple):
         column: Name of the column.
         operator: One of == != < <= > >= in, not in.
         values: The values as written, without quotes.
+        quoted: Whether each value was quoted, which makes it text; none of them if empty.
     """
 
     column: str
     operator: str
     values: tuple[str, ...]
+    quoted: tuple[bool, ...] = ()
 
 
 class Junction(NamedTuple):
@@ -62,7 +62,7 @@ def parse_condition(text: str) -> Comparison | Junction:
 
     Example:
         >>> parse_condition("class in [cat, 'big dog']")
-        Comparison(column='class', operator='in', values=('cat', 'big dog'))
+        Comparison(column='class', operator='in', values=('cat', 'big dog'), quoted=(False, True))
         >>> parse_condition("a == 1 and (b == 2 or c == 3)").parts[1].operator
         'or'
     """
@@ -75,10 +75,12 @@ def parse_condition(text: str) -> Comparison | Junction:
         line, offset = getattr(error, "lineno", 1) or 0, getattr(error, "offset", 1) or 0
         within = 0 < line <= len(tokens) and 0 < offset <= len(source[line - 1])
         where = (
-            f"not understood from {text[tokens[line - 1].start() :].strip()!r} on" if within else "which ends too early"
+            f"not understood from {quote(text[tokens[line - 1].start() :].strip())} on"
+            if within
+            else "which ends too early"
         )
         raise InputError(
-            f"Expected a condition in forget.where, got {text!r}, {where}. Write it like: owner == 17 and "
+            f"Expected a condition in forget.where, got {quote(text)}, {where}. Write it like: owner == 17 and "
             '(class in [cat, "big dog"] or year < 2020); the signs are == != < <= > >= in, not in.'
         ) from error
 
@@ -97,28 +99,36 @@ def _with_placeholders(tokens: Sequence[re.Match[str]]) -> list[str]:
 def _convert(node: ast.expr, tokens: Sequence[str]) -> Comparison | Junction:
     """Convert a tree of comparisons, ``and`` and ``or``; any other node raises SyntaxError with its line."""
 
-    def text(leaf: ast.expr) -> str:
+    def token(leaf: ast.expr) -> str:
         if not isinstance(leaf, ast.Name):
             raise SyntaxError("no name or value", ("", leaf.lineno, 1, None))
-        token = tokens[int(leaf.id[1:])]
-        return token[1:-1] if token[0] in "\"'" else token
+        return tokens[int(leaf.id[1:])]
+
+    def comparison(left: ast.expr, sign: str, values: list[ast.expr]) -> Comparison:
+        column, *words = map(token, (left, *values))
+        return Comparison(
+            _unquote(column), sign, tuple(map(_unquote, words)), tuple(word[0] in _QUOTES for word in words)
+        )
 
     match node:
         case ast.BoolOp(op, parts):
             return Junction("and" if isinstance(op, ast.And) else "or", tuple(_convert(part, tokens) for part in parts))
         case ast.Compare(left, [sign], [value]) if type(sign) in _SIGNS:
-            return Comparison(text(left), _SIGNS[type(sign)], (text(value),))
+            return comparison(left, _SIGNS[type(sign)], [value])
         case ast.Compare(left, [sign], [ast.List([_, *_] as values)]):  # "is" is no keyword here
-            return Comparison(text(left), "in" if isinstance(sign, ast.In) else "not in", tuple(map(text, values)))
+            return comparison(left, "in" if isinstance(sign, ast.In) else "not in", values)
     # A name alone is followed by the fault: a sign is missing.
     raise SyntaxError("no comparison", ("", node.lineno + isinstance(node, ast.Name), 1, None))
+
+
+def _unquote(token: str) -> str:
+    return token[1:-1] if token[0] in _QUOTES else token
 
 
 def condition_columns(images: ImageSet) -> dict[str, Sequence[Any]]:
     """Columns that a condition can name: the metadata, ``id``, and ``class`` if the images have classes.
 
-    Classes appear by name, or as numbers if all the names are numbers. ``id`` and ``class`` replace columns of the
-    metadata with these names.
+    Classes appear by name. ``id`` and ``class`` replace columns of the metadata with these names.
 
     Example:
         >>> import torch
@@ -129,22 +139,22 @@ def condition_columns(images: ImageSet) -> dict[str, Sequence[Any]]:
     """
     known: dict[str, Sequence[Any]] = {**images.metadata, "id": images.ids}
     if names := images.class_names:
-        values = [int(name) for name in names] if all(_NUMBER.fullmatch(n) and n.isdecimal() for n in names) else names
-        known["class"] = [values[target] for target in images.targets.tolist()]
+        known["class"] = [names[target] for target in images.targets.tolist()]
     return known
 
 
 def evaluate_condition(condition: Comparison | Junction, known: Mapping[str, Sequence[Any]]) -> list[bool]:
     """Whether each image meets a condition; a missing value (None, NaN, empty text) meets no comparison.
 
-    Values are compared as numbers if the whole column is numbers, otherwise as text.
+    Values are compared as numbers or as text, see
+    :func:`~unlearning_pl.data.splits.column_comparison.compare_column`.
 
     Args:
         condition: The result of :func:`parse_condition`.
         known: Columns by name, as :func:`condition_columns` returns them.
 
     Raises:
-        InputError: If there is no such column, or a number is compared with text.
+        InputError: If there is no such column, or a number is compared with cells that are text.
 
     Example:
         >>> evaluate_condition(Comparison("owner", "<", ("9",)), {"owner": [17, 3, None]})
@@ -159,26 +169,19 @@ def evaluate_condition(condition: Comparison | Junction, known: Mapping[str, Seq
         listed = f"There are {', '.join(known)}."
         near = suggest_names(condition.column, known, listed)
         more = "" if near == listed else f" {listed}"
-        raise InputError(f"Expected a column in forget.where, got {condition.column!r}. {near}{more}")
-    column = [None if value is None or value != value or value == "" else value for value in known[condition.column]]
-    present = [value for value in column if value is not None]
-    if all(isinstance(value, Real) for value in present):
-        values: list[Any] = [_number(value, condition, present) for value in condition.values]
-    else:
-        column, values = [None if value is None else str(value) for value in column], [*condition.values]
-    if condition.operator in _COMPARE:
-        compare = _COMPARE[condition.operator]
-        return [value is not None and compare(value, values[0]) for value in column]
-    return [value is not None and (value in values) == (condition.operator == "in") for value in column]
+        raise InputError(f"Expected a column in forget.where, got {quote(condition.column)}. {near}{more}")
+    quoted = condition.quoted or (False,) * len(condition.values)
+    return compare_column(condition.column, condition.operator, condition.values, quoted, known[condition.column])
 
 
-def _number(text: str, comparison: Comparison, present: Sequence[Any]) -> int | float:
-    truth = {"true": 1, "false": 0}.get(text.lower()) if all(isinstance(value, bool) for value in present) else None
-    if truth is not None:
-        return truth
-    if _NUMBER.fullmatch(text) is None:
-        raise InputError(
-            f"Expected a number to compare with {comparison.column} in forget.where, got {text!r}. "
-            f"Its values look like {', '.join(map(str, [*dict.fromkeys(present)][:3])) or 'nothing at all'}."
-        )
-    return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
+def named_values(condition: Comparison | Junction, column: str) -> list[str]:
+    """Values that a condition compares with a column by ``==``, ``!=``, ``in`` or ``not in``.
+
+    Example:
+        >>> named_values(parse_condition("class in [cat, dog] and (owner == 3 or class != cow)"), "class")
+        ['cat', 'dog', 'cow']
+    """
+    if isinstance(condition, Junction):
+        return [value for part in condition.parts for value in named_values(part, column)]
+    by_name = condition.column == column and condition.operator in ("==", "!=", "in", "not in")
+    return [*condition.values] if by_name else []

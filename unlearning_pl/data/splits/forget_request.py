@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unlearning_pl.data.splits.condition_parser import parse_condition
-from unlearning_pl.errors import require
+from unlearning_pl.errors import quote, require
 
 _RANDOM = ("fraction", "count", "per_class")
 
@@ -17,7 +17,8 @@ class ForgetRequest:
         fraction: Fraction of the training images, drawn at random, in (0, 1); at least one image. If images have been
             forgotten before, it is a fraction of those still retained.
         count: Number of training images to draw at random.
-        classes: Names or numbers of classes, whose training images are all forgotten. One, or a list: ``[cat, dog]``.
+        classes: Names of classes, whose training images are all forgotten, or their numbers if no class is named like
+            a number. One, or a list: ``[cat, dog]``.
         ids: Ids of training images. One, or a list: ``[17, 360]``.
         file: File of ids: .txt (one a line), .csv (column ``id``, else the first column) or .json (a list, or
             an object with a list under "forget", such as the split.json of another run).
@@ -63,17 +64,23 @@ class ForgetRequest:
         for field, number in numbers.items():
             require(
                 number is None or number >= 1,
-                f"Expected forget.{field} >= 1, got {number}. Leave it out to forget nothing.",
+                f"Expected forget.{field} >= 1, got {quote(number)}. Leave it out to forget nothing.",
             )
-        require(self.seed >= 0, f"Expected forget.seed >= 0, got {self.seed}. Choose a seed that is not negative.")
+        require(
+            self.seed >= 0, f"Expected forget.seed >= 0, got {quote(self.seed)}. Choose a seed that is not negative."
+        )
         if self.where is not None:
-            parse_condition(str(self.where))  # YAML may have read it as a number
+            parse_condition(str(self.where))
 
     def _normalise_fields(self) -> None:
         for name in ("classes", "ids"):
             value = getattr(self, name)
             if value is not None:
                 listed = value if isinstance(value, list) else [value]
+                other = [entry for entry in listed if type(entry) not in (str, int)]
+                require(
+                    not other, f"Expected text in forget.{name}, got {', '.join(map(quote, other[:1]))}. Give names."
+                )
                 object.__setattr__(self, name, [str(entry) for entry in listed])
         if isinstance(self.per_class, dict):
             object.__setattr__(self, "per_class", {str(name): number for name, number in self.per_class.items()})

@@ -30,7 +30,8 @@ def read_ids(file: str | Path, known: Collection[str] = (), field: str = "forget
     """
     path = Path(file).expanduser()
     parsers: dict[str, Callable[[str], list[str]]] = {
-        ".txt": lambda text: [line.strip() for line in text.split("\n") if line.strip()],
+        # split, because splitlines ends lines at separators that a name may contain
+        ".txt": lambda text: [_strip(line, known) for line in text.split("\n") if line.strip()],
         ".csv": lambda text: _from_csv(text, known),
         ".json": _from_json,
     }
@@ -53,7 +54,7 @@ def read_ids(file: str | Path, known: Collection[str] = (), field: str = "forget
 
 
 def _from_csv(text: str, known: Collection[str]) -> list[str]:
-    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(map(str.strip, row))]
+    rows = [[_strip(cell, known) for cell in row] for row in csv.reader(io.StringIO(text)) if any(map(str.strip, row))]
     if not rows:
         return []
     column = rows[0].index("id") if "id" in rows[0] else 0
@@ -68,8 +69,13 @@ def _from_csv(text: str, known: Collection[str]) -> list[str]:
 
 
 def _from_json(text: str) -> list[str]:
-    value = json.loads(text)
+    value = json.loads(text, parse_int=str)  # 007 is no JSON; 7 is the text 7, not a number that 007 equals
     ids = value["forget"] if isinstance(value, dict) else value
-    if not isinstance(ids, list) or not all(type(name) in (str, int) for name in ids):
+    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
         raise TypeError("no list of strings")
-    return [str(name) for name in ids]
+    return ids
+
+
+def _strip(cell: str, known: Collection[str]) -> str:
+    """A cell without the spaces around it, unless an id has them."""
+    return cell if cell in known else cell.strip()

@@ -93,7 +93,7 @@ def _load(path: Path) -> dict[str, Any]:
             numbers = {field: manifest[field] for field in ("fingerprint", "counts")}
             steps = manifest.get("steps") or [manifest]  # a single step is stored in the manifest itself
             return {**ids, **numbers, "steps": [_step(step) for step in steps]}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise InputError(
             f"Expected a split manifest, got {path}, which is none ({reason}). Give the split.json of a run."

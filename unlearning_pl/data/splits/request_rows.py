@@ -9,11 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.splits.condition_parser import condition_columns, evaluate_condition, parse_condition
+from unlearning_pl.data.splits.column_comparison import is_number
+from unlearning_pl.data.splits.condition_parser import (
+    condition_columns,
+    evaluate_condition,
+    named_values,
+    parse_condition,
+)
 from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.splits.id_files import read_ids
 from unlearning_pl.data.splits.match_ids import match_ids
-from unlearning_pl.errors import InputError, require
+from unlearning_pl.errors import MAX_QUOTED, InputError, quote, require, shorten
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.unicode_names import normalize_name
 
@@ -59,7 +65,7 @@ def resolve_request(
     state = "still retained" if forgotten_ids else "trained on"
     require(
         0 < len(rows) < n,
-        f"Expected a request for 1 to {n - 1} of the {n} images {state}, got {field}={_shorten(value)}, "
+        f"Expected a request for 1 to {n - 1} of the {n} images {state}, got {field}={quote(value, 60)}, "
         f"which means {meant}. Ask for some, and leave some to retain.",
     )
     return rows.sort().values
@@ -88,14 +94,27 @@ def _rows_by_rule(field: str, value: Any, seed: int, train: ImageSet, candidates
         numbers = [_class_number(name, field, train.class_names) for name in value]
         return candidates[torch.isin(train.targets[candidates], torch.tensor(numbers, dtype=torch.int64))]
     if field == "where":
-        return candidates[
-            torch.tensor(evaluate_condition(parse_condition(value), condition_columns(train)))[candidates]
-        ]
+        return candidates[torch.tensor(_meets(value, train))[candidates]]
     drawn = [
         _draw_from_class(number, count, seed, train, candidates)
         for number, count in _counts_per_class(value, train, candidates).items()
     ]
     return torch.cat([candidates[:0], *drawn])
+
+
+def _meets(text: str, train: ImageSet) -> list[bool]:
+    """Whether each image meets a condition, in which the names of classes and images must exist."""
+    condition = parse_condition(text)
+    for column, names in (("class", train.class_names), ("id", train.ids)):
+        asked, known = named_values(condition, column) if names else [], set(names)
+        unknown = next((name for name in asked if name not in known), None)
+        if unknown is not None:
+            close = difflib.get_close_matches(unknown[:MAX_QUOTED], names[:5000], n=3) or names[:3]
+            raise InputError(
+                f"Expected the {column} of an image in forget.where, got {quote(unknown)}. "
+                f"Names there look like {', '.join(map(quote, close))}."
+            )
+    return evaluate_condition(condition, condition_columns(train))
 
 
 def _counts_per_class(asked: int | dict[str, int], train: ImageSet, candidates: Tensor) -> dict[int, int]:
@@ -105,7 +124,7 @@ def _counts_per_class(asked: int | dict[str, int], train: ImageSet, candidates: 
     numbers = [_class_number(name, "per_class", train.class_names) for name in asked]
     require(
         len(set(numbers)) == len(numbers),
-        f"Expected each class once in forget.per_class, got {', '.join(asked)}. Keep its name or its number.",
+        f"Expected each class once in forget.per_class, got {shorten(', '.join(asked))}. Keep its name or its number.",
     )
     return dict(zip(numbers, asked.values(), strict=True))
 
@@ -124,16 +143,19 @@ def _draw_from_class(number: int, count: int, seed: int, train: ImageSet, candid
 
 
 def _class_number(name: str, field: str, names: list[str]) -> int:
+    """Number of a class by its exact name, or by its number where no name could be mistaken for one."""
     for form in (name, normalize_name(name)):
         if form in names:
             return names.index(form)
-    if name.isdecimal() and int(name) < len(names):
+    numbered = not any(map(is_number, names))
+    if numbered and name in map(str, range(len(names))):
         return int(name)
-    close = difflib.get_close_matches(name, names, n=3) or names[:10]
+    close = difflib.get_close_matches(name[:MAX_QUOTED], names, n=3) or names[:10]
     more = " ..." if close == names[:10] and len(names) > 10 else ""
+    number = f"; or a number from 0 to {len(names) - 1}" if numbered else ""
     raise InputError(
-        f"Expected names of classes in forget.{field}, got {name!r}. "
-        f"Choose from: {', '.join(close)}{more}; or a number from 0 to {len(names) - 1}."
+        f"Expected names of classes in forget.{field}, got {quote(name)}. "
+        f"Choose from: {', '.join(close)}{more}{number}."
     )
 
 
@@ -173,7 +195,7 @@ def rows_of_ids(
         elif name in test_ids:
             problem = "which is a test image and never trained on. Leave it out."
         elif name not in position:
-            close = difflib.get_close_matches(name, train.ids[:5000], n=1) or train.ids[:1]
+            close = difflib.get_close_matches(name[:MAX_QUOTED], train.ids[:5000], n=1) or train.ids[:1]
             problem = f"which is not in the training data. Ids there look like {close[0]!r}."
         elif name in forgotten_ids:
             problem = "which has been forgotten before. Leave it out."
@@ -182,10 +204,5 @@ def rows_of_ids(
         else:
             seen.add(name)
             continue
-        raise InputError(f"Expected ids of training images in {field}, got {name!r}, {problem}")
+        raise InputError(f"Expected ids of training images in {field}, got {quote(name)}, {problem}")
     return torch.tensor([position[name] for name in ids], dtype=torch.int64)
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
