@@ -39,8 +39,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces ``path`` when the context ends, and is deleted if an exception is raised.
 
     The temporary file is in the folder of ``path``: from another file system the last step would be a copy, which can
-    leave a partly written file. An OSError names ``path``: the system names no file when a write fails, and the
-    temporary one when it cannot be created.
+    leave a partly written file. An OSError names ``path``, and not the temporary file.
 
     Example:
         >>> target = Path(tempfile.mkdtemp()) / "a"
@@ -50,7 +49,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         b'content'
     """
     path = Path(path)
-    try:
+    with named_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -63,8 +62,23 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def named_errors(path: str | Path) -> Iterator[None]:
+    """Name ``path`` in an OSError of the context: the system names no file when a write fails.
+
+    Example:
+        >>> with named_errors("a.json"):
+        ...     raise OSError(28, "No space left on device")
+        Traceback (most recent call last):
+        ...
+        OSError: [Errno 28] No space left on device: 'a.json'
+    """
+    try:
+        yield
     except OSError as error:
-        error.filename, error.filename2 = str(path), None
+        error.filename, error.filename2 = str(Path(path)), None
         raise
 
 

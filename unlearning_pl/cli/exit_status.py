@@ -40,7 +40,7 @@ _STORAGE_REMEDIES = {
 }
 
 
-def exit_status(error: BaseException, command: str) -> tuple[int | None, str]:
+def exit_status(error: BaseException, command: str = "") -> tuple[int | None, str]:
     """Return the exit code and the message for an error; no code for an unexpected one, which needs its traceback.
 
     Args:
@@ -69,7 +69,8 @@ def exit_status(error: BaseException, command: str) -> tuple[int | None, str]:
         )
     if isinstance(error, OSError) and error.errno in STORAGE:
         first = _STORAGE_REMEDIES.get(error.errno, "")
-        return 1, f"Expected to read and write {error.filename or 'files'}, got: {error.strerror}. {first}{remedy}"
+        path = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "files"
+        return 1, f"Expected to read and write {path}, got: {error.strerror}. {first}{remedy}"
     if isinstance(error, MisconfigurationException):
         return 2, str(error)
     input_error = find_input_error(error) if isinstance(error, (ValueError, ArgumentError)) else None

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import warnings
 from importlib import import_module
 
@@ -71,6 +72,7 @@ def main(args: list[str] | None = None) -> int:
         return 2
     try:
         _filter_warnings()
+        threading.excepthook = _report_thread_error
         run(args)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         from unlearning_pl.cli.exit_status import exit_code, exit_status, rank, should_report
@@ -90,6 +92,14 @@ def _print_error(message: str, rank: int = 0) -> None:
     line = " ".join(part.strip() for part in message.splitlines() if part.strip())
     prefix = f"rank {rank}: " if rank else ""
     sys.stderr.write(f"unlearning-pl: error: {prefix}{line}\n")
+
+
+def _report_thread_error(args: "threading.ExceptHookArgs") -> None:
+    """Report a failed write of TensorBoard's thread in one line; the next call of the main thread may raise it too."""
+    if type(args.thread).__name__ == "_AsyncWriterThread" and isinstance(args.exc_value, OSError):
+        sys.stderr.write(f"unlearning-pl: warning: TensorBoard's curves are incomplete: {args.exc_value.strerror}.\n")
+    else:
+        threading.__excepthook__(args)
 
 
 def _leave_process_group() -> None:

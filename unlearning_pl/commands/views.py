@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import Tensor
 
 from unlearning_pl.cli.command_parser import add_data, data_from_options, make_parser, parse_args
+from unlearning_pl.cli.data_options import split_data_options
 from unlearning_pl.data import Source, UnlearningData
 from unlearning_pl.errors import InputError, require, suggest_names
 from unlearning_pl.io import write_bytes
@@ -40,10 +41,10 @@ def views_parser() -> ArgumentParser:
 def draw_views(args: list[str]) -> None:
     """Run the command ``views``."""
     parser = views_parser()
-    options = parse_args(parser, args)
-    if options.run is not None:  # the run's configuration comes first: the user's options override it
-        runs.read_config(options.run)
-        options = parse_args(parser, ["--config", str(Path(options.run) / runs.CONFIG), *args])
+    run = parse_args(parser, split_data_options(args)[0]).run
+    if run is not None:  # the run's configuration comes first: the user's options override it
+        runs.read_config(run)
+    options = parse_args(parser, [*([] if run is None else ["--config", str(Path(run) / runs.CONFIG)]), *args])
     require(options.views >= 1, f"Expected views >= 1, got {options.views}. Increase --views.")
     require(0 <= options.seed < 2**32, f"Expected seed from 0 to {2**32 - 1}, got {options.seed}. Give another --seed.")
     path = _output_path(options.output, options.overwrite)

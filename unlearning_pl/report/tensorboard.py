@@ -9,6 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from unlearning_pl.audits.embeddings import Audit
+from unlearning_pl.io import named_errors
 from unlearning_pl.report.figures import render_pixels
 from unlearning_pl.report.run_settings import read_run_settings
 from unlearning_pl.report.sections import draw_figures
@@ -44,7 +45,7 @@ def log_to_tensorboard(
         1
     """
     earlier = list(Path(folder).glob(f"events.out.tfevents.*{_SUFFIX}"))
-    with SummaryWriter(str(folder), filename_suffix=_SUFFIX) as writer:
+    with named_errors(folder), SummaryWriter(str(folder), filename_suffix=_SUFFIX) as writer:
         if settings:
             _, start, end = hparams(_parameters(audit.name, settings), {})  # type: ignore[no-untyped-call]
             for summary in (start, end):

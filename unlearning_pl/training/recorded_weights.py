@@ -32,7 +32,8 @@ def tensors_digest(state: Mapping[str, Any]) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(name for name, value in state.items() if isinstance(value, Tensor)):
-        tensor = state[name].detach().cpu().contiguous()
+        # A copy, since a tensor that counts as contiguous may still have strides that no view as bytes can have.
+        tensor = state[name].detach().cpu().clone(memory_format=torch.contiguous_format)
         digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -6,13 +6,13 @@ from typing import Any
 from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import LearningRateMonitor
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from unlearning_pl.distributed.batch_norm import SyncBatchNormPlugin
 from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import InputError
 from unlearning_pl.training.checkpoint_files import AtomicCheckpointIO
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
+from unlearning_pl.training.run_logger import RunLogger
 
 SILENT: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 """Arguments of a trainer without logger, progress bar and model summary: for audits, relearning, previews."""
@@ -34,7 +34,7 @@ def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: 
     arguments = {**given, "callbacks": [first, *_as_list(given.get("callbacks"))]}
     if given.get("logger") in (None, True):
         # Lightning's hp_metric would be the only one in TensorBoard's HPARAMS tab; an audit writes informative ones.
-        arguments["logger"] = run is not None and TensorBoardLogger(run, name="", version="", default_hp_metric=False)
+        arguments["logger"] = run is not None and RunLogger(run, name="", version="", default_hp_metric=False)
     if arguments["logger"]:
         arguments["callbacks"].append(LearningRateMonitor("epoch"))
     keep = run is not None and given.get("enable_checkpointing") in (None, True)

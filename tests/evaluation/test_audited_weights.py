@@ -1,0 +1,117 @@
+"""An audit of weights that are not the run's own, or another model's: what it attributes and what it says."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unlearning_pl.commands.main import main
+from unlearning_pl.evaluation.audited_weights import AuditedWeights
+from unlearning_pl.report import read_report
+
+DIGITS = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
+QUIET = "--trainer.accelerator cpu --trainer.enable_progress_bar false"
+FIT = f"fit --model SimCLR --model.backbone resnet9_slim {DIGITS} {QUIET} --trainer.max_epochs 1"
+AUDIT = "audit --original original --retrained retrained --views 2 --relearning 0 --accelerator cpu"
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(f"{FIT} --run original".split()) == 0
+        assert main(f"{FIT} --run retrained --data.train_on retain --data.forget.count 8".split()) == 0
+        unlearn = f"unlearn --original original --forget.count 8 {QUIET} --trainer.max_epochs 1"
+        assert main(f"{unlearn} --run ga --method NegGrad".split()) == 0
+    return folder
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(made, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def report() -> tuple[dict[str, Any], dict[str, dict[str, float]], str]:
+    found = read_report("ga/audit/report.json")
+    metrics = {audit["name"]: audit["metrics"] for audit in found["audits"]}
+    return found["context"], metrics, Path("ga/audit/report.html").read_text()
+
+
+@pytest.mark.usefixtures("place")
+def test_own_weights_need_no_note() -> None:
+    assert main(f"{AUDIT} --model ga".split()) == 0
+    context, metrics, page = report()
+    assert "notes" not in context
+    assert "same weights" not in page
+    assert metrics["ga"].keys() >= {"seconds", "speed_up"}
+
+
+@pytest.mark.usefixtures("place")
+def test_the_retrained_models_weights_are_not_audited_as_the_method() -> None:
+    shutil.copy("retrained/checkpoints/last.ckpt", "ga/checkpoints/last.ckpt")
+    with pytest.warns(UserWarning, match=r"ga: Its checkpoint does not have .* the same weights as retrained\."):
+        assert main(f"{AUDIT} --model ga".split()) == 0
+    context, metrics, page = report()
+    assert "It has the same weights as retrained." in context["notes"]["ga"]
+    assert "same weights as retrained" in page
+    assert not {"seconds", "speed_up"} & metrics["ga"].keys()
+    assert context["settings"]["ga"].keys() == {"model", "method"}
+    assert "NegGrad" not in page
+    assert "ga" not in context["seeds"]
+    assert not any("NegGrad" in command for command in context["commands"])
+
+
+@pytest.mark.usefixtures("place")
+def test_a_retrained_model_of_other_weights_gives_no_speed_up() -> None:
+    shutil.copy("ga/checkpoints/last.ckpt", "retrained/checkpoints/last.ckpt")
+    with pytest.warns(UserWarning, match="weights") as warned:
+        assert main(f"{AUDIT} --model ga".split()) == 0
+    assert [str(each.message).partition(":")[0] for each in warned] == ["retrained", "ga"]
+    context, metrics, _ = report()
+    assert context["notes"]["ga"] == "It has the same weights as retrained."
+    assert "speed_up" not in metrics["ga"]
+    assert "from scratch" not in str(context["settings"]["retrained"])
+
+
+@pytest.mark.usefixtures("place")
+def test_an_original_of_other_weights_is_named_as_the_cause(capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy("ga/checkpoints/last.ckpt", "original/checkpoints/last.ckpt")
+    assert main(f"{AUDIT} --model ga".split()) == 2
+    assert "got original, whose checkpoint is another one now. Restore it" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("place")
+def test_a_method_that_changed_nothing_is_said() -> None:
+    shutil.copytree("ga", "none")
+    shutil.copy("original/checkpoints/last.ckpt", "none/checkpoints/last.ckpt")
+    record = json.loads(Path("none/run.json").read_text())
+    record["tensors_sha256"] = json.loads(Path("original/run.json").read_text())["tensors_sha256"]
+    Path("none/run.json").write_text(json.dumps(record))
+    with pytest.warns(UserWarning, match=r"none: It has the same weights as original\."):
+        assert main(f"{AUDIT} --model none --output ga/audit".split()) == 0
+    context, metrics, _ = report()
+    assert "seconds" in metrics["none"]  # they are the run's own
+    assert context["notes"] == {"none": "It has the same weights as original."}
+
+
+@pytest.mark.usefixtures("place")
+def test_a_run_of_before_is_audited_with_its_record() -> None:
+    record = json.loads(Path("ga/run.json").read_text())
+    del record["tensors_sha256"]
+    Path("ga/run.json").write_text(json.dumps(record))
+    assert main(f"{AUDIT} --model ga".split()) == 0
+    assert "speed_up" in report()[1]["ga"]
+
+
+def test_all_equal_models_are_named() -> None:
+    weights = AuditedWeights({"original": "a", "retrained": "a", "x": "b", "y": "a"}, ("x",))
+    assert weights.notes["y"] == "It has the same weights as original and retrained."
+    assert weights.notes["retrained"] == "It has the same weights as original."
+    assert weights.notes["x"].startswith("Its checkpoint does not have the weights")
+    assert "original" not in weights.notes
