@@ -80,7 +80,7 @@ def draw_differing(keys: Tensor, pool: Tensor) -> tuple[Tensor, Tensor]:
         >>> draw_differing(torch.tensor([1, 2]), torch.tensor([2, 2]))[1]
         tensor([False,  True])
     """
-    ordered, order = pool.sort()
+    ordered, order = pool.sort(stable=True)
     start, end = torch.searchsorted(ordered, keys), torch.searchsorted(ordered, keys, right=True)
     others = len(pool) - (end - start)
     rank = torch.randint(_DRAWS, keys.shape, device=keys.device) % others.clamp_min(1)
