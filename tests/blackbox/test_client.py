@@ -1,10 +1,13 @@
 """Servers that are dead, slow or wrong: each is one clear line."""
 
+import itertools
 import json
+import socket
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -105,7 +108,10 @@ def test_a_busy_server_is_asked_again(serving: Serving, noise: Tensor) -> None:
         ((200, {"Content-Type": JSON}, b'{"vectors": [[NaN, 1, 2]]}'), r"got \(1, 3\)"),
         ((200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"), "sent no vectors.*text/html"),
         ((200, {"Content-Type": NPY}, b"<html>Sign in</html>"), "sent no vectors"),
-        ((200, {"Content-Type": NPY, "Content-Length": "999"}, write_array(np.ones((5, 3)))[:-9]), "sent no vectors"),
+        (
+            (200, {"Content-Type": NPY, "Content-Length": "999"}, write_array(np.ones((5, 3)))),
+            "got 248 bytes of at least 999",
+        ),
         ((500, {}, b"<html>\x1b[31mbroken</html>"), r"status 500 \(Internal Server Error\)"),
         ((400, {}, json.dumps({"error": "no\x1b[2J more\nimages"}).encode()), r"status 400 \(no \[2J more images\)"),
         ((401, {}, b""), "status 401"),
@@ -162,7 +168,7 @@ def test_a_slow_server_is_told_after_the_time_and_not_asked_again(serving: Servi
 
 
 def test_an_answer_without_end_is_cut(serving: Serving, noise: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "MAX_BYTES", 1000)
+    monkeypatch.setattr(client, "MAX_JSON_BYTES", 1000)
     with serving(Stranger(embed=[(200, {}, bytes(2000))])) as address, pytest.raises(InputError, match="longer one"):
         connect(address)(noise)
 
@@ -209,3 +215,114 @@ def test_no_proxy_of_the_environment_gets_the_images(
 def test_a_time_that_is_none_is_refused(timeout: float) -> None:
     with pytest.raises(InputError, match="timeout > 0"):
         open_encoder("http://127.0.0.1:9", timeout=timeout)
+
+
+@contextmanager
+def raw(parts: Iterable[bytes], pause: float = 0.0, read: bool = True) -> Iterator[str]:
+    """A server that sends ``parts`` as they are, with a pause before each, to everybody who connects."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, suppress(OSError):
+                        if read:
+                            connection.recv(2**16)
+                        for part in parts:
+                            time.sleep(pause)
+                            connection.sendall(part)
+
+        thread = Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+SLOW = {
+    "status line": itertools.repeat(b"H", 200),
+    "headers": itertools.chain([OK, b"X: "], itertools.repeat(b"a", 200)),
+    "many headers": itertools.chain([OK], itertools.repeat(b"X: a\r\n", 90)),
+    "continue": itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n", 200),
+    "body": itertools.chain([OK + b"Content-Length: 500\r\n\r\n"], itertools.repeat(b" ", 500)),
+    "body until the end": itertools.chain([OK + b"\r\n"], itertools.repeat(b" ", 500)),
+    "chunks": itertools.chain([OK + b"Transfer-Encoding: chunked\r\n\r\n"], itertools.repeat(b"1\r\n \r\n", 500)),
+    "size of a chunk": itertools.chain([OK + b"Transfer-Encoding: chunked\r\n\r\n"], itertools.repeat(b"0", 500)),
+}
+
+
+@pytest.mark.parametrize("what", SLOW)
+def test_the_time_is_that_of_the_whole_response(what: str) -> None:
+    with raw(SLOW[what], pause=0.03) as address:
+        start = time.monotonic()
+        with pytest.raises(InputError, match=r"within 0\.3 s, got none"):
+            connect(address, timeout=0.3)
+        assert time.monotonic() - start < 2  # and not the 6 s that the parts take
+
+
+@pytest.mark.parametrize("what", ["continue", "chunks"])
+def test_what_comes_at_once_and_never_ends_is_cut_as_well(what: str) -> None:
+    endless = itertools.repeat({"continue": b"HTTP/1.1 100 Continue\r\n\r\n", "chunks": b"1\r\n \r\n"}[what] * 100)
+    start = [OK + b"Transfer-Encoding: chunked\r\n\r\n"] if what == "chunks" else []
+    with raw(itertools.chain(start, endless)) as address, pytest.raises(InputError, match=r"within 0\.3 s|longer one"):
+        connect(address, timeout=0.3)
+
+
+def test_a_server_that_does_not_take_the_images_is_left_in_time(noise: Tensor) -> None:
+    images = torch.zeros(30, 300, 300, 3, dtype=torch.uint8)  # more than the system keeps for a reader
+    with raw([], pause=0, read=False) as address:
+        server = client.Server(address, 0.3)
+        with socket.create_server(("127.0.0.1", 0)) as deaf:  # it accepts nobody
+            server = client.Server(f"http://127.0.0.1:{deaf.getsockname()[1]}", 0.3)
+            with pytest.raises(InputError, match=r"within 0\.3 s, got none"):
+                server.embed(images)
+
+
+WHOLE = json.dumps(TOLD).encode()
+
+
+@pytest.mark.parametrize(
+    ("response", "message"),
+    [
+        (OK + b"Content-Length: %d\r\n\r\n" % (len(WHOLE) + 1) + WHOLE, "got 74 bytes of at least 75"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(WHOLE) + WHOLE + b"\r\n", "got 74 bytes of at least"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % (len(WHOLE) + 1) + WHOLE, "whole response"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "whole response"),
+        (OK + b"Content-Length: 99999999999999\r\n\r\n" + WHOLE, "got 74 bytes of at least 99999999999999"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 200 + b"\r\n", "got more than 100 headers"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 2**17 + b"\r\n\r\n", "header line"),
+        (b"\x16\x03\x01\x02\x00", "no response"),
+        (b"", "no response"),
+    ],
+)
+def test_half_a_response_is_refused(response: bytes, message: str) -> None:
+    with raw([response]) as address, pytest.raises(InputError, match=message) as told:
+        connect(address, timeout=5)
+    assert str(told.value).isprintable()
+
+
+def test_a_whole_response_in_chunks_is_read() -> None:
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (WHOLE[:10], WHOLE[10:]))
+    with raw([OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"]) as address:
+        assert connect(address).image_size == (8, 8)
+
+
+@pytest.mark.parametrize("size", [[65536, 65536], [4730, 4730], [1, 65536 * 400]])
+def test_an_image_size_that_no_request_can_hold_is_refused(size: list[int], serving: Serving) -> None:
+    body = json.dumps(TOLD | {"image_size": size}).encode()
+    message = (
+        "version 1 of the protocol" if max(size) > 65536 else "at most 67108864 bytes.*got 4730x4730|got 65536x65536"
+    )
+    with (
+        serving(Stranger(root=[(200, {"Content-Type": JSON}, body)])) as address,
+        pytest.raises(InputError, match=message),
+    ):
+        connect(address)
+
+
+def test_a_request_asks_for_no_more_vectors_than_json_can_hold(serving: Serving) -> None:
+    body = json.dumps(TOLD | {"dimensions": 65536}).encode()
+    with serving(Stranger(root=[(200, {"Content-Type": JSON}, body)])) as address:
+        assert connect(address).batch == 8

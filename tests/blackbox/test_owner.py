@@ -176,14 +176,57 @@ def test_images_are_found_below_a_folder_in_order_and_resized(owned: Path, tmp_p
     (tmp_path / "mine/.hidden.png").write_text("no image")
     Image.new("L", (20, 10), 7).save(tmp_path / "mine/gray.webp", lossless=True)
     Image.new("RGBA", (3, 3), (9, 9, 9, 0)).save(tmp_path / "mine/Z.BMP")
+    Image.new("L", (8, 8), 9).save(tmp_path / "mine/scan.tiff")
     pictures = open_owner_images(tmp_path / "mine")
     plain = ["1.png", "2.png", "4.png", "5.png", "7.png", "8.png"]
     deeper = ["deeper/0.png", "deeper/3.png", "deeper/6.png"]
-    assert list(pictures.ids) == [*plain, "Z.BMP", *deeper, "gray.webp"]
+    assert list(pictures.ids) == [*plain, "Z.BMP", *deeper, "gray.webp", "scan.tiff"]
     (images,) = pictures.batches((8, 6))
-    assert images.shape == (11, 8, 6, 3)
-    assert images[-1].unique().tolist() == [7]
+    assert images.shape == (12, 8, 6, 3)
+    assert images[-2].unique().tolist() == [7]
     assert pictures.fingerprint() != open_owner_images(owned / "mine").fingerprint()
+
+
+def test_photographs_are_upright_and_of_sixteen_bits_as_in_training(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    turned, deep = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3), np.arange(64, dtype=np.uint16) * 1000
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(turned).save(folder / "a.png", exif=exif)
+    Image.fromarray(deep.reshape(8, 8)).save(folder / "b.png")
+    pictures = open_owner_images(folder)
+    assert np.array_equal(next(iter(pictures.batches((6, 4))))[0].numpy(), np.rot90(turned, -1))
+    assert np.array_equal(next(iter(pictures.batches((8, 8))))[1, :, :, 0].numpy(), deep.reshape(8, 8) >> 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a.eps", "EPS is not read"),
+        ("b.HEIC", "HEIC is not read"),
+        ("c.png", "EPS is not read"),
+        ("d.tif", "not from 0"),
+    ],
+)
+def test_pictures_that_are_not_read_are_named(name: str, reason: str, owned: Path, tmp_path: Path) -> None:
+    shutil.copytree(owned / "mine", tmp_path / "mine")
+    if name == "d.tif":
+        Image.fromarray(np.full((8, 8), 200, np.float32)).save(tmp_path / "mine" / name)
+    else:
+        (tmp_path / "mine" / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
+    with pytest.raises(InputError, match=rf"got 1 that cannot: {name} \(.*{reason}.*convert it to"):
+        open_owner_images(tmp_path / "mine")
+
+
+def test_an_image_size_that_no_memory_holds_is_refused_before_any_image_is_sent(
+    owned: Path, serving: Serving, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unlearning_pl.blackbox.image_folder.available_memory", lambda: 14 * 10**9)
+    encoder = Encoder("large", lambda images: pytest.fail("it was asked"), (4096, 4096), dimensions=8)
+    with serving(EmbeddingServer(encoder, port=0)) as address:
+        line = error(capsys, command(f"owner --before {address} --after {address} --images {owned}/mine"))
+    assert f"got 4096x4096 from {address}: 9 images in 10 views may take 159.5 GB, and 14.0 GB are free" in line
 
 
 def audit(name: str, auc: float, images: int = 100) -> Audit:
@@ -220,7 +263,10 @@ def test_one_image_is_spoken_of_as_one() -> None:
         ("--after http://127.0.0.1:9", "got no response"),
         ("--images nowhere", "Expected a folder of images, got nowhere"),
         ("--images empty", "Expected images"),
-        ("--images broken", "got 2 that cannot: a.png, b.jpg"),
+        (
+            "--images broken",
+            "got 2 that cannot: a.png (image file is truncated), b.jpg (no image format that Pillow knows)",
+        ),
         ("--unseen {mine}", "Expected unseen images that are not among the images, got 9 in both"),
         ("--unseen {mine}/deeper", "got 3 in both"),
         ("--views 1", "Expected views >= 2"),

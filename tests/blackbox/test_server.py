@@ -5,14 +5,17 @@ import http.client
 import io
 import json
 import signal
+import socket
 import subprocess
 import sys
+import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from http.server import HTTPServer
 from pathlib import Path
-from threading import get_ident
+from threading import Event, get_ident
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,8 +25,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unlearning_pl.blackbox import EmbeddingServer, Encoder, open_encoder
-from unlearning_pl.blackbox.wire_protocol import JSON, MAX_BYTES, NPY, write_array
+from unlearning_pl.blackbox import EmbeddingServer, Encoder, client, open_encoder
+from unlearning_pl.blackbox import server as server_module
+from unlearning_pl.blackbox.memory_budget import MemoryBudget
+from unlearning_pl.blackbox.wire_protocol import JSON, MAX_BYTES, MAX_JSON_BYTES, NPY, write_array
 from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.commands.serve import serve_parser
 from unlearning_pl.errors import InputError
@@ -207,3 +212,134 @@ def test_the_model_to_serve_is_an_option_with_two_names(option: str, tmp_path: P
     config.write_text(f"{option}: runs/unlearned\nport: 0\n")
     for words in ([f"--{option}", "runs/unlearned"], [f"--{option}=runs/unlearned"], ["--config", str(config)]):
         assert parse_args(serve_parser(), words).run == "runs/unlearned"
+
+
+def raw_request(address: str, *parts: bytes, pause: float = 0.0) -> bytes:
+    """Send ``parts`` with a pause before each, and read until the server closes the connection."""
+    found = b""
+    with socket.create_connection((urlsplit(address).hostname, urlsplit(address).port or 0), timeout=20) as connection:
+        with suppress(OSError):
+            for part in parts:
+                time.sleep(pause)
+                connection.sendall(part)
+        with suppress(OSError):
+            while part := connection.recv(2**16):
+                found += part
+    return found
+
+
+def head(length: int, kind: str = NPY) -> bytes:
+    return f"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def means(embed: Callable[[Tensor], Tensor] = lambda images: images.float().mean(dim=(1, 2))) -> EmbeddingServer:
+    return EmbeddingServer(Encoder("means", embed, (8, 8), 2, dimensions=3), port=0)
+
+
+ONE = write_array(np.ones((1, 8, 8, 3), np.uint8))
+
+
+def test_json_has_a_bound_of_its_own_and_is_refused_before_it_is_read(serving: Serving) -> None:
+    with serving(means()) as address:
+        body = b'{"images": [' + b"1," * 2**24 + b"1]}"
+        for sent in (b"", body):  # also a client that sends all before it listens gets the answer
+            answer = raw_request(address, head(len(body), JSON), sent)
+            assert answer.startswith(b"HTTP/1.1 413")
+            assert f"at most {MAX_JSON_BYTES} bytes of {JSON}".encode() in answer
+
+
+def test_a_server_without_room_is_busy_and_the_owner_asks_again(
+    serving: Serving, noise: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_PATIENCE", 0.05)
+    server = means()
+    server.bodies = MemoryBudget(len(write_array(noise.numpy())))
+    with serving(server) as address:
+        with server.bodies.reserve(1, 0.0):
+            answer = raw_request(address, head(len(write_array(noise.numpy()))) + write_array(noise.numpy()))
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert b"Retry-After: 1" in answer
+            assert ask(address, "POST", "/embed", ONE, Content_Type=NPY)[0] == 200  # a small one finds room
+            monkeypatch.setattr(client, "RETRY_DELAYS", (0.01, 0.01))
+            with pytest.raises(InputError, match=r"status 503 .*busy"):
+                open_encoder(address)(noise)
+        assert open_encoder(address)(noise).shape == (5, 3)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"G"] * 100,
+        [b"GET / HTTP/1.1\r\n", *[b"X: a\r\n"] * 90],
+        [head(1000), *[b"a"] * 100],
+        [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", *[b"G"] * 100],
+        [],
+    ],
+)
+def test_a_slow_sender_is_left_in_time(parts: list[bytes], serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module._Handler, "timeout", 0.2)
+    server = means()
+    with serving(server) as address:
+        start = time.monotonic()
+        answer = raw_request(address, *parts, pause=0.03)
+        assert time.monotonic() - start < 6
+        assert (b"HTTP/1.1 408" in answer) == (parts[:1] == [head(1000)])
+        assert server.bodies._free == server_module._BODIES
+        assert ask(address, "POST", "/embed", ONE, Content_Type=NPY)[0] == 200
+
+
+def test_more_connections_than_there_is_room_for_are_told_so(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_CONNECTIONS", 2)
+    with serving(means()) as address:
+        where = urlsplit(address).hostname, urlsplit(address).port or 0
+        for _ in range(2):  # the second time shows that the first were given back
+            with socket.create_connection(where) as first, socket.create_connection(where) as second:
+                for held in (first, second):
+                    held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                    assert held.recv(12) == b"HTTP/1.1 200"
+                assert raw_request(address).startswith(b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\n")
+            for _ in range(200):
+                if raw_request(address, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200"):
+                    break
+                time.sleep(0.01)
+            else:
+                pytest.fail("the connections were not given back")
+
+
+def test_a_long_request_gives_way_after_each_batch(serving: Serving) -> None:
+    order: list[int] = []
+    waiting, go_on = Event(), Event()
+
+    def embed(images: Tensor) -> Tensor:
+        order.append(int(images[0, 0, 0, 0]))
+        if len(order) == 1:
+            waiting.set()
+            go_on.wait(20)
+        return images.float().mean(dim=(1, 2))
+
+    server = means(embed)
+    with serving(server) as address, ThreadPoolExecutor(2) as pool:
+        long = pool.submit(
+            ask, address, "POST", "/embed", write_array(np.ones((40, 8, 8, 3), np.uint8)), Content_Type=NPY
+        )
+        assert waiting.wait(20)
+        short = pool.submit(
+            ask, address, "POST", "/embed", write_array(np.full((1, 8, 8, 3), 2, np.uint8)), Content_Type=NPY
+        )
+        time.sleep(0.3)
+        go_on.set()
+        assert long.result()[0] == short.result()[0] == 200
+    assert order == [1, 2] + [1] * 19
+
+
+def test_bodies_that_are_no_images_take_little_memory_together(serving: Serving) -> None:
+    body = b'{"images": [' + b"{}," * (MAX_JSON_BYTES // 48) + b"1]}"
+    with serving(means()) as address, ThreadPoolExecutor(4) as pool:
+        tracemalloc.start()
+        try:
+            answers = list(pool.map(lambda _: ask(address, "POST", "/embed", body, Content_Type=JSON)[0], range(4)))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert answers == [400] * 4
+    assert peak < 4 * len(body) + 40 * len(body)  # one is parsed at a time: four would take 130 times a body

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import pickle
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,11 @@ def an_object_array() -> bytes:
         (listed([[[[10**30] * 3] * 6] * 4]), JSON),
         (listed([[[["a"] * 3] * 6] * 4]), JSON),
         (listed([None]), JSON),
+        (listed([[[[1, "2", 3]] * 6] * 4]), JSON),
+        (listed([*IMAGES.tolist(), "text"]), JSON),
+        (listed([*IMAGES.tolist(), IMAGES[0].tolist()[:3]]), JSON),
+        (listed(["" for _ in range(2**20)]), JSON),
+        (b"\x93NUMPY\x02\x00" + (2**20).to_bytes(4, "little") + b" " * 2**20 + bytes(72), NPY),
         (listed(["not base64!"]), JSON),
         (listed([base64.b64encode(b"no image").decode()]), JSON),
         (listed([encoded(IMAGES[0], "BMP")]), JSON),
@@ -128,6 +134,10 @@ def test_what_holds_no_images_is_refused(body: bytes, kind: str) -> None:
         (b"<html>", NPY),
         (b'{"vectors": [1, 2]}', JSON),
         (b'{"vectors": [["a"]]}', JSON),
+        (b'{"vectors": [[1, "a"]]}', JSON),
+        (b'{"vectors": [[1], "a"]}', JSON),
+        (b'{"vectors": [[true]]}', JSON),
+        (b'{"vectors": [[[1]]]}', JSON),
         (b'{"vectors": [[1], [1, 2]]}', JSON),
         (write_array(np.zeros(3)), NPY),
         (write_array(np.zeros((2, 2), complex)), NPY),
@@ -136,3 +146,35 @@ def test_what_holds_no_images_is_refused(body: bytes, kind: str) -> None:
 def test_what_holds_no_vectors_is_refused(body: bytes, kind: str) -> None:
     with pytest.raises(InputError, match=r"^Expected "):
         read_vectors(body, kind)
+
+
+@pytest.mark.parametrize("key", ["images", "vectors"])
+def test_a_text_among_many_takes_no_more_memory_than_its_length(key: str) -> None:
+    body = json.dumps({key: [[1, *["a"] * 200, "x" * 2**20]]}).encode()  # numpy would make 200 texts of 4 MiB
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError):
+            read_images(body, JSON, (1, 1)) if key == "images" else read_vectors(body, JSON)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * len(body)
+
+
+def test_small_files_that_expand_are_bounded_together() -> None:
+    black = encoded(np.zeros((2000, 2000, 3), np.uint8))
+    with pytest.raises(InputError, match="at most 67108864 bytes together, got 6 of 2000x2000 pixels"):
+        read_images(listed([black] * 6), JSON, (2000, 2000))
+
+
+def test_images_in_json_follow_the_rules_of_all_images() -> None:
+    deep = (np.arange(24, dtype=np.uint16) * 2500).reshape(4, 6)
+    np.testing.assert_array_equal(read_images(listed([encoded(deep)]), JSON, (4, 6))[0, :, :, 0], deep >> 8)
+    with pytest.raises(InputError, match=r"as image 0, got values of 16 bits that use at most 12"):
+        read_images(listed([encoded(deep // 16)]), JSON, (4, 6))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stream = io.BytesIO()
+    Image.fromarray(np.rot90(IMAGES[0])).save(stream, "PNG", exif=exif)
+    turned = base64.b64encode(stream.getvalue()).decode()
+    np.testing.assert_array_equal(read_images(listed([turned]), JSON, (4, 6))[0], IMAGES[0])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -16,11 +17,14 @@ from torch import Tensor
 from unlearning_pl.data import Views
 from unlearning_pl.data.streams import run_seed
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.images.decode_image import CorruptImageError, Reference, decode, read_encoded
+from unlearning_pl.images.image_formats import UNREAD_SUFFIXES, image_suffixes
+from unlearning_pl.images.machine_memory import available_memory
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 BATCH = 64
 """Batch size of the augmentation; it determines the random views and is therefore the same for every model."""
 _MAX_NAMES = 5  # files that a message lists
+_BYTES_PER_VALUE = 32  # of a channel of a pixel of a view, while ContrastiveViews, the most expensive policy, makes it
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,28 @@ class OwnerImages:
     def batches(self, image_size: tuple[int, int]) -> Iterator[Tensor]:
         """Yield all images in order, resized, as ``(B, H, W, 3)`` uint8."""
         for start in range(0, len(self), BATCH):
-            rows = [_read(self.folder / name, image_size) for name in self.ids[start : start + BATCH]]
+            rows = [self._read(name, image_size) for name in self.ids[start : start + BATCH]]
             yield torch.from_numpy(np.stack(rows))
+
+    def _read(self, name: str, image_size: tuple[int, int]) -> "npt.NDArray[np.uint8]":
+        try:
+            pixels = decode(read_encoded(Reference(str(self.folder / name))))
+        except CorruptImageError as error:
+            path = self.folder / name
+            raise InputError(
+                f"Expected an image that can be read, got {path} ({error}). Repair or remove it."
+            ) from error
+        height, width = image_size
+        image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def open_owner_images(folder: str | Path) -> OwnerImages:
-    """Find all image files below a folder (png, jpg, webp, bmp) and read each once; skips hidden files.
+    """Find all image files below a folder and read each once; skips hidden files, and files that are no pictures.
 
     Raises:
-        InputError: If the folder does not exist or has no image, or some files cannot be read.
+        InputError: If the folder does not exist or has no image, or some files cannot be read: they are damaged, or
+            pictures in a format that is not read.
 
     Example:
         >>> open_owner_images("nowhere")
@@ -66,18 +83,60 @@ def open_owner_images(folder: str | Path) -> OwnerImages:
     """
     root = Path(folder).expanduser()
     require(root.is_dir(), f"Expected a folder of images, got {folder}, which is none. Correct the path.")
-    paths = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    pictures = image_suffixes() | UNREAD_SUFFIXES.keys()
+    paths = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in pictures and path.is_file())
     names = sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
-    require(bool(names), f"Expected images ({', '.join(EXTENSIONS)}) in {folder}, got none. Give another folder.")
-    broken = [name for name in names if not _is_readable(root / name)]
-    listed = ", ".join(broken[:_MAX_NAMES]) + (" and others" if len(broken) > _MAX_NAMES else "")
     require(
-        not broken,
-        f"Expected images that can be read in {folder}, got {len(broken)} that cannot: {listed}. "
+        bool(names), f"Expected images (png, jpg, webp, tiff and others) in {folder}, got none. Give another folder."
+    )
+    results = {name: _digest_or_fault(root / name) for name in names}
+    faults = [f"{name} ({fault})" for name, (_, fault) in results.items() if fault]
+    listed = ", ".join(faults[:_MAX_NAMES]) + (" and others" if len(faults) > _MAX_NAMES else "")
+    require(
+        not faults,
+        f"Expected images that can be read in {folder}, got {len(faults)} that cannot: {listed}. "
         "Repair or remove them.",
     )
-    digests = tuple(hashlib.sha256((root / name).read_bytes()).hexdigest() for name in names)
-    return OwnerImages(root, tuple(names), digests)
+    return OwnerImages(root, tuple(names), tuple(digest for digest, _ in results.values()))
+
+
+def _digest_or_fault(path: Path) -> tuple[str, str]:
+    """SHA-256 of an image file, or why it cannot be read."""
+    unread = UNREAD_SUFFIXES.get(path.suffix.lower())
+    if unread:
+        return "", f"{unread} is not read: convert it to PNG"
+    try:
+        data = read_encoded(Reference(str(path)))
+        decode(data, 1)
+    except CorruptImageError as error:
+        return "", str(error)
+    return hashlib.sha256(data).hexdigest(), ""
+
+
+def require_memory(name: str, image_size: tuple[int, int], images: int, views: int) -> None:
+    """Check that a batch of views fits into memory, as a server may state any image size.
+
+    Args:
+        name: The model, in the message.
+        image_size: Height and width of its images.
+        images: Number of images of the audit.
+        views: V.
+
+    Raises:
+        InputError: If it does not fit.
+
+    Example:
+        >>> require_memory("http://localhost:8000", (224, 224), images=2, views=2)
+    """
+    height, width = image_size
+    rows, available = min(BATCH, images), available_memory()
+    needed = rows * (views + 1) * 3 * height * width * _BYTES_PER_VALUE
+    require(
+        needed <= available,
+        f"Expected an image size whose views fit into memory, got {height}x{width} from {name}: {rows} images in "
+        f"{views} views may take {needed / 1e9:.1f} GB, and {available / 1e9:.1f} GB are free. Give fewer --views, or "
+        "contact the operator of the model.",
+    )
 
 
 def require_disjoint(images: OwnerImages, unseen: OwnerImages) -> None:
@@ -121,20 +180,3 @@ def augmented_views(images: Tensor, policy: Views, count: int, *where: int | str
         views: Tensor = policy(clean.repeat(count, 1, 1, 1))
     rounded = (views * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
     return rounded.reshape(count, *images.shape)
-
-
-def _is_readable(path: Path) -> bool:
-    try:
-        _read(path, (1, 1))
-    except InputError:
-        return False
-    return True
-
-
-def _read(path: Path, image_size: tuple[int, int]) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
-    height, width = image_size
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR))
-    except Exception as error:  # Pillow's formats raise OSError, SyntaxError, struct.error and more
-        raise InputError(f"Expected an image that can be read, got {path}. Repair or remove it.") from error

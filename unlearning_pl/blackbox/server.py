@@ -1,22 +1,44 @@
 """HTTP server of an encoder, by the protocol of docs/owner.md.
 
-Each request has its own thread for reading and writing; a lock runs the model on one request at a time.
+Each request has its own thread for reading and writing; a lock runs the model on one batch at a time. What strangers
+send is bounded: the bodies that are held at one time, the JSON that is read at one time, the connections, and the time
+that a request takes to arrive.
 """
 
+import io
 import json
 import logging
 import socket
+import time
+from contextlib import nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any, NamedTuple
 
+import torch
+from torch import Tensor
 from typing_extensions import override
 
+from unlearning_pl.blackbox.deadline import DeadlineReader
 from unlearning_pl.blackbox.encoder import Encoder
-from unlearning_pl.blackbox.wire_protocol import JSON, MAX_BYTES, NPY, VERSION, read_images, write_vectors
+from unlearning_pl.blackbox.memory_budget import MemoryBudget
+from unlearning_pl.blackbox.wire_protocol import (
+    JSON,
+    MAX_BYTES,
+    MAX_JSON_BYTES,
+    NPY,
+    VERSION,
+    Array,
+    read_images,
+    write_vectors,
+)
 from unlearning_pl.errors import InputError, require
 
 _LOG = logging.getLogger(__name__)
+_BODIES = 2 * MAX_BYTES + 8 * 2**20  # bytes of bodies at one time: two of the longest leave room for an owner's
+_PATIENCE = 5.0  # seconds that a request waits for this room, before it is told that the server is busy
+_CONNECTIONS = 128  # at one time; each has a thread
+_DRAIN = 2.0  # seconds to read and drop a body that is refused
 
 
 class EmbeddingServer(ThreadingHTTPServer):
@@ -34,7 +56,8 @@ class EmbeddingServer(ThreadingHTTPServer):
     def __init__(self, encoder: Encoder, host: str = "127.0.0.1", port: int = 8000) -> None:
         require(0 <= port < 2**16, f"Expected a port from 0 to {2**16 - 1}, got {port}. 0 takes any free port.")
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.encoder, self.lock = encoder, Lock()
+        self.encoder, self.parsing, self._model, self._next = encoder, Lock(), Lock(), Lock()
+        self.bodies, self._connections = MemoryBudget(_BODIES), BoundedSemaphore(_CONNECTIONS)
         try:
             super().__init__((host, port), _Handler)
         except (OSError, UnicodeError) as error:
@@ -49,6 +72,38 @@ class EmbeddingServer(ThreadingHTTPServer):
         host, port = self.server_address[:2]
         host = host.decode() if isinstance(host, (bytes, bytearray)) else host
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def embed(self, images: Array) -> Tensor:
+        """Vectors ``(B, D)`` of images ``(B, H, W, 3)``; other requests take turns after each batch of the model."""
+        vectors = []
+        for start in range(0, len(images), self.encoder.batch):
+            with self._next:  # held while waiting, so that a long request cannot take the model again before others
+                self._model.acquire()
+            try:
+                vectors.append(self.encoder(images[start : start + self.encoder.batch]))
+            finally:
+                self._model.release()
+        return torch.cat(vectors)
+
+    @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._connections.acquire(blocking=False):
+            try:
+                return super().process_request(request, client_address)
+            except BaseException:  # no thread could be started
+                self._connections.release()
+                raise
+        with suppress(OSError):
+            request.settimeout(1.0)
+            request.sendall(b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        return self.shutdown_request(request)
+
+    @override
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.release()
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -66,11 +121,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: EmbeddingServer
     protocol_version = "HTTP/1.1"
-    timeout = 60  # seconds of inactivity after which the server closes a connection
+    timeout = 60  # seconds from the wait for a request to the last byte of its body, and for a response
 
     @override
     def version_string(self) -> str:
         return "unlearning-pl"
+
+    @override
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self._reader = DeadlineReader(self.connection, 0.0)
+        self.rfile = io.BufferedReader(self._reader, 2**16)
+
+    @override
+    def handle_one_request(self) -> None:
+        self._reader.deadline = time.monotonic() + self.timeout
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         """Respond with a description of the model."""
@@ -82,23 +149,43 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Respond to images with their vectors."""
+        stated, kind = self.headers.get("Content-Length", ""), self.headers.get_content_type()
+        known = stated.isascii() and stated.isdecimal() and not self.headers.get("Transfer-Encoding")
+        length = int(stated) if known and len(stated) <= 20 else MAX_BYTES + 1
+        most = MAX_JSON_BYTES if kind == JSON else MAX_BYTES
         if self.path != "/embed":
-            self.close_connection = True  # because the body of the request is not read
-            self._send(self._not_found())
-            return
-        length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdecimal()) or self.headers.get("Transfer-Encoding"):
-            self.close_connection = True
-            self._send(
-                _error_response(411, "Expected a Content-Length, got none. Send the body without chunked encoding.")
-            )
-        elif len(length) > 20 or int(length) > MAX_BYTES:
-            self.close_connection = True
-            self._send(
-                _error_response(413, f"Expected at most {MAX_BYTES} bytes, got more. Send fewer images at a time.")
-            )
+            self._refuse(self._not_found(), length)
+        elif not known:
+            message = "Expected a Content-Length, got none. Send the body without chunked encoding."
+            self._refuse(_error_response(411, message), length)
+        elif length > most:
+            message = f"Expected at most {most} bytes of {kind}, got more. Send fewer images at a time."
+            self._refuse(_error_response(413, message), length)
         else:
-            self._send(self._embed(self.rfile.read(int(length)), int(length)))
+            self._receive(length)
+
+    def _receive(self, length: int) -> None:
+        """Read a body within the bound on all bodies, and respond."""
+        with self.server.bodies.reserve(length, _PATIENCE) as granted:
+            if not granted:
+                self._refuse(_error_response(503, "Expected a free server, got a busy one. Try again."), length)
+                return
+            try:
+                response = self._embed(self.rfile.read(length), length)
+            except TimeoutError:
+                self.close_connection = True
+                response = _error_response(408, f"Expected {length} bytes within {self.timeout} s, got fewer.")
+        self._send(response)
+
+    def _refuse(self, response: _Response, length: int) -> None:
+        """Respond before the body is read; closing a connection with unread bytes would destroy the response."""
+        self.close_connection = True
+        self._send(response)
+        self._reader.deadline = time.monotonic() + _DRAIN
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            while length > 0 and (part := self.rfile.read1(2**16)):
+                length -= len(part)
 
     @override
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
@@ -128,21 +215,24 @@ class _Handler(BaseHTTPRequestHandler):
         response_type = next((kind for kind in (NPY, JSON) if kind in accepted), content_type)
         try:
             require(len(body) == length, f"Expected {length} bytes, got {len(body)}. Send the whole body.")
-            images = read_images(body, content_type if "Content-Type" in self.headers else "", encoder.image_size)
+            with self.server.parsing if content_type == JSON else nullcontext():
+                images = read_images(body, content_type if "Content-Type" in self.headers else "", encoder.image_size)
         except InputError as error:
             return _error_response(400, str(error))
         try:
-            with self.server.lock:
-                vectors = encoder(images)
+            vectors = self.server.embed(images)
         except Exception as error:  # a failing model must not stop the server
             _LOG.exception("the model failed")
             return _error_response(500, str(error) if isinstance(error, InputError) else "The model failed.")
         return _Response(200, response_type, write_vectors(vectors.numpy(), response_type))
 
     def _send(self, response: _Response) -> None:
+        self.connection.settimeout(self.timeout)  # reading has changed it
         self.send_response(response.status)
         self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(response.body)))
+        if response.status == 503:
+            self.send_header("Retry-After", "1")
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()

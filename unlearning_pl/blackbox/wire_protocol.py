@@ -9,18 +9,23 @@ import base64
 import io
 import json
 import re
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.images.decode_image import CorruptImageError, decode
 
 VERSION = 1
 """Version of the protocol."""
 NPY, JSON = "application/x-npy", "application/json"
 MAX_BYTES = 64 * 2**20
-"""Maximum number of bytes of a request or a response."""
+"""Maximum number of bytes of a request or a response, and of the pixels of all its images."""
+MAX_JSON_BYTES = 16 * 2**20
+"""Maximum number of bytes of a request or a response in JSON, which takes up to 32 times as many when it is read."""
+_MAX_HEADER = 2**16  # bytes of the header of a .npy file
 _HEADERS = {(1, 0): (np.lib.format.read_array_header_1_0, 2), (2, 0): (np.lib.format.read_array_header_2_0, 4)}
 """By .npy version: the function that reads a header, and the number of bytes of the header length."""
 
@@ -51,7 +56,7 @@ def read_array(body: bytes) -> Array:
         ...
         unlearning_pl.errors.InputError: Expected the bytes of a .npy file, got something else. Use numpy.save.
     """
-    stream = io.BytesIO(body)
+    stream = io.BytesIO(body[:_MAX_HEADER])
     try:
         read_header, size = _HEADERS[np.lib.format.read_magic(stream)]
         start = stream.tell() + size
@@ -114,7 +119,7 @@ def read_vectors(body: bytes, kind: str) -> Array:
     require(
         kind in (NPY, JSON), f"Expected type {NPY} or {JSON}, got {kind or 'none'}. Contact the operator of the server."
     )
-    vectors = read_array(body) if kind == NPY else _as_array(_read_list(body, "vectors"), "vectors")
+    vectors = read_array(body) if kind == NPY else _vectors_from_json(body)
     require(
         vectors.dtype.kind in "fiu" and vectors.ndim == 2,
         f"Expected vectors (B, D), got {vectors.shape} of {vectors.dtype}. Contact the operator of the server.",
@@ -132,37 +137,57 @@ def _read_list(body: bytes, key: str) -> list[Any]:
     return values
 
 
-def _as_array(values: list[Any], key: str) -> Array:
+def _vectors_from_json(body: bytes) -> Array:
+    rows = _read_list(body, "vectors")
+    numbers = list(chain.from_iterable(row for row in rows if type(row) is list))
+    # numpy would make text of numbers beside a text, as many characters each as the longest has
+    if not set(map(type, numbers)) <= {int, float} or not all(type(row) is list for row in rows):
+        raise InputError("Expected vectors as lists of numbers, got something else. Correct them.")
     try:
-        return np.array(values)
+        return np.array(rows)
     except (ValueError, OverflowError) as error:
-        raise InputError(f"Expected {key} of one shape, got lists of several lengths. Correct them.") from error
+        raise InputError("Expected vectors of one length, got several. Correct them.") from error
 
 
 def _images_from_json(body: bytes, image_size: tuple[int, int]) -> Array:
     images = _read_list(body, "images")
+    height, width = image_size
+    require(
+        len(images) * height * width * 3 <= MAX_BYTES,
+        f"Expected images of at most {MAX_BYTES} bytes together, got {len(images)} of {height}x{width} pixels. Send "
+        "fewer at a time.",
+    )
     if images and all(isinstance(image, str) for image in images):
         return np.stack([_decode_image(text, row, image_size) for row, text in enumerate(images)])
-    values = _as_array(images, "images")
+    numbers = images
+    for length in (height, width, 3):
+        _check_numbers(all(type(part) is list and len(part) == length for part in numbers), image_size)
+        numbers = list(chain.from_iterable(numbers))
+    _check_numbers(set(map(type, numbers)) == {int} and min(numbers) >= 0 and max(numbers) <= 255, image_size)
+    return np.array(numbers, np.uint8).reshape(-1, height, width, 3)
+
+
+def _check_numbers(valid: bool, image_size: tuple[int, int]) -> None:
+    height, width = image_size
     require(
-        values.dtype.kind == "i" and values.size > 0 and values.min() >= 0 and values.max() <= 255,
-        "Expected images as base64 of PNG or JPEG, or as lists of whole numbers from 0 to 255, got something else. "
-        "Correct them.",
+        valid,
+        f"Expected images as base64 of PNG or JPEG, or as lists of {height} rows of {width} pixels of 3 whole numbers "
+        "from 0 to 255, got something else. Correct them.",
     )
-    return values.astype(np.uint8)
 
 
 def _decode_image(text: str, row: int, image_size: tuple[int, int]) -> Array:
     try:
         data = base64.b64decode(text, validate=True)
-        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
-            size = image.size
-            # decodes only after a check of the size, because a small file can expand to a huge image
-            pixels = np.asarray(image.convert("RGB")) if size == image_size[::-1] else None
-    except Exception as error:  # Pillow's formats raise OSError, SyntaxError, struct.error and more
-        raise InputError(f"Expected base64 of a PNG or JPEG as image {row}, got something else. Correct it.") from error
-    if pixels is None:
+        width, height = Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]).size
+        # decodes only after a check of the size, because a small file can expand to a huge image
+        pixels = decode(data).transpose(1, 2, 0) if {width, height} == set(image_size) else None
+    except Exception as error:  # base64 and Pillow raise OSError, SyntaxError, struct.error and more
+        reason = str(error) if isinstance(error, CorruptImageError) else "something else"
+        raise InputError(f"Expected base64 of a PNG or JPEG as image {row}, got {reason}. Correct it.") from error
+    height, width = (height, width) if pixels is None else pixels.shape[:2]
+    if pixels is None or (height, width) != image_size:
         raise InputError(
-            f"Expected image {row} of {image_size[1]}x{image_size[0]} pixels, got {size[0]}x{size[1]}. Resize it."
+            f"Expected image {row} of {image_size[1]}x{image_size[0]} pixels, got {width}x{height}. Resize it."
         )
     return pixels

@@ -15,7 +15,7 @@ from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
 from unlearning_pl.blackbox.encoder import Encoder
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
-from unlearning_pl.blackbox.image_folder import OwnerImages, open_owner_images, require_disjoint
+from unlearning_pl.blackbox.image_folder import OwnerImages, open_owner_images, require_disjoint, require_memory
 from unlearning_pl.blackbox.owner_audit import audit_images, require_views
 from unlearning_pl.blackbox.owner_conclusion import conclusion, owner_table, question
 from unlearning_pl.cli.command_parser import make_parser, parse_args
@@ -50,7 +50,12 @@ def owner_parser() -> ArgumentParser:
     parser.add_subclass_arguments(Views, "augmentation", help="Augmentation of a view; ContrastiveViews by default.")
     parser.set_defaults({"augmentation": {"class_path": "unlearning_pl.data.ContrastiveViews"}})
     parser.add_argument("--output", type=str, default="owner_audit", help="Folder of the report.")
-    parser.add_argument("--timeout", type=float, default=30.0, help="Seconds to wait for each response of a server.")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        help="Seconds for each request to a server, from connecting to the last byte of the response.",
+    )
     add_pixels(parser)
     return parser
 
@@ -68,6 +73,9 @@ def owner(args: list[str]) -> None:
         for name, address in addresses.items()
         if address is not None
     }
+    most = max(map(len, images.values()))
+    for encoder in encoders.values():
+        require_memory(encoder.name, encoder.image_size, most, options.views)
     folder = make_output_folder(Path(options.output).expanduser())
     seed_everything(0, verbose=False)
     audits = audit_images(encoders, images, policy, options.views)
