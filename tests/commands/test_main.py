@@ -11,6 +11,7 @@ import torch
 import yaml
 from lightning.pytorch.accelerators import CPUAccelerator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny import allowing
 
 from unlearning_pl import __version__, methods
 from unlearning_pl.cli.parse_errors import available_classes, list_methods
@@ -29,7 +30,7 @@ SHORT = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer
 
 
 def command(words: str) -> int:
-    return main(words.split())
+    return main(allowing(words.split()))
 
 
 @pytest.fixture(autouse=True)

@@ -23,8 +23,8 @@ from unlearning_pl.training import runs
 CPU = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 2"
 DIGITS = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
 ORIGINAL = "--data.forget.count 8"  # a request of its own, which nobody met
-UNLEARN = "unlearn --original original --forget.count 9 --forget.seed 3"
-SHADOW = "shadow --model model --original original --views 3"
+UNLEARN = "unlearn --original original --forget.count 9 --forget.seed 3 --allow tiny"
+SHADOW = "shadow --model model --original original --views 3 --allow tiny"
 
 
 def done(words: str) -> None:
@@ -126,10 +126,10 @@ def test_shadow_models_see_and_unlearn_what_was_drawn(place: Path) -> None:
 @learners
 def test_scores_are_what_each_model_says(place: Path) -> None:
     scores = np.load("model/shadows/scores.npz")
-    data = runs.open_data("model")
+    data = runs.open_data("model", ["tiny"])
     images, target = data.pool.rows_at(data.positions("forget"))
     for column, folder in (("originals", "original"), ("unlearned", "unlearned")):
-        learner = runs.open_learner(f"model/shadows/4/{folder}").eval()
+        learner = runs.open_learner(f"model/shadows/4/{folder}", ["tiny"]).eval()
         with torch.no_grad():
             logits = learner.class_scores(data.pool.normalise(images))
         if logits is None:
@@ -187,10 +187,11 @@ def test_what_is_finished_is_kept_and_more_are_added(
 
 def test_however_a_folder_is_named_its_runs_are_kept(place: Path, noted: list[str]) -> None:
     done(f"{SHADOW} --count 4")
-    done(f"shadow --model {place}/model --original ./retrained/../original --views 3 --count 4 --output model/shadows")
+    words = "--views 3 --count 4 --allow tiny"
+    done(f"shadow --model {place}/model --original ./retrained/../original {words} --output model/shadows")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place / "retrained")
-        done(f"shadow --model ../model --original {place}/original --views 3 --count 4")
+        done(f"shadow --model ../model --original {place}/original {words}")
     assert noted == []
 
 
@@ -199,7 +200,7 @@ def test_the_result_of_another_model_is_not_lost(
 ) -> None:
     shutil.copytree("model", "another")
     before = result()
-    words = "shadow --model another --original original --views 3 --count 4 --output"
+    words = "shadow --model another --original original --allow tiny --views 3 --count 4 --output"
     assert main(f"{words} model/shadows".split()) == 2
     assert f"which has the result of {place}/model. Give another --output." in capsys.readouterr().err
     assert (noted, result()) == ([], before)
@@ -286,8 +287,8 @@ def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         make_runs("SimCLR")
         done(f"{UNLEARN} --run one --forget.count 1 {CPU}")
-        done(f"unlearn --original model --run further --forget.count 3 {CPU}")
-        done(f"unlearn --original retrained --run on_top --forget.count 3 {CPU}")
+        done(f"unlearn --original model --allow tiny --run further --forget.count 3 {CPU}")
+        done(f"unlearn --original retrained --allow tiny --run on_top --forget.count 3 {CPU}")
         done(f"fit --model SimCLR --model.backbone resnet9_slim {DIGITS} {CPU} --run other --seed_everything 1")
         shutil.copytree("model", "unfinished")
         Path("unfinished/run.json").unlink()

@@ -2,8 +2,8 @@
 
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +11,10 @@ import yaml
 
 from unlearning_pl.benchmark.job import REFERENCES, SINGLE_PROCESS, Job
 from unlearning_pl.cli.finished_runs import configuration
-from unlearning_pl.data import ForgetRequest
+from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError, require, suggest_names
+from unlearning_pl.learners import Learner
+from unlearning_pl.training.trusted_classes import foreign_names
 from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml, write_inline_yaml
 
 _TEXT_KEYS = ("title", "fit", "unlearn", "audit")
@@ -43,12 +45,13 @@ class Plan(NamedTuple):
     job: Job
 
 
-def read_plans(paths: Sequence[str]) -> list[Plan]:
-    """Read plans and parse all their command lines.
+def read_plans(paths: Sequence[str], allow: Sequence[str] = ()) -> list[Plan]:
+    """Read plans and parse all their command lines; classes that these name are allowed in the runs of the plan.
 
     Args:
         paths: YAML files with the keys ``fit``, ``forget`` and ``methods``, and optionally ``title``, ``unlearn`` and
             ``audit``.
+        allow: Further packages or classes that the configurations of the runs may name.
 
     Raises:
         InputError: If a file is not a valid plan, a command does not parse, or two plans have the same stem.
@@ -60,9 +63,11 @@ def read_plans(paths: Sequence[str]) -> list[Plan]:
         duplicate is None,
         f"Expected plans with different names, got {duplicate} twice. Their runs would share a folder.",
     )
-    for plan in plans:
-        _parse_commands(plan)
-    return plans
+    named = [_foreign_classes(_parse_commands(plan)) for plan in plans]
+    return [
+        plan._replace(job=replace(plan.job, allow=(*allow, *classes)))
+        for plan, classes in zip(plans, named, strict=True)
+    ]
 
 
 def _read_plan(path: Path) -> Plan:
@@ -146,8 +151,19 @@ def _check_words(text: str, command: str, place: str) -> None:
         require(not reserved, f"Expected {place} without {option}, which the benchmark sets. Leave it out.")
 
 
-def _parse_commands(plan: Plan) -> None:
+def _foreign_classes(parsed: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Classes and functions of other packages that models and data of runs name: whoever writes a plan trusts them."""
+    named: list[str] = []
+    for settings in parsed:
+        for key, expected in (("model", Learner), ("data", UnlearningData)):
+            while found := next(foreign_names(settings[key], expected, named), None):
+                named.append(found)
+    return named
+
+
+def _parse_commands(plan: Plan) -> list[dict[str, Any]]:
     """Parse each command line as the command does; unlearn gets the settings of fit, whose run does not exist yet."""
+    everything: list[dict[str, Any]] = []
     lines = plan.job.runs(0, plan.path.stem)
     settings: dict[str, Any] = {}
     for name, line in lines.items():
@@ -168,6 +184,8 @@ def _parse_commands(plan: Plan) -> None:
                 f"--config file with {key} = {given.get(key)}. Remove it from that file.",
             )
         settings = parsed if name == "original" else settings
+        everything.append(parsed)
+    return everything
 
 
 def _reserved_values(plan: Plan, name: str, command: str) -> dict[str, Any]:

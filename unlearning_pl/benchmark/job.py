@@ -30,6 +30,7 @@ class Job:
         methods: Options of the command ``unlearn`` by the name of the run.
         unlearn: Options that all methods share; those of a method come later and override them.
         audit: Options of the command ``audit``.
+        allow: Packages or classes that the configurations of its runs may name, besides those of this package.
     """
 
     fit: str
@@ -37,6 +38,7 @@ class Job:
     methods: Mapping[str, str]
     unlearn: str = ""
     audit: str = ""
+    allow: tuple[str, ...] = ()
 
     def runs(self, seed: int, folder: str) -> dict[str, str]:
         """The command line of each run by its name, in the order of execution.
@@ -54,7 +56,7 @@ class Job:
         }
         forget = f"--original {path}/original {self._request('--forget', seed)}"
         for name, words in self.methods.items():
-            lines[name] = _join(f"unlearn --run {path}/{name}", forget, self.unlearn, words, common)
+            lines[name] = _join(f"unlearn --run {path}/{name}", forget, self.unlearn, words, common, self._allow)
         return lines
 
     def report(self, folder: str, names: Iterable[str]) -> str:
@@ -62,7 +64,11 @@ class Job:
         path = shlex.quote(folder)
         references = f"--original {path}/original --retrained {path}/retrained"
         models = " ".join(f"{path}/{name}" for name in names)
-        return _join(f"audit {references} --output {path}/audit", self.audit, f"--model {models}")
+        return _join(f"audit {references} --output {path}/audit", self.audit, f"--model {models}", self._allow)
+
+    @property
+    def _allow(self) -> str:
+        return f"--allow {' '.join(self.allow)}" if self.allow else ""
 
     def _request(self, option: str, seed: int) -> str:
         fields = {

@@ -19,7 +19,9 @@ from unlearning_pl.training import runs
 from unlearning_pl.training.run_lock import lock_folder
 
 
-def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], output: str) -> None:
+def benchmark(
+    command: Command, plans: Sequence[str], seeds: Sequence[int], output: str, allow: Sequence[str] = ()
+) -> None:
     """Run plans over several seeds, and write and print a table of each.
 
     A finished run is kept as long as its command, its settings and the original's weights are unchanged. Runs are in
@@ -30,6 +32,7 @@ def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], outp
         plans: Paths of plans, see :func:`unlearning_pl.benchmark.benchmark_plan.read_plans`.
         seeds: Seeds of weights, batches and requests.
         output: Output folder.
+        allow: Packages or classes that the configurations of the runs may name, besides this package's and the plans'.
 
     Raises:
         InputError: If a plan is invalid, seeds are negative or given twice, there are several processes, or another
@@ -42,7 +45,9 @@ def benchmark(command: Command, plans: Sequence[str], seeds: Sequence[int], outp
     for seed in seeds:
         require(0 <= seed < 2**32, f"Expected seeds from 0 to {2**32 - 1}, got {seed}. Choose others.")
     failed, folder = [], Path(output).expanduser()
-    planned = [(plan, {seed: folder / plan.path.stem / f"seed{seed}" for seed in seeds}) for plan in read_plans(plans)]
+    planned = [
+        (plan, {seed: folder / plan.path.stem / f"seed{seed}" for seed in seeds}) for plan in read_plans(plans, allow)
+    ]
     with ExitStack() as locks:  # a lock a seed, since other seeds may run concurrently
         for _, folders in planned:
             for one in folders.values():

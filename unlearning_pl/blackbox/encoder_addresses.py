@@ -1,5 +1,6 @@
 """Open encoders by address: run folder, checkpoint, TorchScript, ONNX or server."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from unlearning_pl.blackbox.client import connect
@@ -9,7 +10,11 @@ from unlearning_pl.errors import InputError
 
 
 def open_encoder(
-    address: str, pixels: Pixels | None = None, timeout: float = 30.0, layer: Layer = "features"
+    address: str,
+    pixels: Pixels | None = None,
+    timeout: float = 30.0,
+    layer: Layer = "features",
+    allow: Sequence[str] = (),
 ) -> Encoder:
     """Open the encoder at an address; every kind of encoder maps images to vectors.
 
@@ -21,6 +26,7 @@ def open_encoder(
         timeout: Seconds to wait for each response of a server.
         layer: Output of a run or a checkpoint: ``features``, which are used downstream, or ``embedding``, which the
             training loss compares. Other models have one kind of vector.
+        allow: Packages or classes, besides those of this package, that the configuration of a run may name.
 
     Raises:
         InputError: If the model does not exist, or does not return vectors.
@@ -38,10 +44,10 @@ def open_encoder(
     if not path.exists():
         raise InputError(f"Expected a model, got {address}, which does not exist. Correct the address.")
     if path.is_dir():
-        return open_run(path, pixels, layer)
+        return open_run(path, pixels, layer, allow=allow)
     kind = path.suffix.lower()
     if kind == ".ckpt":
-        return open_checkpoint(path, pixels, layer)
+        return open_checkpoint(path, pixels, layer, allow)
     if kind in (".pt", ".ts"):
         return open_torchscript(path, pixels)
     if kind == ".onnx":

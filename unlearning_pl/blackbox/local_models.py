@@ -4,7 +4,7 @@ Letters: B rows of a batch, H height, W width, D dimensions of a vector.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,7 +24,9 @@ from unlearning_pl.training.weights import load_weights
 Layer = Literal["features", "embedding"]
 
 
-def open_run(run: Path, pixels: Pixels, layer: Layer = "features", weights: Path | None = None) -> Encoder:
+def open_run(
+    run: Path, pixels: Pixels, layer: Layer = "features", weights: Path | None = None, allow: Sequence[str] = ()
+) -> Encoder:
     """Open the learner of a run; its configuration defines the normalisation, and no training image is read.
 
     Args:
@@ -32,14 +34,16 @@ def open_run(run: Path, pixels: Pixels, layer: Layer = "features", weights: Path
         pixels: Image size, if the source of its data does not define it.
         layer: ``features``, the encoder output, or ``embedding``, what the training loss compares.
         weights: Checkpoint to load instead of the run's last one.
+        allow: Packages or classes, besides those of this package, that the run's configuration may name.
 
     Raises:
-        InputError: If the folder is not a run folder, the weights do not fit, or the image size is unknown.
+        InputError: If the folder is not a run folder, its configuration names another class, the weights do not fit, or
+            the image size is unknown.
     """
     require(layer in get_args(Layer), f"Expected a layer, got {layer!r}. {suggest_names(layer, get_args(Layer))}")
-    learner: Learner = runs.instantiate_from_run(run, "model")
+    learner: Learner = runs.instantiate_from_run(run, "model", allow)
+    source: Source = runs.instantiate_from_run(run, "source", allow)
     load_weights(learner, weights or run)
-    source: Source = runs.instantiate_from_run(run, "source")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     learner = learner.eval().to(device)
     forward = learner.features if layer == "features" else learner.embed
@@ -49,7 +53,7 @@ def open_run(run: Path, pixels: Pixels, layer: Layer = "features", weights: Path
     return Encoder(name, embed, pixels.size(source.image_size, name), BATCH).probe()
 
 
-def open_checkpoint(path: Path, pixels: Pixels, layer: Layer = "features") -> Encoder:
+def open_checkpoint(path: Path, pixels: Pixels, layer: Layer = "features", allow: Sequence[str] = ()) -> Encoder:
     """Open a checkpoint in a run folder, with the configuration of that run.
 
     Raises:
@@ -62,7 +66,7 @@ def open_checkpoint(path: Path, pixels: Pixels, layer: Layer = "features") -> En
             f"Expected a checkpoint in the folder of its run, got {path} without a {runs.CONFIG} beside it. Give the "
             f"run folder, or put the run's {runs.CONFIG} beside the file."
         )
-    return open_run(run, pixels, layer, path)
+    return open_run(run, pixels, layer, path, allow)
 
 
 def open_torchscript(path: Path, pixels: Pixels) -> Encoder:

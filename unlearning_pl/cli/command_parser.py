@@ -36,7 +36,8 @@ class _ConfigFile(ActionConfigFile):
     @override
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         path = Path(str(values)).expanduser()
-        if "data" not in (parser.groups or {}) or not os.path.isfile(path):
+        is_text = str(values).startswith("{")  # settings as JSON, which may be too long for a path
+        if "data" not in (parser.groups or {}) or is_text or not os.path.isfile(path):
             self.apply_config(parser, cfg, self.dest, values)
             return
         try:
@@ -71,6 +72,28 @@ def make_parser(command: str, description: str) -> ArgumentParser:
     )
     parser.add_argument("--config", action=_ConfigFile, help="Path to a configuration file.")
     return parser
+
+
+def add_allow(parser: ArgumentParser) -> None:
+    """Add the option ``--allow`` of the commands that read a run, whose configuration names classes.
+
+    Args:
+        parser: The parser of the command.
+
+    Example:
+        >>> add_allow(parser := make_parser("audit", "Measure models."))
+        >>> parse_args(parser, ["--allow", "my_package", "--allow", "other.Net"]).allow
+        ['my_package', 'other.Net']
+    """
+    parser.add_argument(
+        "--allow",
+        type=str,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PACKAGE",
+        help="Package or class of your own, or of somebody you trust, that the configuration of a run may name.",
+    )
 
 
 def add_data(parser: ArgumentParser) -> None:

@@ -35,20 +35,21 @@ def split_data_options(args: Sequence[str]) -> tuple[list[str], list[str]]:
     return others, options
 
 
-def open_run_data(run: str, options: Sequence[str], command: str) -> UnlearningData:
+def open_run_data(run: str, options: Sequence[str], command: str, allow: Sequence[str] = ()) -> UnlearningData:
     """Build a run's data module with other settings, and load its split.
 
     Args:
         run: The run folder.
         options: Options ``--data.*`` with their values.
         command: Name of the command, for messages.
+        allow: Packages or classes, besides those of this package, that the run's configuration may name.
 
     Raises:
         InputError: If the folder holds no run, an option is unknown, or the images are not those of the run.
     """
     try:
         refuse_interpolation([*options], "data")
-        return runs.open_data(run, options)
+        return runs.open_data(run, allow, options)
     except ArgumentError as error:
         parser = ArgumentParser(prog=f"unlearning-pl {command}", exit_on_error=False)
         add_data(parser)

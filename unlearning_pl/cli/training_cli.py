@@ -11,12 +11,14 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from rich.console import Console
 from typing_extensions import override
 
-from unlearning_pl.cli.command_parser import parse_with_old_names
+from unlearning_pl.cli.allowed_classes import require_typed
+from unlearning_pl.cli.command_parser import add_allow, parse_with_old_names
 from unlearning_pl.cli.deciding_settings import first_change
 from unlearning_pl.cli.interpolation import refuse_interpolation
 from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error, list_methods
 from unlearning_pl.cli.plain_values import with_plain_enums
 from unlearning_pl.cli.predictions import write_predictions
+from unlearning_pl.cli.prepended_config import EVALUATION_COMMANDS, prepend_run_config
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
@@ -28,7 +30,7 @@ from unlearning_pl.training.parser_mode import PARSER_MODE
 from unlearning_pl.training.resume import NORMALISATION, resume_point
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.weights import load_weights
-from unlearning_pl.yaml_text.yaml_settings import read_yaml, write_inline_yaml
+from unlearning_pl.yaml_text.yaml_settings import read_yaml
 
 SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.06, "momentum": 0.9, "weight_decay": 5e-4}}
 
@@ -47,7 +49,6 @@ DESCRIPTION = {
     "predict": "Extract the features of every image with a run's model, and save them, with ids, as predictions.npz.",
 }
 EPOCHS = {"fit": 100, "unlearn": 10}
-EVALUATION_COMMANDS = ("validate", "test", "predict")  # commands that read a finished run
 
 
 class UnlearningCLI(LightningCLI):
@@ -81,6 +82,8 @@ class UnlearningCLI(LightningCLI):
         parser.usage = f"unlearning-pl {subcommand} {USAGE[subcommand]}"
         parser.description = DESCRIPTION[subcommand] + (f"\n\n{list_methods()}" if subcommand == "unlearn" else "")
         parser.set_defaults({"trainer.max_epochs": EPOCHS.get(subcommand)})
+        if subcommand != "fit":
+            add_allow(parser)
         if subcommand == "unlearn":
             parser.link_arguments(("run", "method", "plugins"), "trainer.run", compute_fn=_unlearning_run_folder)
         else:
@@ -92,7 +95,7 @@ class UnlearningCLI(LightningCLI):
         assert isinstance(args, list)
         self.args = args
         try:
-            self.config = parse_with_old_names(parser, _prepend_run_config(args))
+            self.config = parse_with_old_names(parser, prepend_run_config(args))
         except UnicodeDecodeError as error:
             raise InputError("Expected text in every --config, got a binary file. Give YAML files.") from error
         except ArgumentError as error:
@@ -100,6 +103,7 @@ class UnlearningCLI(LightningCLI):
         with_plain_enums(self.config)
         settings = self.config[args[0]].as_dict()
         refuse_interpolation({name: settings[name] for name in sorted(settings, key="trainer".__eq__)})
+        require_typed(self.config[args[0]].get("allow") or [], args)
 
     @override
     def _parse_ckpt_path(self) -> None:
@@ -167,21 +171,25 @@ class UnlearningCLI(LightningCLI):
         self.model.optimize_with(config.optimizer, config.schedule)
         if self.subcommand not in EVALUATION_COMMANDS:
             self.trainer.configuration = self._configuration()  # type: ignore[attr-defined]
-        elif config.run is not None:
-            folder = Path(config.run).expanduser()
-            load_weights(self.model, folder)
-            self.datamodule.load_split(folder / runs.MANIFEST)
+            return
+        if config.ckpt_path or config.run:
+            load_weights(self.model, Path(config.ckpt_path or config.run).expanduser())
+        if config.run is not None:
+            self.datamodule.load_split(Path(config.run).expanduser() / runs.MANIFEST)
 
     def _configuration(self) -> str:
         """Return the config.yaml that repeats the run, without ``--overwrite`` and ``--ckpt_path``."""
         command = str(self.subcommand)
         config = self.config[command].clone()
         config["overwrite"], config["ckpt_path"] = False, None
+        config.pop("allow", None)  # a run cannot allow itself anything
         return str(self._parser(command).dump(config, skip_none=False))
 
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        if subcommand in EVALUATION_COMMANDS:
+            kwargs["ckpt_path"] = None  # its weights are loaded already
         return kwargs if subcommand == "unlearn" else kwargs | {"weights_only": True}
 
     def predict(self, **kwargs: Any) -> None:
@@ -221,29 +229,3 @@ def _unlearning_run_folder(run: str | None, method: Any, plugins: Any) -> str:
     methods = ([] if method is None else [method]) + [*(plugins or [])]
     modules = [locate(settings["class_path"]).__module__.rsplit(".", 1)[-1] for settings in methods]
     return os.path.expanduser(run or f"runs/{'_'.join(modules) or 'fine_tune'}")
-
-
-def _prepend_run_config(args: list[str]) -> list[str]:
-    """Insert model and data of the run that a command starts from before the user's own options."""
-    command, *rest = args
-    if command not in ("unlearn", *EVALUATION_COMMANDS) or {"-h", "--help"} & set(rest):
-        return args
-    option = "--original" if command == "unlearn" else "--run"
-    run = _last_value(rest, option)
-    has_config = any(arg.split("=")[0] in ("--config", "-c") for arg in rest)
-    require(run is not None or has_config, f"Expected {option} RUN, got none. Name the run that fit wrote.")
-    if run is None or (command == "unlearn" and Path(run).is_file()):
-        return args
-    config = runs.read_config(run)
-    return [command, "--config", write_inline_yaml({"model": config["model"], "data": config["data"]}), *rest]
-
-
-def _last_value(args: list[str], option: str) -> str | None:
-    """Return the last value of an option, which is the one that the parser uses."""
-    value = None
-    for position, arg in enumerate(args):
-        if arg == option and position + 1 < len(args):
-            value = os.path.expanduser(args[position + 1])
-        elif arg.startswith(f"{option}="):
-            value = os.path.expanduser(arg.partition("=")[2])
-    return value

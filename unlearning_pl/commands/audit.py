@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 from rich.console import Console
 
-from unlearning_pl.cli.command_parser import make_parser, parse_args
+from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, open_run_data, split_data_options
 from unlearning_pl.evaluation.audit_report import audit_runs
 from unlearning_pl.report import step_table, table
@@ -32,6 +32,7 @@ def audit_parser() -> ArgumentParser:
     parser.add_argument("--accelerator", type=Accelerator, default="auto", help="Accelerator to run the models on.")
     parser.add_argument("--devices", type=PositiveInt, default=1, help="Processes per node; the results are the same.")
     parser.add_argument("--num_nodes", type=PositiveInt, default=1, help="Number of nodes.")
+    add_allow(parser)
     return parser
 
 
@@ -43,8 +44,10 @@ def audit(args: list[str]) -> None:
     models = (options.model, options.original, options.retrained)
     hardware = {key: options[key] for key in ("precision", "accelerator", "devices", "num_nodes")}
     command = ["unlearning-pl", "audit", *args]
-    data = open_run_data(options.model[0], data_options, "audit") if data_options else None
-    audits, page = audit_runs(*models, options.views, options.output, command, options.relearning, data, **hardware)
+    data = open_run_data(options.model[0], data_options, "audit", options.allow) if data_options else None
+    audits, page = audit_runs(
+        *models, options.views, options.output, command, options.relearning, data, options.allow, **hardware
+    )
     if not audits:  # only rank 0 has the audits
         return
     console = Console() if sys.stdout.isatty() else Console(width=100)

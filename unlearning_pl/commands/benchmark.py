@@ -3,7 +3,7 @@
 from jsonargparse import ArgumentParser
 
 from unlearning_pl.benchmark import benchmark
-from unlearning_pl.cli.command_parser import make_parser, parse_args
+from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.main import run
 
 
@@ -18,10 +18,11 @@ def benchmark_parser() -> ArgumentParser:
         "--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of weights, batches and requests."
     )
     parser.add_argument("--output", type=str, default="runs/benchmark", help="Folder of the runs and the tables.")
+    add_allow(parser)
     return parser
 
 
 def run_benchmark(args: list[str]) -> None:
     """Run the command ``benchmark``."""
     options = parse_args(benchmark_parser(), args)
-    benchmark(run, options.plan, options.seeds, options.output)
+    benchmark(run, options.plan, options.seeds, options.output, options.allow)

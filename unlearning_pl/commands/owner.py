@@ -18,7 +18,7 @@ from unlearning_pl.blackbox.encoder_addresses import open_encoder
 from unlearning_pl.blackbox.image_folder import OwnerImages, open_owner_images, require_disjoint, require_memory
 from unlearning_pl.blackbox.owner_audit import audit_images, require_views
 from unlearning_pl.blackbox.owner_conclusion import conclusion, owner_table, question
-from unlearning_pl.cli.command_parser import make_parser, parse_args
+from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_from_options
 from unlearning_pl.data import Views
 from unlearning_pl.report import write_report
@@ -57,6 +57,7 @@ def owner_parser() -> ArgumentParser:
         help="Seconds for each request to a server, from connecting to the last byte of the response.",
     )
     add_pixels(parser)
+    add_allow(parser)
     return parser
 
 
@@ -69,7 +70,7 @@ def owner(args: list[str]) -> None:
     images = _open_images(options.images, options.unseen)
     addresses = {ORIGINAL: options.before, RETRAINED: options.reference, "after": options.after}
     encoders = {
-        name: open_encoder(address, pixels_from_options(options), options.timeout, options.layer)
+        name: open_encoder(address, pixels_from_options(options), options.timeout, options.layer, options.allow)
         for name, address in addresses.items()
         if address is not None
     }

@@ -9,7 +9,7 @@ from rich.console import Console
 from unlearning_pl.blackbox.encoder import BATCH
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
 from unlearning_pl.blackbox.server import EmbeddingServer
-from unlearning_pl.cli.command_parser import make_parser, parse_args
+from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_from_options
 from unlearning_pl.errors import require
 
@@ -24,6 +24,7 @@ def serve_parser() -> ArgumentParser:
     parser.add_argument("--port", type=int, default=8000, help="Port to listen on; 0 chooses a free one.")
     parser.add_argument("--batch", type=int, default=BATCH, help="Maximum batch size of the model, in images.")
     add_pixels(parser)
+    add_allow(parser)
     return parser
 
 
@@ -39,7 +40,7 @@ def serve(args: list[str]) -> None:
         1 <= options.batch <= BATCH,
         f"Expected batch from 1 to {BATCH}, got {options.batch}. Choose a batch that fits in memory.",
     )
-    encoder = open_encoder(address, pixels_from_options(options), layer=options.layer)
+    encoder = open_encoder(address, pixels_from_options(options), layer=options.layer, allow=options.allow)
     encoder.batch = min(encoder.batch, options.batch)
     encoder.name = Path(address).resolve().name  # clients must not learn the rest of the path
     with EmbeddingServer(encoder, options.host, options.port) as server:

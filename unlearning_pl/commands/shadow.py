@@ -6,7 +6,7 @@ import sys
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
-from unlearning_pl.cli.command_parser import make_parser, parse_args
+from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, split_data_options
 from unlearning_pl.shadow.shadow_table import sentence, table
 from unlearning_pl.shadow.train_shadows import shadow
@@ -34,6 +34,7 @@ def shadow_parser() -> ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="Seed of the random halves, weights and batches.")
     parser.add_argument("--views", type=int, default=10, help="Augmented views per image for the score of an encoder.")
+    add_allow(parser)
     return parser
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
-from unlearning_pl.cli.command_parser import add_data, data_from_options, make_parser, parse_args
+from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import open_run_data, split_data_options
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
@@ -43,6 +43,7 @@ def split_parser() -> ArgumentParser:
     parser.add_argument("--output", type=str | None, default=None, help="JSON file of the ids, for --forget.file.")
     parser.add_argument("--overwrite", action="store_true", help="Replace an existing file.")
     parser.add_argument("--include_duplicates", action="store_true", help="Add retained near duplicates to the file.")
+    add_allow(parser)
     return parser
 
 
@@ -134,7 +135,7 @@ def _check_output(options: Namespace) -> None:
 def _preview_with_run(options: Namespace, choice: Choice, data_options: Sequence[str]) -> Preview:
     """Preview a request to a run, with the features of its encoder."""
     has_forgotten = runs.has_forgotten(options.original)
-    data = open_run_data(options.original, data_options, "split")
+    data = open_run_data(options.original, data_options, "split", options.allow)
     candidates = data.positions("retain" if has_forgotten else "train")
     if choice.given():  # report an invalid choice before the expensive pass of the encoder
         check_choice(choice, data, candidates)
@@ -142,7 +143,7 @@ def _preview_with_run(options: Namespace, choice: Choice, data_options: Sequence
         runs.apply_forget_request(options.original, data, ForgetRequest(**options.forget))
     request = choice.given() | {"original": options.original} if choice.given() else data.splits.request.given()
     earlier = read_earlier([*([options.original] if has_forgotten else []), *options.earlier], data.ids)
-    features = extract_features(data, runs.open_learner(options.original))
+    features = extract_features(data, runs.open_learner(options.original, options.allow))
     if choice.given():
         runs.apply_forget_request(
             options.original, data, ForgetRequest(ids=[*select_images(choice, features, data, candidates)])

@@ -9,7 +9,7 @@ from lightning.pytorch import seed_everything
 from rich.console import Console
 from torch import Tensor
 
-from unlearning_pl.cli.command_parser import add_data, data_from_options, make_parser, parse_args
+from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import split_data_options
 from unlearning_pl.data import Source, UnlearningData
 from unlearning_pl.errors import InputError, require, suggest_names
@@ -17,6 +17,7 @@ from unlearning_pl.io import write_bytes
 from unlearning_pl.report.image_sheet import Row, draw_sheet
 from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.training import runs
+from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
 
 def views_parser() -> ArgumentParser:
@@ -35,16 +36,19 @@ def views_parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="Seed of the views.")
     parser.add_argument("--output", type=str, default="views.png", help="File to write.")
     parser.add_argument("--overwrite", action="store_true", help="Replace an existing file.")
+    add_allow(parser)
     return parser
 
 
 def draw_views(args: list[str]) -> None:
     """Run the command ``views``."""
     parser = views_parser()
-    run = parse_args(parser, split_data_options(args)[0]).run
-    if run is not None:  # the run's configuration comes first: the user's options override it
-        runs.read_config(run)
-    options = parse_args(parser, [*([] if run is None else ["--config", str(Path(run) / runs.CONFIG)]), *args])
+    before = parse_args(parser, split_data_options(args)[0])
+    first = []
+    if before.run is not None:  # the run's configuration comes first: the user's options override it
+        settings = runs.trusted_settings(before.run, before.allow)
+        first = ["--config", write_inline_yaml({"data": settings["data"]})]
+    options = parse_args(parser, [*first, *args])
     require(options.views >= 1, f"Expected views >= 1, got {options.views}. Increase --views.")
     require(0 <= options.seed < 2**32, f"Expected seed from 0 to {2**32 - 1}, got {options.seed}. Give another --seed.")
     path = _output_path(options.output, options.overwrite)

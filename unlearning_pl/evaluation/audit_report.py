@@ -37,6 +37,7 @@ def audit_runs(
     command: Sequence[str] = (),
     relearning: int = 10,
     data: UnlearningData | None = None,
+    allow: Sequence[str] = (),
     **trainer: Any,
 ) -> tuple[list[Audit], Path]:
     """Audit runs on the same forget set and write the report.
@@ -54,6 +55,7 @@ def audit_runs(
         relearning: Maximum number of epochs of relearning, see
             :func:`~unlearning_pl.evaluation.relearning.relearning_epochs`; 0 skips it.
         data: The data of the first model, with its split; read from its folder when not given.
+        allow: Packages or classes, besides those of this package, that the configurations of the runs may name.
         trainer: Options of the trainer that evaluates the models: ``devices``, ``precision`` and so on.
 
     Returns:
@@ -76,9 +78,10 @@ def audit_runs(
     weights = AuditedWeights.of(named)
     for name, run in named.items():
         check_run(name, run, models[0], original, [named[name] for name in weights.foreign])
+        runs.trusted_settings(run, allow, ("model", "data") if run == models[0] else ("model",))
     folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")
-    data = data or runs.open_data(models[0])
-    learners = {name: _open_learner(run) for name, run in named.items()}
+    data = data or runs.open_data(models[0], allow)
+    learners = {name: _open_learner(run, allow) for name, run in named.items()}
     seed_everything(0, verbose=False)
     evaluator = UnlearningTrainer(**{"devices": 1, **SILENT, **trainer})
     embeddings = evaluator.embed(learners, data, views)
@@ -96,9 +99,9 @@ def audit_runs(
     return audits, _write(folder, named, audits, report_context(named, weights, data, command) | settings)
 
 
-def _open_learner(run: str) -> Learner:
+def _open_learner(run: str, allow: Sequence[str]) -> Learner:
     """Load whatever weights a run's checkpoint has; the report says if they are not those that the run ended with."""
-    learner: Learner = runs.instantiate_from_run(run, "model")
+    learner: Learner = runs.instantiate_from_run(run, "model", allow)
     load_weights(learner, checkpoint_path(run))
     return learner
 

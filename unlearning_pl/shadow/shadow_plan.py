@@ -131,10 +131,11 @@ class Shadow:
         words = ["fit", "--config", str(Path(original) / runs.CONFIG), "--run", str(self.original)]
         return Stage(words + self._words("--data.forget", "unseen"), self.original, self.unseen, original)
 
-    def unlearn(self, model: str) -> Stage:
-        """The run that unlearns the other images like ``model``."""
+    def unlearn(self, model: str, allow: Sequence[str] = ()) -> Stage:
+        """The run that unlearns the other images like ``model``; ``allow`` are classes that both may name."""
         words = ["unlearn", "--config", str(Path(model) / runs.CONFIG), "--original", str(self.original)]
         words += ["--run", str(self.unlearned), *self._words("--forget", "seen")]
+        words += ["--allow", *allow] if allow else []
         return Stage(words, self.unlearned, self.seen, model)
 
     def _words(self, option: str, name: str) -> list[str]:

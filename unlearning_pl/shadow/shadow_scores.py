@@ -69,13 +69,16 @@ def stacked(models: Sequence[Scores]) -> Scores:
     return Scores(images, torch.stack([model.population for model in models]), models[0].classifier)
 
 
-def score_models(models: Mapping[str, str | Path], data: UnlearningData, views: int) -> dict[str, Scores]:
+def score_models(
+    models: Mapping[str, str | Path], data: UnlearningData, views: int, allow: Sequence[str] = ()
+) -> dict[str, Scores]:
     """Score the images to forget and the test images with several models; all get the same images.
 
     Args:
         models: Run folders by name.
         data: The data, split by the request.
         views: Augmented views per image.
+        allow: Packages or classes, besides those of this package, that the configurations of the runs may name.
 
     Raises:
         InputError: If a run cannot be read, or a model returns NaN or infinity.
@@ -85,7 +88,7 @@ def score_models(models: Mapping[str, str | Path], data: UnlearningData, views: 
     scores: dict[str, Scores] = {}
     remaining = iter(models.items())
     while chunk := dict(islice(remaining, _CHUNK)):
-        learners = {name: runs.open_learner(run) for name, run in chunk.items()}
+        learners = {name: runs.open_learner(run, allow) for name, run in chunk.items()}
         trainer = UnlearningTrainer(devices=1, **quiet)
         for name, by_split in trainer.embed(learners, data, views, ("forget", "test")).items():
             require_finite(name, by_split)

@@ -20,6 +20,7 @@ from unlearning_pl.shadow.shadow_attacks import AttackScores, Evidence, attacks,
 from unlearning_pl.shadow.shadow_checks import check, check_output
 from unlearning_pl.shadow.shadow_plan import Shadow, plan
 from unlearning_pl.shadow.shadow_scores import score_models, stacked, write_scores
+from unlearning_pl.shadow.trusted_runs import check_run_classes
 from unlearning_pl.training import runs
 from unlearning_pl.training.run_lock import lock_folder
 
@@ -43,6 +44,7 @@ def shadow(
     processes: int | None = None,
     seed: int = 0,
     views: int = 10,
+    allow: Sequence[str] = (),
     command: Sequence[str] = (),
     data_options: Sequence[str] = (),
 ) -> tuple[dict[str, Any], Path]:
@@ -62,6 +64,8 @@ def shadow(
         processes: Number of shadow models trained in parallel; one for each GPU or core when not given.
         seed: Seed of the random halves; the seeds of weights and batches follow it and skip those of the target runs.
         views: Augmented views per image of an encoder's score.
+        allow: Packages or classes, besides those of this package, that the configurations of the runs may name; see
+            :func:`~unlearning_pl.shadow.trusted_runs.check_run_classes`.
         command: The command line of this call, recorded in the result.
         data_options: Options ``--data.*`` that change the data of the runs, for images that were moved.
 
@@ -74,6 +78,8 @@ def shadow(
         UnfinishedError: If a shadow model failed; the others are finished, and the same command tries it again.
     """
     check(model, original, retrained, count=count, processes=processes, seed=seed, views=views)
+    for run in (model, original):
+        check_run_classes(run, allow)
     # Absolute paths, because the shadow models' commands and the result name them
     model, original = (str(Path(run).resolve()) for run in (model, original))
     retrained = str(Path(retrained).resolve()) if retrained else None
@@ -82,7 +88,7 @@ def shadow(
     targets = {"original": original, "model": model} | ({"retrained": retrained} if retrained else {})
     with lock_folder(output_folder, "--output"):
         folder = make_output_folder(output_folder)
-        result = _train_and_attack(targets, folder, count, processes, seed, views, data_options)
+        result = _train_and_attack(targets, folder, count, processes, seed, views, allow, data_options)
         result |= {"command": [*command], **runs.environment()}
         return result, write_json(folder / RESULT, result)
 
@@ -94,21 +100,22 @@ def _train_and_attack(
     processes: int | None,
     seed: int,
     views: int,
+    allow: Sequence[str],
     data_options: Sequence[str],
 ) -> dict[str, Any]:
     """Train the shadow models of the targets, score all models, and run the attacks."""
     model, original = targets["model"], targets["original"]
-    data = open_run_data(model, data_options, "shadow")
+    data = open_run_data(model, data_options, "shadow", allow)
     ids = [data.ids[row] for row in data.positions("forgotten").tolist()]
     taken = [runs.read_record(run).get("seed") for run in targets.values()]
     shadows, seen = plan(ids, count, folder, seed, [one for one in taken if one is not None], data_options)
-    _train(shadows, model, original, processes)
+    _train(shadows, model, original, processes, allow)
     start = time.monotonic()
     before, after = ({str(one.folder): getattr(one, kind) for one in shadows} for kind in ("original", "unlearned"))
     evidence = Evidence(
         seen,
-        *(stacked([*score_models(each, data, views).values()]) for each in (before, after)),
-        **score_models(targets, data, views),
+        *(stacked([*score_models(each, data, views, allow).values()]) for each in (before, after)),
+        **score_models(targets, data, views, allow),
     )
     _write_scores(folder, evidence, ids, [data.ids[row] for row in data.positions("test").tolist()])
     settings = {"retrained": None, **targets, "seed": seed, "views": views}
@@ -117,7 +124,7 @@ def _train_and_attack(
     return result
 
 
-def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int | None) -> None:
+def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int | None, allow: Sequence[str]) -> None:
     """Execute all runs that are not finished, several in parallel."""
     console, failures, start = Console(), dict[str, str](), time.monotonic()
     ended: list[str] = []
@@ -130,7 +137,7 @@ def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int 
         if failure is not None:
             failures[name] = failure
 
-    jobs = {shadow.folder.name: _calls(shadow, model, original) for shadow in shadows}
+    jobs = {shadow.folder.name: _calls(shadow, model, original, allow) for shadow in shadows}
     run_jobs(jobs, worker_environments(len(shadows), processes), report)
     if failures:
         named = "; ".join(f"shadow {name}: {why}" for name, why in failures.items())
@@ -139,14 +146,14 @@ def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int 
         )
 
 
-def _calls(shadow: Shadow, model: str, original: str) -> Iterator[Call]:
+def _calls(shadow: Shadow, model: str, original: str, allow: Sequence[str]) -> Iterator[Call]:
     """The commands that remain to run; each is determined when the previous one has ended."""
     shadow.write_requests()
     trained = shadow.train(original)
     if not trained.is_finished():
         shutil.rmtree(shadow.unlearned, ignore_errors=True)  # it started from another original
         yield Call(trained.command(), shadow.log)
-    unlearned = shadow.unlearn(model)
+    unlearned = shadow.unlearn(model, allow)
     if not unlearned.is_finished():
         yield Call(unlearned.command(), shadow.log)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.training.run_file_checks import check_record
 from unlearning_pl.training.run_lock import require_not_training
 
 RECORD = "run.json"
@@ -21,11 +22,7 @@ def read_record(run: str | Path) -> dict[str, Any]:
         require_not_training(run)
     require(path.is_file(), f"Expected a finished run, got {run} without {RECORD}. Let it finish, or give another one.")
     record = read_json_object(path)
-    valid = isinstance(record.get("seconds"), (int, float)) and isinstance(record.get("command"), list)
-    require(
-        valid and isinstance(record.get("lineage", []), list),
-        f"Expected seconds, a command and a lineage in {path}, got something else. Restore the file or train again.",
-    )
+    check_record(record, path)
     return record
 
 

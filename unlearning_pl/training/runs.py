@@ -17,13 +17,16 @@ from unlearning_pl.deprecated.old_settings import upgrade_settings
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.parser_mode import PARSER_MODE
+from unlearning_pl.training.run_file_checks import check_split
 from unlearning_pl.training.run_record import RECORD as RECORD
 from unlearning_pl.training.run_record import read_json_object
 from unlearning_pl.training.run_record import read_record as read_record
+from unlearning_pl.training.trusted_classes import check_classes
 from unlearning_pl.training.weights import load_weights
 from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml
 
 CONFIG = "config.yaml"
+_EXPECTED: dict[str, type] = {"model": Learner, "data": UnlearningData, "source": Source}
 
 
 def read_config(run: str | Path) -> dict[str, Any]:
@@ -57,55 +60,89 @@ def read_split(run: str | Path) -> dict[str, Any]:
     """
     path = Path(run) / MANIFEST
     require(path.is_file(), f"Expected a run folder with {MANIFEST}, got {run}. Give one that fit or unlearn wrote.")
-    return read_json_object(path)
+    split = read_json_object(path)
+    check_split(split, path)
+    return split
 
 
-def open_learner(run: str | Path) -> Learner:
+def open_learner(run: str | Path, allow: Sequence[str] = ()) -> Learner:
     """Build a run's learner and load its weights.
 
+    Args:
+        run: The run folder.
+        allow: Packages or classes, besides those of this package, that the run's configuration may name.
+
     Raises:
-        InputError: If the folder holds no run, or its weights do not fit the learner.
+        InputError: If the folder holds no run, it names another class, or its weights do not fit the learner.
     """
-    learner: Learner = instantiate_from_run(run, "model")
+    learner: Learner = instantiate_from_run(run, "model", allow)
     load_weights(learner, run)
     return learner
 
 
-def open_data(run: str | Path, options: Sequence[str] = ()) -> UnlearningData:
+def open_data(run: str | Path, allow: Sequence[str] = (), options: Sequence[str] = ()) -> UnlearningData:
     """Build a run's data module and load its split.
 
     Args:
         run: The run folder.
+        allow: Packages or classes, besides those of this package, that the run's configuration may name.
         options: Words of a command line, ``--data.*`` with values, that change the run's own settings.
 
     Raises:
-        InputError: If the folder holds no run, or the data have changed since.
+        InputError: If the folder holds no run, it names another class, or the data have changed since.
         ArgumentError: If an option is unknown, or its value has the wrong type.
     """
-    data: UnlearningData = instantiate_from_run(run, "data", options)
+    data: UnlearningData = instantiate_from_run(run, "data", allow, options)
     data.load_split(Path(run) / MANIFEST)
     return data
 
 
-def instantiate_from_run(run: str | Path, key: Literal["model", "data", "source"], options: Sequence[str] = ()) -> Any:
+def trusted_settings(
+    run: str | Path, allow: Sequence[str] = (), keys: Sequence[Literal["model", "data"]] = ("model", "data")
+) -> dict[str, Any]:
+    """Read the settings of a run's model and data for a parser, which imports the classes that they name.
+
+    Args:
+        run: The run folder.
+        allow: Packages or classes, besides those of this package, that the run's configuration may name.
+        keys: What to read of its configuration.
+
+    Raises:
+        InputError: If the folder holds no run, or its configuration names another class.
+    """
+    config = read_config(run)
+    settings: dict[str, Any] = {key: config[key] for key in keys}
+    for key, value in settings.items():
+        check_classes(value, _EXPECTED[key], allow, Path(run) / CONFIG)
+    return settings
+
+
+def instantiate_from_run(
+    run: str | Path,
+    key: Literal["model", "data", "source"],
+    allow: Sequence[str] = (),
+    options: Sequence[str] = (),
+) -> Any:
     """Instantiate the learner, the data module or the source of a run's configuration; reads no weights and no images.
 
     Args:
         run: The run folder.
-        key: What to instantiate.
+        key: What to instantiate; nothing else that the configuration names is imported.
+        allow: Packages or classes, besides those of this package, that the run's configuration may name.
         options: Words of a command line, ``--KEY.*`` with values, that change the run's own settings.
 
     Raises:
-        InputError: If the folder holds no run, or this version cannot parse its settings.
+        InputError: If the folder holds no run, it names another class, or this version cannot parse its settings.
         ArgumentError: If an option is unknown, or its value has the wrong type.
     """
     config = read_config(run)
     config["source"] = config["data"].get("source") or {"class_path": "unlearning_pl.data.Digits"}
+    check_classes(config[key], _EXPECTED[key], allow, Path(run) / CONFIG)
     parser = ArgumentParser(exit_on_error=False, parser_mode=PARSER_MODE)
     if key == "data":
         parser.add_class_arguments(UnlearningData, key)
     else:
-        parser.add_subclass_arguments(Learner if key == "model" else Source, key)
+        parser.add_subclass_arguments(_EXPECTED[key], key)
     try:
         settings = parser.parse_object({key: config[key]})
     except ArgumentError as error:
