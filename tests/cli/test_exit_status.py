@@ -113,7 +113,10 @@ def test_events_of_tensorboard_name_their_folder(
     shutil.copytree("run", full_disk / "run")
     fill(full_disk)
     capsys.readouterr()
-    assert main(["predict", "--run", str(full_disk / "run"), "--allow", "tiny", "--trainer.enable_progress_bar", "false"]) == 1
+    assert (
+        main(["predict", "--run", str(full_disk / "run"), "--allow", "tiny", "--trainer.enable_progress_bar", "false"])
+        == 1
+    )
     said = capsys.readouterr().err
     assert "Traceback" not in said
     assert f"Expected to read and write {full_disk}/run, got: No space left on device. Free some space. Repeat" in said

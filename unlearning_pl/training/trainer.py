@@ -23,6 +23,7 @@ from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_dig
 from unlearning_pl.training.component_errors import explain_component_errors
 from unlearning_pl.training.prepare_model import prepare_model
 from unlearning_pl.training.resume import is_finished, resume_point
+from unlearning_pl.training.resume_checks import check_resume
 from unlearning_pl.training.run_folder import open_run_folder, write_record
 from unlearning_pl.training.run_lock import lock_folder
 from unlearning_pl.training.signals import SignalHandler
@@ -121,7 +122,7 @@ class UnlearningTrainer(Trainer):
             return
         checkpoint = resume_point(self.run_folder, ckpt_path)
         if checkpoint is not None:
-            checks.check_resume(self, self.run_folder, checkpoint, model, data)
+            check_resume(self, self.run_folder, checkpoint, model, data)
         if weights is not None:
             path = find_weights(model, weights)
             checks.check_not_replaced(self.run_folder, path)
