@@ -35,8 +35,7 @@ def check_record(record: Mapping[str, Any], path: Path) -> None:
         words = all(isinstance(word, str) for word in value) if isinstance(value, list) else True
         require(
             valid and words,
-            f"Expected seconds, a command and a lineage in {path}, got another {field}. Restore the file or train "
-            "again.",
+            f"Expected seconds, a command and a lineage in {path}, got another {field}. Restore it, or train again.",
         )
 
 
