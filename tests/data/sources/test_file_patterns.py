@@ -6,6 +6,7 @@ from image_files import write
 
 from unlearning_pl.data.sources import file_patterns
 from unlearning_pl.data.sources.file_patterns import find_files
+from unlearning_pl.errors import InputError
 
 
 def test_a_folder_is_read_deep_and_sorted_without_hidden_files(tmp_path: Path) -> None:
@@ -36,3 +37,20 @@ def test_the_order_is_that_of_other_platforms_on_windows(monkeypatch: pytest.Mon
     monkeypatch.setattr(file_patterns, "Path", Folderless)
     monkeypatch.setattr("glob.glob", lambda *_, **__: ["a.tar", "B.tar"])
     assert [file.name for file in find_files("train", "*.tar", "*.tar")] == ["B.tar", "a.tar"]
+
+
+def test_capitals_and_links_to_folders_count(tmp_path: Path) -> None:
+    write(tmp_path / "shards" / "A.TAR", b"")
+    write(tmp_path / "elsewhere" / "b.tar", b"")
+    (tmp_path / "shards" / "more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "shards" / "again").symlink_to(tmp_path / "shards", target_is_directory=True)
+    found = find_files("train", str(tmp_path / "shards"), "*.tar")
+    assert [file.relative_to(tmp_path / "shards").as_posix() for file in found] == ["A.TAR", "more/b.tar"]
+
+
+@pytest.mark.parametrize("name", ["b.tar.gz", "b.TGZ", "deep/b.tar.zst"])
+def test_compressed_files_of_a_folder_are_not_lost(name: str, tmp_path: Path) -> None:
+    write(tmp_path / "a.tar", b"")
+    write(tmp_path / name, b"")
+    with pytest.raises(InputError, match=rf"not compressed, got {name}\. Unpack"):
+        find_files("train", str(tmp_path), "*.tar")

@@ -42,11 +42,12 @@ class ImagePaths:
         Raises:
             InputError: If two files differ only in their Unicode form.
         """
-        if name.isascii():
-            return os.path.normpath(os.path.join(self.folder, name))
+        path = os.path.normpath(os.path.join(self.folder, name))
+        if "\0" in name or (name.isascii() and os.path.lexists(path)):
+            return path
         path = PurePath(name).anchor or self.folder
         for part in PurePath(name).parts[bool(PurePath(name).anchor) :]:
-            found = [part] if part.isascii() else self._entries(path).get(part, [part])
+            found = self._entries(path).get(part, [part])
             require(
                 len(found) == 1,
                 f"Expected names that differ in more than their Unicode form, got {part} {len(found)} times in {path}. "

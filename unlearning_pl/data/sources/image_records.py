@@ -122,8 +122,8 @@ def _leave_out_faults(
     """Both parts without the images that cannot be used; their ids are composed and different."""
     for one, other in ((train, test), (test, train)):
         require(
-            (one.labels is None) or (other.labels is not None),
-            f"Expected labels of all images or of none, got some at {one.names[0]} and none at {other.names[0]}. "
+            one.labels is None or other.labels is not None,
+            f"Expected labels of all images or of none, got some at {one.names[:1]} and none at {other.names[:1]}. "
             "Take training and test images from one data set.",
         )
     stated: list[str] = []

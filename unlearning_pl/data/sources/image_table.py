@@ -98,7 +98,8 @@ class ImageTable(Source):
             f"Expected test images that are not trained on, got {len(both)} that are, first {', '.join(both[:1])}. "
             "Take them out of one table.",
         )
-        first, second = train.records("train"), test.records("test")
+        texts = [*train.untyped_labels(), *test.untyped_labels()]
+        first, second = train.records("train", texts), test.records("test", texts)
         return image_sets(first, second, None, self.image_size, self.on_error, self.storage)
 
     def _read(self, where: str) -> "_Listing":
@@ -145,13 +146,18 @@ class _Listing:
         """File of each image."""
         return [self.files.file_of(name) for name in self.rows]
 
-    def records(self, part: str) -> Records:
-        """Convert to records."""
+    def untyped_labels(self) -> list[str | None]:
+        """The labels if they are texts without a type."""
+        name = self.roles.label
+        return [] if name is None or is_typed(self.where) else self.table[name].to_pylist()
+
+    def records(self, part: str, all_labels: Sequence[str | None]) -> Records:
+        """Convert to records; ``all_labels`` are those without a type, of both parts."""
         require(
             bool(self.rows),
             f"Expected {part} images, got none of {self.where}. List fewer images for the test, or give another table.",
         )
-        paths, labels = self.paths(), self._labels()
+        paths, labels = self.paths(), self._labels(all_labels)
         return Records(
             [Reference(path) for path in paths],
             paths,
@@ -172,15 +178,14 @@ class _Listing:
             tuple(dict.fromkeys(text for row in rows for text in of_rows[row] or ("",))) for rows in self.rows.values()
         ]
 
-    def _labels(self) -> list[Label] | None:
+    def _labels(self, all_labels: Sequence[str | None]) -> list[Label] | None:
         """Label of each row."""
         name = self.roles.label
         if name is None:
             return None
-        column = self.table[name]
         if is_typed(self.where):
-            return labels_of_column(column)
-        return labels_of_texts(column.to_pylist(), f"the column {name} of {self.where}")
+            return labels_of_column(self.table[name])
+        return labels_of_texts(self.untyped_labels(), f"the column {name} of {self.where}", all_labels)
 
     def _contradictions(self, labels: Sequence[Label]) -> dict[int, str]:
         """Fault of each image whose rows have several labels."""

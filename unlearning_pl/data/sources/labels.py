@@ -13,16 +13,17 @@ from unlearning_pl.unicode_names import normalize_name
 Label = int | str | None
 """Number or name of a class; None if it is missing."""
 
-_NUMBER, _FLOAT = re.compile(r"-?(0|[1-9][0-9]*)"), re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)")
+_NUMBER, _FLOAT = re.compile(r"0|-?[1-9][0-9]*"), re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)")
 _MISSING = frozenset(("nan", "null", "none", "na", "n/a", "<na>"))
 _TOO_LARGE = 2**63  # in place of numbers with so many digits that Python would not convert them
 
 
-def labels_of_texts(texts: Sequence[str | None], where: str) -> list[Label]:
+def labels_of_texts(texts: Sequence[str | None], where: str, others: Sequence[str | None] = ()) -> list[Label]:
     """Labels of texts without a type, as in CSV: numbers if all are whole numbers as programs write them, else names.
 
     Surrounding spaces do not count, and a text of nothing else is a missing label. Among numbers, so are words
-    such as nan and null; among names, they are names.
+    such as nan and null; among names, they are names. ``others`` are those of the other part of the data set, so that
+    both parts have numbers or names.
 
     Raises:
         InputError: If all are numbers, and some have a decimal point.
@@ -31,13 +32,14 @@ def labels_of_texts(texts: Sequence[str | None], where: str) -> list[Label]:
         >>> labels_of_texts([" 7", "10", "nan"], "a.csv"), labels_of_texts(["007", "10", "nan", " "], "a.csv")
         ([7, 10, None], ['007', '10', 'nan', None])
     """
-    labels = [normalize_name((text or "").strip()) or None for text in texts]
+    labels = [normalize_name((text or "").strip()) or None for text in (*texts, *others)]
     known = {label for label in labels if label is not None and label.casefold() not in _MISSING}
     point = next((label for label in labels if label in known and _FLOAT.fullmatch(label or "")), None)
     require(
         point is None or not all(_FLOAT.fullmatch(label) or is_number(label) for label in known),
         f"Expected names or whole numbers of classes in {where}, got {point}. Write names, or numbers without a point.",
     )
+    labels = labels[: len(texts)]
     if not known or not all(map(is_number, known)):
         return [*labels]
     return [_number(label) if label in known else None for label in labels]

@@ -103,11 +103,13 @@ class Shards(Source):
             f"Expected test images that are not trained on, got {', '.join(map(str, both))} as both. Give others.",
         )
         classes = _class_names(self.classes) if self.classes else None
-        train, test = (_records(part, _read_shards(files), classes) for part, files in shards.items())
+        content = {part: _read_shards(files) for part, files in shards.items()}
+        texts = [sample.label for held in content.values() for sample in held.samples.values()]
+        train, test = (_records(part, held, classes, texts) for part, held in content.items())
         return image_sets(train, test, classes, self.image_size, self.on_error, self.storage)
 
 
-def _records(part: str, content: _Content, classes: Sequence[str] | None) -> Records:
+def _records(part: str, content: _Content, classes: Sequence[str] | None, all_labels: Sequence[str | None]) -> Records:
     samples = list(content.samples.values())
     columns = {
         name: plain_column([sample.metadata.get(name) for sample in samples])
@@ -117,7 +119,7 @@ def _records(part: str, content: _Content, classes: Sequence[str] | None) -> Rec
         encoded=[sample.image for sample in samples],
         names=[f"{sample.shard} {sample.key}" for sample in samples],
         ids=[f"{part}/{sample.key}" for sample in samples],
-        labels=_labels(samples, classes),
+        labels=_labels(samples, classes, all_labels),
         captions=[sample.captions for sample in samples] if any(sample.captions for sample in samples) else None,
         metadata={name: values for name, values in columns.items() if values is not None},
         faults={row: sample.fault for row, sample in enumerate(samples) if sample.fault},
@@ -207,11 +209,13 @@ def _read_json(sample: _Sample, content: dict[str, Any]) -> None:
     }
 
 
-def _labels(samples: Sequence[_Sample], classes: Sequence[str] | None) -> list[Label] | None:
+def _labels(
+    samples: Sequence[_Sample], classes: Sequence[str] | None, all_labels: Sequence[str | None]
+) -> list[Label] | None:
     """Label of each sample; None if no sample has one. A number is a position among ``classes`` without numbers."""
     if classes is None:
-        labelled = any(sample.label for sample in samples)
-        return labels_of_texts([sample.label for sample in samples], f"{samples[0].shard}") if labelled else None
+        own = [sample.label for sample in samples]
+        return labels_of_texts(own, f"{samples[0].shard}", all_labels) if any(own) else None
     texts = [normalize_name(sample.label or "") or None for sample in samples]
     by_position = not any(map(is_number, classes))
     return [labels_of_texts([text], "")[0] if by_position and text and is_number(text) else text for text in texts]
