@@ -1,13 +1,16 @@
 """Exceptions of the package, and suggestions of near names for error messages."""
 
 import difflib
-import unicodedata
+import re
 from collections.abc import Iterable
 
 MAX_QUOTED = 200
 """Maximum number of characters of a value in an error message."""
-_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
-_JOINERS = "\u200c\u200d"
+_MAX_LINE = 2000
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
 
 
 class InputError(ValueError):
@@ -37,8 +40,8 @@ def require(condition: bool, message: str) -> None:
 def printable(text: object, keep: str = "") -> str:
     r"""Text whose control characters are visible as escapes: no name can steer a terminal or reorder a line.
 
-    Controls, line and paragraph separators, directions of writing (U+202E) and other invisible marks are replaced; the
-    two that join letters in Persian, Hindi and emoji stay.
+    Controls, separators of lines, directions of writing (U+202E), invisible marks and bytes that are no UTF-8 are
+    replaced. The two marks that join letters in Persian, Hindi and emoji stay.
 
     Args:
         text: The text, or an object that has one.
@@ -48,15 +51,24 @@ def printable(text: object, keep: str = "") -> str:
         >>> print(printable("cat\x1b[2J\n"), printable("naïve 猫\u3000x"))
         cat\x1b[2J\n naïve 猫\u3000x
     """
-    text = str(text)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        letter.encode("unicode_escape").decode()
-        if unicodedata.category(letter) in _INVISIBLE and letter not in _JOINERS + keep
-        else letter
-        for letter in text
-    )
+    return _INVISIBLE.sub(lambda match: match[0] if match[0] in keep else _escape(match[0]), str(text))
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
+def error_line(message: str) -> str:
+    r"""An error message as one printable line in which no word is longer than :data:`MAX_QUOTED` characters.
+
+    Example:
+        >>> error_line("Expected a name,\n  got \x1b[2J. Rename it.")
+        'Expected a name, got \\x1b[2J. Rename it.'
+    """
+    parts = [part.strip(" ") for part in re.split(r"\r?\n", message)]
+    line = printable(" ".join(part for part in parts if part))
+    line = re.sub(rf"\S{{{MAX_QUOTED + 1},}}", lambda word: f"{word[0][:120]}...{word[0][-77:]}", line)
+    return line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 500]} ... {line[-480:]}"
 
 
 def shorten(text: str, length: int = MAX_QUOTED) -> str:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-
 from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import require
+from unlearning_pl.report.terminal import open_console
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
 REFERENCES = ("original", "retrained")
@@ -97,7 +96,7 @@ def require_single_process() -> None:
 def run_command(line: str, command: Command) -> None:
     """Print a command line and run it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    Console().print(f"\nunlearning-pl {line}", style="bold", soft_wrap=True, highlight=False, markup=False)
+    open_console().print(f"\nunlearning-pl {line}", style="bold", soft_wrap=True, highlight=False, markup=False)
     command(shlex.split(line))
 
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from rich.console import Console
 
 from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
 from unlearning_pl.benchmark.benchmark_table import Outcome, main_table, render_page
@@ -15,6 +14,7 @@ from unlearning_pl.cli.finished_runs import RESUME_OPTIONS, can_resume, is_finis
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.io import write_text
 from unlearning_pl.report import read_report
+from unlearning_pl.report.terminal import open_console
 from unlearning_pl.training import runs
 from unlearning_pl.training.run_lock import lock_folder
 
@@ -102,7 +102,7 @@ def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -
         run_command(line, command)
     except (InputError, DivergedError, MisconfigurationException) as error:
         failures[name] = " ".join(str(error).split())
-        Console().print(f"{name} failed: {failures[name]}", soft_wrap=True, highlight=False, markup=False)
+        open_console().print(f"{name} failed: {failures[name]}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _is_audited(line: str, folder: Path, names: Sequence[str]) -> bool:
@@ -123,4 +123,4 @@ def _write(plan: Plan, outcomes: Sequence[Outcome], path: Path, words: list[str]
     words += [] if output == "runs/benchmark" else ["--output", output]
     write_text(path, render_page(plan.title, shlex.join(words), [*plan.job.methods], outcomes))
     text = f"\n{main_table([*plan.job.methods], outcomes)}\nTable: {path}"
-    Console().print(text, soft_wrap=True, highlight=False, markup=False)
+    open_console().print(text, soft_wrap=True, highlight=False, markup=False)

@@ -24,13 +24,12 @@ from unlearning_pl.blackbox.wire_protocol import (
     read_vectors,
     write_array,
 )
-from unlearning_pl.errors import InputError, require
+from unlearning_pl.errors import InputError, printable, require, shorten
 
 MAX_REQUEST_BYTES = 8 * 2**20
 """Maximum number of image bytes in one request."""
 RETRY_DELAYS = (0.2, 1.0)
 """Seconds before each retry if a server cannot be reached, or is busy (503)."""
-_MAX_CHARACTERS = 200  # of a server's message that an error quotes
 _JSON_DIGITS = 32  # bytes of one number of a vector in JSON, at most
 _HEADER_BYTES = 2**10  # of a .npy file, at most
 _PART = 2**16  # bytes that are sent or read at a time
@@ -104,7 +103,7 @@ class Server:
             try:
                 response, content = self._send(method, path, headers, body)
                 if 200 <= response.status < 300:
-                    return _printable(response.headers.get_content_type()), content
+                    return printable(response.headers.get_content_type()), content
                 if response.status != 503 or wait is None:
                     raise self._status_error(response, content)
             except InputError:
@@ -171,7 +170,7 @@ class Server:
 
     def _status_error(self, response: HTTPResponse, body: bytes) -> InputError:
         if 300 <= response.status < 400:
-            location = _printable(str(response.headers.get("Location")))
+            location = shorten(printable(response.headers.get("Location")))
             return InputError(
                 f"Expected a response from {self.address}, got a redirect to {location}. Give that address if "
                 "you trust it; redirects are not followed."
@@ -181,7 +180,7 @@ class Server:
         except (ValueError, KeyError, TypeError, RecursionError):
             message = response.reason
         return InputError(
-            f"Expected a response from {self.address}, got status {response.status} ({_printable(str(message))}). "
+            f"Expected a response from {self.address}, got status {response.status} ({shorten(printable(message))}). "
             "Contact its operator, or correct the address."
         )
 
@@ -192,7 +191,7 @@ class Server:
         )
 
     def _connection_error(self, reason: object) -> InputError:
-        cause = _printable(str(reason)) or type(reason).__name__
+        cause = shorten(printable(reason)) or type(reason).__name__
         return InputError(
             f"Expected a server at {self.address}, got no response ({cause}). Start it, or correct the address."
         )
@@ -240,8 +239,3 @@ def _is_valid(description: dict[str, Any]) -> bool:
     return description.get("protocol") == VERSION and all(
         type(count) is int and 1 <= count <= 2**16 for count in counts
     )
-
-
-def _printable(text: str) -> str:
-    """Text of a server without control characters, which could manipulate a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:_MAX_CHARACTERS].strip()

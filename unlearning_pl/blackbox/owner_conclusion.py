@@ -7,6 +7,7 @@ from rich.text import Text
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
+from unlearning_pl.errors import printable
 from unlearning_pl.report.metric_terms import BY_KEY
 from unlearning_pl.report.wording import chance_margin
 from unlearning_pl.types import Split
@@ -38,7 +39,7 @@ def owner_table(audits: Sequence[Audit]) -> Table:
     for audit in audits:
         values = {key: audit.metrics.get(key) for key in _COLUMNS.values()}
         cells = ("-" if value is None else BY_KEY[key].text(value) for key, value in values.items())
-        rich_table.add_row(Text(audit.name), *cells)
+        rich_table.add_row(Text(printable(audit.name)), *cells)
     return rich_table
 
 

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from unlearning_pl.cli.parse_errors import find_input_error
 from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.distributed.slurm import started_by_srun
-from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError
+from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, UnfinishedError, quote
 
 REMEDIES = {
     **dict.fromkeys(("fit", "unlearn"), "Resume a run that has a checkpoint with --ckpt_path auto."),
@@ -71,6 +71,11 @@ def exit_status(error: BaseException, command: str = "") -> tuple[int | None, st
         first = _STORAGE_REMEDIES.get(error.errno, "")
         path = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "files"
         return 1, f"Expected to read and write {path}, got: {error.strerror}. {first}{remedy}"
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return (
+            2,
+            f"Expected the path of a file or a folder, got {quote(error.filename)}, which is too long. Shorten it.",
+        )
     if isinstance(error, MisconfigurationException):
         return 2, str(error)
     input_error = find_input_error(error) if isinstance(error, (ValueError, ArgumentError)) else None

@@ -112,6 +112,8 @@ def explain_parse_error(message: str, parser: ArgumentParser) -> str:
     if key is None:
         match = re.match(r"Option '(\S+)' is not accepted", message)
         return _unknown_option(match[1], "", parser) if match else original
+    if "Exceeds the limit" in message:  # of Python
+        return f"Expected a number as {key[1]}, got one of more than 4300 digits. Correct the value."
     if key[1] == "plugins" and "collections.abc.Sequence" in message and "plugins[" not in message:
         return "Expected one plug-in per option, got a single --plugins. Write --plugins+=NAME, once for each."
     sentence = _unknown_argument(key[1], message) or _unknown_class(key[1], message)

@@ -8,7 +8,6 @@ from typing import Any
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, OptimizerCallable
-from rich.console import Console
 from typing_extensions import override
 
 from unlearning_pl.cli.allowed_classes import require_typed
@@ -23,6 +22,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.lr_schedule import Schedule
+from unlearning_pl.report.terminal import open_console
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import read_checkpoint
 from unlearning_pl.training.component_errors import constructor_error
@@ -201,7 +201,7 @@ class UnlearningCLI(LightningCLI):
         batches: Any = self.trainer.predict(**kwargs)
         folder = Path(self.config[self.subcommand].trainer.run)
         path, count = write_predictions(folder, batches, self.datamodule.ids)
-        Console().print(f"Features of {count} images: {path}")
+        open_console().print(f"Features of {count} images: {path}", soft_wrap=True, markup=False)
 
 
 def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:

@@ -1,17 +1,16 @@
 """The command ``audit``."""
 
 import logging
-import sys
 from typing import Literal
 
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
-from rich.console import Console
 
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, open_run_data, split_data_options
 from unlearning_pl.evaluation.audit_report import audit_runs
 from unlearning_pl.report import step_table, table
+from unlearning_pl.report.terminal import open_console
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -50,7 +49,7 @@ def audit(args: list[str]) -> None:
     )
     if not audits:  # only rank 0 has the audits
         return
-    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console = open_console(width=100)
     console.print(table(audits))
     if audits[0].steps:
         console.print(step_table(audits))

@@ -7,7 +7,8 @@ import warnings
 from importlib import import_module
 
 from unlearning_pl import __version__
-from unlearning_pl.errors import suggest_names
+from unlearning_pl.commands.printable_output import make_printable, print_error
+from unlearning_pl.errors import quote, suggest_names
 
 OVERVIEW = f"""unlearning-pl {__version__}: make a trained image encoder forget, and show how well it forgot.
 
@@ -50,10 +51,13 @@ def run(args: list[str]) -> None:
     command, *rest = args
     if command in COMMANDS:
         module, function = COMMANDS[command].split(".")
-        getattr(import_module(f"unlearning_pl.commands.{module}"), function)(rest)
+        run_command = getattr(import_module(f"unlearning_pl.commands.{module}"), function)
+        make_printable()
+        run_command(rest)
     else:
         from unlearning_pl.cli.training_cli import run_training_command
 
+        make_printable()
         run_training_command(args)
 
 
@@ -68,7 +72,7 @@ def main(args: list[str] | None = None) -> int:
         sys.stdout.write(f"{__version__}\n")
         return 0
     if args[0] not in commands:
-        _print_error(f"Expected a command, got {args[0]!r}. {suggest_names(args[0], sorted(commands))}")
+        print_error(f"Expected a command, got {quote(args[0])}. {suggest_names(args[0], sorted(commands))}")
         return 2
     try:
         _filter_warnings()
@@ -81,17 +85,11 @@ def main(args: list[str] | None = None) -> int:
         if code is None:
             raise
         if should_report(error):
-            _print_error(message, rank())
+            print_error(message, rank())
         return exit_code(error, code)
     finally:
         _leave_process_group()
     return 0
-
-
-def _print_error(message: str, rank: int = 0) -> None:
-    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
-    prefix = f"rank {rank}: " if rank else ""
-    sys.stderr.write(f"unlearning-pl: error: {prefix}{line}\n")
 
 
 def _report_thread_error(args: "threading.ExceptHookArgs") -> None:

@@ -1,7 +1,6 @@
 """The command ``owner``."""
 
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import seed_everything
-from rich.console import Console
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
@@ -23,6 +21,7 @@ from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_f
 from unlearning_pl.data import Views
 from unlearning_pl.report import write_report
 from unlearning_pl.report.output_folder import make_output_folder
+from unlearning_pl.report.terminal import open_console
 from unlearning_pl.training import runs
 from unlearning_pl.types import Split
 
@@ -83,9 +82,9 @@ def owner(args: list[str]) -> None:
     settings = {name: _settings(encoder, policy, options) for name, encoder in encoders.items()}
     how = {"commands": [shlex.join(["unlearning-pl", "owner", *args])], "settings": settings}
     page = write_report(folder, audits, _context(images, audits) | how)
-    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console = open_console(width=100)
     console.print(owner_table(audits))
-    console.print(conclusion(audits), highlight=False)
+    console.print(conclusion(audits), highlight=False, markup=False)
     console.print(f"Report: {page}", soft_wrap=True, markup=False)
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
-from rich.console import Console
 
 from unlearning_pl.blackbox.encoder import BATCH
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
@@ -12,6 +11,7 @@ from unlearning_pl.blackbox.server import EmbeddingServer
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_from_options
 from unlearning_pl.errors import require
+from unlearning_pl.report.terminal import open_console
 
 
 def serve_parser() -> ArgumentParser:
@@ -45,8 +45,8 @@ def serve(args: list[str]) -> None:
     encoder.name = Path(address).resolve().name  # clients must not learn the rest of the path
     with EmbeddingServer(encoder, options.host, options.port) as server:
         plain: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
-        Console().print(f"Serving {address} at {server.address} until Ctrl-C.", **plain)
+        open_console().print(f"Serving {address} at {server.address} until Ctrl-C.", **plain)
         try:
             server.serve_forever()
         except KeyboardInterrupt:  # the regular way to stop the server
-            Console().print("Stopped.", **plain)
+            open_console().print("Stopped.", **plain)

@@ -1,13 +1,12 @@
 """The command ``shadow``."""
 
 import logging
-import sys
 
 from jsonargparse import ArgumentParser
-from rich.console import Console
 
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, split_data_options
+from unlearning_pl.report.terminal import open_console
 from unlearning_pl.shadow.shadow_table import sentence, table
 from unlearning_pl.shadow.train_shadows import shadow
 
@@ -45,6 +44,6 @@ def shadow_attack(args: list[str]) -> None:
     options = vars(parse_args(shadow_parser(), words))
     options.pop("config")
     result, path = shadow(**options, data_options=data_options, command=["unlearning-pl", "shadow", *args])
-    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console = open_console(width=100)
     console.print(table(result))
     console.print(f"{sentence(result)}\nResult: {path}", soft_wrap=True, highlight=False, markup=False)

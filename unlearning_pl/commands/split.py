@@ -1,13 +1,11 @@
 """The command ``split``."""
 
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
-from rich.console import Console
 
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import open_run_data, split_data_options
@@ -15,6 +13,7 @@ from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
 from unlearning_pl.report.output_folder import make_output_folder
+from unlearning_pl.report.terminal import open_console
 from unlearning_pl.splitting.preview import Preview, preview, read_earlier
 from unlearning_pl.splitting.preview_table import tables
 from unlearning_pl.splitting.select_images import Choice, check_choice, select_images
@@ -83,7 +82,7 @@ def split(args: list[str]) -> None:
         not options.include_duplicates or len(result.duplicates) < len(result.retained),
         "Expected images to retain, got near duplicates of all of them with --include_duplicates. Raise --threshold.",
     )
-    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console = open_console(width=100)
     for renderable in tables(result, options.show):
         console.print(renderable, highlight=False)
     if options.output is not None:

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentParser
 from lightning.pytorch import seed_everything
-from rich.console import Console
 from torch import Tensor
 
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
@@ -16,6 +15,7 @@ from unlearning_pl.errors import InputError, require, suggest_names
 from unlearning_pl.io import write_bytes
 from unlearning_pl.report.image_sheet import Row, draw_sheet
 from unlearning_pl.report.output_folder import make_output_folder
+from unlearning_pl.report.terminal import open_console
 from unlearning_pl.training import runs
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
@@ -60,7 +60,7 @@ def draw_views(args: list[str]) -> None:
     write_bytes(
         path, draw_sheet(rows, columns, [f"{describe_source(data.source)}, seed {options.seed}", repr(data.views)])
     )
-    Console().print(f"Views: {path}", soft_wrap=True, markup=False, highlight=False)
+    open_console().print(f"Views: {path}", soft_wrap=True, markup=False, highlight=False)
 
 
 def sheet_rows(data: UnlearningData, positions: list[int], views: int) -> list[Row]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.audits.steps import STEP_METRICS
+from unlearning_pl.errors import printable
 from unlearning_pl.report.metric_term import Term
 from unlearning_pl.report.metric_terms import BY_KEY, COLUMNS, PAIR_COLUMNS, PAIR_KEY, columns
 
@@ -48,8 +49,9 @@ def table(audits: Sequence[Audit]) -> Table:
     for title, _ in selected:
         rich_table.add_column(title, justify="right", no_wrap=True)
     for audit in audits:
+        cells = (_cell(audit.metrics.get(key), BY_KEY[key]) for _, key in selected)
         # Text, because rich would parse a name in brackets as markup
-        rich_table.add_row(Text(audit.name), *(_cell(audit.metrics.get(key), BY_KEY[key]) for _, key in selected))
+        rich_table.add_row(Text(printable(audit.name)), *cells)
     return rich_table
 
 
@@ -73,7 +75,7 @@ def step_table(audits: Sequence[Audit]) -> Table:
     for audit in audits:
         for number, step in enumerate(audit.steps, 1):
             cells = (_cell(step.get(term.key), term) for _, term in shared)
-            rich_table.add_row(Text(audit.name), str(number), f"{step['count']:.0f}", *cells)
+            rich_table.add_row(Text(printable(audit.name)), str(number), f"{step['count']:.0f}", *cells)
     return rich_table
 
 

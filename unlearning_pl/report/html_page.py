@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
-from unlearning_pl.errors import require
+from unlearning_pl.errors import printable, require
 from unlearning_pl.io import write_json, write_text
 from unlearning_pl.report.comparison_rows import find_audit, metric_groups, step_groups
 from unlearning_pl.report.metric_terms import BY_KEY, MAIN, TERMS
@@ -59,7 +59,7 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
     """
     require(bool(audits), "Expected one audit or more, got none. Audit a model first.")
     content = build_report(audits, context or {})
-    page = _render_page(audits, content["context"])
+    page = printable(_render_page(audits, content["context"]), keep="\n\t")
     write_json(Path(folder) / "report.json", content)
     return write_text(Path(folder) / "report.html", page)
 

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from unlearning_pl.errors import printable
+
 _DPI, _LINE_HEIGHT, _GAP, _FONT_SIZE, _CHARACTER_WIDTH = 100, 16, 6, 8.0, 7
 """Pixels per inch, per text line, between images; font size in points; pixels per character, a wide one."""
 _MIN_SIZE = 128
@@ -103,7 +105,9 @@ class _Page:
         for number, line in enumerate(lines):
             position = (x / self.width, 1 - (y + number * _LINE_HEIGHT) / self.height)
             # parse_math=False, because matplotlib would parse a dollar sign as the start of a formula
-            self.figure.text(*position, line, fontsize=_FONT_SIZE, va="top", color="#202020", parse_math=False)
+            self.figure.text(
+                *position, printable(line), fontsize=_FONT_SIZE, va="top", color="#202020", parse_math=False
+            )
 
     def image(self, pixels: npt.NDArray[np.uint8], x: int, y: int) -> None:
         self.figure.figimage(pixels, x, self.height - y - pixels.shape[0], origin="upper")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from unlearning_pl.cli.data_options import open_run_data
 from unlearning_pl.errors import UnfinishedError
 from unlearning_pl.io import write_json
 from unlearning_pl.report.output_folder import make_output_folder
+from unlearning_pl.report.terminal import open_console
 from unlearning_pl.shadow.job_runner import Call, run_jobs, worker_environments
 from unlearning_pl.shadow.shadow_attacks import AttackScores, Evidence, attacks, distances, evaluate_attack
 from unlearning_pl.shadow.shadow_checks import check, check_output
@@ -126,7 +126,7 @@ def _train_and_attack(
 
 def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int | None, allow: Sequence[str]) -> None:
     """Execute all runs that are not finished, several in parallel."""
-    console, failures, start = Console(), dict[str, str](), time.monotonic()
+    console, failures, start = open_console(), dict[str, str](), time.monotonic()
     ended: list[str] = []
 
     def report(name: str, failure: str | None) -> None:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from unlearning_pl.errors import printable
 from unlearning_pl.splitting.preview import Preview
 
 _MAX_CLASSES = 20
@@ -41,7 +42,7 @@ def tables(found: Preview, show: int = 20) -> Iterator[RenderableType]:
         yield _table("Asked before", ("Request", "Images", "Asked again"), rows)
     if show and len(found.pairs.first):
         yield _table("Near duplicates that stay", ("Forget", "Retain", "Cosine"), _pair_rows(found, show))
-    yield Text(duplicates_sentence(found))
+    yield Text(printable(duplicates_sentence(found)))
 
 
 def duplicates_sentence(found: Preview) -> str:
@@ -64,7 +65,8 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     for name in columns:
         rich_table.add_column(name, overflow="fold", justify="right" if name in _NUMERIC_COLUMNS else "left")
     for row in rows:
-        rich_table.add_row(*map(Text, row))  # Text, because rich would parse a name in brackets as markup
+        # Text, because rich would parse a name in brackets as markup
+        rich_table.add_row(*(Text(printable(cell)) for cell in row))
     return Group(Text(title, style="bold"), rich_table)
 
 

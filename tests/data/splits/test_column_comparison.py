@@ -20,8 +20,26 @@ from unlearning_pl.errors import InputError
 QUICK = settings(max_examples=300, derandomize=True, deadline=None, database=None)
 ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 WRITTEN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-ODD = ["unknown", "", "07", "7", "7.0", "-3", "+3", ".5", "1e1", "1_0", "0x10", " 7", "7 ", "٧", "nan", "inf", "True"]
-ODD += ["true", "2024-05-01", "20%", "1,5", "9" * 30, "9" * 5000, "1e400", "null", "None", "７"]
+ODD = [
+    "unknown",
+    "",
+    "07",
+    "7",
+    "7.0",
+    "-3",
+    "+3",
+    ".5",
+    "1e1",
+    "1_0",
+    "0x10",
+    " 7",
+    "7 ",
+    "\u0667",
+    "nan",
+    "inf",
+    "True",
+]
+ODD += ["\uff17", "true", "2024-05-01", "20%", "1,5", "9" * 30, "9" * 5000, "1e400", "null", "None"]
 CELLS = st.one_of(
     st.sampled_from(ODD),
     st.none(),
@@ -39,12 +57,14 @@ COLUMNS = st.lists(CELLS, min_size=1, max_size=6) | st.lists(
 
 
 def met(text: str, known: dict[str, list[Any]]) -> list[bool] | None:
+    message = ""
     try:
         return evaluate_condition(parse_condition(text), known)
     except InputError as error:
-        assert len(str(error).splitlines()) == 1
-        assert len(str(error)) < 800
-        return None
+        message = str(error)
+    assert len(message.splitlines()) == 1
+    assert len(message) < 800
+    return None
 
 
 def is_missing(cell: Any) -> bool:
@@ -180,7 +200,7 @@ def test_a_class_is_its_name(where: str, expected: list[str] | None, train: Imag
         (["0x1", "cat", "dog", "cow"], "1", None),
         (["ant", "cat", "dog", "cow"], "1", "cat"),
         (["ant", "cat", "dog", "cow"], "01", None),
-        (["ant", "cat", "dog", "cow"], "١", None),
+        (["ant", "cat", "dog", "cow"], "\u0661", None),
         (["ant", "cat", "dog", "cow"], "9" * 5000, None),
         (["ant", "cat", "dog", "1 "], "1", None),
     ],
