@@ -46,8 +46,7 @@ class UnlearningTrainer(Trainer):
         channels_last: Use the channels-last memory format, which is faster for convolutions on most devices; ignored
             with fsdp, which restores the optimiser's state of such weights in another order.
         compile: Compile the encoder with torch.compile; not possible with the gradient penalty.
-        checkpoint_minutes: Time between checkpoints in the middle of an epoch, in addition to the one after each epoch;
-            0 saves one after every step.
+        checkpoint_minutes: Time between checkpoints within an epoch, besides the one after it; 0 saves at every step.
         kwargs: Lightning's own arguments.
     """
 

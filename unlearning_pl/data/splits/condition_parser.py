@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from unlearning_pl.data.splits.column_comparison import compare_column
 from unlearning_pl.errors import InputError, quote, suggest_names
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.unicode_names import normalize_name
 
 _TOKEN = re.compile(r"""(?P<text>"[^"]*"|'[^']*'|[^\s"'=!<>\[\](),]+)|[=!<>]=|\S""")
 _QUOTES = "\"'"
@@ -66,6 +67,7 @@ def parse_condition(text: str) -> Comparison | Junction:
         >>> parse_condition("a == 1 and (b == 2 or c == 3)").parts[1].operator
         'or'
     """
+    text = normalize_name(text)  # as the sources give columns, ids and classes
     tokens = [*_TOKEN.finditer(text)]
     source = _with_placeholders(tokens)
     try:
