@@ -31,6 +31,7 @@ class Stranger(ThreadingHTTPServer):
         self.answers = {"/": answers.get("root", [(200, {"Content-Type": JSON}, json.dumps(TOLD).encode())])}
         self.answers["/embed"] = answers.get("embed", [])
         self.asked: list[tuple[str, bytes]] = []
+        self.heard: list[tuple[str, dict[str, str], bytes]] = []
         self.pause = 0.0
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -43,6 +44,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append((self.path, body))
+        self.server.heard.append((self.path, dict(self.headers), body))
         left = self.server.answers[self.path]
         status, headers, answer = left.pop(0) if len(left) > 1 else left[0]
         time.sleep(self.server.pause)
@@ -221,7 +223,7 @@ def test_a_time_that_is_none_is_refused(timeout: float) -> None:
 
 
 @contextmanager
-def raw(parts: Iterable[bytes], pause: float = 0.0, read: bool = True) -> Iterator[str]:
+def raw(parts: Iterable[bytes], pause: float = 0.0) -> Iterator[str]:
     """A server that sends ``parts`` as they are, with a pause before each, to everybody who connects."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -230,8 +232,7 @@ def raw(parts: Iterable[bytes], pause: float = 0.0, read: bool = True) -> Iterat
                 while True:
                     connection, _ = listener.accept()
                     with connection, suppress(OSError):
-                        if read:
-                            connection.recv(2**16)
+                        connection.recv(2**16)
                         for part in parts:
                             time.sleep(pause)
                             connection.sendall(part)
@@ -273,14 +274,36 @@ def test_what_comes_at_once_and_never_ends_is_cut_as_well(what: str) -> None:
         connect(address, timeout=0.3)
 
 
-def test_a_server_that_does_not_take_the_images_is_left_in_time(noise: Tensor) -> None:
-    images = torch.zeros(30, 300, 300, 3, dtype=torch.uint8)  # more than the system keeps for a reader
-    with raw([], pause=0, read=False) as address:
-        server = client.Server(address, 0.3)
-        with socket.create_server(("127.0.0.1", 0)) as deaf:  # it accepts nobody
-            server = client.Server(f"http://127.0.0.1:{deaf.getsockname()[1]}", 0.3)
-            with pytest.raises(InputError, match=r"within 0\.3 s, got none"):
-                server.embed(images)
+@pytest.mark.parametrize("takes", ["nothing", "a little at a time"])
+def test_a_server_that_does_not_take_the_images_is_left_in_time(takes: str) -> None:
+    images = torch.zeros(100, 300, 300, 3, dtype=torch.uint8)  # more than the system keeps for a reader
+
+    def take(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            while connection.recv(2**16):
+                time.sleep(0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=take, args=(listener,), daemon=True)
+        if takes != "nothing":
+            thread.start()
+        start = time.monotonic()
+        with pytest.raises(InputError, match=r"within 0\.3 s, got none"):
+            client.Server(f"http://127.0.0.1:{listener.getsockname()[1]}", 0.3).embed(images)
+        assert time.monotonic() - start < 2  # and not the 4 s that the images take
+    if takes != "nothing":
+        thread.join(5)
+
+
+def test_a_request_states_the_length_of_its_body_and_has_none_without_images(serving: Serving, noise: Tensor) -> None:
+    stranger = Stranger(embed=[GOOD])
+    with serving(stranger) as address:
+        connect(address)(noise)
+    (_, described, _), (_, embedded, body) = stranger.heard
+    assert not {"content-length", "transfer-encoding"} & {name.lower() for name in described}
+    assert embedded["Content-Length"] == str(len(body)) == str(len(write_array(noise.numpy())))
+    assert embedded["Content-Type"] == embedded["Accept"] == NPY
 
 
 WHOLE = json.dumps(TOLD).encode()

@@ -56,7 +56,7 @@ class EmbeddingServer(ThreadingHTTPServer):
     def __init__(self, encoder: Encoder, host: str = "127.0.0.1", port: int = 8000) -> None:
         require(0 <= port < 2**16, f"Expected a port from 0 to {2**16 - 1}, got {port}. 0 takes any free port.")
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.encoder, self.parsing, self._model, self._next = encoder, Lock(), Lock(), Lock()
+        self.encoder, self.lock, self.parsing = encoder, Lock(), Lock()
         self.bodies, self._connections = MemoryBudget(_BODIES), BoundedSemaphore(_CONNECTIONS)
         try:
             super().__init__((host, port), _Handler)
@@ -77,12 +77,8 @@ class EmbeddingServer(ThreadingHTTPServer):
         """Vectors ``(B, D)`` of images ``(B, H, W, 3)``; other requests take turns after each batch of the model."""
         vectors = []
         for start in range(0, len(images), self.encoder.batch):
-            with self._next:  # held while waiting, so that a long request cannot take the model again before others
-                self._model.acquire()
-            try:
+            with self.lock:
                 vectors.append(self.encoder(images[start : start + self.encoder.batch]))
-            finally:
-                self._model.release()
         return torch.cat(vectors)
 
     @override
