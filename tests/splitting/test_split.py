@@ -300,7 +300,7 @@ def test_a_run_that_forgot_is_asked_for_more(made: Path, capsys: pytest.CaptureF
         ("--original RUN --nearest x --count 3", "in --nearest, got 'x', which is not in the training data."),
         ("--original RUN", "Expected a forget request, got none."),
         ("--original nowhere --forget.count 3", "Expected a finished run, got nowhere"),
-        (f"{DATA} --original RUN --forget.count 3", "Expected --original, or --config and --data, got both."),
+        ("--config RUN/config.yaml --original RUN --forget.count 3", "Expected --original, or --config, got both."),
         (f"{DATA} --forget.count 3 --threshold 0", "Expected --threshold above 0 and up to 1, got 0.0."),
         (f"{DATA} --forget.count 3 --show -1", "Expected --show >= 0, got -1."),
         (f"{DATA} --forget.count 3 --include_duplicates", "Expected --output FILE.json with --include_duplicates"),

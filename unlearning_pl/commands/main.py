@@ -74,9 +74,9 @@ def main(args: list[str] | None = None) -> int:
     if args[0] not in commands:
         print_error(f"Expected a command, got {quote(args[0])}. {suggest_names(args[0], sorted(commands))}")
         return 2
+    thread_hook, threading.excepthook = threading.excepthook, _report_thread_error
     try:
         _filter_warnings()
-        threading.excepthook = _report_thread_error
         run(args)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         from unlearning_pl.cli.exit_status import exit_code, exit_status, rank, should_report
@@ -88,6 +88,7 @@ def main(args: list[str] | None = None) -> int:
             print_error(message, rank())
         return exit_code(error, code)
     finally:
+        threading.excepthook = thread_hook
         _leave_process_group()
     return 0
 
