@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import statistics
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ import torch
 import yaml
 
 from unlearning_pl.benchmark import Job, benchmark
+from unlearning_pl.benchmark.benchmark_plan import read_plans
+from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.commands.main import main, run
 from unlearning_pl.errors import InputError, UnfinishedError
 from unlearning_pl.report.metric_terms import TERMS
@@ -209,6 +212,28 @@ def test_a_mistake_in_a_plan_gets_one_line(
     Path("two.yaml").write_text("trainer: {num_nodes: 2}")
     assert message in told(["benchmark", plan], capsys)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("forget", "expected"),
+    [
+        ("{classes: [002, yes, 😀]}", {"classes": ["002", "yes", "😀"]}),
+        ("{ids: 007}", {"ids": ["007"]}),
+        ("{per_class: {010: 5, a b: 6}}", {"per_class": {"010": 5, "a b": 6}}),
+        ("{where: class == 010}", {"where": "class == 010"}),
+    ],
+)
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_names_in_a_plan_are_text(forget: str, expected: dict[str, object]) -> None:
+    Path("tiny.yaml").write_text(f"fit: {FIT}\nforget: {forget}\nmethods: {{fine_tune: --method FineTune}}\n")
+    (plan,) = read_plans(["tiny.yaml"])
+    for name, key in (("retrained", "data"), ("fine_tune", None)):
+        command, *words = shlex.split(plan.job.runs(0, "runs")[name])
+        if key is None:  # there is no run yet to start from
+            words += ["--original", "tiny.yaml", "--config", "model: SimCLR\ndata: {source: {class_path: Digits}}"]
+        settings = configuration([command, *words])
+        asked = (settings if key is None else settings[key])["forget"]
+        assert {field: value for field, value in asked.items() if value is not None and field != "seed"} == expected
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,14 @@ def test_a_configuration_that_is_none_is_told(tmp_path: Path) -> None:
         runs.read_config(tmp_path)
 
 
+@pytest.mark.parametrize("classes", ["[002, 1e3, yes]", "['002', '1e3', 'yes']"])
+def test_names_in_a_configuration_are_text(classes: str, tmp_path: Path) -> None:
+    forget = f"forget: {{classes: {classes}}}"
+    (tmp_path / "config.yaml").write_text(f"model: {{class_path: SimCLR}}\ndata: {{{forget}}}\n{forget}")
+    assert runs.read_config(tmp_path)["forget"] == {"classes": ["002", "1e3", "yes"]}
+    assert runs.instantiate_from_run(tmp_path, "data").forget.classes == ["002", "1e3", "yes"]
+
+
 def test_weights_that_are_not_finite_are_told(tmp_path: Path) -> None:
     learner = make_learner("SimCLR")
     state = learner.state_dict() | {"backbone.0.weight": torch.full_like(learner.backbone[0].weight, torch.nan)}

@@ -37,17 +37,14 @@ def read_config(run: str | Path) -> dict[str, Any]:
     """
     path = Path(run) / CONFIG
     require(path.is_file(), f"Expected a run folder with {CONFIG}, got {run}. Give one that fit or unlearn wrote.")
+    fault = "something else"
     try:
         config = read_yaml(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"Expected YAML in {path}, got: {describe_fault(error)}. Restore the file or train again."
-        ) from error
-    except UnicodeDecodeError:
-        config = None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        config, fault = None, describe_fault(error)
     require(
         isinstance(config, dict) and all(isinstance(config.get(key), dict) for key in ("model", "data")),
-        f"Expected the keys model and data in {path}, got something else. Restore the file or train again.",
+        f"Expected the keys model and data in {path}, got {fault}. Restore the file or train again.",
     )
     return dict(upgrade_settings(config))
 
