@@ -36,7 +36,8 @@ with lock_folder(Path(sys.argv[1])):
 
 @pytest.fixture(autouse=True)
 def _brief_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_lock, "_WAIT", 0.2)
+    monkeypatch.setattr(run_lock, "_WAIT", 0.1)
+    monkeypatch.setattr(run_lock, "_PROBE", 0.1)
 
 
 @pytest.fixture

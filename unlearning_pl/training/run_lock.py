@@ -19,6 +19,8 @@ leaves it behind, without effect: the system releases the lock itself.
 """
 _WAIT = 3.0
 """Seconds to wait for a writer that is about to end: SLURM may requeue a job while its old processes still exit."""
+_PROBE = 0.5
+"""Seconds to wait for other readers, which hold the lock of a killed process for an instant to see that it is free."""
 
 
 @contextmanager
@@ -71,7 +73,7 @@ def writing_process(folder: str | Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        with FileLock(path, timeout=0):
+        with FileLock(path, timeout=_PROBE):
             return None  # left by a killed process
     except Timeout:
         return _read_owner(path)
