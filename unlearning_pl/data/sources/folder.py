@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from unlearning_pl.data.sources.arrow_columns import IMAGE, metadata_values, path_column
 from unlearning_pl.data.sources.file_patterns import walk_files
 from unlearning_pl.data.sources.image_records import Records, image_sets
-from unlearning_pl.data.sources.left_out import shorten
+from unlearning_pl.data.sources.left_out import shorten_list
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import OnError, Reference, Storage
@@ -87,7 +87,7 @@ class Folder(Source):
         require(
             train.classes == test.classes,
             f"Expected the same class folders in {train.folder} and {test.folder}, got "
-            f"{shorten(sorted({*train.classes} ^ {*test.classes}))} in one of them only. Add or remove folders.",
+            f"{shorten_list(sorted({*train.classes} ^ {*test.classes}))} in one of them only. Add or remove folders.",
         )
         parts = (_records("train", train), _records("test", test))
         return image_sets(*parts, image_size=self.image_size, on_error=self.on_error, storage=self.storage)
@@ -116,14 +116,14 @@ def _list_images(field: str, where: str) -> _Listing:
     loose = sorted(name for name in (*files, *unread) if "/" not in name)
     require(
         not loose,
-        f"Expected each image of {where} in the folder of its class, got {shorten(loose)} beside them. Move it.",
+        f"Expected each image of {where} in the folder of its class, got {shorten_list(loose)} beside them. Move it.",
     )
     classes = _classes(folder)
     known = {file.partition("/")[0] for file in (*files, *unread)}
     empty = sorted(name for names in classes.values() for name in names if name not in known)
     require(
         bool(classes) and not empty,
-        f"Expected folders with images in {where}, one for each class, got {shorten(empty) or 'no folder'}"
+        f"Expected folders with images in {where}, one for each class, got {shorten_list(empty) or 'no folder'}"
         f"{' without any' if empty else ''}. Put images there, or remove the folder.",
     )
     twice = next((names for names in classes.values() if len(names) > 1), [])
@@ -157,7 +157,7 @@ def _find_images(folder: Path) -> tuple[list[str], list[str]]:
         elif name not in _METADATA:
             ignored.append(name)
     if ignored:
-        rank_zero_info(f"{len(ignored)} files in {folder} are no images of a class: {shorten(sorted(ignored))}.")
+        rank_zero_info(f"{len(ignored)} files in {folder} are no images of a class: {shorten_list(sorted(ignored))}.")
     return sorted(files, key=lambda name: normalize_name(name).split("/", 1)), sorted(unread)
 
 
@@ -197,6 +197,6 @@ def _row_of_each(names: Sequence[Any], files: Sequence[str], unread: Sequence[st
     require(
         not odd and not twice,
         f"Expected one row for each image in {table}, got {len(odd)} rows without image or images without row, and "
-        f"{twice} repeated: {shorten(odd)}. Correct the table.",
+        f"{twice} repeated: {shorten_list(odd)}. Correct the table.",
     )
     return [row_of[name] for name in wanted]

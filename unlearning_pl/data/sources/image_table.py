@@ -23,7 +23,7 @@ from unlearning_pl.data.sources.arrow_columns import (
 from unlearning_pl.data.sources.image_paths import ImagePaths
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.labels import Label, labels_of_column, labels_of_texts
-from unlearning_pl.data.sources.left_out import shorten
+from unlearning_pl.data.sources.left_out import shorten_list
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import OnError, Reference, Storage
@@ -191,7 +191,7 @@ class _Listing:
         """Fault of each image whose rows have several labels."""
         several = [list(dict.fromkeys(labels[row] for row in rows)) for rows in self.rows.values()]
         return {
-            number: f"its rows have the labels {shorten([*map(str, found)])}"
+            number: f"its rows have the labels {shorten_list([*map(str, found)])}"
             for number, found in enumerate(several)
             if len(found) > 1
         }

@@ -31,17 +31,17 @@ def report_left_out(faults: Sequence[str], total: int, on_error: OnError) -> Non
         return
     require(
         on_error == "skip",
-        f"Expected images that can be used, got {len(faults)} of {total} that cannot: {shorten(faults)}. "
+        f"Expected images that can be used, got {len(faults)} of {total} that cannot: {shorten_list(faults)}. "
         "Correct or remove them, or leave them out with on_error: skip.",
     )
-    rank_zero_warn(f"{len(faults)} of {total} images cannot be used and are left out: {shorten(faults)}.")
+    rank_zero_warn(f"{len(faults)} of {total} images cannot be used and are left out: {shorten_list(faults)}.")
 
 
-def shorten(names: Sequence[str]) -> str:
+def shorten_list(names: Sequence[str]) -> str:
     """The first names of a list, and the number of the others.
 
     Example:
-        >>> shorten(["a", "b", "c", "d", "e", "f", "g"])
+        >>> shorten_list(["a", "b", "c", "d", "e", "f", "g"])
         'a, b, c, d, e and 2 others'
     """
     rest = f" and {len(names) - _MAX_NAMED} others" if len(names) > _MAX_NAMED else ""

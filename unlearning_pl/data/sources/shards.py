@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from unlearning_pl.data.sources.file_patterns import find_files
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.labels import Label, is_number, labels_of_texts
-from unlearning_pl.data.sources.left_out import shorten
+from unlearning_pl.data.sources.left_out import shorten_list
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.data.sources.tar_members import Member, list_members
 from unlearning_pl.errors import InputError, require
@@ -139,11 +139,11 @@ def _read_shards(shards: Sequence[Path]) -> _Content:
             ) from error
     require(
         bool(content.samples),
-        f"Expected images in {shards[0]}, got none of NAME.jpg, but {shorten(content.unread) or 'other files'}. "
+        f"Expected images in {shards[0]}, got none of NAME.jpg, but {shorten_list(content.unread) or 'other files'}. "
         "Give shards with NAME.jpg and NAME.cls in them.",
     )
     if content.ignored:
-        rank_zero_info(f"{len(content.ignored)} files in shards are not read: {shorten(content.ignored)}.")
+        rank_zero_info(f"{len(content.ignored)} files in shards are not read: {shorten_list(content.ignored)}.")
     return content
 
 
