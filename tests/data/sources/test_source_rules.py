@@ -84,13 +84,23 @@ def test_images_of_all_types_in_any_column(form: str, name: str, tmp_path: Path)
     assert train.metadata == {"note": ["x", "y"]}
 
 
-@pytest.mark.parametrize("name", ["image", "img", "image_name", "file_name", "filename", "filepath", "path", "Photo"])
+@pytest.mark.parametrize("name", ["image", "img", "image_name", "file_name", "filename", "filepath", "path", "Image"])
 @pytest.mark.parametrize("kind", TABLES)
 def test_paths_in_any_column(kind: str, name: str, tmp_path: Path) -> None:
     images(tmp_path, "a.PNG", "t.png")
-    source = TABLES[kind](tmp_path, train=[{"owner": "x", name: "a.PNG"}], test=[{"owner": "x", name: "t.png"}])
-    train, _ = source.load()
+    rows = [{"thumb": "no.jpg", name: path} for path in ("a.PNG", "t.png")]
+    train, _ = TABLES[kind](tmp_path, train=rows[:1], test=rows[1:]).load()
+    assert (train.ids, train.metadata) == (["train/a.PNG"], {"thumb": ["no.jpg"]})
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_the_only_column_of_names_of_images_is_that_of_the_images(kind: str, tmp_path: Path) -> None:
+    images(tmp_path, "a.PNG", "t.png")
+    rows = [{"owner": "x", "Photo": path} for path in ("a.PNG", "t.png")]
+    train, _ = TABLES[kind](tmp_path, train=rows[:1], test=rows[1:]).load()
     assert (train.ids, train.metadata) == (["train/a.PNG"], {"owner": ["x"]})
+    with pytest.raises(InputError, match=r"Expected a column image, .* or path with paths"):
+        TABLES[kind](tmp_path, train=[{**rows[0], "thumb": "no.jpg"}], test=rows[1:]).load()
 
 
 def test_two_columns_that_can_be_the_images_are_refused(tmp_path: Path) -> None:
