@@ -43,13 +43,28 @@ def report() -> tuple[dict[str, Any], dict[str, dict[str, float]], str]:
     return found["context"], metrics, Path("ga/audit/report.html").read_text()
 
 
+def copy(name: str, checkpoint: str, digest: str | None) -> None:
+    """A run like ``ga`` under another name, with another checkpoint, and a record of that digest or none."""
+    shutil.copytree("ga", name)
+    shutil.copy(f"{checkpoint}/checkpoints/last.ckpt", f"{name}/checkpoints/last.ckpt")
+    record = json.loads(Path("ga/run.json").read_text())
+    del record["tensors_sha256"]
+    Path(name, "run.json").write_text(json.dumps(record | ({} if digest is None else {"tensors_sha256": digest})))
+
+
 @pytest.mark.usefixtures("place")
-def test_own_weights_need_no_note() -> None:
-    assert main(f"{AUDIT} --model ga".split()) == 0
+def test_equal_weights_are_said_and_change_nothing_else() -> None:
+    copy("none", "original", json.loads(Path("original/run.json").read_text())["tensors_sha256"])  # changed nothing
+    copy("before", "ga", None)  # of a version that recorded no digest
+    with pytest.warns(UserWarning, match="It has the same weights as") as warned:
+        assert main(f"{AUDIT} --model ga none before".split()) == 0
+    notes = {"none": "It has the same weights as original.", "before": "It has the same weights as ga."}
+    assert [str(each.message) for each in warned] == [f"{name}: {note}" for name, note in notes.items()]
     context, metrics, page = report()
-    assert "notes" not in context
-    assert "same weights" not in page
-    assert metrics["ga"].keys() >= {"seconds", "speed_up"}
+    assert context["notes"] == notes
+    assert all(note in page for note in notes.values())
+    assert all(metrics[name].keys() >= {"seconds", "speed_up"} for name in ("ga", "none", "before"))
+    assert page.count("NegGrad") >= 3
 
 
 @pytest.mark.usefixtures("place")
@@ -67,6 +82,7 @@ def test_the_retrained_models_weights_are_not_audited_as_the_method() -> None:
     assert not any("NegGrad" in command for command in context["commands"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_retrained_model_of_other_weights_gives_no_speed_up() -> None:
     shutil.copy("ga/checkpoints/last.ckpt", "retrained/checkpoints/last.ckpt")
@@ -84,29 +100,6 @@ def test_an_original_of_other_weights_is_named_as_the_cause(capsys: pytest.Captu
     shutil.copy("ga/checkpoints/last.ckpt", "original/checkpoints/last.ckpt")
     assert main(f"{AUDIT} --model ga".split()) == 2
     assert "got original, whose checkpoint is another one now. Restore it" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("place")
-def test_a_method_that_changed_nothing_is_said() -> None:
-    shutil.copytree("ga", "none")
-    shutil.copy("original/checkpoints/last.ckpt", "none/checkpoints/last.ckpt")
-    record = json.loads(Path("none/run.json").read_text())
-    record["tensors_sha256"] = json.loads(Path("original/run.json").read_text())["tensors_sha256"]
-    Path("none/run.json").write_text(json.dumps(record))
-    with pytest.warns(UserWarning, match=r"none: It has the same weights as original\."):
-        assert main(f"{AUDIT} --model none --output ga/audit".split()) == 0
-    context, metrics, _ = report()
-    assert "seconds" in metrics["none"]  # they are the run's own
-    assert context["notes"] == {"none": "It has the same weights as original."}
-
-
-@pytest.mark.usefixtures("place")
-def test_a_run_of_before_is_audited_with_its_record() -> None:
-    record = json.loads(Path("ga/run.json").read_text())
-    del record["tensors_sha256"]
-    Path("ga/run.json").write_text(json.dumps(record))
-    assert main(f"{AUDIT} --model ga".split()) == 0
-    assert "speed_up" in report()[1]["ga"]
 
 
 def test_all_equal_models_are_named() -> None:

@@ -99,9 +99,7 @@ def test_what_is_no_manifest_is_refused(text: str | None, train: ImageSet, test:
         read_manifest(tmp_path / "split.json", train, test)
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 100_000, "[]", "7", '{"version": 1, "forget": 3}', '{"version": 1, "steps": [3]}']
-)
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "7", '{"version": 1}', '{"version": 1, "forget": 3}'])
 def test_a_manifest_that_is_none_is_refused(text: str, tmp_path: Path, train: ImageSet, test: ImageSet) -> None:
     (tmp_path / "split.json").write_text(text)
     with pytest.raises(InputError, match="Expected a split manifest, got "):
