@@ -44,6 +44,7 @@ def test_no_control_character_is_left(text: str) -> None:
         ("\U000e0041", r"\U000e0041"),
         ("naïve 猫 😀 क्\u200cष 👩\u200d🔬 \u3000\xa0x", "naïve 猫 😀 क्\u200cष 👩\u200d🔬 \u3000\xa0x"),
         ("\\x1b", "\\x1b"),
+        ("cat\u034f\u3164\u2800", r"cat\u034f\u3164\u2800"),  # they would look like another name
     ],
 )
 def test_what_is_shown(text: str, shown: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from unlearning_pl.cli.deciding_settings import RESUME_KEYS, first_change
+from unlearning_pl.cli.deciding_settings import RESUME_KEYS, first_change, warn_of_moved_source
 from unlearning_pl.cli.finished_runs import configuration
 
 FOLDER = "--data.source Folder --data.source.train a --data.source.test b --data.forget.count 3"
@@ -56,3 +56,10 @@ def test_a_setting_that_an_earlier_version_did_not_have_is_named() -> None:
         None,
         2,
     )
+
+
+def test_a_source_with_other_settings_is_said_to_be_compared_by_its_fingerprint() -> None:
+    moved = changed(FIT, ("data", "source", "init_args", "train"))
+    with pytest.warns(UserWarning, match="names and numbers of bytes if they are streamed"):
+        warn_of_moved_source(FIT, moved)
+    warn_of_moved_source(FIT, changed(FIT, ("data", "workers")))  # warnings are errors

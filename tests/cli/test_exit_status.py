@@ -135,3 +135,12 @@ def test_another_thread_keeps_its_traceback(capsys: pytest.CaptureFixture[str]) 
         thread.join()
     command_line._report_thread_error(hooked[0])
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.EISDIR, errno.ENOTDIR, errno.EMFILE, errno.ELOOP, errno.ENAMETOOLONG])
+def test_any_place_that_cannot_be_used_is_a_line(number: int) -> None:
+    for name in ((), ("a",)):
+        code, message = exit_status(OSError(number, os.strerror(number), *name), "split")
+        assert code in (1, 2)
+        assert "None" not in message
+        assert message.endswith(".")

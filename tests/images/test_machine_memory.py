@@ -37,3 +37,22 @@ def test_free_memory_is_what_is_left_within_all_limits(tmp_path: Path, monkeypat
     assert machine_memory.available_memory() == pytest.approx(addresses - used, abs=2**28)
     addresses = 1
     assert machine_memory.available_memory() == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "reclaimable"),
+    [
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_what_a_container_uses_already_is_not_free(
+    limit: str, used: str, reclaimable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine_memory, "_OWN_GROUP", str(write(tmp_path / "own", b"")))
+    monkeypatch.setattr(machine_memory, "_LIMITS", {"": f"{tmp_path}/{{}}/{limit}"})
+    write(tmp_path / limit, b"100000\n")
+    write(tmp_path / used, b"90000\n")
+    assert machine_memory.available_memory() == 10_000
+    write(tmp_path / "memory.stat", f"anon 5\n{reclaimable} 2500\n".encode())
+    assert machine_memory.available_memory() == 12_500

@@ -129,6 +129,19 @@ def test_no_link_is_followed(suffix: str, cache: Path, tmp_path: Path) -> None:
     assert precious.read_bytes() == before
 
 
+def test_the_default_folder_of_an_earlier_version_becomes_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNLEARNING_PL_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / ".cache/unlearning-pl"
+    folder.mkdir(parents=True)
+    folder.chmod(0o775)  # by a umask of 002
+    share_pixels(["a"], 6, Maker())
+    assert len([*folder.glob("*.pixels")]) == 1
+    assert folder.stat().st_mode & 0o777 == 0o755
+
+
 @pytest.mark.parametrize("what", ["folder", "file", "owner of the folder", "owner of the file"])
 def test_what_another_user_could_change_is_not_used(what: str, cache: Path) -> None:
     share_pixels(["a"], 6, Maker())
@@ -141,9 +154,7 @@ def test_what_another_user_could_change_is_not_used(what: str, cache: Path) -> N
     else:
         pytest.skip("only root can give files away")
     reason = "belongs to user 12345" if what.startswith("owner") else "can be written by other users"
-    message = (
-        f"cannot be shared.*the folder {reason}.*writable for you" if changed == cache else f"{reason}: it is made"
-    )
+    message = f"cannot be shared.*the folder {reason}.*chmod go-w" if changed == cache else f"{reason}: it is made"
     with pytest.warns(UserWarning, match=message):
         assert share_pixels(["a"], 6, Maker(8))[0].unique().tolist() == [8]
     if changed == file:

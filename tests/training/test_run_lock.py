@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -168,7 +169,7 @@ def test_every_reader_says_that_a_run_still_trains(
 ) -> None:
     monkeypatch.chdir(trained.parent)
     with lock_folder(trained):
-        assert main(words.split()) == 2
+        assert main([*words.split(), "--allow", "tiny"]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert f"got run, which still trains (process {os.getpid()} on " in lines[0]
@@ -212,3 +213,16 @@ def test_a_signal_between_steps_releases_the_lock(tmp_path: Path) -> None:
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_lock_that_may_only_be_read_is_seen(
+    holder: "subprocess.Popen[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(run_lock, "FileLock", refuse)  # as for the lock file of another user
+    assert writing_process(tmp_path / "run") == f"process {holder.pid} on {socket.gethostname()}"
+    holder.kill()
+    holder.wait()
+    assert writing_process(tmp_path / "run") is None

@@ -75,14 +75,13 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     """
     failures: dict[str, str] = {}
     for name, line in job.runs(seed, str(folder)).items():
-        if not is_finished_run(shlex.split(line), folder / name):
-            _attempt(name, _with_resume(line, folder / name), command, failures)
+        _attempt(name, line, folder / name, command, failures)
         if name in REFERENCES and name in failures:
             return Outcome(seed, {}, failures, [])
     names = [name for name in job.methods if name not in failures]
     line = job.report(str(folder), names)
     if names and not _is_audited(line, folder, [*REFERENCES, *names]):
-        _attempt("audit", line, command, failures)
+        _attempt("audit", line, None, command, failures)
     if not names or "audit" in failures:
         return Outcome(seed, {}, failures, [])
     records = [runs.read_record(folder / name) for name in (*REFERENCES, *names)]
@@ -96,10 +95,11 @@ def _with_resume(line: str, run: Path) -> str:
     return shlex.join([*words, *RESUME_OPTIONS]) if can_resume(words, run) else line
 
 
-def _attempt(name: str, line: str, command: Command, failures: dict[str, str]) -> None:
-    """Run a command and record invalid input or divergence; any other error stops the benchmark."""
+def _attempt(name: str, line: str, run: Path | None, command: Command, failures: dict[str, str]) -> None:
+    """Run a command, unless its run is finished; record invalid input or divergence, any other error is raised."""
     try:
-        run_command(line, command)
+        if run is None or not is_finished_run(shlex.split(line), run):
+            run_command(line if run is None else _with_resume(line, run), command)
     except (InputError, DivergedError, MisconfigurationException) as error:
         failures[name] = " ".join(str(error).split())
         open_console().print(f"{name} failed: {failures[name]}", soft_wrap=True, highlight=False, markup=False)

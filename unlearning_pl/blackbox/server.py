@@ -37,6 +37,8 @@ from unlearning_pl.errors import InputError, require
 _LOG = logging.getLogger(__name__)
 _BODIES = 2 * MAX_BYTES + 8 * 2**20  # bytes of bodies at one time: two of the longest leave room for an owner's
 _PATIENCE = 5.0  # seconds that a request waits for this room, before it is told that the server is busy
+_PART, _STALL = 2**20, 5.0  # bytes of a body that must arrive in so many seconds, or its room goes to others
+_FIRST = 2**16  # bytes of a body that arrive before it is given room: headers alone take none
 _CONNECTIONS = 128  # at one time; each has a thread
 _DRAIN = 2.0  # seconds to read and drop a body that is refused
 
@@ -137,6 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Respond with a description of the model."""
+        lengths = self.headers.get_all("Content-Length") or ["0"]
+        if {*lengths} != {"0"} or self.headers.get("Transfer-Encoding"):
+            self.close_connection = True  # a body would be read as the next request
         self._send(self._describe() if self.path == "/" else self._not_found())
 
     def do_HEAD(self) -> None:
@@ -146,13 +151,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Respond to images with their vectors."""
         stated, kind = self.headers.get("Content-Length", ""), self.headers.get_content_type()
-        known = stated.isascii() and stated.isdecimal() and not self.headers.get("Transfer-Encoding")
+        several = len({*(self.headers.get_all("Content-Length") or ())}) > 1  # which one holds is anybody's guess
+        known = stated.isascii() and stated.isdecimal() and not (several or self.headers.get("Transfer-Encoding"))
         length = int(stated) if known and len(stated) <= 20 else MAX_BYTES + 1
         most = MAX_JSON_BYTES if kind == JSON else MAX_BYTES
         if self.path != "/embed":
             self._refuse(self._not_found(), length)
         elif not known:
-            message = "Expected a Content-Length, got none. Send the body without chunked encoding."
+            message = "Expected one Content-Length, got none or several. Send the body without chunked encoding."
             self._refuse(_error_response(411, message), length)
         elif length > most:
             message = f"Expected at most {most} bytes of {kind}, got more. Send fewer images at a time."
@@ -162,16 +168,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _receive(self, length: int) -> None:
         """Read a body within the bound on all bodies, and respond."""
-        with self.server.bodies.reserve(length, _PATIENCE) as granted:
-            if not granted:
-                self._refuse(_error_response(503, "Expected a free server, got a busy one. Try again."), length)
-                return
-            try:
-                response = self._embed(self.rfile.read(length), length)
-            except TimeoutError:
-                self.close_connection = True
-                response = _error_response(408, f"Expected {length} bytes within {self.timeout} s, got fewer.")
+        try:
+            first = self._read_parts(min(length, _FIRST))
+            with self.server.bodies.reserve(length, _PATIENCE) as granted:
+                if not granted:
+                    busy = _error_response(503, "Expected a free server, got a busy one. Try again.")
+                    self._refuse(busy, length - len(first))
+                    return
+                response = self._embed(first + self._read_parts(length - len(first)), length)
+        except TimeoutError:
+            self.close_connection = True
+            response = _error_response(
+                408, f"Expected {length} bytes within {self.timeout} s, and {_PART} in {_STALL:g} s, got fewer."
+            )
         self._send(response)
+
+    def _read_parts(self, length: int) -> bytes:
+        """Read bytes of a body, each part of it in time; fewer if the other side ends the connection."""
+        whole, parts, missing = self._reader.deadline, [], length
+        while missing > 0:
+            self._reader.deadline = min(whole, time.monotonic() + _STALL)
+            parts.append(part := self.rfile.read(min(missing, _PART)))
+            missing -= len(part)
+            if len(part) < min(missing + len(part), _PART):
+                break
+        self._reader.deadline = whole
+        return b"".join(parts)
 
     def _refuse(self, response: _Response, length: int) -> None:
         """Respond before the body is read; closing a connection with unread bytes would destroy the response."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_warn
+
 RESUME_KEYS = (
     *("seed_everything", "model", "data", "weights", "forget"),
     *("method", "plugins", "optimizer", "schedule"),
@@ -40,6 +42,19 @@ def first_change(
     free = FREE[:1] if same_source else FREE
     changes = (change for key in RESUME_KEYS for change in _changes(key, recorded.get(key), current.get(key)))
     return next(((_as_typed(key), *values) for key, *values in changes if not _is_below(key, free)), None)
+
+
+def warn_of_moved_source(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Warn if the settings of the source differ: the fingerprint alone says that it has the same images.
+
+    That of images in memory covers their pixels; that of streamed images their number of bytes, see
+    :meth:`~unlearning_pl.images.encoded_images.EncodedImages.fingerprint`.
+    """
+    if first_change({"data": recorded["data"]}, {"data": current["data"]}, same_source=True) is not None:
+        rank_zero_warn(
+            "The source has other settings than the run had. Its images are compared by their fingerprint: by their "
+            "pixels in memory, but by their names and numbers of bytes if they are streamed."
+        )
 
 
 def _changes(key: str, recorded: Any, current: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -26,7 +26,10 @@ COLLECTIVE_ERRORS = (DivergedError, PreemptedError)
 
 STORAGE = tuple(
     getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ESTALE", "EFBIG", "ENOENT")
+    for name in (
+        *("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ESTALE", "EFBIG", "ENOENT"),
+        *("EISDIR", "ENOTDIR", "EMFILE", "ELOOP"),
+    )
     if hasattr(errno, name)
 )
 _STORAGE_REMEDIES = {
@@ -72,10 +75,8 @@ def exit_status(error: BaseException, command: str = "") -> tuple[int | None, st
         path = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "files"
         return 1, f"Expected to read and write {path}, got: {error.strerror}. {first}{remedy}"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        return (
-            2,
-            f"Expected the path of a file or a folder, got {quote(error.filename)}, which is too long. Shorten it.",
-        )
+        name = quote(error.filename or "one")
+        return 2, f"Expected the path of a file or a folder, got {name}, which is too long. Shorten it."
     if isinstance(error, MisconfigurationException):
         return 2, str(error)
     input_error = find_input_error(error) if isinstance(error, (ValueError, ArgumentError)) else None

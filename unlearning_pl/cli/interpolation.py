@@ -7,10 +7,12 @@ from typing import Any
 from unlearning_pl.errors import InputError
 
 _PATTERN = re.compile(r"\$\{[^{}]+\}")
+_NAMES = re.compile(r"(data\.)?forget\.(classes|ids|per_class|where)(\..*)?", re.DOTALL)
+"""Settings that hold names, which are what they are."""
 
 
 def refuse_interpolation(settings: Any, key: str = "") -> None:
-    """Refuse OmegaConf's and the shell's ``${...}`` in any setting.
+    """Refuse OmegaConf's and the shell's ``${...}`` in any setting but the names in a forget request.
 
     Args:
         settings: Parsed settings: mappings, lists and plain values.
@@ -32,7 +34,7 @@ def refuse_interpolation(settings: Any, key: str = "") -> None:
     elif isinstance(settings, (list, tuple)):
         for value in settings:
             refuse_interpolation(value, key)
-    elif isinstance(settings, str) and _PATTERN.search(settings):
+    elif isinstance(settings, str) and _PATTERN.search(settings) and not _NAMES.fullmatch(key):
         raise InputError(
             f"Expected settings without ${{...}}, got {key} = {settings}. Nothing replaces it: write the value, or "
             f'give the option on the command line with the shell\'s own --{key} "$NAME".'

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from unlearning_pl.cli.allowed_classes import require_typed
 from unlearning_pl.cli.command_parser import add_allow, parse_with_old_names
-from unlearning_pl.cli.deciding_settings import first_change
+from unlearning_pl.cli.deciding_settings import first_change, warn_of_moved_source
 from unlearning_pl.cli.interpolation import refuse_interpolation
 from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error, list_methods
 from unlearning_pl.cli.plain_values import with_plain_enums
@@ -128,13 +128,15 @@ class UnlearningCLI(LightningCLI):
     def _check_unchanged(self, folder: Path, same_source: bool) -> None:
         command = str(self.config.subcommand)
         current = read_yaml(self._parser(command).dump(self.config[command], skip_none=False))
-        change = first_change(runs.read_config(folder), current, same_source)
+        before = runs.read_config(folder)
+        change = first_change(before, current, same_source)
         if change is not None:
             key, recorded, now = change
             raise InputError(
                 f"Expected {key} = {recorded} as in {folder / runs.CONFIG} when resuming, got {now}. Repeat it, or "
                 "start a new run."
             )
+        warn_of_moved_source(before, current)
 
     @override
     def _set_seed(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 _OWN_GROUP = "/proc/self/cgroup"  # control group of a container, or of a job on a cluster
 _LIMITS = {"": "/sys/fs/cgroup/{}/memory.max", "memory": "/sys/fs/cgroup/memory/{}/memory.limit_in_bytes"}
+_USED = {"memory.max": "memory.current", "memory.limit_in_bytes": "memory.usage_in_bytes"}  # beside each limit
 _FREE = "/proc/meminfo"
 _UNKNOWN = 16 * 2**30  # Windows does not report it; a quarter of this, 4 GiB, is safe on most machines
 
@@ -33,12 +34,24 @@ def available_memory() -> int:
         >>> 0 <= available_memory() <= total_memory()
         True
     """
-    limits = [total_memory()]
+    limits = [total_memory(), *_unused_in_group()]
     report = Path(_FREE)
     fields = dict(line.split(":", 1) for line in report.read_text().splitlines()) if report.is_file() else {}
     if "MemAvailable" in fields:
         limits.append(1024 * int(fields["MemAvailable"].split()[0]))
     return max(0, min([*limits, *_address_space()]))
+
+
+def _unused_in_group() -> Iterator[int]:
+    """Bytes up to each limit of the control group and its parents that no process in them uses."""
+    for limit in _limit_files():
+        used, statistics = limit.parent / _USED.get(limit.name, ""), limit.parent / "memory.stat"
+        if not (limit.is_file() and used.is_file() and limit.read_text().strip().isdecimal()):
+            continue
+        lines = statistics.read_text().splitlines() if statistics.is_file() else []
+        sizes = dict(line.split(" ", 1) for line in lines if " " in line)
+        reclaimable = sizes.get("total_inactive_file", sizes.get("inactive_file", "0"))  # pages of files, unused
+        yield int(limit.read_text()) - int(used.read_text()) + int(reclaimable)
 
 
 def _address_space() -> Iterator[int]:

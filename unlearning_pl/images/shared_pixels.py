@@ -86,7 +86,7 @@ def share_pixels(
     except OSError as error:
         rank_zero_warn(
             f"Images cannot be shared between processes in {cache_folder()} ({error.strerror}): each holds its own. "
-            "Set UNLEARNING_PL_CACHE to a folder of your own, writable for you alone, with free space."
+            "Set UNLEARNING_PL_CACHE to a folder of your own, with free space, and run chmod go-w on it."
         )
     return _as_tensor(made or make())  # also if another process deleted the file at once
 
@@ -135,7 +135,11 @@ def _make_folder(folder: Path) -> None:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-    reason = _distrust(folder.stat())
+    status = folder.stat()
+    if hasattr(os, "geteuid") and status.st_uid == os.geteuid() and not os.environ.get("UNLEARNING_PL_CACHE"):
+        folder.chmod(status.st_mode & ~(stat.S_IWGRP | stat.S_IWOTH))  # version 0.1 created it with the umask's mode
+        status = folder.stat()
+    reason = _distrust(status)
     if reason:
         raise OSError(0, f"the folder {reason}")
 
@@ -176,7 +180,7 @@ def _map(file: Path, warn: bool = False, check: bool = True) -> tuple[Tensor, An
         return None
     except OSError as error:
         reason = "is a symbolic link" if file.is_symlink() else str(error.strerror)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         reason = "is damaged"
     if warn:
         warnings.warn(f"The file of shared pixels {file} {reason}: it is made anew.", stacklevel=2)

@@ -78,7 +78,21 @@ def writing_process(folder: str | Path) -> str | None:
     except Timeout:
         return _read_owner(path)
     except OSError:  # another user's file, or a read-only file system
-        return None
+        return _read_owner(path) if _is_held(path) else None
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a process holds a lock file that this process may only read."""
+    try:
+        import fcntl  # not on Windows
+
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        return False
+    return False
 
 
 def require_not_training(run: str | Path) -> None:
