@@ -78,7 +78,9 @@ def named_errors(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename, error.filename2 = str(Path(path)), None
+        error.filename = str(Path(path))
+        if error.filename2 is not None:
+            del error.filename2  # the temporary name; None would be shown as a second name
         raise
 
 

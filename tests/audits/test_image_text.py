@@ -15,7 +15,7 @@ from unlearning_pl.audits.image_text import pair_membership, pair_scores, retrie
 from unlearning_pl.data import ForgetRequest, ImageSet, Source, UnlearningData
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import step_table
-from unlearning_pl.types import Pixels, Split
+from unlearning_pl.types import Pixels, Sample, Split
 
 SIZES: dict[Split, int] = {"retain": 40, "forget": 15, "test": 30}
 
@@ -62,7 +62,7 @@ def test_what_a_model_says_of_captions_and_classes_is_collected() -> None:
         anchor = learner.embed(images)
         captions = torch.stack([learner.embed_text(tokens[:, caption]) for caption in range(2)], dim=1)
         prompts = [learner.embed_text(texts) for texts in data.prompts(24)]
-        losses = learner.losses((anchor, captions[:, 0]), None)
+        losses = learner.losses((anchor, captions[:, 0]), Sample((), found.target, found.index))
     torch.testing.assert_close(found.anchor, anchor, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.positive, captions[:, 0], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.captions, captions, atol=1e-5, rtol=1e-4)

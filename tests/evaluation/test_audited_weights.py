@@ -14,7 +14,7 @@ from unlearning_pl.report import read_report
 DIGITS = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
 QUIET = "--trainer.accelerator cpu --trainer.enable_progress_bar false"
 FIT = f"fit --model SimCLR --model.backbone resnet9_slim {DIGITS} {QUIET} --trainer.max_epochs 1"
-AUDIT = "audit --original original --retrained retrained --views 2 --relearning 0 --accelerator cpu"
+AUDIT = "audit --original original --retrained retrained --views 2 --relearning 0 --accelerator cpu --allow tiny"
 pytestmark = pytest.mark.usefixtures("_undrawn")
 
 
@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         assert main(f"{FIT} --run original".split()) == 0
         assert main(f"{FIT} --run retrained --data.train_on retain --data.forget.count 8".split()) == 0
-        unlearn = f"unlearn --original original --forget.count 8 {QUIET} --trainer.max_epochs 1"
+        unlearn = f"unlearn --original original --forget.count 8 {QUIET} --trainer.max_epochs 1 --allow tiny"
         assert main(f"{unlearn} --run ga --method NegGrad".split()) == 0
     return folder
 

@@ -258,7 +258,7 @@ def test_overlap_with_earlier_requests(made: Path, capsys: pytest.CaptureFixture
 def test_a_run_that_forgot_in_steps_is_told_step_by_step() -> None:
     Path("two").mkdir()
     steps = [{"request": {}, "forget": ["1", "2"]}, {"request": {}, "forget": ["3"]}]
-    Path("two/split.json").write_text(json.dumps({"forget": ["1", "2", "3"], "steps": steps}))
+    Path("two/split.json").write_text(json.dumps({"forget": ["1", "2", "3"], "validation": [], "steps": steps}))
     assert read_earlier(["two"], []) == {"two, step 1": ["1", "2"], "two, step 2": ["3"]}
 
 

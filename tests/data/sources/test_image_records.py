@@ -40,7 +40,7 @@ def test_streamed_images_are_those_that_are_held(
         records("test", [png(4), png(5)], labels=[1, 0], captions=[("f",), ("g",)], metadata={"owner": [7, 8]}),
     )
     held = image_sets(*given, ["cat", "dog"], image_size=4, on_error="skip")
-    monkeypatch.setattr(decoding, "_memory", lambda: 1)
+    monkeypatch.setattr(decoding, "total_memory", lambda: 1)
     streamed = image_sets(*given, ["cat", "dog"], image_size=4, on_error="skip")
     for one, other in zip(held, streamed, strict=True):
         assert isinstance(one.images, torch.Tensor)
