@@ -53,8 +53,12 @@ def _quote(value: str, key: str, field: str | None) -> str:
     require(in_utf8, f"Expected text in UTF-8 as --{key}, got {quote(value)}. Rename what it names.")
     if field in ("classes", "ids"):
         text = value.strip()
-        names = _parse(value, key) if text.startswith("[") and text.endswith("]") else None
-        return value if value == "null" else write_inline_yaml(names if isinstance(names, list) else [value])
+        if value == "null":
+            return value
+        names = _parse(value, key) if text.startswith("[") and text.endswith("]") else [value]
+        is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        require(is_list, f"Expected names as --{key}, got {quote(value)}. Quote a name with a colon or a bracket.")
+        return write_inline_yaml(names)
     if field is None and os.path.isfile(os.path.expanduser(value)):
         try:
             value = Path(value).expanduser().read_text(encoding="utf-8")

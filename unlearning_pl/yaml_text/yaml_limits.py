@@ -10,6 +10,7 @@ MAX_DEPTH = 100
 """Maximum number of nested lists and mappings; libyaml's recursion would end the process at some 50 000."""
 MAX_REPEATED = 100_000
 """Maximum number of values that the aliases of a text stand for; nine short lines can stand for 10^9."""
+_MAX_STRINGS = 10
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -17,13 +18,14 @@ class YamlLimitError(yaml.YAMLError):
     """The text is YAML that must not be built."""
 
 
-def check_limits(text: str) -> None:
+def check_limits(text: str, within: int = 0) -> None:
     """Check that YAML nests at most :data:`MAX_DEPTH` deep and that its aliases repeat at most :data:`MAX_REPEATED`.
 
     The same holds for YAML within its strings, since jsonargparse tries to read a string as YAML if it expects no text.
 
     Args:
         text: Any text; if it is not YAML, the part before the first fault is checked.
+        within: Number of strings that the text is within.
 
     Raises:
         YamlLimitError: If a limit is exceeded, or an alias is within the value that it stands for.
@@ -34,6 +36,8 @@ def check_limits(text: str) -> None:
         ...
         unlearning_pl.yaml_text.yaml_limits.YamlLimitError: more than 100 nested lists and mappings
     """
+    if within > _MAX_STRINGS:
+        raise YamlLimitError(f"more than {_MAX_STRINGS} strings within one another")
     count = _Count()
     with suppress(yaml.scanner.ScannerError, yaml.parser.ParserError, yaml.reader.ReaderError, UnicodeEncodeError):
         for event in yaml.parse(text, Loader=_Loader):
@@ -43,7 +47,7 @@ def check_limits(text: str) -> None:
             if count.repeated > MAX_REPEATED:
                 raise YamlLimitError(f"aliases that stand for more than {MAX_REPEATED} values")
             if isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_DEPTH and event.value != text:
-                check_limits(event.value)
+                check_limits(event.value, within + 1)
 
 
 @dataclass
