@@ -204,6 +204,6 @@ def test_a_third_view_takes_a_third_pass_and_no_more(
     retained, first = batch["retain"], torch.cat([batch["retain"].views[0], batch["forget"].views[0]])
     assert all(int((embedded == image).flatten(1).all(1).sum()) == 1 for image in first)
     if isinstance(learner, MoCo):  # it takes in a key of each row, whatever else it has compared
-        (taken,) = learner._keys
+        ((taken, _),) = learner._keys
         assert len(taken) == 8
         assert torch.equal(keys[0][:5], retained.views[1])

@@ -1,4 +1,4 @@
-"""Unlearning starts with a queue of retained images: no key of a forgotten one serves as a negative."""
+"""Unlearning has a queue of retained images, first and last: no key of a forgotten one serves as a negative."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,16 @@ from torch.nn import functional as F
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.learners import MoCo
-from unlearning_pl.methods import AlignmentCalibration, CoUn, FineTune, GradientAscent, Unlearner
+from unlearning_pl.methods import (
+    AlignmentCalibration,
+    ContrastiveUnlearning,
+    CoUn,
+    FineTune,
+    GradientAscent,
+    NegGrad,
+    RandomLabel,
+    Unlearner,
+)
 from unlearning_pl.methods.unlearner import retained_samples
 
 
@@ -99,3 +108,61 @@ def test_other_learners_read_nothing(name: str, originals: dict[str, Path]) -> N
         make_learner(name), data, str(originals[name]), **make_method("FineTune")
     )
     assert seen.read == []
+
+
+class MarkedKeys(Callback):
+    """Keys that name their image: each is the direction of an angle that its row's position gives."""
+
+    def on_train_start(self, trainer: Any, learner: MoCo) -> None:
+        self.started = learner.queue.keys.clone()
+        encode = learner._encode_keys
+        indices: list[Tensor] = []
+        outputs = learner.outputs
+        learner.outputs = lambda sample: indices.append(sample.index) or outputs(sample)
+        learner._encode_keys = lambda view: 0 * encode(view) + marks(indices[-1])
+
+    def on_train_end(self, trainer: Any, learner: MoCo) -> None:
+        del learner.outputs, learner._encode_keys
+
+
+def marks(index: Tensor) -> Tensor:
+    angles = 0.05 * (1 + index[:, None].float())
+    return F.pad(torch.cat([angles.cos(), angles.sin()], 1), (0, 126))
+
+
+def images_in(queue: Tensor, images: int) -> set[int]:
+    """Images whose keys a queue has."""
+    return set(torch.nonzero((marks(torch.arange(images)) @ queue.T > 1 - 1e-5).any(1))[:, 0].tolist())
+
+
+@pytest.mark.parametrize(
+    "method", [FineTune, NegGrad, RandomLabel, AlignmentCalibration, GradientAscent, ContrastiveUnlearning]
+)
+def test_no_step_enqueues_a_key_of_an_image_to_forget(method: type[Unlearner], originals: dict[str, Path]) -> None:
+    data, learner, marked = make_data(), make_learner("MoCo"), MarkedKeys()
+    trainer = make_trainer(max_epochs=2, limit_val_batches=0, callbacks=[marked], logger=False)
+    trainer.unlearn(learner, data, str(originals["MoCo"]), method())
+    found = images_in(learner.queue.keys, 48)
+    assert found <= set(data.positions("retain").tolist())
+    assert bool(found) == (method is not GradientAscent)
+    assert torch.equal(learner.queue.keys, marked.started) == (method is GradientAscent)
+    assert learner.forget_mask is None
+
+
+def test_a_resumed_run_leaves_them_out_too(originals: dict[str, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    make_trainer(run, max_epochs=1).unlearn(make_learner("MoCo"), make_data(), str(originals["MoCo"]), NegGrad())
+    data, learner = make_data(), make_learner("MoCo")
+    trainer = make_trainer(run, max_epochs=2, callbacks=[MarkedKeys()])
+    trainer.unlearn(learner, data, str(originals["MoCo"]), NegGrad(), ckpt_path="last")
+    found = images_in(learner.queue.keys, 48)
+    assert found
+    assert found <= set(data.positions("retain").tolist())
+
+
+def test_training_enqueues_the_keys_of_all_images() -> None:
+    data, learner = make_data(), make_learner("MoCo", queue_size=60)
+    make_trainer(max_epochs=2, limit_val_batches=0, callbacks=[MarkedKeys()], logger=False).fit(
+        learner, datamodule=data
+    )
+    assert images_in(learner.queue.keys, 48) >= set(data.positions("forget").tolist())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.functional import pad
 
 from unlearning_pl.distributed.collectives import gather
 
@@ -37,7 +38,15 @@ class KeyQueue(nn.Module):
         self.keys = torch.cat(new_keys)[: len(self.keys)]
 
     @torch.no_grad()
-    def enqueue(self, keys: Tensor) -> None:
-        """Enqueue the keys ``(B, E)`` of every process, and dequeue the oldest ones."""
-        new_keys = gather(F.normalize(keys.to(self.keys.dtype), dim=1))
-        self.keys = torch.cat([new_keys, self.keys])[: len(self.keys)]
+    def enqueue(self, keys: Tensor, skip: Tensor | None = None) -> None:
+        """Enqueue the keys ``(B, E)`` of every process, and dequeue the oldest ones.
+
+        Args:
+            keys: B is the same on every process.
+            skip: Mask of the keys that are not enqueued, ``(B,)`` bool, given on every process or on none.
+        """
+        joined = torch.cat([gather(F.normalize(keys.to(self.keys.dtype), dim=1)), self.keys])
+        if skip is not None:
+            last = pad(gather(skip[:, None].to(keys.dtype))[:, 0], (0, len(self.keys)))
+            joined = joined[last.argsort(stable=True)]  # a selection by a mask would synchronise with the device
+        self.keys = joined[: len(self.keys)]

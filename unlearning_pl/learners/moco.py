@@ -29,7 +29,8 @@ class MoCo(ContrastiveLearner):
     Each process computes batch statistics of its own. ``shuffle`` computes those of a key over other rows than those of
     its query, as the paper does: otherwise a process can identify a pair by its statistics. Defaults follow the authors
     of alignment calibration (arXiv 2406.03603): temperature 0.1, momentum 0.99, a queue of 4096; their head is a single
-    linear layer, and their batch normalisation has 8 groups. Unlearning starts with a queue of retained images only.
+    linear layer, and their batch normalisation has 8 groups. Unlearning starts with a queue of retained images, and
+    enqueues keys of no others.
 
     Args:
         backbone: Name of the encoder.
@@ -45,6 +46,8 @@ class MoCo(ContrastiveLearner):
     """
 
     supports_fsdp = False  # FSDP shards the momentum encoder unlike the online encoder
+    forget_mask: Tensor | None = None
+    """During unlearning, mask of the images to forget among all images, ``(N,)`` bool."""
 
     def __init__(
         self,
@@ -65,13 +68,13 @@ class MoCo(ContrastiveLearner):
         self.projection_head = MoCoProjectionHead(self.feature_dim, self.feature_dim, projection_dim)
         self.key_encoder = MomentumEncoder(self.backbone, self.projection_head)
         self.queue = KeyQueue(queue_size, projection_dim)
-        self._keys: list[Tensor] = []
+        self._keys: list[tuple[Tensor, Tensor]] = []  # of each pass of a step, with the positions of its rows
 
     @override
     def outputs(self, sample: Sample) -> Pair:
         query, key = self.embed(sample.views[0]), self._encode_keys(sample.views[1])
         if self.training:  # teachers and measurements run in evaluation mode and enqueue nothing
-            self._keys.append(key)
+            self._keys.append((key, sample.index))
         return query, key
 
     @override
@@ -108,5 +111,6 @@ class MoCo(ContrastiveLearner):
     @override
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         # The queue changes only after a step, so computing a loss never changes it.
-        self.queue.enqueue(torch.cat(self._keys))
+        keys, index = (torch.cat(parts) for parts in zip(*self._keys, strict=True))
+        self.queue.enqueue(keys, None if self.forget_mask is None else self.forget_mask[index])
         self._keys.clear()

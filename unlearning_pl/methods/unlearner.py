@@ -51,7 +51,8 @@ class Unlearner(RenamedAttributes, Callback):
     During a fit the learner's objective is this method's, and the data module feeds this method's streams; afterwards
     both are restored. Lightning gives the order of events: :meth:`prepare` receives the original's weights on the CPU,
     before a resumed run loads its own; before the first step, on the device, the learner replaces what it holds of
-    single images (``Learner.on_unlearn_start``) and :meth:`measure` runs, both once. Modules that ``prepare`` stores on
+    single images (``Learner.on_unlearn_start``) and :meth:`measure` runs, both once. A learner with a ``forget_mask``
+    is told which images it must hold nothing of. Modules that ``prepare`` stores on
     the callback (teachers) move to the learner's device.
 
     Attributes:
@@ -120,6 +121,9 @@ class Unlearner(RenamedAttributes, Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         learner, data = self._learner_and_data(trainer, pl_module)
         self._move(learner.device)
+        if hasattr(learner, "forget_mask"):
+            mask = torch.zeros(len(data.ids), dtype=torch.bool).index_fill(0, data.positions("forget"), True)
+            learner.forget_mask = mask.to(learner.device)
         if not self._measured:
             with evaluation_mode(learner):
                 if self.is_base and hasattr(learner, "on_unlearn_start"):
@@ -153,6 +157,8 @@ class Unlearner(RenamedAttributes, Callback):
         learner: Any = pl_module
         data: UnlearningData = trainer.datamodule  # type: ignore[attr-defined]
         learner.objective = mean_loss
+        if hasattr(learner, "forget_mask"):
+            learner.forget_mask = None
         data.feed(None)
         data.num_views = None
         trainer.reload_dataloaders_every_n_epochs = self._reloads  # type: ignore[attr-defined]
