@@ -11,10 +11,13 @@ from unlearning_pl.types import Sample
 Rows = list[list[float]]
 
 
-def info_nce_both_ways(first: Rows, second: Rows, temperature: float, partner: list[int] | None = None) -> list[float]:
+def info_nce_both_ways(
+    first: Rows, second: Rows, temperature: float, partner: list[int] | None = None, image: list[int] | None = None
+) -> list[float]:
     """Of images and captions; ``second[i]`` is the caption of image ``partner[i]``, its own if not given."""
     n = len(first)
-    p = partner or list(range(n))
+    own = image or list(range(n))
+    p = partner or own
 
     def way(one: list[float], others: Rows, i: int, dropped: set[int]) -> float:
         scores = {j: math.exp(cosine(one, others[j]) / temperature) for j in range(n) if j == i or j not in dropped}
@@ -22,8 +25,8 @@ def info_nce_both_ways(first: Rows, second: Rows, temperature: float, partner: l
 
     return [
         (
-            way(first[i], second, i, {j for j in range(n) if p[j] in (i, p[i])})  # captions of i and of its partner
-            + way(second[i], first, i, {p[i]})  # the image that the caption is of
+            way(first[i], second, i, {j for j in range(n) if p[j] in (own[i], p[i])})  # its captions, its partner's
+            + way(second[i], first, i, {j for j in range(n) if own[j] in (own[i], p[i])})  # images of the caption
         )
         / 2
         for i in range(n)
@@ -49,14 +52,16 @@ def kl(wanted: list[float], found: list[float]) -> float:
     return sum(p * math.log(p / q) for p, q in zip(wanted, found, strict=True))
 
 
-def nt_xent(first: Rows, second: Rows, temperature: float, partner: list[int] | None = None) -> list[float]:
+def nt_xent(
+    first: Rows, second: Rows, temperature: float, partner: list[int] | None = None, own: list[int] | None = None
+) -> list[float]:
     """``second[i]`` is the second view of image ``partner[i]``, its own if not given."""
     everyone, n = first + second, len(first)
-    image = [*range(n), *(partner or range(n))]
+    image = [*(own or range(n)), *(partner or own or range(n))]
 
     def anchor(i: int, j: int) -> float:
         def counts(k: int) -> bool:
-            copy = k >= n and j >= n and image[k] == image[j]
+            copy = (k >= n) == (j >= n) and image[k] == image[j]
             return k == j or (image[k] != image[i] and not copy)
 
         scores = {k: math.exp(cosine(everyone[i], everyone[k]) / temperature) for k in range(2 * n) if counts(k)}
@@ -75,17 +80,17 @@ def queue_nce(query: Rows, key: Rows, queue: Rows, temperature: float) -> list[f
 
 def losses(learner: Learner, sample: Sample) -> list[float]:
     """l_i of each sample, from the embeddings of a learner in evaluation mode."""
-    partner = None if sample.partner is None else sample.partner.tolist()
+    named = () if sample.partner is None else (sample.partner.tolist(), sample.index.tolist())
     with torch.no_grad():
         if isinstance(learner, Classifier):
             scores = rows(learner.class_scores(sample.views[0]))
             return [-math.log(softmax(s)[y]) for s, y in zip(scores, sample.target.tolist(), strict=True)]
         if isinstance(learner, CLIP):
             images, texts = rows(learner.embed(sample.views[0])), rows(learner.embed_text(sample.text))
-            return info_nce_both_ways(images, texts, float(learner.temperature), partner)
+            return info_nce_both_ways(images, texts, float(learner.temperature), *named)
         first, second = (rows(learner.embed(view)) for view in sample.views[:2])
         if isinstance(learner, SimCLR):
-            return nt_xent(first, second, learner.temperature, partner)
+            return nt_xent(first, second, learner.temperature, *named)
         if isinstance(learner, MoCo):
             keys = rows(learner.key_encoder(sample.views[1]))
             return queue_nce(first, keys, rows(learner.queue.keys), learner.temperature)

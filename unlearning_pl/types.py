@@ -33,8 +33,8 @@ class Sample(NamedTuple):
         index: Position of each row in the data module's pool, ``(B,)`` int64.
         text: Tokens of one caption of each row, ``(B, L)`` int64, or, in an audit, of all K captions of each row,
             ``(B, K, L)``; None if the learner reads no text.
-        partner: Row whose positive each row has after ``swap_positives``, ``(B,)`` int64; None if each has its own.
-            Losses whose negatives are the batch leave out the own pair of a row that has another's positive.
+        partner: Position of the image whose positive each row has, ``(B,)`` int64; None if each has its own. Losses
+            whose negatives are the batch leave out the own pair of a row that has another's positive.
     """
 
     views: tuple[Tensor, ...]

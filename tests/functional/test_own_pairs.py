@@ -23,6 +23,25 @@ def views(n: int = 7, width: int = 3) -> tuple[Tensor, Tensor]:
     return torch.randn(n, width, dtype=torch.float64), torch.randn(n, width, dtype=torch.float64)
 
 
+def own(partner: list[int] | Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
+    """Images of rows that are different images, and of the partners whose second views they have."""
+    return torch.arange(start, start + len(partner)), torch.as_tensor(partner) + start
+
+
+@LOSSES
+@pytest.mark.parametrize(
+    ("images", "partner"), [([7, 8, 5, 9, 7], [7, 8, 5, 5, 9]), ([3, 3, 4, 5, 4], [3, 3, 5, 9, 5])]
+)
+def test_an_image_may_have_two_rows_and_a_partner_a_row(
+    loss: Loss, in_loops: Callable[..., list[float]], images: list[int], partner: list[int]
+) -> None:
+    """Views have the names of images, not of rows: no row of an image is a negative of another row of it."""
+    first, lent = views(5)
+    found = loss(first, lent, 0.3, images=(torch.tensor(images), torch.tensor(partner)))
+    expected = in_loops(first.tolist(), lent.tolist(), 0.3, partner, images)
+    assert found.tolist() == pytest.approx(expected, rel=1e-12)
+
+
 @LOSSES
 @pytest.mark.parametrize("partner", PARTNERS)
 @pytest.mark.parametrize("temperature", [0.1, 1.0])
@@ -31,7 +50,7 @@ def test_equal_the_formula_without_the_own_pair(
 ) -> None:
     first, second = views()
     lent = second[partner]
-    found = loss(first, lent, temperature, partner=torch.tensor(partner))
+    found = loss(first, lent, temperature, images=own(partner))
     expected = in_loops(first.tolist(), lent.tolist(), temperature, partner)
     assert found.tolist() == pytest.approx(expected, rel=1e-12)
 
@@ -40,10 +59,10 @@ def test_equal_the_formula_without_the_own_pair(
 def test_rows_with_their_own_positives_keep_their_loss(loss: Loss, in_loops: object) -> None:
     first, second = views()
     partner = torch.tensor(PARTNERS[0])
-    with_own_pairs, without = loss(first, second[partner], 0.2), loss(first, second[partner], 0.2, partner=partner)
+    with_own_pairs, without = loss(first, second[partner], 0.2), loss(first, second[partner], 0.2, images=own(partner))
     assert torch.equal(with_own_pairs[:KEPT], without[:KEPT])
     assert (with_own_pairs[KEPT:] > without[KEPT:]).all()
-    assert torch.equal(loss(first, second, 0.2, partner=torch.arange(7)), loss(first, second, 0.2))
+    assert torch.equal(loss(first, second, 0.2, images=own(torch.arange(7))), loss(first, second, 0.2))
 
 
 @pytest.mark.parametrize("partner", PARTNERS)
@@ -67,24 +86,22 @@ def own_pair_gradient(loss: Loss, row: int, partner: Tensor, drop: bool) -> floa
     moved = torch.stack([first[i] for i in range(n)])
     # first[row] = cos * second[row] + sin * itself: only its cosine with its own second view changes
     moved = moved.index_put((torch.tensor(row),), cosine * second[row] + (1 - cosine**2).sqrt() * first[row])
-    given = {"partner": partner} if drop else {}
+    given = {"images": own(partner)} if drop else {}
     (gradient,) = torch.autograd.grad(loss(moved, second[partner], 0.5, **given)[row], cosine)
     return float(gradient)
 
 
 @LOSSES
 def test_two_processes_see_what_one_sees(loss: Loss, in_loops: object) -> None:
-    """A gather function that hands each half of the rows the other half: partners are numbers within a process."""
+    """A gather function that hands each half of the rows the other half: images have one number on both."""
     first, second = views(8)
     halves = [torch.tensor([0, 1, 3, 2]), torch.tensor([1, 2, 3, 0])]
-    whole = loss(
-        first, second[torch.cat([halves[0], 4 + halves[1]])], 0.3, partner=torch.cat([halves[0], 4 + halves[1]])
-    )
+    partners = torch.cat([halves[0], 4 + halves[1]])
+    whole = loss(first, second[partners], 0.3, images=own(partners))
     for rank, partner in enumerate(halves):
         mine = slice(4 * rank, 4 * rank + 4)
-        found = loss(
-            first[mine], second[mine][partner], 0.3, gather=Others(loss, first, second, halves, rank), partner=partner
-        )
+        gather, images = Others(loss, first, second, halves, rank), own(partner, 4 * rank)
+        found = loss(first[mine], second[mine][partner], 0.3, gather=gather, images=images)
         torch.testing.assert_close(found, whole[mine], rtol=1e-12, atol=0)
 
 
@@ -96,7 +113,7 @@ class Others:
         self.recorded: list[list[Tensor]] = [[], []]
         for r, partner in enumerate(halves):
             mine = slice(4 * r, 4 * r + 4)
-            loss(first[mine], second[mine][partner], 0.3, gather=self._records(r), partner=partner)
+            loss(first[mine], second[mine][partner], 0.3, gather=self._records(r), images=own(partner, 4 * r))
 
     def _records(self, r: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         def gather(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,7 +143,7 @@ def test_partners_of_the_batch_stand_for_partners_of_the_data_set(loss: Loss, in
         base = torch.eye(3 * n, dtype=torch.float64)
         first, fresh = base[:n], base[2 * n :]
         second = aligned * first + math.sqrt(1 - aligned**2) * base[n : 2 * n]
-        inside = torch.stack([loss(first, second[p], temperature, partner=p) for p in derangements(n)]).mean()
+        inside = torch.stack([loss(first, second[p], temperature, images=own(p)) for p in derangements(n)]).mean()
         outside = loss(first, fresh, temperature).mean()
         assert float(outside - inside) == pytest.approx(math.log(one_less[0]) - math.log(one_less[1]), abs=1e-12)
 
@@ -141,7 +158,7 @@ def test_second_derivatives_are_finite(loss: Loss, in_loops: object) -> None:
     first, second = views()
     first.requires_grad_()
     partner = torch.tensor(PARTNERS[0])
-    value = loss(first, second[partner], 0.2, partner=partner).sum()
+    value = loss(first, second[partner], 0.2, images=own(partner)).sum()
     (gradient,) = torch.autograd.grad(value, first, create_graph=True)
     (further,) = torch.autograd.grad(F.mse_loss(gradient, torch.zeros_like(gradient)), first)
     assert torch.isfinite(further).all()

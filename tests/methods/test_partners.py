@@ -36,11 +36,14 @@ def train(name: str, method: Unlearner, request: ForgetRequest, original: Path) 
 
     def recorded(outputs: Any, sample: Sample) -> Tensor:
         if learner.training:  # not while the original is measured
-            swapped = sample.partner is not None and sample.text is not None
-            samples.append(sample._replace(text=sample.text[sample.partner]) if swapped else sample)
+            samples.append(sample)
         return losses(outputs, sample)
 
-    learner.losses = recorded
+    def swapped(outputs: Any, sample: Sample, partner: Tensor) -> tuple[Any, Sample]:
+        outputs, sample = swap(outputs, sample, partner)
+        return outputs, sample if sample.text is None else sample._replace(text=sample.text[partner])
+
+    swap, learner.swap_positives, learner.losses = learner.swap_positives, swapped, recorded
     make_trainer(max_epochs=1, logger=False, limit_val_batches=0).unlearn(
         learner, data, str(original), method, forget=request
     )

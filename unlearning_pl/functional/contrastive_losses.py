@@ -34,7 +34,11 @@ def local_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 @full_precision
 def nt_xent(
-    first: Tensor, second: Tensor, temperature: float, gather: Gather = local_rows, partner: Tensor | None = None
+    first: Tensor,
+    second: Tensor,
+    temperature: float,
+    gather: Gather = local_rows,
+    images: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     r"""NT-Xent, SimCLR's loss: classify each view's positive among all other views of the batch, by cosine similarity.
 
@@ -42,7 +46,7 @@ def nt_xent(
 
     Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, arXiv 2002.05709.
     The sum runs over both views of all samples of all processes; a sample's loss is the mean of its two anchors. Where
-    samples have the second view of a partner, the sum omits the views that
+    rows have the second view of a partner, the sum omits the views that
     :func:`~unlearning_pl.functional.own_pairs.drop_own_pairs` names.
 
     Args:
@@ -50,8 +54,8 @@ def nt_xent(
         second: Embeddings of the other view, ``(N, D)``.
         temperature: Softmax temperature, positive.
         gather: Collects the rows of all processes; default: a single process.
-        partner: Sample of this process that each row of ``second`` is a view of, ``(N,)`` int64; None if each is a view
-            of its own.
+        images: Numbers of the images that the rows of ``first`` and of ``second`` are views of, each ``(N,)`` int64,
+            the same on all processes; None if both are views of one, and no image has two rows.
 
     Returns:
         Loss of each sample, ``(N,)``.
@@ -65,8 +69,8 @@ def nt_xent(
     is_self = torch.arange(len(candidates), device=anchors.device) == own[:, None]
     logits = (anchors @ candidates.T / temperature).masked_fill(is_self, -torch.inf)
     positive = own.roll(len(first))
-    if partner is not None:
-        views = torch.cat(name_views(own[: len(first)], partner))
+    if images is not None:
+        views = torch.cat(name_views(*images))
         logits = drop_own_pairs(logits, positive, views, gather(views[:, None])[0][:, 0])
     losses = F.cross_entropy(logits, positive, reduction="none")
     return losses.view(2, -1).mean(0)
@@ -141,7 +145,7 @@ def symmetric_info_nce(
     second: Tensor,
     temperature: float | Tensor,
     gather: Gather = local_rows,
-    partner: Tensor | None = None,
+    images: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     r"""Symmetric InfoNCE: mean of :func:`info_nce` in both directions.
 
@@ -158,7 +162,8 @@ def symmetric_info_nce(
         second: Embeddings of the positives, ``(N, D)``.
         temperature: Softmax temperature, positive; a tensor ``()`` if it is learned.
         gather: Collects the rows of all processes; default: a single process.
-        partner: Row of this process that each row of ``second`` belongs to, ``(N,)`` int64; None if each is its own.
+        images: Numbers of the images that the rows of ``first`` and of ``second`` belong to, each ``(N,)`` int64, the
+            same on all processes; None if both belong to one, and no image has two rows.
 
     Returns:
         Loss of each pair, ``(N,)``.
@@ -167,7 +172,7 @@ def symmetric_info_nce(
         >>> symmetric_info_nce(torch.eye(2), torch.eye(2), temperature=1.0)
         tensor([0.3133, 0.3133])
     """
-    views = None if partner is None else name_views(gather(partner[:, None])[1], partner)
+    views = None if images is None else name_views(*images)
     forward = info_nce(first, second, temperature, gather, views)
     backward = info_nce(second, first, temperature, gather, None if views is None else views[::-1])
     return (forward + backward) / 2

@@ -72,7 +72,7 @@ class CLIP(ContrastiveLearner):
 
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:
-        return symmetric_info_nce(*outputs, self.temperature, gather_with_indices, sample.partner)
+        return symmetric_info_nce(*outputs, self.temperature, gather_with_indices, self.names(sample))
 
     @override
     def corrupt_targets(self, sample: Sample, partners: Sample | None = None) -> Sample:

@@ -49,12 +49,16 @@ class ContrastiveLearner(Learner):
     @override
     def swap_positives(self, outputs: Pair, sample: Sample, partner: Tensor) -> tuple[Pair, Sample]:
         anchor, positive = outputs
-        return (anchor, positive.index_select(-2, partner)), sample._replace(partner=partner)
+        return (anchor, positive.index_select(-2, partner)), sample._replace(partner=sample.index[partner])
 
     @override
     def alignment(self, outputs: Pair, sample: Sample) -> Tensor:
         cosine = -negative_cosine(*outputs)
         return cosine if cosine.dim() == 1 else cosine.mean(0)
+
+    def names(self, sample: Sample) -> tuple[Tensor, Tensor] | None:
+        """Images of the anchors and of their positives, each ``(B,)``, where a row may have another's positive."""
+        return None if sample.partner is None else (sample.index, sample.partner)
 
     def begins_step(self, batch_idx: int) -> bool:
         """Whether an optimiser step begins with this batch: gradients may be accumulated over several batches."""

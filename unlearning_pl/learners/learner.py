@@ -112,7 +112,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
     def swap_positives(self, outputs: Any, sample: Sample, partner: Tensor) -> tuple[Any, Sample]:
         """Pair each row i with the positive (or the label) of row ``partner[i]``; ``partner`` is ``(B,)`` int64.
 
-        Where negatives are the batch, the sample keeps ``partner``: an own pair is no negative in :meth:`losses`.
+        Where negatives are the batch, the sample names the lenders: an own pair is no negative in :meth:`losses`.
         """
 
     def replace_positives(self, outputs: Any, sample: Sample) -> Any:

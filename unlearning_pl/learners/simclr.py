@@ -52,4 +52,4 @@ class SimCLR(ContrastiveLearner):
 
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:
-        return nt_xent(*outputs, self.temperature, gather_with_indices, sample.partner)
+        return nt_xent(*outputs, self.temperature, gather_with_indices, self.names(sample))

@@ -31,11 +31,12 @@ class AlignmentCalibration(Unlearner):
     row, that of its positive in l_i.
 
     Either choice gives every forget sample a random partner and keeps its own pair out of l_i. With SimCLR and CLIP,
-    whose negatives are the batch, an image's own positive is in the batch by default, in its partner's place: it is no
-    negative of the image, nor the image of it. As a negative it would push the pair apart in addition to beta: by
-    0.14 % of beta's term for SimCLR at temperature 0.5 and batch 512, 121 % at 0.1 and 128, 46 to 144 % for CLIP at
-    temperature 0.07, and ten times beta's term at 0.01. So the two choices differ in this: by default l_i has one
-    negative less, and its negatives are other positives of the batch in place of other positives of the forget set.
+    whose negatives are the batch, an image's own positive is in the batch by default, in its partner's place, and with
+    ``dataset`` where the image lends one: it is no negative of the image, nor the image of it. As a negative it would
+    push the pair apart in addition to beta: by 0.14 % of beta's term for SimCLR at temperature 0.5 and batch 512, 121 %
+    at 0.1 and 128, 46 to 144 % for CLIP at temperature 0.07, and ten times beta's term at 0.01. So the two choices
+    differ in this: by default l_i has one negative less, and its negatives are other positives of the batch in place of
+    other positives of the forget set.
 
     A partner has another caption or label, since a caption or label in common is not wrong; for a learner of two views
     it is another image. If all images to forget share one (a class request with captions made of class names, or a
@@ -118,5 +119,6 @@ class AlignmentCalibration(Unlearner):
         lent = lent._replace(views=(forget.views[0], *lent.views[1:2]), index=forget.index)
         retain = batch["retain"]._replace(views=batch["retain"].views[:2])
         pairs, _ = concat_streams({"retain": retain, "forget": lent})
+        pairs = pairs._replace(partner=torch.cat([retain.index, partner]))
         outputs = learner.outputs(pairs)
         return learner.losses(outputs, pairs), has_partner, outputs
