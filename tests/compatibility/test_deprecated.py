@@ -109,7 +109,9 @@ def test_a_learner_of_ones_own_may_be_written_with_old_names() -> None:
             def scramble(self, sample: Any) -> Any:
                 return sample
 
-    assert Theirs("resnet9_slim").corrupt_targets("as it is") == "as it is"
+    learner = Theirs("resnet9_slim")
+    assert learner.corrupt_targets("as it is") == "as it is"
+    assert not learner.borrows_targets  # no method calls it with two arguments
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")

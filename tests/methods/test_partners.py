@@ -16,6 +16,7 @@ from unlearning_pl.data.captions import Captions
 from unlearning_pl.learners import Learner, SimCLR
 from unlearning_pl.methods import AlignmentCalibration, RandomLabel, SalUn, Unlearner
 from unlearning_pl.methods.partners import Partners, target_keys, target_kind
+from unlearning_pl.methods.random_label import partners_for
 from unlearning_pl.types import Batch, Sample
 
 METHODS: dict[str, Callable[[], Unlearner]] = {
@@ -180,10 +181,24 @@ def test_a_learner_that_mismatches_pairs_itself_is_asked_to(originals: dict[str,
     asked = []
 
     class Own(SimCLR):
-        def corrupt_targets(self, sample: Sample) -> Sample:  # type: ignore[override]
+        borrows_targets = False
+
+        def corrupt_targets(self, sample: Sample, other_name: Sample | None = None) -> Sample:
+            assert other_name is None
             asked.append(sample)
             return sample
 
     trainer = make_trainer(max_epochs=1, logger=False, limit_val_batches=0)
     trainer.unlearn(Own("resnet9_slim", temperature=0.2), make_data(), str(originals["SimCLR"]), RandomLabel())
     assert asked
+
+
+def test_a_learner_is_asked_whether_it_borrows_whatever_its_parameters_are_called() -> None:
+    class Wrapped(SimCLR):
+        def corrupt_targets(self, *args: Any, **options: Any) -> Sample:
+            return super().corrupt_targets(*args, **options)
+
+    data = Fixed(3, [0] * 8)
+    assert partners_for(Wrapped("resnet9_slim"), data) is not None
+    assert partners_for(plain("Classifier"), data) is None
+    assert partners_for(SimpleNamespace(num_views=2, corrupt_targets=lambda sample: sample), data) is None

@@ -42,6 +42,8 @@ class RenamedAttributes:
             if own is not None and hasattr(cls, new):  # otherwise it is an attribute of the subclass's own
                 warn(f"{cls.__name__}.{old}", new)
                 setattr(cls, new, own)
+                if old == "scramble":  # 0.1 called it with one argument
+                    setattr(cls, "borrows_targets", False)  # noqa: B010
             if new in vars(cls) or new in vars(cls).get("__annotations__", {}):
                 name = _OldName(new, cls)
                 name.__set_name__(cls, old)

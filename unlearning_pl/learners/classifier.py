@@ -61,8 +61,8 @@ class Classifier(Learner):
         return F.cross_entropy(outputs, sample.target, reduction="none")
 
     @override
-    def corrupt_targets(self, sample: Sample) -> Sample:
-        """Replace the label of each image by a random other label."""
+    def corrupt_targets(self, sample: Sample, partners: Sample | None = None) -> Sample:
+        """Replace the label of each image by a random other label, which needs no partner."""
         shift = torch.randint_like(sample.target, 1, self.num_classes)
         return sample._replace(target=(sample.target + shift) % self.num_classes)
 

@@ -21,6 +21,7 @@ class ContrastiveLearner(Learner):
     ``outputs`` is an (anchor, positive) pair. A subclass sets ``projection_head`` and ``temperature``.
     """
 
+    borrows_targets = True
     projection_head: nn.Module
     temperature: float
 

@@ -47,6 +47,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
     Attributes:
         num_views: Number of augmented views of an image that its loss needs.
         knows_classes: Whether it returns class scores.
+        borrows_targets: Whether :meth:`corrupt_targets` takes targets of ``partners``.
         supports_fsdp: Whether its weights can be sharded over processes (FSDP).
         context_length: Length in tokens of the captions that it reads; None if it reads no text.
         pixels: Channel statistics that normalise its images; None for those of the data source.
@@ -54,6 +55,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
 
     num_views: ClassVar[int] = 2
     knows_classes: ClassVar[bool] = False
+    borrows_targets: ClassVar[bool] = False
     supports_fsdp: ClassVar[bool] = True
     context_length: int | None = None
     pixels: Pixels | None = None
@@ -105,8 +107,8 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         """Per-sample training loss, ``(B,)``."""
 
     @abstractmethod
-    def corrupt_targets(self, sample: Sample) -> Sample:
-        """Corrupt the targets of the same images: random other labels, or mismatched pairs."""
+    def corrupt_targets(self, sample: Sample, partners: Sample | None = None) -> Sample:
+        """Corrupt the targets of the same images: random other labels, or those of the rows of ``partners``."""
 
     @abstractmethod
     def swap_positives(self, outputs: Any, sample: Sample, partner: Tensor) -> tuple[Any, Sample]:
@@ -237,8 +239,9 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         self._log_held_out("test")
 
     def _log_held_out(self, split: str) -> None:
-        metrics = {f"{split}/{name}": value for name, value in self._held_out.take().items()}
-        self.log_dict(metrics, prog_bar=True, sync_dist=True)
+        self.log_dict(
+            {f"{split}/{k}": mean for k, mean in self._held_out.take().items()}, prog_bar=True, sync_dist=True
+        )
 
     def metrics(self, outputs: Any, sample: Sample) -> dict[str, Tensor]:
         """Batch means by name, for validation and test."""

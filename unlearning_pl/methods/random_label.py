@@ -1,7 +1,5 @@
 """Random label (RL)."""
 
-import inspect
-
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -16,7 +14,7 @@ from unlearning_pl.types import Batch, concat_streams
 
 def partners_for(learner: Learner, data: UnlearningData) -> Partners | None:
     """Partners for a learner whose targets are corrupted by those of other samples; None if it needs none."""
-    return Partners(learner, data) if "partners" in inspect.signature(learner.corrupt_targets).parameters else None
+    return Partners(learner, data) if getattr(learner, "borrows_targets", False) else None
 
 
 def corrupted_loss(learner: Learner, batch: Batch, partners: Partners | None) -> Tensor:
@@ -29,7 +27,7 @@ def corrupted_loss(learner: Learner, batch: Batch, partners: Partners | None) ->
         return mean_loss(learner, {**batch, "forget": learner.corrupt_targets(forget)})
     joint, is_forget = concat_streams({"retain": retain, "forget": forget})
     partner = partners.in_batch(batch)
-    corrupted = learner.corrupt_targets(forget, joint.take(partner))  # type: ignore[call-arg]  # as partners_for asked
+    corrupted = learner.corrupt_targets(forget, joint.take(partner))
     sample, _ = concat_streams({"retain": retain, "forget": corrupted})
     losses = learner.losses(learner.outputs(sample), sample)
     counts = ~is_forget
