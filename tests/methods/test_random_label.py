@@ -45,7 +45,7 @@ def test_a_lone_image_is_mismatched_with_a_retained_one(
     one = {"retain": batch["retain"].take(slice(1)), "forget": batch["forget"].take(slice(1))}
     splits.positions = {"retain": torch.arange(10, 40), "forget": torch.arange(5, 6)}.__getitem__
     method = RandomLabel()
-    with pytest.warns(UserWarning, match="images to forget share one image: retained images are their partners"):
+    with pytest.warns(UserWarning, match="There is one image to forget: retained images are their partners"):
         method.prepare(learner, splits)
     joint, _ = concat_streams(one)
     mismatched = joint._replace(views=(joint.views[0], joint.views[1][[0, 0]]))

@@ -193,8 +193,7 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         if batch_idx and every and batch_idx % every == 0:
             self.check_finite()  # at every step it would synchronise with the device
         loss = self.objective(self, batch)
-        index = torch.cat([sample.index for sample in batch.values()])
-        self._non_finite_guard.update(loss, index)
+        self._non_finite_guard.update(loss, index := torch.cat([sample.index for sample in batch.values()]))
         log_term(self, "loss", loss, len(index), prog_bar=True)
         return loss
 
@@ -239,9 +238,8 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         self._log_held_out("test")
 
     def _log_held_out(self, split: str) -> None:
-        self.log_dict(
-            {f"{split}/{k}": mean for k, mean in self._held_out.take().items()}, prog_bar=True, sync_dist=True
-        )
+        means = {f"{split}/{name}": value for name, value in self._held_out.take().items()}
+        self.log_dict(means, prog_bar=True, sync_dist=True)
 
     def metrics(self, outputs: Any, sample: Sample) -> dict[str, Tensor]:
         """Batch means by name, for validation and test."""

@@ -14,6 +14,11 @@ from unlearning_pl.functional.permutations import differing_partner, draw_differ
 from unlearning_pl.learners import Learner
 from unlearning_pl.types import Batch
 
+_SHARED = {
+    "caption": "Captions in common link all images to forget",
+    "class": "All images to forget are of one class",
+}
+
 
 def target_kind(learner: Learner) -> Literal["caption", "class", "image"]:
     """What an image's target is: its caption, its class, or another view of the image.
@@ -56,9 +61,9 @@ class Partners:
         self.lenders = retain if shared else forget
         if shared:
             exist = bool((self.keys[retain] != self.keys[forget[0]]).any())
-            kind = target_kind(learner)
+            reason = "There is one image to forget" if len(forget) == 1 else _SHARED[target_kind(learner)]
             rank_zero_warn(
-                f"The images to forget share one {kind}: "
+                f"{reason}: "
                 + ("retained images are their partners." if exist else "they have no partner and are not mismatched.")
             )
 
