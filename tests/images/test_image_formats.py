@@ -12,7 +12,8 @@ from PIL import EpsImagePlugin, Image
 from unlearning_pl.errors import InputError
 from unlearning_pl.images.decode_image import CorruptImageError, Reference, check_header, image_suffixes
 from unlearning_pl.images.decoding import decode, load_images
-from unlearning_pl.images.image_formats import UNREAD_SUFFIXES, readable_formats
+from unlearning_pl.images.image_formats import readable_formats, unread_suffixes
+from unlearning_pl.images.image_names import looks_like_image
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
 
@@ -72,7 +73,16 @@ def test_suffixes_are_those_of_the_formats_that_are_read() -> None:
     } <= image_suffixes()
     others = {".eps", ".ps", ".wmf", ".emf", ".h5", ".hdf", ".mpg", ".mpeg", ".fits", ".grib", ".bufr", ".pdf", ".psd"}
     assert not others & image_suffixes()
-    assert not UNREAD_SUFFIXES.keys() & image_suffixes()
+    assert not unread_suffixes().keys() & image_suffixes()
+
+
+def test_every_suffix_of_pillow_is_read_or_named_or_no_image() -> None:
+    no_images = {".h5", ".hdf", ".mpg", ".mpeg", ".grib", ".bufr", ".iim"}
+    readable_formats()
+    assert Image.registered_extensions().keys() - image_suffixes() - unread_suffixes().keys() == no_images
+    for suffix in unread_suffixes():
+        assert looks_like_image(f"a{suffix.upper()}", b"")
+    assert not any(looks_like_image(f"a{suffix}", b"") for suffix in no_images)
 
 
 @pytest.mark.parametrize("kind", readable_formats())

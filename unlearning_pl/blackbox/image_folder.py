@@ -18,7 +18,7 @@ from unlearning_pl.data import Views
 from unlearning_pl.data.streams import run_seed
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decode_image import CorruptImageError, Reference, decode, read_encoded
-from unlearning_pl.images.image_formats import UNREAD_SUFFIXES, image_suffixes
+from unlearning_pl.images.image_formats import image_suffixes, unread_suffixes
 from unlearning_pl.images.machine_memory import available_memory
 
 BATCH = 64
@@ -83,7 +83,7 @@ def open_owner_images(folder: str | Path) -> OwnerImages:
     """
     root = Path(folder).expanduser()
     require(root.is_dir(), f"Expected a folder of images, got {folder}, which is none. Correct the path.")
-    pictures = image_suffixes() | UNREAD_SUFFIXES.keys()
+    pictures = image_suffixes() | unread_suffixes().keys()
     paths = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in pictures and path.is_file())
     names = sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
     require(
@@ -102,7 +102,7 @@ def open_owner_images(folder: str | Path) -> OwnerImages:
 
 def _digest_or_fault(path: Path) -> tuple[str, str]:
     """SHA-256 of an image file, or why it cannot be read."""
-    unread = UNREAD_SUFFIXES.get(path.suffix.lower())
+    unread = unread_suffixes().get(path.suffix.lower())
     if unread:
         return "", f"{unread} is not read: convert it to PNG"
     try:

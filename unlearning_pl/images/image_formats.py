@@ -41,13 +41,13 @@ _RECOGNISED = (
 )
 _HEIC_BRANDS = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"hevc")
 
-UNREAD_SUFFIXES = {
+_NO_IMAGES = {"BUFR", "GRIB", "HDF5", "IPTC", "MPEG"}  # Pillow registers them: measurements, metadata, films
+_OTHER_SUFFIXES = {
     **dict.fromkeys((".eps", ".ps", ".ai"), "EPS"),
     **dict.fromkeys((".heic", ".heif"), "HEIC"),
-    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".dng"), "a camera's raw format"),
-    **{".emf": "EMF", ".icns": "ICNS", ".jxl": "JPEG XL", ".pdf": "PDF", ".psd": "PSD", ".svg": "SVG", ".wmf": "WMF"},
+    **dict.fromkeys((".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".dng"), "a camera's raw format"),
+    **{".emf": "EMF", ".jxl": "JPEG XL", ".svg": "SVG", ".avif": "AVIF", ".webp": "WEBP", ".jp2": "JPEG2000"},
 }
-"""Suffixes of pictures in formats that are not read, and the name of each format."""
 
 
 @cache
@@ -76,6 +76,19 @@ def image_suffixes() -> frozenset[str]:
     """
     kinds = {*readable_formats(), "MPO"}  # Pillow opens MPO, the JPEG of stereo cameras, as JPEG
     return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in kinds)
+
+
+@cache
+def unread_suffixes() -> dict[str, str]:
+    """Suffixes of pictures in formats that are not read, and the name of each format: Pillow's others, and some more.
+
+    Example:
+        >>> unread_suffixes()[".heic"], unread_suffixes()[".dds"], ".h5" in unread_suffixes()
+        ('HEIC', 'DDS', False)
+    """
+    read = image_suffixes()  # Pillow has registered its own now
+    known = {suffix: kind for suffix, kind in Image.registered_extensions().items() if kind not in _NO_IMAGES}
+    return {suffix: kind for suffix, kind in (known | _OTHER_SUFFIXES).items() if suffix not in read}
 
 
 def unreadable_reason(data: bytes) -> str:

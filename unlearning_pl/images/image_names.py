@@ -1,10 +1,7 @@
 """Which files are images, which look like images, and which belong to the system."""
 
-from unlearning_pl.images.decode_image import image_suffixes
+from unlearning_pl.images.image_formats import image_suffixes, unread_suffixes
 
-# Images in formats that are not read: to ignore them would be to lose images without a word.
-_OTHER_FORMATS = {f".{name}" for name in ("heic", "heif", "avif", "jxl", "jp2", "svg", "eps", "psd", "tga")}
-_RAW_FORMATS = {f".{name}" for name in ("raw", "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2")}
 _FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
 _SYSTEM = frozenset(("__MACOSX", "@eaDir", "lost+found", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"))
 HEAD_BYTES = 16
@@ -39,8 +36,13 @@ def looks_like_image(name: str, head: bytes) -> bool:
         >>> looks_like_image("a.heic", b""), looks_like_image("photo", b"GIF89a"), looks_like_image("a.txt", b"text")
         (True, True, False)
     """
-    known = file_suffix(name) in image_suffixes() | _OTHER_FORMATS | _RAW_FORMATS
-    return known or head.startswith(_FIRST_BYTES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    suffix = file_suffix(name)
+    return (
+        suffix in image_suffixes()
+        or suffix in unread_suffixes()
+        or head.startswith(_FIRST_BYTES)
+        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    )
 
 
 def is_system_name(name: str) -> bool:

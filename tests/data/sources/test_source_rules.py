@@ -178,7 +178,10 @@ def test_files_of_the_system_are_no_images_and_noted(
     assert junk in note
 
 
-@pytest.mark.parametrize("name", ["a.heic", "a.HEIC", "photo", "a.jpg_large"])
+OTHERS = [f"a.{name}" for name in ("dds", "icns", "im", "xbm", "msp", "wmf", "fits", "pdf", "svg", "raw", "cur")]
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.HEIC", "photo", "a.jpg_large", *OTHERS])
 def test_an_image_that_is_not_read_is_named_or_skipped(name: str, tmp_path: Path) -> None:
     images(tmp_path, "train/x/b.png", f"train/x/{name}", "test/x/a.png")
     folders = str(tmp_path / "train"), str(tmp_path / "test")
