@@ -116,6 +116,10 @@ def broken(root: Path, case: str) -> None:
     elif case == "same folder":
         (root / "testing").rename(root / "elsewhere")
         (root / "testing").symlink_to(train, target_is_directory=True)
+    elif case == "class on another disk":
+        (train / "bird").symlink_to(root / "not" / "mounted")
+    elif case == "subfolder on another disk":
+        (train / "cat" / "more").symlink_to(root / "not" / "mounted")
     elif case == "zero bytes":
         write(train / "cat" / "0.png", b"")
     elif case == "sizes":
@@ -129,6 +133,8 @@ MESSAGES = {
     "no folder": "Expected a folder at train=",
     "nothing in it": r"got no folder\. Put",
     "same folder": "Expected test images that are not trained on",
+    "class on another disk": r"got bird, which lead nowhere\. Mount",
+    "subfolder on another disk": r"got cat/more, which lead nowhere\. Mount",
     "zero bytes": r"got 1 of 10 that it does not: .*0\.png \(it is empty\)",
     "sizes": r"one size, 8x8 as in .*0\.png, got 8x9 in .*z\.png\. Set image_size",
 }

@@ -146,7 +146,7 @@ def _classes(folder: Path) -> dict[str, list[str]]:
 
 def _find_images(folder: Path) -> tuple[list[str], list[str]]:
     """Image files, sorted by class and name, and files that look like images and are none that are read."""
-    files, unread, ignored = [], [], []
+    files, unread, ignored, dangling = [], [], [], []
     for name, entry in walk_files(folder):
         if entry is None:
             ignored += [name] if is_image(name) else []
@@ -154,8 +154,15 @@ def _find_images(folder: Path) -> tuple[list[str], list[str]]:
             files.append(name)
         elif looks_like_image(name, _head(entry)):
             unread.append(name)
+        elif entry.is_symlink() and not os.path.exists(entry.path):
+            dangling.append(name)
         elif name not in _METADATA:
             ignored.append(name)
+    require(
+        not dangling,  # it may be a class, or images, on a disk that is not mounted
+        f"Expected links in {folder} that lead to files or folders, got {shorten_list(sorted(dangling))}, which lead "
+        "nowhere. Mount what they lead to, or remove them.",
+    )
     if ignored:
         rank_zero_info(f"{len(ignored)} files in {folder} are no images of a class: {shorten_list(sorted(ignored))}.")
     return sorted(files, key=lambda name: normalize_name(name).split("/", 1)), sorted(unread)
