@@ -30,6 +30,8 @@ IDS = ["train/cat/0.png", "train/cat/1.JPG", "train/dog/0.png", "train/v1.2", f"
         (unicodedata.normalize("NFD", CAFE) + "/7.png", f"train/{CAFE}/7.png"),
         ("v1.2", "train/v1.2"),
         ("v1", "v1"),
+        ("360.png", "360.png"),
+        ("v1.2.jpg", "v1.2.jpg"),
         ("at/0.png", "at/0.png"),
         ("", ""),
         (".png", ".png"),

@@ -36,7 +36,9 @@ class IdMatcher:
         if exact:
             return exact
         suffixed = [known for known in alike if _ends_in(known, name)]
-        return suffixed or [known for known in alike if _ends_in(_stem(known), _stem(name))]
+        # The row number 3 is no file, so "3.png" does not mean it.
+        files = [known for known in alike if is_image(known) or not is_image(name)]
+        return suffixed or [known for known in files if _ends_in(_stem(known), _stem(name))]
 
 
 def match_ids(ids: Iterable[str], field: str, known: Collection[str], others: Collection[str] = ()) -> list[str]:
