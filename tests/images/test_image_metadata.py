@@ -123,6 +123,28 @@ def test_every_orientation_is_that_of_exif(orientation: int, kind: str) -> None:
     np.testing.assert_array_equal(decode(data), turn(PHOTO).transpose(2, 0, 1))
 
 
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "jpeg with EXIF", "png", "webp"])
+def test_the_orientation_of_xmp_does_not_count(kind: str) -> None:
+    if kind.startswith("jpeg"):
+        own = [(0xE1, b"Exif\0\0II*\0\x08\0\0\0" + bytes(6))] if "EXIF" in kind else []
+        data, expected = jpeg(*own, (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP)), decode(jpeg())
+    elif kind == "png":
+        data, expected = png(PHOTO, (b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + XMP)), UPRIGHT
+    else:
+        data, expected = encoded(PHOTO, "webp", lossless=True, xmp=XMP), UPRIGHT
+    assert Image.open(io.BytesIO(data)).getexif()[0x0112] == 6
+    np.testing.assert_array_equal(decode(data), expected)
+
+
+def test_exif_as_text_of_a_png_counts() -> None:
+    text = b"\nexif\n%8d\n" % len(exif()) + exif().hex().encode()
+    data = png(PHOTO, (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text)))
+    np.testing.assert_array_equal(decode(data), TURNED)
+
+
 def test_a_large_photograph_is_read_where_warnings_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", PHOTO.size // 4)  # it has more pixels, and less than twice as many
     with pytest.warns(Image.DecompressionBombWarning):

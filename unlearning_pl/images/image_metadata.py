@@ -36,11 +36,22 @@ def load_upright(image: Image.Image) -> Image.Transpose | None:
     tags = getattr(image, "tag_v2", None)
     if tags is None:
         image.load()
-        return _TURNS.get(_orientation(image.getexif))
+        return _TURNS.get(_orientation(lambda: _exif(image)))
     turn = _TURNS.get(_orientation(lambda: tags))
     setattr(image, "load_end", lambda: None)  # noqa: B010  TIFF: it reads all tags and turns the image itself
     image.load()
     return turn
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    """EXIF alone: Pillow's ``getexif`` also takes the orientation of XMP."""
+    data, text = image.info.get("exif"), image.info.get("Raw profile type exif")
+    if data is None and text is not None:  # of a PNG, in hexadecimal after three lines
+        data = bytes.fromhex("".join(text.split("\n")[3:]))
+    tags = Image.Exif()
+    if data is not None:
+        tags.load(data)
+    return tags
 
 
 def _orientation(read_tags: Any) -> int:
