@@ -34,7 +34,7 @@ def oracle(values: np.ndarray, colour: bool) -> np.ndarray | None:
             else:
                 rgb[channel, row, column] = int(value) // 256
     seen = values[:, :, :3] if colour else values[:, :, :1]
-    if values.dtype.kind != "f" and seen.max() < 4096 and (seen.max() > 0 or colour):
+    if seen.max() < (1 / 16 if values.dtype.kind == "f" else 4096) and (seen.max() > 0 or colour):
         return None
     one_colour = all(len(np.unique(channel)) == 1 for channel in rgb)
     same = all(len(np.unique(channel)) == 1 for channel in np.moveaxis(values, 2, 0))
@@ -116,7 +116,9 @@ REFUSED = {
     "gray and transparency of 16 bits": (png(np.repeat(gray(0, 256), 2, 2)), "channels of 16 bits use at most 12"),
     "12 bits in PPM": (b"P6 2 1 65535\n" + bytes([0, 1, 0, 200, 1, 0] * 2), "channels of 16 bits use at most 12"),
     "float of 8 bits": (tiff(gray(0, 256, np.float32)), r"floating point from [0-9.]+ to 25[0-9.]+, not from 0 to 1"),
-    "dark float": (tiff(gray(0, 9, np.float32) / np.float32(1e5)), "one shade"),
+    "dark float": (tiff(gray(0, 9, np.float32) / np.float32(1e5)), "almost black"),
+    "dark float of two shades": (tiff(gray(0, 4, np.float32) / np.float32(1e3)), "up to 0.003 of 1, which is almost black"),
+    "gray float of one shade": (tiff(gray(500, 509, np.float32) / np.float32(1e5) * 20), "one shade"),
     "NaN": (tiff(np.full((2, 2, 1), np.nan, np.float32)), "floating point from nan to nan"),
     "32 bits": (tiff(gray(0, 2**24, np.int32)), "whole numbers from .* not from 0 to 65535"),
     "negative": (tiff(gray(-9, 9, np.int16)), "whole numbers from -9 to"),

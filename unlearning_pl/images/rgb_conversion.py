@@ -61,7 +61,7 @@ def to_rgb(image: Image.Image, deep: bool = False) -> Image.Image:
     - 8 bits, 1 bit, palettes, CMYK, YCbCr, LAB: as Pillow converts them; transparent pixels keep the colour under them.
     - 16 bits of gray, and whole numbers of 32 bits from 0 to 65535: the upper 8 bits.
     - 16 bits a colour channel (``deep``): the upper 8 bits, which are all that Pillow reads.
-    - Floating point: 0 to 1 becomes 0 to 255, rounded.
+    - Floating point: 0 to 1 becomes 0 to 255, rounded; the largest value must be at least 1/16, as of 16 bits, or 0.
 
     Raises:
         UnrepresentableError: If a value lies outside these ranges; if values of 16 bits use the lower 12 only (at most
@@ -93,6 +93,8 @@ def _to_8_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if values.dtype.kind == "f":
         if not (low >= 0 and high <= 1):  # also NaN
             raise UnrepresentableError(f"floating point from {low:g} to {high:g}, not from 0 to 1: {_REMEDY}")
+        if 0 < high < _TWELVE_BITS / 2**16:
+            raise UnrepresentableError(f"floating point up to {high:g} of 1, which is almost black: {_REMEDY}")
         shades: npt.NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
     else:
         if low < 0 or high >= 2**16:
