@@ -150,3 +150,12 @@ def test_without_the_library_there_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("unlearning_pl.data.sources.hub.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"library datasets to read a/b, .* pip install 'unlearning-pl\[hub\]'"):
         Hub("a/b").load()
+
+
+@pytest.mark.parametrize("column", ["class", "Label", "CLASS", "label"])
+def test_the_label_is_found_as_in_other_sources(column: str, tmp_path: Path) -> None:
+    folder = parquet_folder(tmp_path / "pets", **{column: (datasets.ClassLabel(names=["cat", "dog"]), [1, 0])})
+    train, _ = Hub(str(folder)).load()
+    assert train.class_names == ["cat", "dog"]
+    assert train.targets.tolist() == [1, 0]
+    assert train.metadata == {}

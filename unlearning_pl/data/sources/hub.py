@@ -9,7 +9,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from unlearning_pl.data.sources.arrow_columns import column_roles, image_column, table_to_records
+from unlearning_pl.data.sources.arrow_columns import (
+    LABEL,
+    column_roles,
+    find_column,
+    image_column,
+    table_to_records,
+)
 from unlearning_pl.data.sources.image_records import Records, image_sets
 from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Source
 from unlearning_pl.errors import InputError, require
@@ -32,7 +38,7 @@ class Hub(Source):
         name: Name on the hub or a folder; a configuration comes after a colon (``ufldl-stanford/svhn:cropped_digits``).
         train: Split of the training images; a part of one is written ``train[:2000]``.
         test: Split of the test images, in the same form.
-        label: Column of the classes; null if the images have no labels.
+        label: Column of the classes, by default ``label`` or ``class``, in capitals too; null if there are no labels.
         image_size: Height and width to resize the largest centred square to; without it all images must have one size.
         on_error: ``raise`` an error that names the images that are corrupt or whose label or caption cannot be used, or
             ``skip`` them with a warning.
@@ -102,13 +108,19 @@ class Hub(Source):
             ) from error
 
     def _class_names(self, dataset: Any) -> Sequence[str] | None:
+        label = self._label_column(dataset)
         require(
-            self.label is None or self.label in dataset.features,
+            self.label is None or label is not None,
             f"Expected a column label={self.label!r} in {self.name}, got {', '.join(dataset.features)}. "
             "Name the column of the classes, or give null if the images have no labels.",
         )
-        names: Sequence[str] | None = getattr(dataset.features.get(self.label), "names", None)
+        names: Sequence[str] | None = getattr(dataset.features.get(label), "names", None)
         return names
+
+    def _label_column(self, dataset: Any) -> str | None:
+        """The column of the classes; None if there is none."""
+        names = LABEL if self.label == "label" else () if self.label is None else (self.label,)
+        return find_column(names, list(dataset.features))
 
     def _records(self, part: str, split: str, dataset: Any) -> Records:
         import datasets
@@ -117,8 +129,8 @@ class Hub(Source):
         image_columns = [name for name, feature in dataset.features.items() if isinstance(feature, datasets.Image)]
         for name in image_columns:
             dataset = dataset.cast_column(name, datasets.Image(decode=False))
-        table = dataset.with_format("arrow")[:]
-        known = column_roles(table.schema, where, image_column(table.schema, where), self.label or "")
+        table, label = dataset.with_format("arrow")[:], self._label_column(dataset)
+        known = column_roles(table.schema, where, image_column(table.schema, where), label or "")
         names = [f"{where} row {row}" for row in range(table.num_rows)]
         folder = Path(self.name).expanduser()
         folders = [folder if folder.is_dir() else "."] * table.num_rows
