@@ -188,6 +188,14 @@ def test_an_argument_of_any_type_may_be_a_text_but_no_class() -> None:
             runs.instantiate_from_run(run, "model", ["payload"])
 
 
+@pytest.mark.parametrize("date", ["2024-09-09", "2024-99-99", "!!timestamp x", "!!bool maybe", "!!int ''"])
+def test_a_text_of_any_type_is_read_as_the_parser_reads_it(date: str) -> None:
+    value = f"{{class_path: os.system, init_args: {{command: {date}}}}}"  # a date that exists for no other loader
+    run = written({"class_path": "payload.WithCallable", "init_args": {"activation": value}})
+    with pytest.raises(InputError, match=r"got (os\.system|\{class_path)"):
+        runs.instantiate_from_run(run, "model", ["payload"])
+
+
 @pytest.mark.parametrize("allow", ["a/b", "", "--run", "a.", "a b"])
 def test_a_word_that_is_no_name_is_not_allowed(allow: str) -> None:
     with pytest.raises(InputError, match=r"Expected the name of a package or a class as --allow, got"):

@@ -12,12 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from unlearning_pl.data import Source, Views
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.parameter_types import UNKNOWN, classes, is_text, is_untyped, parameter_types
+from unlearning_pl.training.parser_mode import load_settings
 
 PACKAGE = "unlearning_pl"
 _BASES = (Learner, Source, Views)
@@ -101,8 +100,9 @@ def _foreign_text(text: str, types: frozenset[Any], allow: Sequence[str]) -> Ite
         return
     if is_untyped(types):
         try:
-            parsed = yaml.safe_load(text)
-        except (yaml.YAMLError, RecursionError, ValueError):
+            parsed = load_settings(text)  # the parser's own, or the two could read different settings
+        except Exception:  # whatever its kind, nothing was checked
+            yield text
             return
         if not isinstance(parsed, str):
             yield from _foreign(parsed, types, allow)
