@@ -26,6 +26,7 @@ CHAIN = "a0: &a0 [1]\n" + "\n".join(f"a{row}: &a{row} [*a{row - 1}]" for row in 
         yaml.safe_dump({"data": {"source": BOMB}}),  # jsonargparse reads strings as YAML
         yaml.safe_dump({"data": yaml.safe_dump({"source": "[" * 5000})}),
         "\n".join(" " * row + "|" for row in range(1400)),  # strings within strings
+        "a: |\n" + "".join(f"{' ' * row}|\n" for row in range(1, 1100)) + " " * 1100 + "x" * 120,  # texts in texts
         BOMB + "\n]",  # the fault comes after the part that must not be built
     ],
 )

@@ -77,6 +77,12 @@ def test_numbers_are_those_of_jsonargparse() -> None:
         ("{forget: {per_class: {010: 1, '010': 2}}}", "010 twice at line 1"),
         ("n: " + "9" * 5000, "a number of 5000 characters at line 1"),
         ("{" + "k" * 500 + ": 1, " + "k" * 500 + ": 2}", "kkk... twice at line 1"),
+        ("a: !!bool maybe", "maybe as bool at line 1, column 4"),
+        ("a: !!int ''", "nothing as int at line 1, column 4"),
+        ("!!timestamp x", "x as timestamp at line 1"),
+        ("[1, !!float x]", "x as float at line 1, column 5"),
+        ("!!map [1]", "expected a mapping node, but found sequence at line 1"),
+        ("? !!bool x\n: 1", "x as bool at line 1"),
         ("a: [", "did not find expected node content at line"),
     ],
 )

@@ -20,6 +20,8 @@ _FLOAT = re.compile(
     re.VERBOSE,
 )
 _FLOAT_TAG, _TIMESTAMP_TAG, _MERGE_TAG = (f"tag:yaml.org,2002:{name}" for name in ("float", "timestamp", "merge"))
+_FAULTS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What PyYAML raises for a value of the wrong kind, such as ``!!bool maybe``."""
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202f-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -51,6 +53,8 @@ def read_yaml(text: str, key: str = "") -> Any:
     try:
         node = loader.get_single_node()
         return None if node is None else loader.construct_document(with_names(node, key))
+    except _FAULTS as error:
+        raise yaml.YAMLError(f"a value that does not fit its tag ({type(error).__name__})") from error
     finally:
         loader.dispose()
 
@@ -95,9 +99,18 @@ def write_inline_yaml(settings: Any) -> str:
 class _Loader(_Base):  # type: ignore[misc]
     """Loader that refuses duplicate keys, where YAML would silently use the last one."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except _FAULTS as error:  # of PyYAML's constructors, for a value that its tag does not fit
+            value = _shorten(node.value) if isinstance(node, yaml.ScalarNode) else "a value"
+            reason = f"{value or 'nothing'} as {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, reason, node.start_mark) from error
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
-        for name in (name for name, _ in node.value if name.tag != _MERGE_TAG):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []  # PyYAML names another node
+        for name in (name for name, _ in pairs if name.tag != _MERGE_TAG):
             key = self.construct_object(name, deep=True)
             if isinstance(key, Hashable):
                 if key in seen:
