@@ -55,6 +55,7 @@ def fit(callbacks: list[Any], run: Path | None = None, **options: Any) -> None:
         (ModelCheckpoint(monitor="train/los"), "as monitor of ModelCheckpoint, got train/los. Did you mean train/loss"),
         (EarlyStopping("validation/accuracy"), "got validation/accuracy. Did you mean validation/loss"),
         (EarlyStopping("step"), "got step"),
+        (EarlyStopping("lr_typo"), "got lr_typo"),
     ],
 )
 def test_a_metric_that_nothing_logs_is_refused_before_anything(callback: Any, message: str, tmp_path: Path) -> None:
@@ -73,6 +74,12 @@ def test_held_out_images_are_asked_for() -> None:
 @pytest.mark.parametrize("monitor", ["train/loss", "validation/loss", "own"])
 def test_metrics_that_are_logged_are_monitored(monitor: str, tmp_path: Path) -> None:
     fit([Steps(), EarlyStopping(monitor, strict=True), ModelCheckpoint(monitor=monitor)], tmp_path / "run")
+
+
+def test_a_learning_rate_is_monitored_where_one_is_logged(tmp_path: Path) -> None:
+    fit([EarlyStopping("lr", check_on_train_epoch_end=True)], tmp_path / "run", logger=True)
+    with pytest.raises(InputError, match="got lr"):
+        fit([EarlyStopping("lr")], tmp_path / "other", logger=False)
 
 
 def test_terms_of_methods_are_monitored(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Checks of the metrics that callbacks monitor, before the first step."""
 
+import re
+
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 
 from unlearning_pl.errors import require, suggest_names
 from unlearning_pl.learners import Learner
@@ -37,6 +39,7 @@ def check_monitors(trainer: Trainer, model: Learner, validates: bool) -> None:
         return
     known = _logged_metrics(model, validates)
     unlearns = any(isinstance(callback, Unlearner) for callback in callbacks)
+    rates = any(isinstance(callback, LearningRateMonitor) for callback in callbacks)
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
         if not isinstance(callback, (EarlyStopping, ModelCheckpoint)) or monitor is None:
@@ -47,8 +50,9 @@ def check_monitors(trainer: Trainer, model: Learner, validates: bool) -> None:
             f"Expected held-out images for monitor = {monitor} of {name}, got none. Add --data.validation 0.1.",
         )
         own_term = unlearns and monitor.startswith("train/")  # a method logs terms of its loss
+        rate = rates and re.fullmatch("lr([-/].*)?", monitor) is not None
         require(
-            monitor in (*known, *counters) or own_term or monitor.startswith("lr"),
+            monitor in (*known, *counters) or own_term or rate,
             f"Expected a logged metric as monitor of {name}, got {monitor}. {suggest_names(monitor, known)}",
         )
 
