@@ -45,6 +45,11 @@ def audit_runs(
     The forget set, and the steps in which it was forgotten, are those of the first model. All models get the same clean
     and augmented images.
 
+    A run whose checkpoint has other weights than those that it ended with is measured as a bare checkpoint: nothing of
+    its record is attributed to them. The report says so, and which models have the same weights.
+
+    The function seeds the global random state with 0 and destroys the process group: what follows runs on rank 0 only.
+
     Args:
         models: Run folders of unlearned models.
         original: Run folder of the model that unlearning started from, or of an earlier one that this one started from.
@@ -61,11 +66,6 @@ def audit_runs(
     Returns:
         The audits, original and retrained first, and the path of the HTML page. Only rank 0 writes the report and
         returns audits; other ranks return an empty list.
-
-    A run whose checkpoint has other weights than those that it ended with is measured as a bare checkpoint: nothing of
-    its record is attributed to them. The report says so, and which models have the same weights.
-
-    The function seeds the global random state with 0 and destroys the process group: what follows runs on rank 0 only.
 
     Raises:
         InputError: If a folder is not a run folder or still trains, or the runs do not belong together.
