@@ -94,6 +94,16 @@ def quote(value: object, length: int = MAX_QUOTED) -> str:
         return "a number of too many digits"
 
 
+def shown(name: object, length: int = 100) -> str:
+    r"""A stranger's name as an error message shows it: printable, and of at most ``length`` characters.
+
+    Example:
+        >>> print(shown("fc.weight"), shown(chr(27) + "[2J"), shown("a" * 200, 10))
+        fc.weight \x1b[2J aaaaaaa...
+    """
+    return shorten(printable(name), length)
+
+
 class DivergedError(RuntimeError):
     """Training diverged: the loss or a weight became NaN or infinite."""
 

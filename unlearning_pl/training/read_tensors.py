@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from unlearning_pl.errors import InputError, require
+from unlearning_pl.errors import InputError, require, shown
 from unlearning_pl.training.pickled_names import pickled_names
 
 _COPY = "Copy or download it again"
@@ -142,4 +142,4 @@ def _reason(error: Exception, path: Path) -> str:
 
 def _first_line(error: Exception) -> str:
     line = (str(error) or type(error).__name__).splitlines()[0]
-    return re.sub(r"[^ -~]", "?", line)[:120].rstrip(". ")
+    return shown(line, 120).rstrip(". ")

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from unlearning_pl.errors import InputError, require
+from unlearning_pl.errors import InputError, require, shown
 
 _KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
 _AVERAGES = ("ema", "model_ema", "ema_model", "ema_state_dict", "state_dict_ema", "model_ema_state_dict")
@@ -81,17 +81,6 @@ def _loose(content: Mapping[Any, Any], path: Path) -> dict[str, Any]:
     raise InputError(
         f"Expected a checkpoint with a state_dict, got {path} without one, but with {keys}. Save model.state_dict()."
     )
-
-
-def shown(name: object) -> str:
-    """A name of a stranger's file for a message: without control characters, and not long.
-
-    Example:
-        >>> shown("fc.weight"), shown(chr(27) + "[2J") == ascii(chr(27) + "[2J")
-        ('fc.weight', True)
-    """
-    text = str(name) if str(name).isprintable() else ascii(str(name))
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def plain_name(name: str) -> str:

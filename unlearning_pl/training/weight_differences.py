@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from torch import Tensor
 
-from unlearning_pl.training.state_dicts import shown
+from unlearning_pl.errors import shown
 
 _SEGMENTS = 8
 """Most parts of a name in which a common ending is looked for."""
@@ -33,7 +33,7 @@ def name_difference(expected: Collection[str], actual: Collection[str]) -> str |
         if names
     ]
     prefixes = _nearest_prefixes(missing, superfluous)
-    pair = "" if prefixes is None else f": {shown(prefixes[0])!r} where the model has {shown(prefixes[1])!r}"
+    pair = "" if prefixes is None else f": '{shown(prefixes[0])}' where the model has '{shown(prefixes[1])}'"
     return " and ".join(parts) + pair
 
 
