@@ -20,6 +20,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import read_checkpoint
+from unlearning_pl.training.dense_tensors import check_tensors
 from unlearning_pl.training.recorded_weights import DIGEST, check_recorded, is_recorded, run_digest, tensors_digest
 from unlearning_pl.training.weights import load_weights
 
@@ -126,6 +127,39 @@ def test_auxiliary_modules_and_optimiser_do_not_count(made: Path, tmp_path: Path
     stripped = {"state_dict": checkpoint["state_dict"], "auxiliary_modules": {"head": torch.ones(2)}}
     torch.save(stripped, tmp_path / "run/checkpoints/last.ckpt")
     check_recorded(tmp_path / "run")
+
+
+STRANGE = {
+    "terabytes": ({"w": torch.ones(1).expand(10**12)}, "got w of 4000000000000 bytes with 4 in the file"),
+    "meta": ({"w": torch.ones(2, device="meta")}, "on meta, as w"),
+    "sparse": ({"w": torch.eye(3).to_sparse()}, "torch.sparse_coo, torch.float32, on cpu, as w"),
+    "quantised": ({"w": torch.quantize_per_tensor(torch.ones(3), 1.0, 0, torch.qint8)}, "torch.qint8, on cpu, as w"),
+    "a number": ({5: torch.ones(1)}, "got the key 5"),
+    "a list": ({"w": [1]}, "got list as w"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*quantiz")
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("name", STRANGE)
+def test_tensors_are_checked_before_a_digest_reads_them(name: str, recorded: bool, made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "one", tmp_path / "run")
+    checkpoint, (changed, message) = read_checkpoint(made / "one"), STRANGE[name]
+    torch.save({"state_dict": {**checkpoint["state_dict"], **changed}}, tmp_path / "run/checkpoints/last.ckpt")
+    if not recorded:
+        record = runs.read_record(made / "one")
+        del record[DIGEST]
+        (tmp_path / "run/run.json").write_text(json.dumps(record))
+        check_recorded(tmp_path / "run")  # nothing to compare with
+    with pytest.raises(InputError, match=message):
+        load_weights(make_learner("SimCLR"), tmp_path / "run")
+    with pytest.raises(InputError, match=message):
+        run_digest(tmp_path / "run")
+
+
+def test_types_of_less_than_a_byte_have_no_digest() -> None:
+    with pytest.raises(InputError, match=r"got Tensor, torch\.strided, torch\.uint3, on cpu, as w"):
+        check_tensors({"w": torch.empty(4, dtype=torch.uint3)}, "w.pt")
 
 
 def test_runs_of_before_are_not_compared(made: Path, tmp_path: Path) -> None:

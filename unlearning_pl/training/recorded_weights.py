@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.errors import require
-from unlearning_pl.training.checkpoint_files import CHECKPOINT, read_checkpoint
+from unlearning_pl.training.checkpoint_files import CHECKPOINT, checkpoint_path, read_checkpoint
+from unlearning_pl.training.dense_tensors import check_tensors
 from unlearning_pl.training.run_record import RECORD, read_record
 
 DIGEST = "tensors_sha256"
@@ -43,9 +44,9 @@ def run_digest(run: str | Path) -> str:
     """Digest of the weights in a run's checkpoint, see :func:`tensors_digest`.
 
     Raises:
-        InputError: If there is no checkpoint.
+        InputError: If there is no checkpoint, or it holds something else than dense tensors by name.
     """
-    return tensors_digest(read_checkpoint(run)["state_dict"])
+    return _checked_digest(run, read_checkpoint(run)["state_dict"])
 
 
 def digest_fact(run: Path) -> dict[str, str]:
@@ -55,7 +56,7 @@ def digest_fact(run: Path) -> dict[str, str]:
         >>> digest_fact(Path("nowhere"))
         {}
     """
-    return {DIGEST: run_digest(run)} if (run / CHECKPOINT).is_file() else {}
+    return {DIGEST: tensors_digest(read_checkpoint(run)["state_dict"])} if (run / CHECKPOINT).is_file() else {}
 
 
 def is_recorded(run: str | Path, digest: str) -> bool:
@@ -76,13 +77,20 @@ def check_recorded(run: str | Path, state: Mapping[str, Any] | None = None) -> N
         state: The weights of its checkpoint, if they have been read already.
 
     Raises:
-        InputError: If the run's record has another digest.
+        InputError: If the run's record has another digest, or the checkpoint holds something else than tensors.
     """
-    if not Path(run).is_dir():
+    recorded = read_record(run).get(DIGEST) if (Path(run) / RECORD).is_file() else None
+    if recorded is None:
         return
-    digest = run_digest(run) if state is None else tensors_digest(state)
+    digest = run_digest(run) if state is None else _checked_digest(run, state)
     require(
-        is_recorded(run, digest),
+        digest == recorded,
         f"Expected the weights that the run {run} ended with, got others in its {CHECKPOINT}, of tensors "
         f"{digest[:12]}. Restore the file or train again; the file itself can be given as a checkpoint.",
     )
+
+
+def _checked_digest(run: str | Path, state: Mapping[Any, Any]) -> str:
+    """A digest reads all values: those of a stranger's file are checked first, which may claim to be terabytes."""
+    check_tensors(state, checkpoint_path(run))
+    return tensors_digest(state)

@@ -12,9 +12,10 @@ from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, read_checkpoint
+from unlearning_pl.training.dense_tensors import check_tensors
 from unlearning_pl.training.recorded_weights import check_recorded
 from unlearning_pl.training.resume import NORMALISATION, normalisation
-from unlearning_pl.training.weights import check_tensors, check_weights
+from unlearning_pl.training.weights import check_weights
 
 
 def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner, data: UnlearningData) -> None:

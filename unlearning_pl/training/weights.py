@@ -10,9 +10,10 @@ from torch import Tensor
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.checkpoint_files import checkpoint_path, read_checkpoint
+from unlearning_pl.training.dense_tensors import check_tensors
 from unlearning_pl.training.recorded_weights import check_recorded
 from unlearning_pl.training.run_lock import require_not_training
-from unlearning_pl.training.state_dicts import plain_name, shown, strip_prefixes
+from unlearning_pl.training.state_dicts import plain_name, strip_prefixes
 from unlearning_pl.training.weight_differences import name_difference, shape_difference
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -43,6 +44,7 @@ def load_weights(learner: Learner, run: str | Path) -> None:
     require_not_training(run)
     path = find_weights(learner, run)
     saved = read_checkpoint(path)["state_dict"]
+    check_tensors(saved, path)
     check_recorded(run, saved)
     state = match_names(learner, saved, path)
     check_weights(learner, state, path)
@@ -110,29 +112,3 @@ def _converts(given: torch.dtype, expected: torch.dtype) -> bool:
     """Whether values keep their meaning: quantised ones, integers or of 8 bits, lack their scale."""
     integers = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
     return given == expected or any(given in group and expected in group for group in (_FLOATS, integers))
-
-
-def check_tensors(state: Mapping[Any, Any], path: str | Path) -> None:
-    """Check that a file holds tensors by name: a stranger's may hold anything that ``weights_only=True`` reads.
-
-    Raises:
-        InputError: If a name is no string, or a value is no dense tensor in memory.
-
-    Example:
-        >>> check_tensors({"bias": torch.ones(1)}, "w.pt")
-    """
-    for name, value in state.items():
-        require(
-            isinstance(name, str), f"Expected weights by name in {path}, got the key {name!r}. Save model.state_dict()."
-        )
-        require(
-            isinstance(value, Tensor),
-            f"Expected tensors alone in {path}, got {type(value).__name__} as {shown(name)}. Save model.state_dict().",
-        )
-        require(
-            type(value) in (Tensor, torch.nn.Parameter)
-            and value.layout == torch.strided
-            and value.device.type == "cpu",
-            f"Expected dense tensors with values in {path}, got {type(value).__name__}, {value.layout}, on "
-            f"{value.device}, as {shown(name)}. Save model.state_dict() of the whole model.",
-        )
