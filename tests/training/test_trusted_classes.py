@@ -141,7 +141,7 @@ def test_nothing_is_imported_that_is_not_allowed(place: str) -> None:
         ("unlearning_pl.blackbox.EmbeddingServer", "got unlearning_pl.blackbox.EmbeddingServer. Do not use"),
         ("torch.nn.Linear", "got torch.nn.Linear. Add --allow torch if"),
         ("Net", "got Net. Add --allow Net if"),
-        ("\x1b[2J", r"got '\x1b[2J'. Do not use"),
+        ("\x1b[2J", r"got \x1b[2J. Do not use"),
         ("", "got . Do not use"),
     ],
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearning_pl.data import Source, Views
-from unlearning_pl.errors import InputError, require
+from unlearning_pl.errors import InputError, require, shown
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.parameter_types import UNKNOWN, classes, is_text, is_untyped, parameter_types
 from unlearning_pl.training.parser_mode import load_settings
@@ -48,7 +48,7 @@ def check_classes(settings: Any, expected: type, allow: Sequence[str], place: st
         )
     foreign = next(foreign_names(settings, expected, allow), None)
     if foreign is not None:
-        raise InputError(f"Expected classes of {PACKAGE} in {place}, got {_shown(foreign)}. {_remedy(foreign, allow)}")
+        raise InputError(f"Expected classes of {PACKAGE} in {place}, got {shown(foreign)}. {_remedy(foreign, allow)}")
 
 
 def foreign_names(settings: Any, expected: type, allow: Sequence[str] = ()) -> Iterator[str]:
@@ -115,10 +115,12 @@ def _foreign_text(text: str, types: frozenset[Any], allow: Sequence[str]) -> Ite
 def _is_trusted(name: str, types: frozenset[Any], allow: Sequence[str]) -> bool:
     if _own_class(name, types) is not None or name in allow:
         return True
-    if name.partition(".")[0] == PACKAGE or not any(name.startswith(f"{entry}.") for entry in allow):
+    entries = [entry for entry in allow if name.startswith(f"{entry}.")]
+    if name.partition(".")[0] == PACKAGE or not entries:
         return False
     found = _allowed_object(name)  # one that such a module has only imported, as my_package.os.system, is another's
-    return found is None or str(getattr(found, "__module__", None)).partition(".")[0] == name.partition(".")[0]
+    origin = f"{getattr(found, '__module__', None)}."
+    return found is None or any(origin.startswith(f"{entry}.") for entry in entries)
 
 
 def _own_class(name: str, types: frozenset[Any]) -> type | None:
@@ -143,21 +145,20 @@ def _subclasses(bases: Sequence[type]) -> Iterator[type]:
 
 
 def _allowed_object(name: str) -> Any:
-    """Import a class or function of a module that the user allows; None if there is none, as the parser will report."""
-    parts = name.split(".")
-    for end in range(len(parts) - 1, 0, -1):
+    """Import a class or function of a module that the user allows; None if there is none, as the parser will report.
+
+    It is what the parser finds too: an attribute of a module or, where there is no such module, of a module's class.
+    """
+    parent, _, attribute = name.rpartition(".")
+    module, _, outer = parent.rpartition(".")
+    try:
+        found: Any = import_module(parent)
+    except ModuleNotFoundError:
         try:
-            found: Any = import_module(".".join(parts[:end]))
+            found = getattr(import_module(module), outer, None) if module else None
         except ModuleNotFoundError:
-            continue
-        for part in parts[end:]:
-            found = getattr(found, part, None)
-        return found
-    return None
-
-
-def _shown(name: str) -> str:
-    return (name if name.isprintable() else ascii(name))[:100]
+            return None
+    return getattr(found, attribute, None)
 
 
 def _remedy(name: str, allow: Sequence[str]) -> str:
