@@ -1,7 +1,7 @@
 """What a command line allows the configuration of a run to name: ``--allow``, and classes that the user typed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from unlearning_pl.errors import require
 
@@ -19,13 +19,7 @@ def allowed_classes(args: Sequence[str]) -> list[str]:
         >>> allowed_classes(["test", "--allow", "a", "b.Net", "--run", "x.y", "--model=c.Net", "--allow=d"])
         ['a', 'b.Net', 'c.Net', 'd']
     """
-    allowed, option = [], ""
-    for word in args:
-        name, equals, value = word.partition("=") if word.startswith("--") else (option, "", word)
-        option = name
-        if (equals or not word.startswith("--")) and _allows(name, value):
-            allowed.append(value)
-    return allowed
+    return [value for option, value, _ in _scanned(args) if value is not None and _allows(option, value)]
 
 
 def require_typed(allow: Sequence[str], args: Sequence[str]) -> None:
@@ -54,12 +48,18 @@ def without_allow(args: Sequence[str]) -> list[str]:
         >>> without_allow(["test", "--allow", "a", "b", "--run", "x", "--allow=d"])
         ['test', '--run', 'x']
     """
-    words, option = [], ""
+    return [word for option, _, word in _scanned(args) if option != "--allow"]
+
+
+def _scanned(args: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
+    """Each word of a command line, after the option that it belongs to and the value that it has, or None."""
+    option = ""
     for word in args:
-        option = word.partition("=")[0] if word.startswith("-") else option
-        if option != "--allow":
-            words.append(word)
-    return words
+        value: str | None = word
+        if word.startswith("-"):
+            option, equals, rest = word.partition("=")
+            value = rest if equals else None
+        yield option, value, word
 
 
 def _allows(option: str, value: str) -> bool:
