@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ import yaml
 from PIL import Image
 
 from unlearning_pl.benchmark.benchmark_plan import read_plans
-from unlearning_pl.cli.allowed_classes import allowed_classes
+from unlearning_pl.cli.allowed_classes import allowed_classes, without_allow
 from unlearning_pl.commands.main import main
+from unlearning_pl.errors import InputError
 
 TINY = (
     "--model.backbone resnet9_slim --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16 "
@@ -122,9 +124,41 @@ def test_a_class_that_was_typed_is_allowed(place: Path, capsys: pytest.CaptureFi
     assert main(f"unlearn --config new/config.yaml --run again {SHORT}".split()) == 0  # the user's own deed
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "split --original original --forget.count 4",
+        "audit --model model --views 2 --relearning 0",
+        "views --run original",
+        "shadow --model model --original original --count 4",
+    ],
+)
+def test_a_source_that_was_typed_is_allowed_for_the_data_of_a_run(
+    words: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains = mock.Mock(side_effect=InputError("Expected to train here."))
+    monkeypatch.setattr("unlearning_pl.shadow.train_shadows._train", trains)
+    for run in ("original", "model"):
+        rename(run, "unlearning_pl.data.Digits", "own.Images")
+    assert main(words.split()) == 2
+    assert "got own.Images. Add --allow own" in capsys.readouterr().err
+    typed = "--data.source own.Images --data.source.train_size 48 --data.source.image_size 8"
+    status = main([*words.split(), *typed.split()])
+    assert status == 0 or trains.called, capsys.readouterr().err
+    rename(words.split()[2], "unlearning_pl.learners.SimCLR", "own.Net")
+    assert main([*words.split(), *typed.split()]) == 2
+    assert "got own.Net" in capsys.readouterr().err
+
+
 def test_only_options_of_classes_count_as_typed() -> None:
     words = ["test", "--run", "got.evil", "--output=own.Net", "--data.forget.file", "a.txt", "--data.views", "own.V"]
     assert allowed_classes([*words, "--data.source.init_args.source.class_path=own.S"]) == ["own.V", "own.S"]
+
+
+def test_a_short_option_ends_what_is_allowed() -> None:
+    words = ["test", "--allow", "a", "-c", "cfg.yaml", "--run", "r", "--allow=b", "c"]
+    assert allowed_classes(words) == ["a", "b", "c"]
+    assert without_allow(words) == ["test", "-c", "cfg.yaml", "--run", "r"]
 
 
 def test_a_configuration_cannot_allow_anything(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

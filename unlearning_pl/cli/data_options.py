@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from jsonargparse import ArgumentError, ArgumentParser
 
+from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_data
 from unlearning_pl.cli.interpolation import refuse_interpolation
 from unlearning_pl.cli.parse_errors import explain_parse_error
@@ -42,14 +43,15 @@ def open_run_data(run: str, options: Sequence[str], command: str, allow: Sequenc
         run: The run folder.
         options: Options ``--data.*`` with their values.
         command: Name of the command, for messages.
-        allow: Packages or classes, besides those of this package, that the run's configuration may name.
+        allow: Packages or classes, besides those of this package, that the run's configuration may name; those that
+            the options name may be named too.
 
     Raises:
         InputError: If the folder holds no run, an option is unknown, or the images are not those of the run.
     """
     try:
         refuse_interpolation([*options], "data")
-        return runs.open_data(run, allow, options)
+        return runs.open_data(run, [*allow, *allowed_classes(options)], options)
     except ArgumentError as error:
         parser = ArgumentParser(prog=f"unlearning-pl {command}", exit_on_error=False)
         add_data(parser)

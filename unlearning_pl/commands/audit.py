@@ -6,6 +6,7 @@ from typing import Literal
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 
+from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, open_run_data, split_data_options
 from unlearning_pl.evaluation.audit_report import audit_runs
@@ -43,9 +44,10 @@ def audit(args: list[str]) -> None:
     models = (options.model, options.original, options.retrained)
     hardware = {key: options[key] for key in ("precision", "accelerator", "devices", "num_nodes")}
     command = ["unlearning-pl", "audit", *args]
-    data = open_run_data(options.model[0], data_options, "audit", options.allow) if data_options else None
+    allow = [*options.allow, *allowed_classes(data_options)]
+    data = open_run_data(options.model[0], data_options, "audit", allow) if data_options else None
     audits, page = audit_runs(
-        *models, options.views, options.output, command, options.relearning, data, options.allow, **hardware
+        *models, options.views, options.output, command, options.relearning, data, allow, **hardware
     )
     if not audits:  # only rank 0 has the audits
         return

@@ -4,6 +4,7 @@ import logging
 
 from jsonargparse import ArgumentParser
 
+from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, split_data_options
 from unlearning_pl.report.terminal import open_console
@@ -43,6 +44,7 @@ def shadow_attack(args: list[str]) -> None:
     words, data_options = split_data_options(args)
     options = vars(parse_args(shadow_parser(), words))
     options.pop("config")
+    options["allow"] = [*options["allow"], *allowed_classes(data_options)]
     result, path = shadow(**options, data_options=data_options, command=["unlearning-pl", "shadow", *args])
     console = open_console(width=100)
     console.print(table(result))

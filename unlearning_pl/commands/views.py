@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import seed_everything
 from torch import Tensor
 
+from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import split_data_options
 from unlearning_pl.data import Source, UnlearningData
@@ -43,10 +44,11 @@ def views_parser() -> ArgumentParser:
 def draw_views(args: list[str]) -> None:
     """Run the command ``views``."""
     parser = views_parser()
-    before = parse_args(parser, split_data_options(args)[0])
+    words, data_options = split_data_options(args)
+    before = parse_args(parser, words)
     first = []
     if before.run is not None:  # the run's configuration comes first: the user's options override it
-        settings = runs.trusted_settings(before.run, before.allow)
+        settings = runs.trusted_settings(before.run, [*before.allow, *allowed_classes(data_options)])
         first = ["--config", write_inline_yaml({"data": settings["data"]})]
     options = parse_args(parser, [*first, *args])
     require(options.views >= 1, f"Expected views >= 1, got {options.views}. Increase --views.")
