@@ -14,8 +14,8 @@ FREE = ("data.workers", "data.source")
 """Settings below them that decide nothing.
 
 Workers draw nothing at random. A source decides through its images, labels, ids and captions, whose fingerprint is
-compared, and through its normalisation, which a checkpoint records: where the images are, and how they are held, may
-change.
+compared, and through its normalisation, which a checkpoint records: where the images are
+may change. Whether they are held in memory or streamed may not, since the two have other fingerprints.
 """
 
 
