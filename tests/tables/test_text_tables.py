@@ -24,6 +24,7 @@ READ = {
     "the same with commas": ('i,c\n1.png,"breaking\n2.png,x "y" z\n', [["1.png", '"breaking'], ["2.png", 'x "y" z']]),
     "words after a quote": ('i;c\n1.png;"hello" says a dog\n', [["1.png", '"hello" says a dog']]),
     "values of several lines": ('i,c\n1.png,"a\nb, c"\n2.png,x\n', [["1.png", "a\nb, c"], ["2.png", "x"]]),
+    "an empty line in a value": ('i,c\n1.png,"a\n\nb, c"\n', [["1.png", "a\n\nb, c"]]),
     "values with tabs": ('i\tc\n1.png\t"a\tb"\n2.png\t"c ""d"""\n', [["1.png", "a\tb"], ["2.png", 'c "d"']]),
     "quotes around a value": ('i\tc\n1.png\t"a"\n', [["1.png", "a"]]),
     "other line ends": (b"i,c\r1.png,x\r2.png,y\r", [["1.png", "x"], ["2.png", "y"]]),
@@ -42,10 +43,19 @@ def test_every_line_is_read(case: str, tmp_path: Path) -> None:
 REFUSED = {
     "a quoted value that swallows rows": (
         'i,c\n0.png,"a, b"\n1.png,"breaking\n2.png,x\n3.png,the end"\n4.png,y\n',
-        r"over the lines 3 to 5, each of which is a row as well",
+        r"over the lines 3 to 5, among which is a row as well",
     ),
     "the same with tabs": ('i\tc\n1.png\t"breaking\n2.png\tthe end"\n', "over the lines 2 to 3"),
     "the same without names of images": ('id;c\n1;"a\n2;b"\n', "over the lines 2 to 3"),
+    "a quoted value that swallows rows and a line that is none": (
+        'i\tc\na.jpg\t"hello\nb.jpg\tx\nstray line\nc.jpg\tworld"\nd.jpg\ty\n',
+        "over the lines 2 to 5",
+    ),
+    "the same with an empty line": ('i\tc\na.jpg\t"hello\n\nb.jpg\tworld"\n', "over the lines 2 to 4"),
+    "the same with a line break of another system": ('i\tc\na.jpg\t"b\r\n\r\nb.jpg\tw"\r\n', "lines 2 to 4"),
+    "the same with names at the end": ('c\ti\n"hello\ta.jpg\n\nx\tb.jpg\nworld"\tc.jpg\n', "over the lines 2 to 5"),
+    "the same with a caption that ends like a name": ('i\tc\na.jpg\t"hello\nb.jpg\tx\n\nc.jpg\tw.jpg"\n', "2 to 5"),
+    "the same where a name is quoted": ('i\tc\n"a.jpg\thello\nb.jpg\tx\nc.jpg"\ty\n', "over the lines 2 to 4"),
     "a quote that never ends among quoted values": ('i,c\n1.png,"a, b"\n2.png,"c\n', "quotes in .* to enclose values"),
     "words after a quoted separator": ('i,c\n1.png,"a, b" c\n', "others in line 2 or after it"),
     "too many values": ("i,c\n1.png,x\n2.png,y,z\n", "to have 2 columns, got 3 values in line 3"),

@@ -57,7 +57,7 @@ def read_text_table(path: Path, texts: tuple[str, ...] = ()) -> Any:
         An Arrow table, with as many rows as the text has.
 
     Raises:
-        InputError: If a row has more or fewer than C values, or a value in quotes covers lines that are rows as well.
+        InputError: If a row has more or fewer than C values, or a value in quotes covers a line that is a row as well.
 
     Example:
         >>> import tempfile
@@ -120,7 +120,7 @@ def _layout(path: Path) -> _Layout:
     )
     require(
         bool(fault) or not doubtful,
-        f"Expected each value in quotes on one line of {path}, got one over the lines {doubtful}, each of which is a "
+        f"Expected each value in quotes on one line of {path}, got one over the lines {doubtful}, among which is a "
         "row as well. Correct the quotes, or write the value on one line.",
     )
     return plain._replace(quoted=False) if fault else plain._replace(rows=rows)
@@ -160,7 +160,7 @@ def _count_quoted_rows(path: Path, separator: str, width: int) -> tuple[int, str
                 if row and len(row) != width:
                     return count, f"{len(row)} values in place of {width} in line {start}", ""
                 count, end = count + bool(row), start + len(read) - 1
-                if end > start and not doubtful and _each_is_a_row(read, separator, width):
+                if end > start and not doubtful and _swallows_a_row(row, read[1:], separator):
                     doubtful = f"{start} to {end}"
                 start = end + 1
                 read.clear()
@@ -169,11 +169,13 @@ def _count_quoted_rows(path: Path, separator: str, width: int) -> tuple[int, str
     return count, "", doubtful
 
 
-def _each_is_a_row(lines: list[str], separator: str, width: int) -> bool:
-    """Whether each line has a value for each column, and names an image where the first one does."""
-    rows = [[value.strip('" ') for value in line.split(separator)] for line in lines]
-    named = [column for column, value in enumerate(rows[0]) if is_image(value)]
-    return all(len(row) == width and all(is_image(row[column]) for column in named) for row in rows)
+def _swallows_a_row(row: list[str], lines: list[str], separator: str) -> bool:
+    """Whether one of the further lines of a row has a value for each column, and an image where the row names one."""
+    named = [column for column, value in enumerate(row) if is_image(value) and not re.search("[\r\n]", value)]
+    others = [[value.strip('" ') for value in line.split(separator)] for line in lines if line.strip()]
+    return any(
+        len(other) == len(row) and (not named or any(is_image(other[column]) for column in named)) for other in others
+    )
 
 
 def _parse(path: Path, layout: _Layout, texts: list[str]) -> Any:
