@@ -67,12 +67,34 @@ def read_text_table(path: Path, texts: tuple[str, ...] = ()) -> Any:
         [{'image': '1.jpg', 'caption': '"breaking" news'}]
     """
     layout = _layout(path)
-    table = _parse(path, layout, [name for name in layout.names if name.casefold() in texts])
+    names = layout.names
     require(
-        table.num_rows == layout.rows,
-        f"Expected {layout.rows} rows in {path}, as its lines have, got {table.num_rows}. Write a row on each line.",
+        0 < len(names) == len({*names}),
+        f"Expected the names of the columns in the first line of {path}, got {', '.join(names) or 'none'}. "
+        "Give each column a name of its own.",
     )
-    return table
+    return _parse_all(path, layout, [name for name in names if name.casefold() in texts])
+
+
+def read_text_rows(path: Path, separator: str) -> list[list[str]]:
+    r"""Read all lines of a text file with one separator, the first one too, as text; quotes as in a table.
+
+    Raises:
+        InputError: As :func:`read_text_table` does.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "a.csv"
+        >>> _ = file.write_text('a.png,"x, y"\nb.png,007\n')
+        >>> read_text_rows(file, ",")
+        [['a.png', 'x, y'], ['b.png', '007']]
+    """
+    layout = _layout(path, separator)
+    if not layout.names:
+        return []
+    columns = [str(column) for column in range(len(layout.names))]
+    layout = layout._replace(names=columns, skip=layout.skip - 1, rows=layout.rows + 1)
+    return [list(row.values()) for row in _parse_all(path, layout, columns).to_pylist()]
 
 
 def first_line(path: Path) -> list[str]:
@@ -88,8 +110,8 @@ def first_line(path: Path) -> list[str]:
     return next((_split_names(line) for _, line in _lines(path, errors="replace")), [])
 
 
-def _split_names(line: str) -> list[str]:
-    values = next(csv.reader([line], delimiter=_separator(line)), [])
+def _split_names(line: str, separator: str = "") -> list[str]:
+    values = next(csv.reader([line], delimiter=separator or _separator(line)), [])
     return [normalize_name(value.strip()) for value in values]
 
 
@@ -106,9 +128,9 @@ def _lines(path: Path, errors: str = "strict") -> Iterator[tuple[int, str]]:
                 yield number, line.rstrip("\n")
 
 
-def _layout(path: Path) -> _Layout:
+def _layout(path: Path, separator: str = "") -> _Layout:
     """Decide whether quotes enclose values: of the two readings, the one that contradicts nothing."""
-    plain = _plain_layout(path)
+    plain = _plain_layout(path, separator)
     if not plain.quoted:
         require(not plain.odd, f"Expected a row of {path} to have {plain.odd}. Quote values that contain a separator.")
         return plain
@@ -126,16 +148,12 @@ def _layout(path: Path) -> _Layout:
     return plain._replace(quoted=False) if fault else plain._replace(rows=rows)
 
 
-def _plain_layout(path: Path) -> _Layout:
+def _plain_layout(path: Path, separator: str) -> _Layout:
     """The layout if each line is a row; ``quoted`` is whether there is any quote."""
     lines = _lines(path)
     skip, line = next(lines, (0, ""))
-    names, separator = _split_names(line), _separator(line)
-    require(
-        0 < len(names) == len({*names}),
-        f"Expected the names of the columns in the first line of {path}, got {', '.join(names) or 'none'}. "
-        "Give each column a name of its own.",
-    )
+    separator = separator or _separator(line)
+    names = _split_names(line, separator)
     count, quotes, odd = 0, '"' in line, ""
     for number, line in lines:
         count, quotes, width = count + 1, quotes or '"' in line, line.count(separator) + 1
@@ -160,7 +178,7 @@ def _count_quoted_rows(path: Path, separator: str, width: int) -> tuple[int, str
                 if row and len(row) != width:
                     return count, f"{len(row)} values in place of {width} in line {start}", ""
                 count, end = count + bool(row), start + len(read) - 1
-                if end > start and not doubtful and _swallows_a_row(row, read[1:], separator):
+                if end > start and not doubtful and _swallows_a_row(row, read, separator):
                     doubtful = f"{start} to {end}"
                 start = end + 1
                 read.clear()
@@ -170,12 +188,27 @@ def _count_quoted_rows(path: Path, separator: str, width: int) -> tuple[int, str
 
 
 def _swallows_a_row(row: list[str], lines: list[str], separator: str) -> bool:
-    """Whether one of the further lines of a row has a value for each column, and an image where the row names one."""
-    named = [column for column, value in enumerate(row) if is_image(value) and not re.search("[\r\n]", value)]
-    others = [[value.strip('" ') for value in line.split(separator)] for line in lines if line.strip()]
-    return any(
-        len(other) == len(row) and (not named or any(is_image(other[column]) for column in named)) for other in others
+    """Whether one of the lines of a row is a row as well: one in between, or both the first and the last.
+
+    A row as well has a value for each column, and an image if the row names one. The last line alone is none: after a
+    value of several lines in the first column, it has the end of this value and all others.
+    """
+    image = any(is_image(value) and not re.search("[\r\n]", value) for value in row)
+    first, *between, last = (
+        [value.strip('" ') for value in line.split(separator)] if line.strip() else [] for line in lines
     )
+    rows = [len(other) == len(row) and (not image or any(map(is_image, other))) for other in (*between, last)]
+    opens = len(first) >= len(row) and (not image or any(map(is_image, first)))
+    return any(rows[:-1]) or (opens and rows[-1])
+
+
+def _parse_all(path: Path, layout: _Layout, texts: list[str]) -> Any:
+    table = _parse(path, layout, texts)
+    require(
+        table.num_rows == layout.rows,
+        f"Expected {layout.rows} rows in {path}, as its lines have, got {table.num_rows}. Write a row on each line.",
+    )
+    return table
 
 
 def _parse(path: Path, layout: _Layout, texts: list[str]) -> Any:

@@ -86,3 +86,26 @@ def test_a_number_in_json_is_its_text(text: str, expected: list[str] | None, tmp
 def test_a_space_belongs_to_an_id_that_has_it(tmp_path: Path) -> None:
     path = written(tmp_path, "txt", " a\na \n b \n\n")
     assert read_ids(path, {"a", " a", "b"}) == [" a", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('id,reason\na.png,"asked\nb.png,ok\nc.png,by mail"\n', "over the lines 2 to 4"),
+        ('"a.png\nb.png"\nc.png\n', "over the lines 1 to 2"),
+        ("id,reason\na.png\nb.png,ok\n", "2 columns, got 1 values in line 2"),
+        ("reason,id\nx,a.png\ny,\n", "no id in the row 'y,'"),
+    ],
+)
+def test_no_line_of_a_csv_is_lost(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read_ids(written(tmp_path, "csv", text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_quote_in_another_column_is_text_where_no_other_closes_it(tmp_path: Path) -> None:
+    text = 'id,reason\ntrain/a.png,"asked by mail\r\n\n,\ntrain/b.png,ok\ntrain/c|d.png,ok\n'
+    assert read_ids(written(tmp_path, "csv", text)) == ["train/a.png", "train/b.png", "train/c|d.png"]
+    assert read_ids(written(tmp_path, "csv", 'a.png,"x\n\ny"\nb.png,z\n')) == ["a.png", "b.png"]
+    assert read_ids(written(tmp_path, "csv", 'id,reason\na.png,"by mail\nb.png,"ok"\n')) == ["a.png", "b.png"]
+    assert read_ids(written(tmp_path, "csv", "")) == []

@@ -1,13 +1,12 @@
 """Files of ids, for requests that another program made."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from unlearning_pl.data.splits.match_ids import IdMatcher
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.tables.text_tables import read_text_rows
 
 
 def read_ids(file: str | Path, known: Collection[str] = (), field: str = "forget.file") -> list[str]:
@@ -29,32 +28,38 @@ def read_ids(file: str | Path, known: Collection[str] = (), field: str = "forget
         unlearning_pl.errors.InputError: Expected .txt, .csv or .json at forget.file, got 'a.xls'. Convert it.
     """
     path = Path(file).expanduser()
-    parsers: dict[str, Callable[[str], list[str]]] = {
+    parsers: dict[str, Callable[[], list[str]]] = {
         # split, because splitlines ends lines at separators that a name may contain
-        ".txt": lambda text: [_strip(line, known) for line in text.split("\n") if line.strip()],
-        ".csv": lambda text: _from_csv(text, known),
-        ".json": _from_json,
+        ".txt": lambda: [_strip(line, known) for line in _text(path).split("\n") if line.strip()],
+        ".csv": lambda: _from_csv(read_text_rows(path, ","), known),
+        ".json": lambda: _from_json(_text(path)),
     }
     require(
         path.suffix.lower() in parsers,
         f"Expected .txt, .csv or .json at {field}, got {str(file)!r}. Convert it.",
     )
     try:
-        return parsers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
+        return parsers[path.suffix.lower()]()
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(
             f"Expected a file of ids at {field}, got {str(file)!r}, not readable ({error.strerror}). "
             "Correct the path, relative to the working directory."
         ) from error
-    except (ValueError, TypeError, KeyError, RecursionError, csv.Error) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(
             f"Expected ids in {field}, got {str(file)!r}, which does not parse ({error}). "
             'Give a JSON list of ids or an object with one under "forget", or write one id a line in a .txt.'
         ) from error
 
 
-def _from_csv(text: str, known: Collection[str]) -> list[str]:
-    rows = [[_strip(cell, known) for cell in row] for row in csv.reader(io.StringIO(text)) if any(map(str.strip, row))]
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _from_csv(cells: list[list[str]], known: Collection[str]) -> list[str]:
+    rows = [[_strip(cell, known) for cell in row] for row in cells if any(map(str.strip, row))]
     if not rows:
         return []
     column = rows[0].index("id") if "id" in rows[0] else 0
@@ -62,9 +67,9 @@ def _from_csv(text: str, known: Collection[str]) -> list[str]:
     has_header = "id" in rows[0] or (rows[0][0] not in known and rows[0][0].replace("_", "").isalpha())
     if has_header and "id" not in rows[0] and (meant := IdMatcher(known).find(rows[0][0])):
         raise ValueError(f"{rows[0][0]!r} in the first row may be a header or {meant[0]}")
-    short = next((row for row in rows if len(row) <= column), None)
-    if short is not None:
-        raise ValueError(f"no id in the row {','.join(short)!r}")
+    empty = next((row for row in rows if not row[column]), None)
+    if empty is not None:
+        raise ValueError(f"no id in the row {','.join(empty)!r}")
     return [row[column] for row in rows[has_header:]]
 
 
