@@ -62,3 +62,20 @@ def test_plain_columns() -> None:
     assert plain_column([1, "x", None]) == ["1", "x", None]
     assert plain_column([{"a": 1}]) is None
     assert parse_object('{"a": {"b": []}}') == {"a": {"b": []}}
+
+
+@pytest.mark.parametrize(
+    ("values", "line", "shown"),
+    [
+        (["x", {"b": 1}, "y"], 3, "{'b': 1}"),
+        ([["x", "y"], ["z", 3]], 3, r"\['z', 3\]"),
+        ([["x"], 4], 3, "'?4'?"),
+        ([{"b": 1}, {"b": 2}], 1, "{'b': 1}"),
+    ],
+)
+def test_a_column_with_a_role_is_never_left_out(values: list[Any], line: int, shown: str, tmp_path: Path) -> None:
+    text = "\n\n".join(json.dumps({"image": "a.png", "Label": value}) for value in values)
+    (tmp_path / "a.jsonl").write_text(text)
+    with pytest.raises(InputError, match=f"as Label in .*, got {shown} in line {line}"):
+        read_table(tmp_path / "a.jsonl", ("label",))
+    assert read_table(tmp_path / "a.jsonl").column_names == ["image"]

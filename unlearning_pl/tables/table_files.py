@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unlearning_pl.errors import InputError, require
+from unlearning_pl.errors import InputError, quote, require
 from unlearning_pl.tables.json_objects import parse_object, plain_column
 from unlearning_pl.tables.text_tables import read_text_table
 from unlearning_pl.unicode_names import normalize_name
@@ -33,13 +33,15 @@ def read_table(path: str | Path, texts: tuple[str, ...] = ()) -> Any:
 
     Args:
         path: The file.
-        texts: Columns to read as text even if all their values are numbers, in small letters.
+        texts: Columns with a role, in small letters: text even if all their values are numbers in a text file, and
+            never left out for a value that is none.
 
     Returns:
         An Arrow table, not empty, with a row for every row of the file.
 
     Raises:
-        InputError: If the file is missing, empty or not UTF-8, or a row has more or fewer columns than the first line.
+        InputError: If the file is missing, empty or not UTF-8, a row has more or fewer columns than the first line, or
+            a column with a role has a value in JSON that is no plain one and no list of texts.
 
     Example:
         >>> import tempfile
@@ -54,7 +56,8 @@ def read_table(path: str | Path, texts: tuple[str, ...] = ()) -> Any:
         if path.suffix.lower() == ".parquet":
             table = pq.read_table(path)
         else:
-            table = _read_json_lines(path) if path.suffix.lower() in _JSON_LINES else read_text_table(path, texts)
+            read = _read_json_lines if path.suffix.lower() in _JSON_LINES else read_text_table
+            table = read(path, texts)
     except UnicodeDecodeError as error:
         raise InputError(
             f"Expected a table, got {path}, which cannot be read (it is not UTF8). Save it as UTF-8."
@@ -73,28 +76,50 @@ def read_table(path: str | Path, texts: tuple[str, ...] = ()) -> Any:
     return table.rename_columns(names)
 
 
-def _read_json_lines(path: Path) -> Any:
+def _read_json_lines(path: Path, roles: tuple[str, ...]) -> Any:
     """Columns of all keys; a key that a line lacks is a missing value, and lists are kept as they are."""
-    objects = []
+    objects, lines = [], []
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             try:
                 objects += [parse_object(line)] if line.strip() else []
+                lines += [number] if line.strip() else []
             except ValueError as error:
                 raise InputError(
                     f"Expected one JSON object a line in {path}, got another line {number} ({error}). Correct it."
                 ) from error
     keys = dict.fromkeys(key for one in objects for key in one)
     columns = {key: _json_column([one.get(key) for one in objects]) for key in keys}
+    for key in keys:
+        if columns[key] is None and normalize_name(key).casefold() in roles:
+            _refuse_odd_value(path, key, [one.get(key) for one in objects], lines)
     return pa.table({key: values for key, values in columns.items() if values is not None})
+
+
+def _refuse_odd_value(path: Path, key: str, values: list[Any], lines: list[int]) -> None:
+    """Name the first value that cannot be in one column with the others."""
+    lists = any(isinstance(value, list) for value in values)
+
+    def fits(value: Any) -> bool:
+        plain = _is_text_list(value) if lists else isinstance(value, int | float)
+        return value is None or isinstance(value, str) or plain
+
+    odd = next(row for row, value in enumerate(values) if not fits(value))
+    raise InputError(
+        f"Expected a text, a number or a list of texts as {key} in {path}, got {quote(values[odd], 60)} in line "
+        f"{lines[odd]}. Correct the line, or rename the key if it is none of images, labels or captions."
+    )
+
+
+def _is_text_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str | None) for text in value)
 
 
 def _json_column(values: list[Any]) -> list[Any] | None:
     """Plain values, or lists of texts, to which single texts among them are converted; None for other values."""
     lists = [[value] if isinstance(value, str) else value for value in values]
     if any(isinstance(value, list) for value in values) and all(
-        value is None or (isinstance(value, list) and all(isinstance(text, str | None) for text in value))
-        for value in lists
+        value is None or _is_text_list(value) for value in lists
     ):
         return lists
     return plain_column(values)

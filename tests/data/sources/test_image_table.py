@@ -202,3 +202,15 @@ def test_what_a_writer_quotes_is_read_back(
         csv.writer(opened, delimiter=separator).writerows([("image", "caption"), *rows])
     read = read_table(file, ("image", "caption"))
     assert list(zip(read["image"].to_pylist(), read["caption"].to_pylist(), strict=True)) == rows
+
+
+def test_captions_of_one_part_alone_are_refused(other: str, tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.png"])
+    for train in (table(tmp_path, "image\na.png\n"), table(tmp_path, "image,title\na.png,x\n")):
+        held = (
+            table(Path(other).parent, "image,owner\nt.png,1\n", "u.csv")
+            if "title" in Path(train).read_text()
+            else other
+        )
+        with pytest.raises(InputError, match="captions of all images or of none"):
+            ImageTable(train, held).load()

@@ -121,11 +121,15 @@ def _leave_out_faults(
 ) -> tuple[Records, Records]:
     """Both parts without the images that cannot be used; their ids are composed and different."""
     for one, other in ((train, test), (test, train)):
-        require(
-            one.labels is None or other.labels is not None,
-            f"Expected labels of all images or of none, got some at {one.names[:1]} and none at {other.names[:1]}. "
-            "Take training and test images from one data set.",
-        )
+        for what, known, missing in (
+            ("labels", one.labels, other.labels),
+            ("captions", one.captions, other.captions),
+        ):
+            require(
+                known is None or missing is not None,
+                f"Expected {what} of all images or of none, got some at {one.names[:1]} and none at "
+                f"{other.names[:1]}. Take training and test images from one data set.",
+            )
     stated: list[str] = []
     kept = []
     for part in (train, test):
