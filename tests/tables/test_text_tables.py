@@ -25,6 +25,7 @@ READ = {
     "words after a quote": ('i;c\n1.png;"hello" says a dog\n', [["1.png", '"hello" says a dog']]),
     "values of several lines": ('i,c\n1.png,"a\nb, c"\n2.png,x\n', [["1.png", "a\nb, c"], ["2.png", "x"]]),
     "an empty line in a value": ('i,c\n1.png,"a\n\nb, c"\n', [["1.png", "a\n\nb, c"]]),
+    "lines in the first value": ('c,i\n"a\nb",1.png\n"c\n\nd",2.png\n', [["a\nb", "1.png"], ["c\n\nd", "2.png"]]),
     "values with tabs": ('i\tc\n1.png\t"a\tb"\n2.png\t"c ""d"""\n', [["1.png", "a\tb"], ["2.png", 'c "d"']]),
     "quotes around a value": ('i\tc\n1.png\t"a"\n', [["1.png", "a"]]),
     "other line ends": (b"i,c\r1.png,x\r2.png,y\r", [["1.png", "x"], ["2.png", "y"]]),
@@ -50,6 +51,10 @@ REFUSED = {
     "a quoted value that swallows rows and a line that is none": (
         'i\tc\na.jpg\t"hello\nb.jpg\tx\nstray line\nc.jpg\tworld"\nd.jpg\ty\n',
         "over the lines 2 to 5",
+    ),
+    "the same after a value with a separator": (
+        'i,t,c\na.jpg,"x, y","hello\nb.jpg,z,world"\n',
+        "over the lines 2 to 3",
     ),
     "the same with an empty line": ('i\tc\na.jpg\t"hello\n\nb.jpg\tworld"\n', "over the lines 2 to 4"),
     "the same with a line break of another system": ('i\tc\na.jpg\t"b\r\n\r\nb.jpg\tw"\r\n', "lines 2 to 4"),
@@ -82,3 +87,8 @@ def test_a_number_that_would_change_stays_text(tmp_path: Path) -> None:
 def test_the_first_line_is_read_whatever_follows(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("\ufeff\n a ;b\n\xff".encode("latin-1", "ignore"))
     assert first_line(tmp_path / "a.csv") == ["a", "b"]
+
+
+def test_times_are_the_text_that_is_written(tmp_path: Path) -> None:
+    values = ["2020-01-01T09:00:00", "2020-01-01", "12:30", "2020-01-01 09:00:00.50"]
+    assert rows(tmp_path, f"when,day,at,fine\n{','.join(values)}\n") == [values]

@@ -212,7 +212,7 @@ def _parse_all(path: Path, layout: _Layout, texts: list[str]) -> Any:
 
 
 def _parse(path: Path, layout: _Layout, texts: list[str]) -> Any:
-    """Parse the rows; a column is numeric if its numbers can be written as they are."""
+    """Parse the rows; a column is numeric if its numbers can be written as they are, and times are text as written."""
 
     def read(of_texts: list[str], only: list[str] | None = None) -> Any:
         return pyarrow.csv.read_csv(
@@ -228,11 +228,10 @@ def _parse(path: Path, layout: _Layout, texts: list[str]) -> Any:
     numeric = [
         field.name for field in table.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     ]
-    if not numeric:
-        return table
-    written = read(numeric, numeric)
-    codes = [name for name in numeric if _loses(written[name], pa.types.is_floating(table[name].type))]
-    return read([*texts, *codes]) if codes else table
+    written = read(numeric, numeric) if numeric else table
+    changed = [name for name in numeric if _loses(written[name], pa.types.is_floating(table[name].type))]
+    changed += [field.name for field in table.schema if pa.types.is_temporal(field.type)]
+    return read([*texts, *changed]) if changed else table
 
 
 def _loses(column: Any, as_float: bool) -> bool:
