@@ -214,3 +214,11 @@ def test_captions_of_one_part_alone_are_refused(other: str, tmp_path: Path) -> N
         )
         with pytest.raises(InputError, match="captions of all images or of none"):
             ImageTable(train, held).load()
+
+
+def test_spaces_around_metadata_of_a_text_table_do_not_count(other: str, tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.png", "b.png"])
+    text = "image,caption,camera,taken,title\na.png,x, front,2020-01-01T09:00:00, t\nb.png,y,front ,12:30, \n"
+    first, _ = ImageTable(table(tmp_path, text, "a.csv"), other).load()
+    taken = ["2020-01-01T09:00:00", "12:30"]
+    assert first.metadata == {"camera": ["front", "front"], "taken": taken, "title": ["t", ""]}

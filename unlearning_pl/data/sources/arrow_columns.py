@@ -210,8 +210,11 @@ def caption_tuples(column: Any) -> list[tuple[str, ...]]:
     return [tuple(text or "" for text in row) for row in rows]
 
 
-def metadata_values(column: Any) -> list[Any]:
-    """Values of a metadata column: numbers, booleans or text; dates become text, decimals floats, missing values None.
+def metadata_values(column: Any, strip: bool = False) -> list[Any]:
+    """Values of a metadata column: numbers, booleans or text; dates become text, missing values None.
+
+    Decimals become floats. With ``strip``, which is for
+    tables of text, spaces around a text do not count.
 
     Example:
         >>> import datetime
@@ -224,4 +227,6 @@ def metadata_values(column: Any) -> list[Any]:
     elif pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
     values = column.to_pylist()
-    return [value and normalize_name(value) for value in values] if arrow_types.is_text(kind) else list(values)
+    if not arrow_types.is_text(kind):
+        return list(values)
+    return [value and normalize_name(value.strip() if strip else value) for value in values]

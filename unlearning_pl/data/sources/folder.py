@@ -18,7 +18,7 @@ from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_names import HEAD_BYTES, is_image, is_system_name, looks_like_image
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.tables import arrow_types
-from unlearning_pl.tables.table_files import read_table
+from unlearning_pl.tables.table_files import is_typed, read_table
 from unlearning_pl.unicode_names import normalize_name, normalize_path
 
 _METADATA, _FILE = ("metadata.csv", "metadata.jsonl", "metadata.parquet"), "file_name"
@@ -191,7 +191,7 @@ def _metadata(folder: Path, files: Sequence[str], unread: Sequence[str]) -> dict
         name: [values[row] for row in row_of]
         for name in table.column_names
         if name and name != column and arrow_types.is_metadata(table[name].type)
-        for values in [metadata_values(table[name])]
+        for values in [metadata_values(table[name], strip=not is_typed(tables[0]))]
     }
 
 

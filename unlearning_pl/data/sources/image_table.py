@@ -200,7 +200,7 @@ class _Listing:
         kept = {}
         groups = list(self.rows.values())
         for name in self.roles.metadata:
-            values = metadata_values(self.table[name])
+            values = metadata_values(self.table[name], strip=not is_typed(self.where))
             if all(values[row] == values[rows[0]] for rows in groups for row in rows[1:]):
                 kept[name] = [values[rows[0]] for rows in groups]
             else:

@@ -9,7 +9,7 @@ from unlearning_pl.data.sources.source import Source
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.tables import arrow_types
-from unlearning_pl.tables.table_files import read_table
+from unlearning_pl.tables.table_files import is_typed, read_table
 from unlearning_pl.unicode_names import normalize_path
 
 
@@ -71,4 +71,4 @@ def _read(path: Path) -> dict[str, list[Any]]:
     doubled = len(ids) - len(set(ids))
     require(not doubled, f"Expected each id once in {path}, got {doubled} repeated. Keep one row of each image.")
     others = [name for name in names if name != "id" and arrow_types.is_metadata(table[name].type)]
-    return {"id": ids, **{name: metadata_values(table[name]) for name in others}}
+    return {"id": ids, **{name: metadata_values(table[name], strip=not is_typed(path)) for name in others}}
