@@ -68,6 +68,17 @@ def is_image(kind: Any) -> bool:
     )
 
 
+def is_time(kind: Any) -> bool:
+    """Whether a column of this type holds dates, times or durations, which have a text; intervals of months have none.
+
+    Example:
+        >>> is_time(pa.date32()), is_time(pa.month_day_nano_interval())
+        (True, False)
+    """
+    kind = plain_type(kind)
+    return pa.types.is_temporal(kind) and not pa.types.is_interval(kind)
+
+
 def is_metadata(kind: Any) -> bool:
     """Whether a column of this type can be metadata: one number, boolean, text or date per row.
 
@@ -76,5 +87,5 @@ def is_metadata(kind: Any) -> bool:
         (True, False)
     """
     types, kind = pa.types, plain_type(kind)
-    tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_temporal, is_text)
+    tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, is_time, is_text)
     return any(test(kind) for test in tests)

@@ -3,7 +3,9 @@
 Letters: N rows.
 """
 
+import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +24,7 @@ from unlearning_pl.unicode_names import normalize_name, normalize_path
 IMAGE = ("image", "img", "image_name", "file_name", "filename", "filepath", "path")
 LABEL = ("label", "class")
 CAPTIONS = ("captions", "caption", "title", "text")
+_FLOAT_DIGITS = 15  # that a float keeps of every decimal
 
 
 class ColumnRoles(NamedTuple):
@@ -213,7 +216,7 @@ def caption_tuples(column: Any) -> list[tuple[str, ...]]:
 def metadata_values(column: Any, strip: bool = False) -> list[Any]:
     """Values of a metadata column: numbers, booleans or text; dates become text, missing values None.
 
-    Decimals become floats. With ``strip``, which is for
+    Decimals become floats, or text if one of them has more digits than a float keeps. With ``strip``, which is for
     tables of text, spaces around a text do not count.
 
     Example:
@@ -224,9 +227,20 @@ def metadata_values(column: Any, strip: bool = False) -> list[Any]:
     kind = arrow_types.plain_type(column.type)
     if pa.types.is_temporal(kind):
         column = column.cast(pa.string())
-    elif pa.types.is_decimal(kind):
-        column = column.cast(pa.float64())
     values = column.to_pylist()
+    if pa.types.is_decimal(kind):
+        return _decimals(values)
     if not arrow_types.is_text(kind):
         return list(values)
     return [value and normalize_name(value.strip() if strip else value) for value in values]
+
+
+def _decimals(values: Sequence[Decimal | None]) -> list[Any]:
+    """Floats; the text of each if one has more digits than a float keeps."""
+    texts = [None if value is None else format(value, "f") for value in values]
+    digits = (re.sub("[-.]", "", text or "").strip("0") for text in texts)
+    return (
+        texts
+        if any(len(one) > _FLOAT_DIGITS for one in digits)
+        else [None if value is None else float(value) for value in values]
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from unlearning_pl.errors import require
-from unlearning_pl.tables.arrow_types import is_text, plain_type
+from unlearning_pl.tables.arrow_types import is_text, is_time, plain_type
 from unlearning_pl.unicode_names import normalize_name
 
 Label = int | str | None
@@ -67,7 +67,7 @@ def is_label_type(kind: Any) -> bool:
         (True, True, False)
     """
     types = pa.types
-    tests = (types.is_integer, types.is_boolean, types.is_temporal, types.is_null)
+    tests = (types.is_integer, types.is_boolean, is_time, types.is_null)
     return is_text(kind) or any(test(plain_type(kind)) for test in tests)
 
 
