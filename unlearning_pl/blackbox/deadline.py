@@ -41,6 +41,40 @@ class DeadlineReader(io.RawIOBase):
         return self.connection.recv_into(buffer)
 
 
+def read_steadily(stream: io.BufferedIOBase, reader: DeadlineReader, length: int, part: int, seconds: float) -> bytes:
+    """Read bytes of which each part arrives in time: a peer that sends nothing more is left before the deadline.
+
+    Args:
+        stream: The buffered stream over ``reader``.
+        reader: Its deadline holds for all bytes, and is the same afterwards.
+        length: Number of bytes; fewer are returned if the stream ends.
+        part: Number of bytes that must arrive within ``seconds``.
+        seconds: Time for each part.
+
+    Raises:
+        TimeoutError: If a part or the whole does not arrive in time.
+
+    Example:
+        >>> ours, theirs = socket.socketpair()
+        >>> theirs.send(b"answer")
+        6
+        >>> reader = DeadlineReader(ours, time.monotonic() + 9)
+        >>> read_steadily(io.BufferedReader(reader), reader, 6, part=4, seconds=1)
+        b'answer'
+        >>> ours.close(), theirs.close()
+        (None, None)
+    """
+    deadline, read = reader.deadline, bytearray()
+    while len(read) < length:
+        wanted = min(part, length - len(read))
+        reader.deadline = min(deadline, time.monotonic() + seconds)
+        read += (received := stream.read(wanted))
+        if len(received) < wanted:
+            break
+    reader.deadline = deadline
+    return bytes(read)
+
+
 def remaining(deadline: float) -> float:
     """Seconds until a deadline.
 

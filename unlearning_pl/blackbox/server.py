@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from unlearning_pl.blackbox.deadline import DeadlineReader
+from unlearning_pl.blackbox.deadline import DeadlineReader, read_steadily
 from unlearning_pl.blackbox.encoder import Encoder
 from unlearning_pl.blackbox.memory_budget import MemoryBudget
 from unlearning_pl.blackbox.wire_protocol import (
@@ -169,31 +169,19 @@ class _Handler(BaseHTTPRequestHandler):
     def _receive(self, length: int) -> None:
         """Read a body within the bound on all bodies, and respond."""
         try:
-            first = self._read_parts(min(length, _FIRST))
+            first = read_steadily(self.rfile, self._reader, min(length, _FIRST), _PART, _STALL)
             with self.server.bodies.reserve(length, _PATIENCE) as granted:
                 if not granted:
                     busy = _error_response(503, "Expected a free server, got a busy one. Try again.")
                     self._refuse(busy, length - len(first))
                     return
-                response = self._embed(first + self._read_parts(length - len(first)), length)
+                rest = read_steadily(self.rfile, self._reader, length - len(first), _PART, _STALL)
+                response = self._embed(first + rest, length)
         except TimeoutError:
             self.close_connection = True
-            response = _error_response(
-                408, f"Expected {length} bytes within {self.timeout} s, and {_PART} in {_STALL:g} s, got fewer."
-            )
+            pace = f"Expected {length} bytes within {self.timeout} s, and {_PART} in {_STALL:g} s, got fewer."
+            response = _error_response(408, pace)
         self._send(response)
-
-    def _read_parts(self, length: int) -> bytes:
-        """Read bytes of a body, each part of it in time; fewer if the other side ends the connection."""
-        whole, parts, missing = self._reader.deadline, [], length
-        while missing > 0:
-            self._reader.deadline = min(whole, time.monotonic() + _STALL)
-            parts.append(part := self.rfile.read(min(missing, _PART)))
-            missing -= len(part)
-            if len(part) < min(missing + len(part), _PART):
-                break
-        self._reader.deadline = whole
-        return b"".join(parts)
 
     def _refuse(self, response: _Response, length: int) -> None:
         """Respond before the body is read; closing a connection with unread bytes would destroy the response."""

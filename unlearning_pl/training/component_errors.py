@@ -96,7 +96,8 @@ def _reason(error: BaseException) -> str:
 
 def _owners(error: BaseException) -> list[Any]:
     """Callbacks, optimizers and schedulers of a traceback, the innermost last; None for any other code between them."""
-    owners, traceback = [], error.__traceback__
+    owners: list[Any] = []
+    traceback = error.__traceback__
     while traceback is not None:
         owner = traceback.tb_frame.f_locals.get("self")
         package = str(traceback.tb_frame.f_globals.get("__name__")).partition(".")[0]
