@@ -184,6 +184,8 @@ OTHERS = [f"a.{name}" for name in ("dds", "icns", "im", "xbm", "msp", "wmf", "fi
 @pytest.mark.parametrize("name", ["a.heic", "a.HEIC", "photo", "a.jpg_large", *OTHERS])
 def test_an_image_that_is_not_read_is_named_or_skipped(name: str, tmp_path: Path) -> None:
     images(tmp_path, "train/x/b.png", f"train/x/{name}", "test/x/a.png")
+    if name in OTHERS:  # by the suffix alone
+        write(tmp_path / "train" / "x" / name, b"unknown bytes")
     folders = str(tmp_path / "train"), str(tmp_path / "test")
     with pytest.raises(InputError, match=rf"got 1 of 3 that cannot: .*{name} \(no suffix of a format that is read\)"):
         Folder(*folders).load()

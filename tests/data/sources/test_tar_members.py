@@ -45,7 +45,7 @@ def test_names_with_dots_are_counted_and_named_or_skipped(tmp_path: Path, test_s
 
 @pytest.mark.parametrize("name", ["a.heic", "a.jpg_large", "a", "a.dds", "a.pdf"])
 def test_images_of_other_kinds_are_counted_and_named(name: str, tmp_path: Path, test_shard: str) -> None:
-    train = raw(tmp_path / "a.tar", {**labelled("b"), name: PNG})
+    train = raw(tmp_path / "a.tar", {**labelled("b"), name: b"unknown" if name in ("a.dds", "a.pdf") else PNG})
     message = rf"1 of 4 that cannot: .*a\.tar {name} \(no suffix of a format that is read\)"
     with pytest.raises(InputError, match=message):
         Shards(train, test_shard).load()
