@@ -11,14 +11,14 @@ from unlearning_pl.training.trusted_classes import foreign_names
 
 FILES = {
     "__init__": "",
-    "danger": "from unlearning_pl.learners import SimCLR\nclass Runs(SimCLR): pass",
+    "danger": "class Runs: pass",
     "models": """
 from package import danger
 from package.danger import Runs
 from unlearning_pl.learners import SimCLR
-class Net(SimCLR): pass
+class Net: pass
 class Outer:
-    class Inner(SimCLR): pass
+    class Inner: pass
 """,
 }
 
