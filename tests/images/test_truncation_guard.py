@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny import make_data, make_learner, make_trainer
 from torch import Tensor
 
 from unlearning_pl.errors import StorageError
@@ -55,6 +56,12 @@ def child(read: Callable[[Tensor], Any], size: int, cache: Path, told: Any) -> N
         told.put(str(error))
 
 
+def after_a_fit(images: Tensor) -> None:
+    """Lightning restores the handlers of all signals at the end of a fit, as Python knows them."""
+    make_trainer(logger=False, max_epochs=1).fit(make_learner("Classifier"), datamodule=make_data())
+    images.sum()
+
+
 def end_of_child(read: Callable[[Tensor], Any], size: int, cache: Path) -> tuple[int | None, str]:
     context = multiprocessing.get_context("fork")
     told = context.SimpleQueue()
@@ -71,6 +78,12 @@ def test_reading_a_cut_file_raises_an_error_that_names_it(read: Any, size: int, 
     assert code == 0
     (file,) = (tmp_path / "cache").glob("*.pixels")
     assert said.startswith(f"Expected the pixels in {file}, got a file that another program cut")
+
+
+def test_a_fit_in_between_changes_nothing(tmp_path: Path) -> None:
+    code, said = end_of_child(after_a_fit, 0, tmp_path / "cache")
+    assert code == 0
+    assert said.startswith("Expected the pixels in ")
 
 
 def test_a_signal_of_another_cause_still_ends_the_process(tmp_path: Path) -> None:

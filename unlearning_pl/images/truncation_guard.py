@@ -55,6 +55,8 @@ def guard(mapping: mmap.mmap, file: str) -> mmap.mmap:
         before = _set_handler(None)
         signal.signal(signal.SIGBUS, _raise)
         _handlers.append(_Handlers(handler, _set_handler(ctypes.cast(handler, ctypes.c_void_p)), before))
+    elif _handlers:
+        _set_handler(ctypes.cast(_handlers[0].guard, ctypes.c_void_p))  # other code may have restored Python's own
     return mapping
 
 

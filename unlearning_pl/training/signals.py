@@ -2,6 +2,7 @@
 
 import signal
 from types import FrameType
+from typing import Any
 
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from lightning.pytorch.trainer.states import TrainerFn
@@ -36,6 +37,14 @@ class SignalHandler(_SignalConnector):
         for name in ("SIGTERM", "SIGUSR1"):
             if hasattr(signal, name):
                 self._register_signal(getattr(signal, name), self._record_signal)
+
+    @staticmethod
+    @override
+    def _get_current_signal_handlers() -> dict[Any, Any]:
+        """The handlers to restore after a fit, without that of SIGBUS, which :mod:`truncation_guard` installs in C."""
+        handlers = dict(_SignalConnector._get_current_signal_handlers())
+        handlers.pop(getattr(signal, "SIGBUS", None), None)
+        return handlers
 
     def _record_signal(self, number: int, frame: FrameType | None) -> None:
         self.received_signal = max(self.received_signal, number)
