@@ -62,6 +62,7 @@ def error(words: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.usefixtures("place")
+@pytest.mark.filterwarnings("ignore:The source has other settings")
 def test_a_run_resumes_with_other_workers_and_other_places(capsys: pytest.CaptureFixture[str]) -> None:
     more = "--data.workers 1 --data.source.storage memory --data.source.on_error skip --ckpt_path last"
     assert main(fit("moved", 2, more=more).split()) == 0

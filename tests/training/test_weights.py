@@ -167,7 +167,7 @@ def test_prefixes_are_stripped_without_a_learner() -> None:
         (lambda s: {"state_dict": {1: torch.ones(1)}}, "Expected weights by name in {}, got the key 1."),
         (lambda s: s | {"fc.weight": torch.ones(2)}, "with other names: 1 is superfluous (fc.weight)."),
         (lambda s: s | {"auxiliary_modules.x": torch.ones(2)}, "1 is superfluous (auxiliary_modules.x)"),
-        (lambda s: s | {"\x1b[2J\n": torch.ones(2)}, r"1 is superfluous ('\x1b[2J\n')"),
+        (lambda s: s | {"\x1b[2J\n": torch.ones(2)}, r"1 is superfluous (\x1b[2J\n)"),
         (lambda s: {n: v for n, v in s.items() if n != "backbone.1.bias"}, "1 is missing (backbone.1.bias)"),
         (
             lambda s: {n.replace("backbone.", "encoder."): v for n, v in s.items()},

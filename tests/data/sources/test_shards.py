@@ -163,8 +163,16 @@ WRONG: dict[str, tuple[list[list[Entry]], str]] = {
     ),
     "not UTF-8": ([[{**sample("a", 0, cls=0), "txt": b"\xff"}]], r"a\.txt cannot be used: 'utf-8' codec"),
     "truncated": ([[{"__key__": "a", "jpg": truncated(), "cls": 0}, sample("b", 1, cls=1)]], r"tar a \(.*truncated"),
-    "caption missing": ([[sample("a", 0, cls=0, txt="x"), sample("b", 0, cls=1)]], r"tar b \(it has no caption\)"),
+    "captions in one part": ([[sample("a", 0, cls=0, txt="x")]], "Expected captions of all images or of none"),
 }
+
+
+def test_a_missing_caption_is_told_with_its_image(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        shard(tmp_path / f"{part}.tar", sample("a", 0, cls=0, txt="x"), sample("b", 0, cls=1, txt="y"))
+    shard(tmp_path / "train.tar", sample("a", 0, cls=0, txt="x"), sample("b", 0, cls=1))
+    with pytest.raises(InputError, match=r"tar b \(it has no caption\)"):
+        Shards(str(tmp_path / "train.tar"), str(tmp_path / "test.tar")).load()
 
 
 @pytest.mark.parametrize("case", WRONG)
