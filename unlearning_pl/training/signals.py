@@ -42,7 +42,7 @@ class SignalHandler(_SignalConnector):
     @override
     def _get_current_signal_handlers() -> dict[Any, Any]:
         """The handlers to restore after a fit, without that of SIGBUS, which :mod:`truncation_guard` installs in C."""
-        handlers = dict(_SignalConnector._get_current_signal_handlers())
+        handlers: dict[Any, Any] = {**_SignalConnector._get_current_signal_handlers()}
         handlers.pop(getattr(signal, "SIGBUS", None), None)
         return handlers
 
