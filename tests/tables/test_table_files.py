@@ -34,7 +34,7 @@ def test_an_object_a_line(ending: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("[1]", r"got another line 2 \(it is a list in place of an object\)"),
+        ("[1]", r"got another line 2 \(it is no object\)"),
         ('{"a": 1, "a": 2}', r"line 2 \(it has a key twice in a, a\)"),
         ("[" * 100_000, r"line 2 \(it is nested too deeply\)"),
         ('{"a": ' + "1" * 5000 + "}", "line 2 .*4300 digits"),
@@ -60,6 +60,8 @@ def test_plain_columns() -> None:
     assert plain_column([None, None]) == [None, None]
     assert plain_column([True, None, False]) == [True, None, False]
     assert plain_column([1, "x", None]) == ["1", "x", None]
+    assert plain_column([float("nan"), "x"]) == [None, "x"]
+    assert plain_column([float("nan"), 1.5, 1]) == [None, 1.5, 1]
     assert plain_column([{"a": 1}]) is None
     assert parse_object('{"a": {"b": []}}') == {"a": {"b": []}}
 

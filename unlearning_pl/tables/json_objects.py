@@ -30,7 +30,7 @@ def parse_object(text: str) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict):
-        raise ValueError(f"it is a {type(value).__name__} in place of an object")
+        raise ValueError("it is no object")
     return value
 
 
@@ -46,11 +46,12 @@ def plain_column(values: Sequence[Any]) -> list[Any] | None:
         >>> plain_column([1, None, 2.5]), plain_column([1, "x"]), plain_column([[1]])
         ([1, None, 2.5], ['1', 'x'], None)
     """
+    values = [None if value != value else value for value in values]  # NaN is a missing value
     kinds = {float if type(value) is int else type(value) for value in values if value is not None}
     if not kinds <= {*_SCALARS}:
         return None
     if len(kinds) <= 1 and all(type(value) is not int or value in _INT64 for value in values):
-        return list(values)
+        return values
     return [None if value is None else str(value) for value in values]
 
 

@@ -55,6 +55,7 @@ def read_table(path: str | Path, texts: tuple[str, ...] = ()) -> Any:
     try:
         if path.suffix.lower() == ".parquet":
             table = pq.read_table(path)
+            table.validate(full=True)  # text that is not UTF-8 fails here
         else:
             read = _read_json_lines if path.suffix.lower() in _JSON_LINES else read_text_table
             table = read(path, texts)

@@ -344,3 +344,22 @@ def test_the_real_flickr8k_is_read() -> None:
     assert list(train.captions[1000]) == raw[1000].as_py()
     assert test.captions is not None
     assert "red" in " ".join(test.captions[0])
+
+
+@pytest.mark.parametrize("name", ["label", "ima"])
+def test_text_that_is_not_utf_8_is_told(name: str, tmp_path: Path) -> None:
+    file = Path(table(tmp_path / "a.parquet", label=["cat", "dog"]))
+    test = copied(str(file))
+    odd = {"label": (b"dog", b"\xffog"), "ima": (b"image", b"ima\xffe")}[name]
+    file.write_bytes(file.read_bytes().replace(*odd))
+    with pytest.raises(
+        InputError, match=r"got .*a\.parquet, (which cannot be read|where group 0 fails) \(.*(UTF8|utf-8)"
+    ) as told:
+        Parquet(str(file), test).load()
+    assert "\n" not in str(told.value)
+
+
+def test_a_file_without_rows_is_told(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": pa.array([], pa.binary())}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"Expected rows of images in .*a\.parquet, got none"):
+        Parquet(str(tmp_path / "a.parquet"), copied(str(tmp_path / "a.parquet"))).load()

@@ -154,7 +154,7 @@ WRONG: dict[str, tuple[list[list[Entry]], str]] = {
     ),
     "list in JSON": (
         [[sample("a", 0, cls=0, json=[1])]],
-        r"a\.json cannot be used: it is a list in place",
+        r"a\.json cannot be used: it is no object",
     ),
     "numbers as captions": ([[sample("a", 0, cls=0, json={"caption": 3})]], "captions have to be texts"),
     "empty caption": (

@@ -121,3 +121,11 @@ def test_classes_of_a_file_are_positions_only_if_no_name_is_a_number(
     (tmp_path / "names.txt").write_text("\n".join([*names, names[0]]))
     with pytest.raises(InputError, match="different class names"):
         Shards(*shards, classes=str(tmp_path / "names.txt")).load()
+
+
+def test_a_header_of_more_bytes_than_there_is_memory_is_refused(tmp_path: Path, test_shard: str) -> None:
+    header = tarfile.TarInfo("p")
+    header.type, header.size = b"x", 2**62
+    (tmp_path / "a.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+    with pytest.raises(InputError, match=r"got .*a\.tar, which cannot be read"):
+        Shards(str(tmp_path / "a.tar"), test_shard).load()

@@ -137,16 +137,19 @@ def _open_files(files: list[Path], field: str, size: int | None) -> tuple[list[t
         available += opened[-1][1].metadata.num_rows
         if size is not None and available >= size:
             break
+    require(available > 0, f"Expected rows of images in {files[0]}, got none. Give another file.")
     return opened, rows_to_take(field, size, available)
 
 
 def _open(file: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(file)
-    except (OSError, pa.ArrowException) as error:
+        parquet = pq.ParquetFile(file)
+        str(parquet.schema_arrow)
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: a name that is not UTF-8
         raise InputError(
             f"Expected a parquet file, got {file}, which cannot be read ({_first_line(error)}). Write or copy it again."
         ) from error
+    return parquet
 
 
 def _row_groups(file: Path, parquet: pq.ParquetFile, known: ColumnRoles, limit: int) -> Iterator[tuple[int, pa.Table]]:
@@ -157,6 +160,7 @@ def _row_groups(file: Path, parquet: pq.ParquetFile, known: ColumnRoles, limit: 
             return
         try:
             table = parquet.read_row_group(group, columns=known.columns)
+            table.validate(full=True)  # text that is not UTF-8 fails here
         except (OSError, pa.ArrowException) as error:
             raise InputError(
                 f"Expected whole row groups, got {file}, where group {group} fails ({_first_line(error)}). "

@@ -61,7 +61,7 @@ def list_members(shard: Path, file: BinaryIO) -> list[Member]:
                 vars(archive)["members"] = []  # the archive would keep all members in memory
                 members += _files(shard, member)
             file.seek(archive.offset)
-    except (tarfile.TarError, ValueError, RecursionError) as error:  # the last two for headers with odd numbers
+    except (tarfile.TarError, ValueError, OverflowError, MemoryError) as error:  # the latter of sizes in headers
         raise InputError(
             f"Expected an uncompressed tar file, got {shard}, which cannot be read ({error}). Write or copy it again."
         ) from error
