@@ -8,7 +8,7 @@ def normalize_name(name: str) -> str:
     r"""The composed Unicode form (NFC) of a name: macOS decomposes letters with accents, keyboards compose them.
 
     Example:
-        >>> normalize_name("cafe\u0301") == "caf\u00e9"
+        >>> normalize_name("e\u0301") == "\u00e9"
         True
     """
     return name if name.isascii() else unicodedata.normalize("NFC", name)

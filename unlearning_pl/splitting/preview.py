@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.splits.id_files import read_ids
+from unlearning_pl.data.splits.match_ids import match_ids
 from unlearning_pl.errors import require
 from unlearning_pl.functional.duplicates import Pairs, near_duplicates
 from unlearning_pl.splitting.training_features import TrainingFeatures
@@ -133,7 +134,7 @@ def read_earlier(names: Sequence[str], known: Collection[str]) -> dict[str, list
             "Correct the path.",
         )
         if not path.is_dir():
-            ids_by_request[name] = read_ids(name, known, "--earlier")
+            ids_by_request[name] = match_ids(read_ids(name, known, "--earlier"), "--earlier", known)
             continue
         split = runs.read_split(path)
         steps = split.get("steps") or [split]

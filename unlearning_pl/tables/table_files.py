@@ -87,7 +87,7 @@ def _read_json_lines(path: Path, roles: tuple[str, ...]) -> Any:
                 lines += [number] if line.strip() else []
             except ValueError as error:
                 raise InputError(
-                    f"Expected one JSON object a line in {path}, got another line {number} ({error}). Correct it."
+                    f"Expected one JSON object in each line of {path}, got none in line {number} ({error}). Correct it."
                 ) from error
     keys = dict.fromkeys(key for one in objects for key in one)
     columns = {key: _json_column([one.get(key) for one in objects]) for key in keys}

@@ -13,7 +13,7 @@ from unlearning_pl.data.splits.match_ids import IdMatcher, match_ids
 from unlearning_pl.data.splits.request_rows import rows_of_ids
 from unlearning_pl.errors import InputError
 
-CAFE = unicodedata.normalize("NFC", "caf\u00e9")
+CAFE = unicodedata.normalize("NFC", "\u00e9")
 IDS = ["train/cat/0.png", "train/cat/1.JPG", "train/dog/0.png", "train/v1.2", f"train/{CAFE}/7.png", "360"]
 
 

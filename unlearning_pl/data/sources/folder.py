@@ -120,27 +120,25 @@ def _list_images(field: str, where: str) -> _Listing:
     )
     classes = _classes(folder)
     known = {file.partition("/")[0] for file in (*files, *unread)}
-    empty = sorted(name for names in classes.values() for name in names if name not in known)
+    empty = sorted(name for name in classes.values() if name not in known)
     require(
         bool(classes) and not empty,
         f"Expected folders with images in {where}, one for each class, got {shorten_list(empty) or 'no folder'}"
         f"{' without any' if empty else ''}. Put images there, or remove the folder.",
     )
-    twice = next((names for names in classes.values() if len(names) > 1), [])
-    require(
-        not twice,
-        f"Expected classes whose names differ in more than their Unicode form in {where}, got {' and '.join(twice)}. "
-        "Move the images of one to the other.",
-    )
     return _Listing(folder, sorted(classes), files, unread, _metadata(folder, files, unread))
 
 
-def _classes(folder: Path) -> dict[str, list[str]]:
+def _classes(folder: Path) -> dict[str, str]:
     """Folders of classes, by their composed names."""
-    classes: dict[str, list[str]] = {}
-    for entry in os.scandir(folder):
-        if entry.is_dir() and not is_system_name(entry.name):
-            classes.setdefault(normalize_name(entry.name), []).append(entry.name)
+    names = [entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_system_name(entry.name)]
+    classes = {normalize_name(name): name for name in names}
+    twice = [name for name in names if classes[normalize_name(name)] != name]
+    require(
+        not twice,
+        f"Expected classes whose names differ in more than their Unicode form in {folder}, got {shorten_list(twice)} "
+        "twice. Move the images of one folder to the other.",
+    )
     return classes
 
 

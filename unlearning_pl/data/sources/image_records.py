@@ -127,8 +127,8 @@ def _leave_out_faults(
         ):
             require(
                 known is None or missing is not None,
-                f"Expected {what} of all images or of none, got some at {one.names[:1]} and none at "
-                f"{other.names[:1]}. Take training and test images from one data set.",
+                f"Expected {what} of all images or of none, got some at {''.join(one.names[:1])} and none at "
+                f"{''.join(other.names[:1])}. Take training and test images from one data set.",
             )
     stated: list[str] = []
     kept = []
