@@ -63,7 +63,8 @@ def list_members(shard: Path, file: BinaryIO) -> list[Member]:
             file.seek(archive.offset)
     except (tarfile.TarError, ValueError, OverflowError, MemoryError) as error:  # the latter of sizes in headers
         raise InputError(
-            f"Expected an uncompressed tar file, got {shard}, which cannot be read ({error}). Write or copy it again."
+            f"Expected an uncompressed tar file, got {shard}, which cannot be read "
+            f"({str(error) or type(error).__name__}). Write or copy it again."
         ) from error
     # A damaged header ends tarfile's iteration as silently as the end of the archive does.
     require(
