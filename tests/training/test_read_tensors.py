@@ -104,6 +104,10 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "module": (lambda: saved({"net": torch.nn.ReLU()}), "a pickle that runs torch.nn.modules.activation.ReLU."),
     "plain pickle": (lambda: pickle.dumps({"args": argparse.Namespace(lr=1)}), "runs argparse.Namespace."),
     "numpy scalar": (lambda: saved({"best": np.float64(1)}), "multiarray.scalar. Nothing of it was run"),
+    "bytearray": (
+        lambda: b"\x80\x02cbuiltins\nbytearray\nK\x03\x85R.",
+        "a pickle in another form than torch.save's own",
+    ),
     "plain pickle of numbers": (lambda: pickle.dumps([1]), "a pickle in another form than torch.save's own"),
     "protocol 4": (lambda: saved(pickle_protocol=4), "a pickle in another form than torch.save's own"),
     "truncated": (lambda: saved()[:-40], "which is truncated or damaged"),

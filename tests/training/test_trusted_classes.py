@@ -116,7 +116,7 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
 def test_nothing_is_imported_that_is_not_allowed(place: str) -> None:
     run = written(**PLACES[place](EVIL))
     with pytest.raises(
-        InputError, match=r"Expected classes of unlearning_pl in run/config\.yaml, got .*(payload|words)"
+        InputError, match=r"Expected classes of unlearning_pl in run/config\.yaml, got .*(payload|words|<dict>)"
     ):
         runs.trusted_settings(run)
     key = "model" if "model" in PLACES[place](EVIL) else "data"
@@ -143,9 +143,11 @@ def test_nothing_is_imported_that_is_not_allowed(place: str) -> None:
         ("Net", "got Net. Add --allow Net if"),
         ("\x1b[2J", r"got \x1b[2J. Do not use"),
         ("", "got . Do not use"),
+        (3, "got <int>. Do not use"),
+        (None, "got <NoneType>. Do not use"),
     ],
 )
-def test_the_refusal_has_the_word_that_allows(name: str, message: str) -> None:
+def test_the_refusal_has_the_word_that_allows(name: Any, message: str) -> None:
     with pytest.raises(InputError) as caught:
         runs.instantiate_from_run(written({"class_path": name}), "model")
     assert message in str(caught.value)

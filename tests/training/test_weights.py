@@ -183,6 +183,11 @@ def test_prefixes_are_stripped_without_a_learner() -> None:
             "backbone.0.weight is torch.int8 in place of torch.float32. Save unquantised weights.",
         ),
         (lambda s: s | {"backbone.0.weight": torch.ones(16, 3, 3, 3).to_sparse()}, "Expected dense tensors with"),
+        (lambda s: {f"x.{n}": v for n, v in s.items()}, "'x.' where the model has ''"),
+        (
+            lambda s: {f"n{i}.y" if i else "q.bn1.bias": torch.ones(1) for i in range(9)},
+            "(q.bn1.bias, n1.y, n2.y, ...). Give",  # one name in nine is alike: no prefix differs
+        ),
         (lambda s: s | {"backbone.0.weight": torch.ones(16, 3, 3, 3, device="meta")}, "on meta, as backbone.0.weight"),
         (
             lambda s: s | {"backbone.0.weight": torch.full((16, 3, 3, 3), 1e300, dtype=torch.float64)},
@@ -198,6 +203,13 @@ def test_what_differs_is_named_in_one_line(change: Any, message: str, tmp_path: 
     with pytest.raises(InputError, match=re.escape(message.replace("{}", str(path)))) as caught:
         load_weights(make_learner("SimCLR"), path)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_nested_tensor_is_refused() -> None:
+    state = plain_state("SimCLR") | {"backbone.0.weight": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])}
+    with pytest.raises(InputError, match="Expected dense tensors"):
+        match_names(learner_of("SimCLR"), state, Path("w.pt"))
 
 
 def test_the_obvious_weights_come_before_others(tmp_path: Path) -> None:

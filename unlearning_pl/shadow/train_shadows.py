@@ -20,7 +20,7 @@ from unlearning_pl.shadow.shadow_attacks import AttackScores, Evidence, attacks,
 from unlearning_pl.shadow.shadow_checks import check, check_output
 from unlearning_pl.shadow.shadow_plan import Shadow, plan
 from unlearning_pl.shadow.shadow_scores import score_models, stacked, write_scores
-from unlearning_pl.shadow.trusted_runs import check_run_classes
+from unlearning_pl.shadow.trusted_runs import check_classes_of_runs
 from unlearning_pl.training import runs
 from unlearning_pl.training.run_lock import lock_folder
 
@@ -65,7 +65,7 @@ def shadow(
         seed: Seed of the random halves; the seeds of weights and batches follow it and skip those of the target runs.
         views: Augmented views per image of an encoder's score.
         allow: Packages or classes, besides those of this package, that the configurations of the runs may name; see
-            :func:`~unlearning_pl.shadow.trusted_runs.check_run_classes`.
+            :func:`~unlearning_pl.shadow.trusted_runs.check_classes_of_runs`.
         command: The command line of this call, recorded in the result.
         data_options: Options ``--data.*`` that change the data of the runs, for images that were moved.
 
@@ -78,8 +78,7 @@ def shadow(
         UnfinishedError: If a shadow model failed; the others are finished, and the same command tries it again.
     """
     check(model, original, retrained, count=count, processes=processes, seed=seed, views=views)
-    for run in (model, original):
-        check_run_classes(run, allow)
+    check_classes_of_runs((model, original), retrained, allow)
     # Absolute paths, because the shadow models' commands and the result name them
     model, original = (str(Path(run).resolve()) for run in (model, original))
     retrained = str(Path(retrained).resolve()) if retrained else None

@@ -24,19 +24,23 @@ _USUAL = ("torch.optim", "lightning.pytorch.strategies")
 """Modules whose classes do nothing but what a training needs."""
 
 
-def check_run_classes(run: str | Path, allow: Sequence[str] = ()) -> None:
-    """Check the classes of a whole configuration, before shadow models are trained by it.
+def check_classes_of_runs(repeated: Sequence[str], retrained: str | None, allow: Sequence[str] = ()) -> None:
+    """Check the classes that runs name, before shadow models are trained by their configurations.
 
     Shadow models repeat a run, which a command that only reads it does not: they have its method and optimiser, and
-    would have its callbacks and loggers. Classes of this package, of torch.optim and Lightning's strategies are known;
-    the user allows others.
+    its callbacks and loggers. Classes of this package, of torch.optim and Lightning's strategies are known; the user
+    allows others.
 
     Args:
-        run: The run folder.
+        repeated: Run folders that shadow models repeat.
+        retrained: Run folder of the reference, of which the model alone is read.
         allow: Packages or classes that the user allows.
 
     Raises:
-        InputError: If the configuration names another class.
+        InputError: If a configuration names another class.
     """
-    for key, value in runs.read_config(run).items():
-        check_classes(value, _EXPECTED.get(key, str), [*_USUAL, *allow], Path(run) / runs.CONFIG)
+    for run in repeated:
+        for key, value in runs.read_config(run).items():
+            check_classes(value, _EXPECTED.get(key, str), [*_USUAL, *allow], Path(run) / runs.CONFIG)
+    if retrained is not None:
+        runs.trusted_settings(retrained, allow, ["model"])

@@ -34,6 +34,7 @@ def check_tensors(state: Mapping[Any, Any], path: str | Path) -> None:
         )
         require(
             type(value) in (Tensor, torch.nn.Parameter)
+            and not value.is_nested
             and value.layout == torch.strided
             and value.device.type == "cpu"
             and not value.is_quantized

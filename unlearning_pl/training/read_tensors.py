@@ -15,7 +15,9 @@ from unlearning_pl.training.pickled_names import pickled_names
 _COPY = "Copy or download it again"
 _SAVE = "save its weights where you trust it: torch.save(model.state_dict(), 'weights.pt')"
 _ALLOWED = ("torch", "torch._utils", "torch._tensor", "torch.storage", "torch.nn.parameter", "collections", "_codecs")
-"""Modules whose names every checkpoint of tensors contains."""
+"""Modules whose names checkpoints of tensors contain."""
+
+_ALLOWED_NAMES = tuple(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("set", "bytearray"))
 
 
 class Format(NamedTuple):
@@ -128,7 +130,8 @@ def _reason(error: Exception, path: Path) -> str:
     """Why torch cannot load a pickle or an archive, with the remedy."""
     text = _first_line(error)
     refused = re.search(r"GLOBAL ([\w.]+)", str(error))
-    foreign = [name for name in pickled_names(path) if name.rpartition(".")[0] not in _ALLOWED]
+    names = (name for name in pickled_names(path) if name not in _ALLOWED_NAMES)
+    foreign = [name for name in names if name.rpartition(".")[0] not in _ALLOWED]
     code = refused[1] if refused else next(iter(foreign), None)
     if code is not None:
         return f"a pickle that runs {code}. Nothing of it was run. Give tensors alone: {_SAVE}"

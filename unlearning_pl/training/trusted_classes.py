@@ -19,6 +19,7 @@ from unlearning_pl.training.parameter_types import UNKNOWN, classes, is_text, is
 from unlearning_pl.training.parser_mode import load_settings
 
 PACKAGE = "unlearning_pl"
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _BASES = (Learner, Source, Views)
 """Classes of this package that a parameter of no known type may get."""
 
@@ -43,7 +44,7 @@ def check_classes(settings: Any, expected: type, allow: Sequence[str], place: st
     """
     for name in allow:
         require(
-            re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name) is not None,
+            _NAME.fullmatch(name) is not None,
             f"Expected the name of a package or a class as --allow, got {name!r}. Write it as in an import.",
         )
     foreign = next(foreign_names(settings, expected, allow), None)
@@ -83,7 +84,7 @@ def _foreign(value: Any, types: frozenset[Any], allow: Sequence[str]) -> Iterato
 def _foreign_class(spec: Mapping[str, Any], types: frozenset[Any], allow: Sequence[str]) -> Iterator[str]:
     name = spec["class_path"]
     if not isinstance(name, str) or not _is_trusted(name, types, allow):
-        yield str(name)
+        yield name if isinstance(name, str) else f"<{type(name).__name__}>"
         return
     parameters = parameter_types(_own_class(name, types) or _allowed_object(name))
     for key, item in spec.items():
@@ -163,6 +164,6 @@ def _allowed_object(name: str) -> Any:
 
 def _remedy(name: str, allow: Sequence[str]) -> str:
     package = name.partition(".")[0]
-    if package == PACKAGE or package in sys.stdlib_module_names or not re.fullmatch(r"[\w.]+", name):
+    if package == PACKAGE or package in sys.stdlib_module_names or not _NAME.fullmatch(name):
         return "Do not use this run unless you know why: no learner, source or views have that name."
     return f"Add --allow {name if package in allow else package} if you trust it."

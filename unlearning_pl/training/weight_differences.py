@@ -1,7 +1,7 @@
 """What distinguishes the weights of a file from those of a model, in a few words for an error message."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -61,14 +61,15 @@ def _first(names: Collection[str]) -> str:
     return ", ".join([*map(shown, [*names][:3]), *(["..."] if len(names) > 3 else [])])
 
 
-def _nearest_prefixes(missing: Iterable[str], superfluous: Iterable[str]) -> tuple[str, str] | None:
-    """The most frequent pair of prefixes, of the file and of the model, before the same rest of a name."""
+def _nearest_prefixes(missing: Sequence[str], superfluous: Sequence[str]) -> tuple[str, str] | None:
+    """The prefixes, of the file and of the model, that half of the names or more have before the same rest."""
     endings = {ending: prefix for name in missing for prefix, ending in _endings(name)}
     pairs: Counter[tuple[str, str]] = Counter()
     for name in superfluous:
         match = next(((prefix, endings[ending]) for prefix, ending in _endings(name) if ending in endings), None)
         pairs.update([] if match is None else [match])
-    return pairs.most_common(1)[0][0] if pairs else None
+    pair, count = pairs.most_common(1)[0] if pairs else (None, 0)
+    return pair if 2 * count >= min(len(missing), len(superfluous)) else None
 
 
 def _endings(name: str) -> Iterable[tuple[str, str]]:
