@@ -27,7 +27,8 @@ import torch
 from PIL import Image
 
 from unlearning_pl.data import Folder, Parquet, Source, UnlearningData
-from unlearning_pl.data.loaders import StreamedPositions, index_loader
+from unlearning_pl.data.loaders import RowDataset, index_loader
+from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.data.streams import StreamSampler
 from unlearning_pl.images.shared_pixels import trim_memory
 
@@ -112,7 +113,8 @@ def streamed(folder: Path, count: int) -> tuple[float, list[int]]:
     start = time.perf_counter()
     train, _ = Folder(str(folder / "train"), str(folder / "test"), image_size=32, storage="stream").load()
     seconds = time.perf_counter() - start
-    dataset = StreamedPositions(torch.arange(count), train.images.read)  # type: ignore[union-attr]
+    plan = SamplePlan.training(InputSpec(), seed=0)
+    dataset = RowDataset(torch.arange(count), plan, train.images.read)  # type: ignore[union-attr]
     sampler = StreamSampler(dataset, "train", steps=count // ROWS, rows=ROWS)
     loader = index_loader(dataset, ROWS, sampler, WORKERS)
     found = []

@@ -27,6 +27,7 @@ from torch.optim import SGD
 
 from unlearning_pl import learners, methods
 from unlearning_pl.data import ContrastiveViews, Digits, ForgetRequest, Parquet, Source, UnlearningData
+from unlearning_pl.data.plans import training_plan
 from unlearning_pl.learners import Learner
 from unlearning_pl.training import runs
 from unlearning_pl.training.stopwatch import Stopwatch
@@ -105,7 +106,8 @@ def work(options: argparse.Namespace) -> None:
         trainer.fit(learner, datamodule=data)
     else:
         trainer.unlearn(learner, data, folder, getattr(methods, what)())
-    rows = sum(data.rows(data.streams(0), processes).values())
+    streams = training_plan(trainer, learner, data.train_on).streams(0)
+    rows = sum(data.rows(streams, processes).values())
     if trainer.is_global_zero:
         Path(result).write_text(str(rows * options.steps / clock.seconds))
 

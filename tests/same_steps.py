@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD
 
-from unlearning_pl.data import Digits, ForgetRequest, TemplateCaptions, UnlearningData
+from unlearning_pl.data import Digits, ForgetRequest, TemplateCaptions, UnlearningData, Views, make_samples
 from unlearning_pl.distributed.collectives import world_size
 from unlearning_pl.learners import Classifier, Learner
 from unlearning_pl.methods import partners
@@ -49,14 +49,16 @@ ALL: list[Job] = [
 ]
 
 
-class Unmoved(UnlearningData):
-    """Views that nothing random is in: each copy is shifted a pixel further."""
+class Float64Examples(UnlearningData):
+    """Data whose check of the encoder is in float64, like everything else here."""
 
     def examples(self) -> Tensor:
         return super().examples().double()
 
-    def _augmented(self, images: Tensor, count: int) -> tuple[Tensor, ...]:
-        return tuple(images.double().roll(shift, dims=-1) for shift in range(count))
+
+def shifted_views(augment: Views, images: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Views that nothing random is in: each copy is shifted a pixel further."""
+    return tuple(images.double().roll(shift, dims=-1) for shift in range(count))
 
 
 class Frozen(Callback):
@@ -84,8 +86,9 @@ def start_of(name: str) -> Learner:
 
 @contextmanager
 def nothing_random() -> Iterator[None]:
-    """Partners and labels that one process and two have alike."""
+    """Views, partners and labels that one process and two have alike."""
     with ExitStack() as stack:
+        stack.enter_context(patch.object(make_samples, "draw_views", shifted_views))
         stack.enter_context(patch.object(partners, "differing_partner", neighbours))
         shifted = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)  # noqa: E731  it is a method
         stack.enter_context(patch.object(Classifier, "corrupt_targets", shifted))
@@ -99,7 +102,7 @@ def take_steps(method: str, name: str, frozen: bool, folder: Path, processes: in
     if not original.exists():
         torch.save(start_of(name).state_dict(), original)
     source = TemplateCaptions(Digits(train_size=48, image_size=8), ["the number {}"])
-    data = Unmoved(source, forget=ForgetRequest(count=12), validation=0.25, batch_size=24)
+    data = Float64Examples(source, forget=ForgetRequest(count=12), validation=0.25, batch_size=24)
     shared = {"devices": 2, "strategy": "ddp", "sync_batchnorm": not frozen} if processes == 2 else {}
     callbacks = [Frozen()] if frozen else []
     trainer = make_trainer(max_epochs=2, logger=False, limit_val_batches=0, callbacks=callbacks, **shared)

@@ -8,6 +8,8 @@ from lightning.pytorch import Callback
 from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData, write_manifest
+from unlearning_pl.data.loaders import Rows
+from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.errors import InputError
 from unlearning_pl.types import Batch, Sample
 
@@ -75,11 +77,9 @@ def test_two_processes_draw_views_of_their_own(name: str) -> None:
     data.load()
     for rank in (0, 1, 0):
         loop, module = SimpleNamespace(total_batch_idx=3), make_learner(name)
-        data.trainer = SimpleNamespace(
-            global_rank=rank, training=True, predicting=False, fit_loop=loop, lightning_module=module
-        )
-        rows = data.on_before_batch_transfer({"train": torch.arange(5)}, 0)
-        drawn.append(data.on_after_batch_transfer(rows, 0)["train"].views)
+        data.trainer = SimpleNamespace(global_rank=rank, fit_loop=loop)
+        rows = Rows(torch.arange(5), None, SamplePlan.training(InputSpec.of(module), seed=0), first=0)
+        drawn.append(data.on_after_batch_transfer({"train": rows}, 0)["train"].views)
     first, second, again = drawn
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(first, again, strict=True))
     assert not any(torch.equal(ours, theirs) for ours, theirs in zip(first, second, strict=True))

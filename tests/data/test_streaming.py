@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from unlearning_pl.commands.main import main
 from unlearning_pl.data import Folder, ForgetRequest, ImageSet, Source, UnlearningData
-from unlearning_pl.data.loaders import PositionLoader, StreamedBatch, StreamedPositions, _as_it_is, index_loader
+from unlearning_pl.data.loaders import PositionLoader, RowDataset, Rows, _as_it_is, index_loader
+from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.data.pool import ConcatImages, Pool
 from unlearning_pl.errors import InputError
 from unlearning_pl.images.encoded_images import EncodedImages
@@ -22,6 +23,7 @@ from unlearning_pl.methods import AlignmentCalibration
 
 # Newer releases of Python warn of what every data loader on Linux does.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+PLAN = SamplePlan.training(InputSpec(), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +128,7 @@ def streamed_images(count: int = 5) -> EncodedImages:
 
 def test_workers_may_be_spawned() -> None:
     joined = ConcatImages(streamed_images(), torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 8, 8))
-    dataset = StreamedPositions(torch.tensor([7, 0, 6, 4]), joined.read)
+    dataset = RowDataset(torch.tensor([7, 0, 6, 4]), PLAN, joined.read)
     context = multiprocessing.get_context("spawn")
     loader = PositionLoader(dataset, batch_size=2, collate_fn=_as_it_is, num_workers=1, multiprocessing_context=context)
     rows = list(loader)
@@ -137,9 +139,9 @@ def test_workers_may_be_spawned() -> None:
 
 def test_a_worker_hands_its_mistake_over() -> None:
     images = EncodedImages([encoded(pixels()), b"text"], ["a", "b"], 8)
-    loader = index_loader(StreamedPositions(torch.arange(2), images.read), rows=1, workers=1)
+    loader = index_loader(RowDataset(torch.arange(2), PLAN, images.read), rows=1, workers=1)
     batches = iter(loader)
-    assert isinstance(next(batches), StreamedBatch)
+    assert isinstance(next(batches), Rows)
     with pytest.raises(InputError, match="got b") as caught:
         next(batches)
     assert "\n" not in str(caught.value)
@@ -150,7 +152,7 @@ def test_what_goes_to_a_worker_has_no_ids() -> None:
     images = EncodedImages([b"x"] * 1000, ["x"] * 1000, 8)
     train = ImageSet(images, torch.zeros(1000, dtype=torch.int64), names, [])
     test = ImageSet(images, train.targets, [f"t{name}" for name in names], [])
-    dataset = StreamedPositions(torch.arange(3), Pool(train, test, _Statistics()).images.read)
+    dataset = RowDataset(torch.arange(3), PLAN, Pool(train, test, _Statistics()).images.read)
     assert len(pickle.dumps(dataset)) < 100_000
 
 

@@ -6,9 +6,13 @@ import subprocess
 import pytest
 import torch
 
-from unlearning_pl.data.loaders import StreamedPositions, index_loader
-from unlearning_pl.data.streams import Positions, StreamSampler, rows_per_stream, run_seed
+from unlearning_pl.data.loaders import RowDataset, index_loader
+from unlearning_pl.data.plans import InputSpec, SamplePlan
+from unlearning_pl.data.seeds import run_seed
+from unlearning_pl.data.streams import Share, StreamSampler, rows_per_stream
 from unlearning_pl.errors import InputError
+
+PLAN = SamplePlan.training(InputSpec(), seed=0)
 
 
 @pytest.mark.parametrize(
@@ -38,11 +42,11 @@ def test_a_batch_that_does_not_divide_is_told(batch_size: int, processes: int) -
         rows_per_stream({"train": 100}, batch_size, processes)
 
 
-def fed(size: int, steps: int, rows: int, epoch: int = 0, processes: int = 1) -> list[list[int]]:
+def fed(size: int, steps: int, rows: int, epoch: int = 0, processes: int = 1, seed: int = 0) -> list[list[int]]:
     """Rows of each step, over all processes."""
-    dataset, ranks = Positions(torch.arange(size)), []
+    ranks = []
     for rank in range(processes):
-        sampler = StreamSampler(dataset, "retain", steps, rows, rank, processes)
+        sampler = StreamSampler(range(size), "retain", steps, rows, Share(rank, processes), seed)
         sampler.set_epoch(epoch)
         drawn = list(sampler)
         assert len(drawn) == len(sampler)
@@ -75,20 +79,22 @@ def test_the_order_depends_on_the_epoch_and_the_runs_seed_alone(monkeypatch: pyt
     torch.rand(3)
     assert fed(37, steps=4, rows=8) == first
     assert fed(37, steps=4, rows=8, epoch=1) != first
+    assert fed(37, steps=4, rows=8, seed=1) != first
     monkeypatch.setenv("PL_GLOBAL_SEED", "1")
-    assert fed(37, steps=4, rows=8) != first
+    assert fed(37, steps=4, rows=8) == first
 
 
 def test_places_of_a_run_have_seeds_of_their_own() -> None:
-    seeds = {run_seed("fit", step, rank) for step in range(100) for rank in range(4)}
-    assert len(seeds) == 400
+    seeds = {run_seed(seed, "fit", step, rank) for seed in (0, 1) for step in range(100) for rank in range(4)}
+    assert len(seeds) == 800
 
 
-def test_a_batch_is_an_index_tensor() -> None:
-    positions = Positions(torch.tensor([5, 7, 9]))
-    assert positions.__getitems__([2, 0]).tolist() == [9, 5]
-    assert int(positions[1]) == 7
-    assert len(positions) == 3
+def test_a_batch_is_its_positions_with_their_plan() -> None:
+    dataset = RowDataset(torch.tensor([5, 7, 9]), PLAN)
+    batch = dataset.__getitems__([2, 0])
+    assert batch.index.tolist() == [9, 5]
+    assert (batch.images, batch.plan, batch.first) == (None, PLAN, 9)
+    assert len(dataset) == 3
 
 
 @pytest.mark.parametrize(("number", "server"), [(signal.SIGTERM, 1), (signal.SIGTERM, None), (signal.SIGUSR1, None)])
@@ -97,7 +103,7 @@ def test_workers_go_on_when_the_whole_job_is_asked_to_end_and_end_with_their_par
 ) -> None:
     if server is not None:  # a process that forks workers for others
         monkeypatch.setattr(os, "getppid", lambda: server)
-    rows = StreamedPositions(torch.arange(40), lambda index: index)
+    rows = RowDataset(torch.arange(40), PLAN, lambda index: index)
     others = set(multiprocessing.active_children())  # of tests before
     loader = index_loader(rows, rows=4, workers=2)
     batches = iter(loader)

@@ -10,6 +10,7 @@ from tiny import LEARNERS, make_data, make_learner, make_trainer
 from torch.optim import SGD
 
 from unlearning_pl.data import ForgetRequest, UnlearningData
+from unlearning_pl.data.plans import TrainingPlan
 from unlearning_pl.evaluation.relearning import eval_loss, fixed_batches, relearning_epochs
 from unlearning_pl.learners import Learner
 
@@ -45,6 +46,9 @@ def test_epochs_are_those_of_training_on_the_forgotten_images_alone() -> None:
     losses: list[float] = []
 
     class Watch(Callback):
+        def extend_plan(self, plan: TrainingPlan) -> TrainingPlan:
+            return plan.feed(lambda epoch: ("forgotten",))
+
         def on_train_epoch_end(self, trainer, pl_module) -> None:  # noqa: ANN001
             images, target = data.pool.rows_at(data.positions("forget"))
             pl_module.eval()
@@ -54,7 +58,6 @@ def test_epochs_are_those_of_training_on_the_forgotten_images_alone() -> None:
             losses.append(torch.nn.functional.cross_entropy(scores, target).item())
 
     student.optimize_with(partial(SGD, lr=0.01, momentum=0.9))
-    data.feed(lambda _: ("forgotten",))
     make_trainer(max_epochs=count, logger=False, callbacks=[Watch()]).fit(student, datamodule=data)
     images, target = data.pool.rows_at(data.positions("forget"))
     with torch.no_grad():
@@ -73,7 +76,7 @@ def test_the_loss_is_the_same_at_every_look(pair: tuple[Learner, UnlearningData]
     learner, data = pair
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    first, second = (fixed_batches(data, learner.num_views, learner.device) for _ in range(2))
+    first, second = (fixed_batches(data, learner, learner.device) for _ in range(2))
     assert eval_loss(learner, first) == eval_loss(learner, second)
     assert torch.equal(torch.get_rng_state(), state)
     assert learner.training == learner.backbone.training

@@ -25,6 +25,7 @@ from unlearning_pl.types import Batch, Sample
 IMAGES = torch.arange(100)
 ROWS = {"train": 8, "retain": 8, "forget": 4, "validation": 4}
 SIZES = SimpleNamespace(
+    trainer=None,
     positions=lambda split: torch.arange(10 * ROWS.get(split, 0)),
     load=lambda: (SimpleNamespace(targets=IMAGES), None),
     pool=SimpleNamespace(text=lambda length: SimpleNamespace(groups=lambda: IMAGES)),

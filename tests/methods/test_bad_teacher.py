@@ -14,7 +14,7 @@ from unlearning_pl.types import Batch, concat_streams
 @pytest.mark.parametrize("learner", ["SimCLR", "Classifier"], indirect=True)
 def test_equals_the_formula_in_plain_loops(learner: Learner, batch: Batch) -> None:
     method = BadTeacher(temperature=2.0)
-    method.prepare(learner, SimpleNamespace())
+    method.prepare(learner, SimpleNamespace(trainer=None))
     with torch.no_grad():
         for weight in learner.parameters():
             weight.add_(0.2 * torch.randn_like(weight) * weight.std(correction=0))
@@ -35,7 +35,9 @@ def test_the_random_teacher_has_learned_nothing_and_is_the_same_everywhere(backb
         for tensor in learner.state_dict().values():
             tensor.fill_(7)  # no trace of it may be left
     torch.rand(3)
-    first, second = random_copy(learner), random_copy(learner)
+    first, second, other = (random_copy(learner, seed) for seed in (0, 0, 1))
+    drawn = [name for name, weight in first.named_parameters() if weight.dim() > 1]
+    assert all(not torch.equal(first.state_dict()[name], other.state_dict()[name]) for name in drawn)
     for name, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[name])
         assert (value != 7).all(), name
@@ -46,7 +48,7 @@ def test_drawing_it_leaves_the_random_state_alone(learner: Learner) -> None:
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    random_copy(learner)
+    random_copy(learner, seed=0)
     assert torch.equal(torch.rand(2), expected)
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny import make_data, make_learner, make_trainer
 
+from unlearning_pl.data.plans import InputSpec, SamplePlan, TrainingPlan
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import SSD, CoUn, FineTune, GradientAscent
@@ -39,7 +40,8 @@ def test_adds_to_the_loss_under_it_and_both_views_have_a_gradient(learner: Learn
 def test_a_method_without_retain_samples_still_sees_its_own_stream_only(learner: Learner, batch: Batch) -> None:
     plugin = CoUn(weight=0.7)
     plugin._inner_objective, plugin.inner_streams = GradientAscent().objective, GradientAscent().streams
-    assert plugin.streams(0) == ("forget", "retain")
+    below = TrainingPlan(GradientAscent().streams, SamplePlan.training(InputSpec(), seed=0))
+    assert plugin.extend_plan(below).streams(0) == ("forget", "retain")
     ascent = GradientAscent().objective(learner, {"forget": batch["forget"]})
     torch.testing.assert_close(plugin.objective(learner, batch), ascent + plugin.term(learner, batch))
 

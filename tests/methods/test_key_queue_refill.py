@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.learners import MoCo
 from unlearning_pl.methods import (
     AlignmentCalibration,
@@ -31,7 +32,7 @@ class AtStart(Callback):
     def __init__(self, data: UnlearningData) -> None:
         self.read: list[Tensor] = []
         self.data, self.samples_at = data, data.samples_at
-        data.samples_at = lambda index: self.read.append(index) or self.samples_at(index)
+        data.samples_at = lambda index, plan=None: self.read.append(index) or self.samples_at(index, plan)
 
     def on_train_batch_start(self, trainer: Any, learner: MoCo, batch: object, batch_idx: int) -> None:
         if batch_idx == 0:
@@ -72,11 +73,10 @@ def test_keys_are_those_of_the_momentum_encoder_in_evaluation_mode(originals: di
     seen, _ = start(originals["MoCo"], FineTune(), 20)
     learner = make_learner("MoCo", queue_size=20).eval()
     learner.load_state_dict(torch.load(originals["MoCo"].parent / "20.pt"))
-    trainer = make_trainer(logger=False)
     again = make_data()
-    again.trainer, trainer.training = trainer, True
-    trainer.strategy.connect(learner)
-    sample = next(retained_samples(again, torch.device("cpu")))
+    again.load()
+    plan = SamplePlan.training(InputSpec.of(learner), seed=0)
+    sample = next(retained_samples(again, plan, torch.device("cpu")))
     keys = F.normalize(learner.key_encoder(sample.views[1]), dim=1)
     torch.testing.assert_close(seen.keys[: len(keys)], keys[:20])
 

@@ -6,6 +6,7 @@ import torch
 from tiny import LEARNERS, make_data, make_learner, make_trainer
 from torch.optim import SGD, AdamW
 
+from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import SalUn
@@ -43,8 +44,8 @@ def test_the_share_has_the_largest_gradients_of_the_forget_loss(originals: dict[
     make_trainer(max_epochs=1).unlearn(learner, data, str(originals["Classifier"]), method)
     original = make_learner("Classifier").eval()
     original.load_state_dict(torch.load(originals["Classifier"] / "checkpoints/last.ckpt")["state_dict"])
-    data.trainer.training = True  # views as in training, drawn as they were measured
-    (samples,) = data.samples(("forget",), torch.device("cpu")).values()
+    plan = SamplePlan.training(InputSpec.of(original), seed=0)  # views as in training, drawn as they were measured
+    (samples,) = data.samples(("forget",), plan, torch.device("cpu")).values()
     for sample in samples:
         torch.nn.functional.cross_entropy(original.class_scores(sample.views[0]), sample.target).backward()
     scores = {name: weight.grad.abs() for name, weight in trainable_parameters(original).items()}

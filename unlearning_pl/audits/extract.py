@@ -3,9 +3,9 @@
 Letters: B rows of a batch, V augmented views, D width of the features, E of the embeddings, K classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 import torch
@@ -16,13 +16,19 @@ from typing_extensions import override
 
 from unlearning_pl.audits.embeddings import Embeddings
 from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
+from unlearning_pl.audits.sample_losses import per_sample_losses
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.loaders import PositionLoader, Rows
+from unlearning_pl.data.make_samples import view_stream
+from unlearning_pl.data.plans import InputSpec, SamplePlan
+from unlearning_pl.data.seeds import given_seed, isolated_rng, run_seed
+from unlearning_pl.data.streams import Share
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import similarities
 from unlearning_pl.functional.threshold_attack import pair_similarities
 from unlearning_pl.learners import Learner
-from unlearning_pl.types import Pixels, Sample, Split
+from unlearning_pl.types import Sample, Split
 
 AUDITED: dict[Split, Split] = {"retain": "retain", "forget": "forgotten", "test": "test"}
 """The data split that each split of an audit reads: an audit's forget set is all images that any step forgot."""
@@ -34,68 +40,98 @@ class Embedder(LightningModule):
 
     Args:
         learners: The models to embed the images with.
-
-    Attributes:
-        prompts: Tokens of T descriptions of each class, ``(K, T, L)``, if classes have names and models read text.
+        data: The data.
+        splits: Splits of the data to embed.
+        views: V.
+        seed: Seed of the augmented views.
     """
 
-    prompts: Tensor | None = None
-
-    def __init__(self, learners: Sequence[Learner]) -> None:
+    def __init__(
+        self, learners: Sequence[Learner], data: UnlearningData, splits: Sequence[Split], views: int, seed: int
+    ) -> None:
         super().__init__()
         self.learners, self._models = nn.ModuleList(learners), tuple(learners)
-        lengths = [learner.context_length for learner in learners if learner.context_length is not None]
-        self.context_length: int | None = _common_setting(lengths, "length of captions in tokens")
-        self.pixels: Pixels | None = _common_setting(
-            [learner.pixels for learner in learners], "normalisation of images"
-        )
+        self.data, self.splits = data, splits
+        self.plan = SamplePlan.embedding(_common_spec(learners), views, seed)
         self._classes = list[Tensor | None]([None] * len(learners))
         # With a split of one batch the other processes have none.
         self.allow_zero_length_dataloader_with_multiple_devices = True
 
     @override
-    def predict_step(self, batch: Sample, batch_idx: int, dataloader_idx: int = 0) -> list[BatchEmbeddings]:
-        with single_process():  # a loss compares the rows of this batch only, not those of other processes
-            return [embed_batch(one, batch, known) for one, known in zip(self._models, self._classes, strict=True)]
+    def predict_dataloader(self) -> list[PositionLoader]:
+        share, pin = Share(self.trainer.global_rank, self.trainer.world_size), self.device.type == "cuda"
+        positions = (self.data.positions(split) for split in self.splits)
+        return [self.data.loader(rows, self.plan, share=share, pin=pin) for rows in positions]
+
+    @override
+    def predict_step(self, batch: Rows, batch_idx: int, dataloader_idx: int = 0) -> list[BatchEmbeddings]:
+        seed = run_seed(batch.plan.seed, "evaluate", batch.first)
+        # A loss compares the rows of this batch only, not those of other processes.
+        with single_process(), isolated_rng(self.device, seed):
+            return embed_batch(self._models, *view_stream(self.data.pool, self.data.views, batch), self._classes)
 
     @override
     def on_predict_start(self) -> None:
-        if self.prompts is not None:
-            prompts = self.prompts.to(self.device)
+        prompts = self.data.prompts(self.plan.context_length)
+        if prompts is not None:
             self._classes = [
-                None if learner.context_length is None else class_embeddings(learner, prompts)
+                None if learner.context_length is None else class_embeddings(learner, prompts.to(self.device))
                 for learner in self._models
             ]
 
 
-def embed_batch(learner: Learner, batch: Sample, classes: Tensor | None = None) -> BatchEmbeddings:
+def embed_batch(
+    models: Sequence[Learner], clean: Sample, views: Iterator[Tensor], classes: Sequence[Tensor | None]
+) -> list[BatchEmbeddings]:
     """Compute the fields of :class:`~unlearning_pl.audits.embeddings.Embeddings` for one batch, on the CPU.
 
+    All models embed a view before the next one is made, so that any number of views needs the memory of one.
+
     Args:
-        learner: The model.
-        batch: Its views are the clean image, then two augmented views or more, each ``(B, 3, H, W)``.
-        classes: The model's class embeddings, ``(K, E)``, see :func:`class_embeddings`.
+        models: The models.
+        clean: The clean images, with all captions.
+        views: Two augmented views or more, each ``(B, 3, H, W)``.
+        classes: Class embeddings of each model, ``(K, E)``, see :func:`class_embeddings`.
     """
-    clean, *views = batch.views
-    features = learner.features(clean)
-    augmented = torch.stack([learner.features(view) for view in views], dim=1)
+    features = [learner.features(clean.views[0]) for learner in models]
+    fields = [_clean_fields(*row, clean) for row in zip(models, features, classes, strict=True)]
+    needed = max([1, *(learner.num_views for learner in models)])
+    first = list(islice(views, needed))
+    for learner, columns in zip(models, fields, strict=True):
+        columns["losses"] = per_sample_losses(learner, clean._replace(views=(*clean.views, *first))).float()
+    augmented: list[list[Tensor]] = [[] for _ in models]
+    while first:
+        _embed_view(models, first.pop(0), augmented)  # its pixels are freed before the next view is made
+    for view in views:
+        _embed_view(models, view, augmented)
+        del view  # as above
+    for learner, columns, embedded in zip(models, fields, augmented, strict=True):
+        columns["similarities"] = pair_similarities(torch.stack(embedded, dim=1))
+        for name, view in zip(("anchor", "positive"), embedded, strict=False):
+            columns.setdefault(name, learner.project(view).float())
+    return [{name: None if value is None else value.cpu() for name, value in columns.items()} for columns in fields]
+
+
+def _embed_view(models: Sequence[Learner], view: Tensor, augmented: list[list[Tensor]]) -> None:
+    for learner, embedded in zip(models, augmented, strict=True):
+        embedded.append(learner.features(view))
+
+
+def _clean_fields(learner: Learner, features: Tensor, classes: Tensor | None, clean: Sample) -> BatchEmbeddings:
+    """Fields that the clean image and its captions alone decide."""
     logits = learner.classify(features)
-    fields = {
-        "index": batch.index,
-        "target": batch.target,
+    fields: BatchEmbeddings = {
+        "index": clean.index,
+        "target": clean.target,
         "features": features.float(),
-        "similarities": pair_similarities(augmented),
-        "anchor": learner.project(augmented[:, 0]).float(),
-        "positive": learner.project(augmented[:, 1]).float(),
         "logits": None if logits is None else logits.float(),
-        "losses": per_sample_losses(learner, batch).float(),
     }
-    if batch.text is not None and learner.context_length is not None:
+    if clean.text is not None and learner.context_length is not None:
         anchor = learner.project(features).float()
-        captions = _captions(learner, batch.text)
-        fields |= {"anchor": anchor, "positive": captions[:, 0], "captions": captions, "text": batch.text[:, 0]}
+        captions = _captions(learner, clean.text)
+        fields |= {"anchor": anchor, "positive": captions[:, 0], "captions": captions, "text": clean.text[:, 0]}
         fields["zero_shot"] = None if classes is None else similarities(anchor, classes)
-    return {name: None if value is None else value.cpu() for name, value in fields.items()}
+    return fields
 
 
 def _captions(learner: Learner, text: Tensor) -> Tensor:
@@ -118,28 +154,22 @@ def class_embeddings(learner: Learner, prompts: Tensor) -> Tensor:
     return torch.stack([F.normalize(texts, dim=1).mean(0) for texts in embeddings])
 
 
-def _common_setting(settings: Sequence[Any], setting: str) -> Any:
-    """Setting that all learners share, since they embed the same pixels; None if there is none.
+def _common_spec(learners: Sequence[Learner]) -> InputSpec:
+    """What the learners read: all embed the same pixels and captions.
 
     Raises:
-        InputError: If the learners have different settings.
+        InputError: If they normalise images differently, or read captions of different lengths.
     """
+    lengths = [learner.context_length for learner in learners if learner.context_length is not None]
+    pixels = _common_setting([learner.pixels for learner in learners], "normalisation of images")
+    return InputSpec(pixels=pixels, context_length=_common_setting(lengths, "length of captions in tokens"))
+
+
+def _common_setting(settings: Sequence[Any], setting: str) -> Any:
     first = settings[0] if settings else None
     other = next((value for value in settings if value != first), first)
     require(other == first, f"Expected models with one {setting}, got {first} and {other}. Audit them separately.")
     return first
-
-
-def per_sample_losses(learner: Learner, batch: Sample) -> Tensor:
-    """Training loss of each image, ``(B,)``: of the clean image if the learner needs one view, else of augmented views.
-
-    Args:
-        learner: The model.
-        batch: Its views are the clean image, then at least as many augmented views as the learner needs.
-    """
-    needed = slice(0, 1) if learner.num_views == 1 else slice(1, 1 + learner.num_views)
-    own = batch._replace(views=batch.views[needed], text=None if batch.text is None else batch.text[:, 0])
-    return learner.losses(learner.outputs(own), own)
 
 
 def extract_embeddings(
@@ -152,8 +182,9 @@ def extract_embeddings(
     """Embed the retain, forget and test images of a run with one model or several.
 
     All models embed the same pixels: the augmented views of an image are drawn once, with a seed that follows from the
-    process's seed (the command ``audit`` sets 0) and the image's batch. Processes embed whole batches each, so their
-    number does not change the result.
+    trainer's seed (the command ``audit`` gives 0) and the image's batch, of ``data.eval_batch_size`` rows. Processes
+    embed whole batches each, so their number does not change the result. A loss that compares images compares those of
+    a batch.
 
     Args:
         trainer: Runs the models, in one process or several.
@@ -174,14 +205,13 @@ def extract_embeddings(
             len(data.positions(AUDITED[name])) > 0,
             f"Expected {name} images to audit, got none. Give a forget request.",
         )
-    data.set_predict_splits(tuple(AUDITED[name] for name in splits), views)
+    data.load()
+    seed = given_seed(trainer) or 0
     with ExitStack() as stack:
-        stack.callback(data.set_predict_splits, None, 0)
         for learner in learners.values():
             stack.enter_context(fused_batch_norm(learner))
-        embedder = Embedder(list(learners.values()))
-        embedder.prompts = data.prompts(embedder.context_length)
-        batches: Any = trainer.predict(embedder, datamodule=data)
+        embedder = Embedder(list(learners.values()), data, [AUDITED[name] for name in splits], views, seed)
+        batches: Any = trainer.predict(embedder)
     own = [[] for _ in splits] if batches is None else batches if len(splits) > 1 else [batches]
     gathered = _gather_batches(own)
     return {

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from unlearning_pl.data import Views
-from unlearning_pl.data.streams import run_seed
+from unlearning_pl.data.seeds import isolated_rng, run_seed
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decode_image import CorruptImageError, Reference, decode, read_encoded
 from unlearning_pl.images.image_formats import image_suffixes, unread_suffixes
@@ -175,8 +175,7 @@ def augmented_views(images: Tensor, policy: Views, count: int, *where: int | str
         torch.Size([3, 2, 8, 8, 3])
     """
     clean = images.permute(0, 3, 1, 2).float() / 255
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run_seed("owner", *where))
+    with isolated_rng(clean.device, run_seed(0, "owner", *where)):
         views: Tensor = policy(clean.repeat(count, 1, 1, 1))
     rounded = (views * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
     return rounded.reshape(count, *images.shape)

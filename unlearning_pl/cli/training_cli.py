@@ -75,6 +75,7 @@ class UnlearningCLI(LightningCLI):
         parser.add_argument("--optimizer", type=OptimizerCallable, default=SGD, help="Optimiser of the parameters.")
         parser.add_argument("--schedule", type=Schedule, default="cosine", help="Learning-rate schedule.")
         parser.link_arguments("overwrite", "trainer.overwrite")
+        parser.link_arguments("seed_everything", "trainer.seed", compute_fn=_trainer_seed)
 
     @override
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -221,6 +222,11 @@ def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningC
         args=args,
         auto_configure_optimizers=False,
     )
+
+
+def _trainer_seed(seed: bool | int) -> int | None:
+    """Seed of the trainer; True lets ``seed_everything`` draw one, and False gives none."""
+    return None if isinstance(seed, bool) else seed
 
 
 def _training_run_folder(run: str | None, train_on: str) -> str:

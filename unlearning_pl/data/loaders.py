@@ -1,4 +1,4 @@
-"""Loaders of positions, and of the images at them if images are streamed.
+"""Loaders of rows: positions in the pool, with the images at them if images are streamed.
 
 Letters: B rows of a batch, H height, W width.
 """
@@ -7,49 +7,69 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from typing_extensions import override
 
-from unlearning_pl.data.streams import Positions, run_seed
+from unlearning_pl.data.plans import SamplePlan
 from unlearning_pl.errors import InputError
 from unlearning_pl.types import Sample
 
 
-class StreamedBatch(NamedTuple):
-    """A batch of streamed images.
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a batch on their way to the device.
 
     Attributes:
         index: Positions in the pool, ``(B,)`` int64.
-        images: The images at these positions, ``(B, 3, H, W)`` uint8.
+        images: The images at these positions, ``(B, 3, H, W)`` uint8, if a worker decoded them; None if the pool holds
+            them.
+        plan: How a sample is made of them.
+        first: The first position, where an evaluation's seed comes from, without a wait for the device.
     """
 
-    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which is not used
-    images: Tensor
+    index: Tensor
+    images: Tensor | None
+    plan: SamplePlan
+    first: int
+
+    def to(self, device: torch.device) -> "Rows":
+        """Move the tensors to a device; Lightning calls it."""
+        index, images = move_data_to_device((self.index, self.images), device)
+        return replace(self, index=index, images=images)
+
+    def pin_memory(self) -> "Rows":
+        """Copy the images to pinned memory; torch's loader calls it."""
+        return replace(self, images=None if self.images is None else self.images.pin_memory())
 
 
-class StreamedPositions(Positions):
-    """Positions and their images, read in the process that indexes them: a worker, if the loader has workers.
+class RowDataset(Dataset[Rows]):
+    """Positions in the pool as a data set: a batch is :class:`Rows`, and the device makes the sample.
 
     Args:
         positions: ``(N,)`` int64.
-        read: Reads images ``(B, 3, H, W)`` uint8 at positions ``(B,)``.
+        plan: How samples are made.
+        read: Reads streamed images ``(B, 3, H, W)`` uint8 at positions ``(B,)``, in the process that indexes them: a
+            worker, if the loader has workers. None leaves the images to the device.
     """
 
-    def __init__(self, positions: Tensor, read: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(positions)
-        self.read = read
+    def __init__(self, positions: Tensor, plan: SamplePlan, read: Callable[[Tensor], Tensor] | None = None) -> None:
+        self.positions, self.plan, self.read = positions, plan, read
 
-    @override
-    def __getitems__(self, rows: list[int]) -> StreamedBatch | InputError:  # type: ignore[override]
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitems__(self, rows: list[int]) -> Rows | InputError:
+        """All rows of a batch at once."""
         index = self.positions[rows]
         try:
-            return StreamedBatch(index, self.read(index))
+            return Rows(index, None if self.read is None else self.read(index), self.plan, int(index[0]))
         except InputError as error:  # raised in a worker, its message would be buried under the worker's traceback
             return error
 
@@ -66,19 +86,21 @@ class PositionLoader(DataLoader[Any]):
 
 
 def index_loader(
-    dataset: Positions, rows: int, sampler: DistributedSampler[int] | None = None, workers: int = 0, pin: bool = False
+    dataset: RowDataset, rows: int, sampler: DistributedSampler[int] | None = None, workers: int = 0, pin: bool = False
 ) -> PositionLoader:
-    """Make a loader whose batches are index tensors of ``rows`` positions, in order unless a sampler is given.
+    """Make a loader whose batches are ``rows`` rows, in order unless a sampler is given.
 
     Args:
-        dataset: Positions, or positions that are read together with their images.
+        dataset: Positions, with the plan of their samples.
         rows: Rows of a batch.
         sampler: Order of the rows.
         workers: Number of processes that read images; they persist between epochs.
         pin: Whether to put batches into pinned memory, for a CUDA device.
 
     Example:
-        >>> [batch.tolist() for batch in index_loader(Positions(torch.tensor([5, 7, 9])), rows=2)]
+        >>> from unlearning_pl.data.plans import InputSpec
+        >>> dataset = RowDataset(torch.tensor([5, 7, 9]), SamplePlan.training(InputSpec(), seed=0))
+        >>> [batch.index.tolist() for batch in index_loader(dataset, rows=2)]
         [[5, 7], [9]]
     """
     return PositionLoader(
@@ -90,6 +112,7 @@ def index_loader(
         persistent_workers=workers > 0,
         worker_init_fn=_ignore_job_signals,
         pin_memory=pin,
+        generator=torch.Generator(),  # torch draws the workers' seeds from it, not from the global one
     )
 
 
@@ -115,21 +138,18 @@ def _as_it_is(batch: Any) -> Any:
 
 
 class SampleLoader:
-    """An iterable of samples over a loader of positions; it can be iterated repeatedly.
+    """An iterable of samples over a loader of rows; it can be iterated repeatedly.
 
     Args:
-        loader: Yields index tensors, or positions with their images.
+        loader: Yields rows.
         device: Device of the samples.
-        make_sample: Makes a sample of a batch of the loader on that device.
+        make_sample: Makes a sample of rows on that device.
     """
 
-    def __init__(
-        self, loader: PositionLoader, device: torch.device, make_sample: Callable[[Tensor | StreamedBatch], Sample]
-    ) -> None:
+    def __init__(self, loader: PositionLoader, device: torch.device, make_sample: Callable[[Rows], Sample]) -> None:
         self.loader, self.device, self.make_sample = loader, device, make_sample
 
     @torch.no_grad()
     def __iter__(self) -> Iterator[Sample]:
-        for step, batch in enumerate(self.loader):
-            torch.manual_seed(run_seed("measure", step))
-            yield self.make_sample(move_data_to_device(batch, self.device))
+        for rows in self.loader:
+            yield self.make_sample(rows.to(self.device))

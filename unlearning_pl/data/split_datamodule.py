@@ -15,7 +15,8 @@ from unlearning_pl.data.sources.template_captions import template_captions
 from unlearning_pl.data.splits.forget_request import ForgetRequest
 from unlearning_pl.data.splits.forget_split import Splits, make_splits, with_request
 from unlearning_pl.data.splits.manifest import read_manifest
-from unlearning_pl.deprecated.old_attributes import RenamedAttributes
+from unlearning_pl.deprecated.names import REMOVED
+from unlearning_pl.deprecated.old_attributes import RenamedAttributes, without_removed
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
 from unlearning_pl.images.packed_strings import PackedStrings
@@ -23,6 +24,7 @@ from unlearning_pl.images.shared_pixels import trim_memory
 from unlearning_pl.types import Split
 
 
+@without_removed(REMOVED)
 class SplitDataModule(RenamedAttributes, LightningDataModule):
     """A pool of images that is read once, and the positions of each split in it.
 

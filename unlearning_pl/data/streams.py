@@ -4,31 +4,33 @@ Letters: B rows of a batch over all processes.
 """
 
 import math
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from itertools import chain
-from zlib import crc32
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import DistributedSampler
 from typing_extensions import override
 
+from unlearning_pl.data.seeds import run_seed
 from unlearning_pl.errors import require
 from unlearning_pl.types import Split
 
 
-def run_seed(*where: int | str) -> int:
-    """A seed that depends only on the run's seed and on a place in the run, not on what was drawn before.
+class Share(NamedTuple):
+    """Which process of how many reads its share of the rows.
 
-    A resumed run therefore draws what an uninterrupted one would have drawn. The run's seed is the argument of
-    ``lightning.seed_everything``, 0 without it.
-
-    Example:
-        >>> run_seed("fit", 3) == run_seed("fit", 3) != run_seed("fit", 4)
-        True
+    Attributes:
+        rank: Rank of the process.
+        processes: Number of processes.
     """
-    return crc32(repr((os.environ.get("PL_GLOBAL_SEED", "0"), *where)).encode())
+
+    rank: int = 0
+    processes: int = 1
+
+
+ALONE = Share()
+"""The share of a single process: all rows."""
 
 
 def rows_per_stream(sizes: Mapping[Split, int], batch_size: int, processes: int = 1) -> dict[Split, int]:
@@ -70,27 +72,6 @@ def rows_per_stream(sizes: Mapping[Split, int], batch_size: int, processes: int 
     return {name: processes * count for name, count in rows.items()}
 
 
-class Positions(Dataset[Tensor]):
-    """Positions in the pool as a data set: a batch is an index tensor, and the device indexes the images.
-
-    Args:
-        positions: ``(N,)`` int64.
-    """
-
-    def __init__(self, positions: Tensor) -> None:
-        self.positions = positions
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def __getitem__(self, row: int) -> Tensor:
-        return self.positions[row]
-
-    def __getitems__(self, rows: list[int]) -> Tensor:
-        """All rows of a batch at once."""
-        return self.positions[rows]
-
-
 class StreamSampler(DistributedSampler[int]):
     """Sample successive permutations of a stream for the steps of an epoch.
 
@@ -104,25 +85,23 @@ class StreamSampler(DistributedSampler[int]):
         dataset: The stream.
         name: Name of the stream; two streams with different names draw independently.
         steps: Steps of an epoch.
-        rows: Rows of a step over all processes, a multiple of ``processes``.
-        rank: Rank of this process.
-        processes: Number of processes.
+        rows: Rows of a step over all processes, a multiple of their number.
+        share: Rank of this process, and number of processes.
+        seed: Seed of the run.
 
     Attributes:
-        begun: An epoch, and how many of its steps the run took before it was resumed.
+        resume_position: An epoch, and how many of its steps the run took before it was resumed.
     """
 
     resume_position: tuple[int, int] = (0, 0)
 
-    def __init__(
-        self, dataset: Positions, name: Split, steps: int, rows: int, rank: int = 0, processes: int = 1
-    ) -> None:
-        super().__init__(dataset, num_replicas=processes, rank=rank)
+    def __init__(self, dataset: Sized, name: Split, steps: int, rows: int, share: Share = ALONE, seed: int = 0) -> None:
+        super().__init__(dataset, num_replicas=share.processes, rank=share.rank, seed=seed)  # type: ignore[arg-type]
         self.name, self.steps, self.rows = name, steps, rows
 
     @override
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(run_seed("stream", self.name, self.epoch))
+        generator = torch.Generator().manual_seed(run_seed(self.seed, "stream", self.name, self.epoch))
         size, needed = len(self.dataset), self.steps * self.rows  # type: ignore[arg-type]
         own, small = self.rows // self.num_replicas, size < self.rows
         whole = size - size % (own if small else self.rows) or size
@@ -149,17 +128,16 @@ class DistributedBatchSampler(DistributedSampler[int]):
     Args:
         dataset: The data set to distribute.
         rows: Rows of a batch.
-        rank: Rank of this process.
-        processes: Number of processes.
+        share: Rank of this process, and number of processes.
         even: Whether a process that would have one batch less than the others gets the first batch again.
 
     Example:
-        >>> [list(DistributedBatchSampler(Positions(torch.arange(5)), 2, rank, processes=2)) for rank in (0, 1)]
+        >>> [list(DistributedBatchSampler(range(5), 2, Share(rank, processes=2))) for rank in (0, 1)]
         [[0, 1, 4], [2, 3]]
     """
 
-    def __init__(self, dataset: Positions, rows: int, rank: int = 0, processes: int = 1, even: bool = False) -> None:
-        super().__init__(dataset, num_replicas=processes, rank=rank)
+    def __init__(self, dataset: Sized, rows: int, share: Share = ALONE, even: bool = False) -> None:
+        super().__init__(dataset, num_replicas=share.processes, rank=share.rank)  # type: ignore[arg-type]
         self.rows, self.even = rows, even
 
     @override

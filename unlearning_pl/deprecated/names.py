@@ -103,8 +103,6 @@ ATTRIBUTES = {
     "follow": "ema_update",
     "join": "install",
     "keeps": "state_keys",
-    "look": "eval_samples",
-    "look_at": "set_predict_splits",
     "look_up": "samples_at",
     "needs": "required_streams",
     "published": "pretrained_path",
@@ -116,6 +114,20 @@ ATTRIBUTES = {
     "under": "inner_streams",
 }
 """Renamed attributes of methods, learners and the data module."""
+
+_PLAN = "Override extend_plan of a callback, see docs/architecture.md."
+_LOADER = "Make a loader from a plan, data.loader(positions, plan), see docs/architecture.md."
+
+REMOVED = {
+    "feed": _PLAN,
+    "num_views": _PLAN,
+    "streams": _PLAN,
+    "eval_samples": _LOADER,
+    "look": _LOADER,
+    "look_at": _LOADER,
+    "set_predict_splits": _LOADER,
+}
+"""Attributes of the data module that version 0.2 removed, with what takes their place."""
 
 _IMAGE_FILES = {"corrupt": "on_error"}
 _STREAMED_FILES = {"corrupt": "on_error", "hold": "storage"}

@@ -1,9 +1,11 @@
 """Attributes of methods, learners and the data module, and parts of checkpoints, under deprecated names."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from unlearning_pl.deprecated.names import ATTRIBUTES, warn
+
+C = TypeVar("C", bound=type)
 
 
 class _OldName:
@@ -30,6 +32,47 @@ class _OldName:
     def __set__(self, instance: Any, value: Any) -> None:
         warn(f"{type(instance).__name__}.{self.old}", self.new)
         setattr(instance, self.new, value)
+
+
+class _RemovedAttribute:
+    """Descriptor of an attribute that no longer exists: reading or setting it raises an AttributeError with a remedy.
+
+    Args:
+        name: The attribute.
+        remedy: What takes its place.
+    """
+
+    def __init__(self, name: str, remedy: str) -> None:
+        self.name, self.remedy = name, remedy
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        raise AttributeError(f"{owner.__name__}.{self.name} was removed in version 0.2. {self.remedy}")
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        self.__get__(instance, type(instance))
+
+
+def without_removed(removed: Mapping[str, str]) -> Callable[[C], C]:
+    """Class decorator for attributes that no longer exist: using one raises an AttributeError, so none has no effect.
+
+    Args:
+        removed: What takes the place of each attribute.
+
+    Example:
+        >>> @without_removed({"feed": "Override extend_plan."})
+        ... class Data: ...
+        >>> Data().feed = None
+        Traceback (most recent call last):
+        ...
+        AttributeError: Data.feed was removed in version 0.2. Override extend_plan.
+    """
+
+    def decorate(cls: C) -> C:
+        for name, remedy in removed.items():
+            setattr(cls, name, _RemovedAttribute(name, remedy))
+        return cls
+
+    return decorate
 
 
 class RenamedAttributes:

@@ -3,7 +3,7 @@
 Letters: N rows of one process, W processes, D width of a row.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -88,6 +88,22 @@ def all_reduce_sum(x: Tensor) -> Tensor:
         return x
     summed: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
     return summed
+
+
+def all_reduce_shares(sums: Iterable[Tensor]) -> None:
+    """Add up, in place, what every process has summed over its share of the rows, within :func:`single_process` too.
+
+    Args:
+        sums: Tensors of the same shapes, in the same order, on every process.
+
+    Example:
+        >>> all_reduce_shares([total := torch.ones(2)])
+        >>> total
+        tensor([1., 1.])
+    """
+    if dist.world_size() > 1:
+        for value in sums:
+            distributed.all_reduce(value)
 
 
 class _Sum(torch.autograd.Function):

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import seed_everything
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import distributed
 
@@ -48,7 +47,7 @@ def audit_runs(
     A run whose checkpoint has other weights than those that it ended with is measured as a bare checkpoint: nothing of
     its record is attributed to them. The report says so, and which models have the same weights.
 
-    The function seeds the global random state with 0 and destroys the process group: what follows runs on rank 0 only.
+    Views are drawn with seed 0. The function destroys the process group: what follows runs on rank 0 only.
 
     Args:
         models: Run folders of unlearned models.
@@ -82,8 +81,7 @@ def audit_runs(
     folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")
     data = data or runs.open_data(models[0], allow)
     learners = {name: _open_learner(run, allow) for name, run in named.items()}
-    seed_everything(0, verbose=False)
-    evaluator = UnlearningTrainer(**{"devices": 1, **SILENT, **trainer})
+    evaluator = UnlearningTrainer(**{"devices": 1, "seed": 0, **SILENT, **trainer})
     embeddings = evaluator.embed(learners, data, views)
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()  # rank 0 continues alone
@@ -95,7 +93,7 @@ def audit_runs(
     steps = [step.forget for step in data.splits.steps]
     audits = compute_audits(embeddings, run_metrics, steps, *(name if name in named else None for name in REFERENCES))
     settings: dict[str, Any] = {"precision": evaluator.precision, "processes": evaluator.world_size}
-    settings |= {"audit": {"views": views, "relearning": relearning, "seed": 0}}
+    settings["audit"] = {"views": views, "relearning": relearning, "seed": 0, "batch_size": data.eval_batch_size}
     return audits, _write(folder, named, audits, report_context(named, weights, data, command) | settings)
 
 

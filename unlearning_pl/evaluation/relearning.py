@@ -11,8 +11,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import SGD
 from typing_extensions import override
 
-from unlearning_pl.audits.extract import per_sample_losses
+from unlearning_pl.audits.sample_losses import per_sample_losses
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.plans import InputSpec, SamplePlan, TrainingPlan
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import DivergedError
 from unlearning_pl.learners import Learner
@@ -23,7 +24,7 @@ from unlearning_pl.types import Sample
 
 
 class StopWhenRelearned(Callback):
-    """Stop training when the loss of the forgotten images is back to the original's, on the same views.
+    """Feed the forgotten images, and stop when their loss is back to the original's, on the same views.
 
     Args:
         original: The model before unlearning.
@@ -36,9 +37,13 @@ class StopWhenRelearned(Callback):
         self.target = 0.0
         self.epochs: int | None = None
 
+    def extend_plan(self, plan: TrainingPlan) -> TrainingPlan:
+        """The forgotten images as the only stream."""
+        return plan.feed(lambda epoch: ("forgotten",))
+
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.batches = fixed_batches(self.data, self.original.num_views, pl_module.device)
+        self.batches = fixed_batches(self.data, self.original, pl_module.device)
         self.target = eval_loss(self.original.to(pl_module.device), self.batches)
         self._stop_if_relearned(trainer, pl_module, 0)
 
@@ -53,13 +58,11 @@ class StopWhenRelearned(Callback):
             trainer.should_stop = True
 
 
-def fixed_batches(data: UnlearningData, views: int, device: torch.device) -> list[Sample]:
+def fixed_batches(data: UnlearningData, learner: Learner, device: torch.device) -> list[Sample]:
     """Batches of the forgotten images, clean and augmented; the views are the same for every model and every call."""
-    positions = data.positions("forgotten")
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
-        starts = range(0, len(positions), data.batch_size)
-        return [data.eval_samples(positions[start : start + data.batch_size].to(device), views) for start in starts]
+    reads = InputSpec.of(learner)
+    plan = SamplePlan.embedding(reads, reads.views, seed=0)
+    return list(data.samples(("forgotten",), plan, device)["forgotten"])
 
 
 def eval_loss(learner: Learner, batches: Sequence[Sample]) -> float:
@@ -96,17 +99,15 @@ def relearning_epochs(
         max_epochs=limit,
         callbacks=[stopper],
         devices=1,
+        seed=0,
         limit_val_batches=0,
         plugins=[LightningEnvironment()],  # not the environment that launched the audit's processes
         **SILENT,
         **options,
     )
-    data.feed(lambda _: ("forgotten",))
     try:
         with single_process():
             trainer.fit(student, datamodule=data)
     except DivergedError:  # a diverged model did not relearn them
         return None
-    finally:
-        data.feed(None)
     return stopper.epochs

@@ -182,7 +182,7 @@ def svc_attack(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
         )
     sets = (members, non_members, forget)
     rows = [values.detach().double().cpu().reshape(len(values), -1) for values in sets]
-    svc = SVC(C=3, kernel="rbf", gamma="auto")
+    svc = SVC(random_state=0, C=3, kernel="rbf", gamma="auto")
     svc.fit(torch.cat(rows[:2]).numpy(), [1] * len(members) + [0] * len(non_members))
     unseen = torch.from_numpy(svc.predict(rows[2].numpy())) == 0
     return 100 * unseen.float().mean().to(forget.device)

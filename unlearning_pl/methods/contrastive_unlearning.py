@@ -9,7 +9,8 @@ from torch.nn.functional import pad
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.distributed.collectives import gather
+from unlearning_pl.data.plans import TrainingPlan
+from unlearning_pl.distributed.collectives import all_reduce_shares, gather
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import class_contrast
 from unlearning_pl.learners import Learner, log_term, mean_loss
@@ -56,14 +57,18 @@ class ContrastiveUnlearning(Unlearner):
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
         self.stopped = False
-        self.num_views = 2 if getattr(learner, "context_length", None) else 1
         self.evaluated: tuple[Split, ...] = ("forget", "validation") if len(data.positions("validation")) else ()
+
+    @override
+    def extend_plan(self, plan: TrainingPlan) -> TrainingPlan:
+        return plan.feed(self.streams, 2 if plan.sample.context_length else 1)
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         retain, forget = batch["retain"], batch["forget"]
         sample, _ = concat_streams(batch)
-        own = forget.views[1:2] if max(learner.num_views, self.num_views) > 1 else ()
+        pairs = learner.num_views > 1 or getattr(learner, "context_length", None) is not None
+        own = forget.views[1:2] if pairs else ()
         z = learner.embed(torch.cat([sample.views[0], *own]))
         rows = [len(retain.index), len(forget.index), len(z) - len(sample.index)]
         retain_z, anchor, second = torch.split(z, rows)
@@ -88,23 +93,28 @@ class ContrastiveUnlearning(Unlearner):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not (self.stop and self.evaluated):
             return
-        learner, data = self._learner_and_data(trainer, pl_module)
+        learner, _ = self._learner_and_data(trainer, pl_module)
         with torch.no_grad(), evaluation_mode(learner):
-            forget, held_out = (
-                _success(learner, samples) for samples in data.samples(self.evaluated, learner.device).values()
-            )
-        # Batch statistics, and so the decisions, may differ between ranks.
+            shares = self.shared_samples(trainer, learner, self.evaluated)
+            forget, held_out = (_success(learner, samples) for samples in shares.values())
+        # Sums may differ between ranks in their last bit, and so may decisions.
         self.stopped = trainer.strategy.reduce_boolean_decision(bool(forget <= held_out), all=False)
         trainer.should_stop = trainer.should_stop or self.stopped
 
 
 def _success(learner: Learner, samples: Iterable[Sample]) -> Tensor:
-    """Mean accuracy of a learner with classes, mean alignment of any other learner."""
-    values = []
+    """Mean accuracy of a learner with classes, mean alignment of any other learner, over the samples of all processes.
+
+    Args:
+        learner: In evaluation mode.
+        samples: This process's batches.
+    """
+    total = torch.zeros(2, device=learner.device)  # of values, and of rows
     for sample in samples:
         scores = learner.class_scores(sample.views[0])
         hits = (
             learner.alignment(learner.outputs(sample), sample) if scores is None else scores.argmax(1) == sample.target
         )
-        values.append(hits.float())
-    return torch.cat(values).mean()
+        total += torch.stack([hits.float().sum(), hits.new_tensor(len(hits), dtype=total.dtype)])
+    all_reduce_shares([total])
+    return total[0] / total[1]

@@ -1,12 +1,11 @@
 """Plug-ins: loss terms that combine with any unlearning method."""
 
-from collections.abc import Callable
 from typing import ClassVar
 
 from torch import Tensor
 from typing_extensions import override
 
-from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.plans import Streams, TrainingPlan
 from unlearning_pl.learners import Learner, Objective, mean_loss
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, Split
@@ -23,7 +22,7 @@ class PlugIn(Unlearner):
     """
 
     required_streams: ClassVar[tuple[Split, ...]] = ("retain",)
-    inner_streams: Callable[[int], tuple[Split, ...]]
+    inner_streams: Streams
     _inner_objective: Objective = staticmethod(mean_loss)
 
     def term(self, learner: Learner, batch: Batch) -> Tensor:
@@ -31,9 +30,11 @@ class PlugIn(Unlearner):
         raise NotImplementedError
 
     @override
-    def streams(self, epoch: int) -> tuple[Split, ...]:
-        inner = self.inner_streams(epoch)
-        return (*inner, *(name for name in self.required_streams if name not in inner))
+    def extend_plan(self, plan: TrainingPlan) -> TrainingPlan:
+        def streams(epoch: int) -> tuple[Split, ...]:
+            return tuple(dict.fromkeys((*plan.streams(epoch), *self.required_streams)))
+
+        return plan.feed(streams, self.num_views)
 
     @property
     @override
@@ -46,9 +47,7 @@ class PlugIn(Unlearner):
         return self._inner_objective(learner, own) + self.term(learner, batch)
 
     @override
-    def install(self, learner: Learner, data: UnlearningData) -> None:
-        self.inner_streams = data.streams
+    def install(self, learner: Learner, plan: TrainingPlan) -> None:
+        self.inner_streams = plan.streams
         self._inner_objective = learner.objective
-        data.feed(self.streams)
         learner.objective = self.objective
-        data.num_views = max(data.num_views or learner.num_views, self.num_views)

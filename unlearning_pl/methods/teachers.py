@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from unlearning_pl.data.streams import run_seed
+from unlearning_pl.data.seeds import isolated_rng, run_seed
 from unlearning_pl.learners import Learner
 
 
@@ -14,15 +14,18 @@ def frozen_copy(learner: Learner) -> Learner:
     return copy.deepcopy(learner).eval().requires_grad_(False)
 
 
-def random_copy(learner: Learner) -> Learner:
+def random_copy(learner: Learner, seed: int) -> Learner:
     """Copy a learner like :func:`frozen_copy`, with random weights that are equal on every process: an untrained model.
 
     Each layer is re-initialised by its own ``reset_parameters``; weights of modules without one are drawn from a normal
-    distribution of standard deviation 0.02, as in vision transformers.
+    distribution of standard deviation 0.02, as in vision transformers. The global random state does not change.
+
+    Args:
+        learner: The learner, on the CPU.
+        seed: Seed of the run.
     """
     teacher = frozen_copy(learner)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(run_seed("random teacher"))
+    with isolated_rng(torch.device("cpu"), run_seed(seed, "random teacher")), torch.no_grad():
         for module in teacher.modules():
             _reinitialise(module)
     return teacher

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.data.streams import run_seed
+from unlearning_pl.data.plans import SamplePlan, TrainingPlan, training_plan
+from unlearning_pl.data.seeds import isolated_rng, run_seed
+from unlearning_pl.data.streams import Share
 from unlearning_pl.deprecated.old_attributes import RenamedAttributes, supply_renamed
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import require
@@ -35,25 +37,28 @@ def evaluation_mode(learner: LightningModule) -> Iterator[None]:
             module.training = mode
 
 
-def retained_samples(data: UnlearningData, device: torch.device) -> Iterator[Sample]:
+def retained_samples(data: UnlearningData, plan: SamplePlan, device: torch.device) -> Iterator[Sample]:
     """Batches of the retained samples without end, in an order and in views that depend on the run's seed alone."""
     positions = data.positions("retain")
     for epoch in count():
-        order = torch.randperm(len(positions), generator=torch.Generator().manual_seed(run_seed("retained", epoch)))
-        for step, rows in enumerate(torch.split(order, data.batch_size)):
-            torch.manual_seed(run_seed("retained", epoch, step))
-            yield data.samples_at(positions[rows].to(device))
+        seed = run_seed(plan.seed, "retained", epoch)
+        order = torch.randperm(len(positions), generator=torch.Generator().manual_seed(seed))
+        for step, rows in enumerate(torch.split(order, data.eval_batch_size)):
+            with isolated_rng(device, run_seed(plan.seed, "retained", epoch, step)):
+                sample = data.samples_at(positions[rows].to(device), plan)
+            yield sample
 
 
 class Unlearner(RenamedAttributes, Callback):
     """Base class of unlearning methods: override as few of ``feed``, ``prepare``, ``measure``, ``objective`` as needed.
 
-    During a fit the learner's objective is this method's, and the data module feeds this method's streams; afterwards
-    both are restored. Lightning gives the order of events: :meth:`prepare` receives the original's weights on the CPU,
-    before a resumed run loads its own; before the first step, on the device, the learner replaces what it holds of
-    single images (``Learner.on_unlearn_start``) and :meth:`measure` runs, both once. A learner with a ``forget_mask``
-    is told which images it must hold nothing of. Modules that ``prepare`` stores on
-    the callback (teachers) move to the learner's device.
+    During a fit the learner's objective is this method's; afterwards it is restored. The plan of the fit has this
+    method's streams (:meth:`extend_plan`), and the data module makes loaders from it. Lightning gives the order of
+    events: :meth:`prepare` receives the original's weights on the CPU, before a resumed run loads its own; before the
+    first step, on the device, the learner replaces what it holds of single images (``Learner.on_unlearn_start``) and
+    :meth:`measure` runs, both once. A learner with a ``forget_mask`` is told which images it must hold nothing of.
+    Modules that ``prepare`` stores on the callback (teachers) move to the learner's device. ``prepare`` draws from
+    torch's generator, seeded by the run's seed and the name of the class.
 
     Attributes:
         feed: Streams of a step.
@@ -84,21 +89,35 @@ class Unlearner(RenamedAttributes, Callback):
         """Create teachers, edit weights, read the sizes of the splits; the learner has the original's weights."""
 
     def measure(self, learner: Learner, streams: Mapping[Split, Iterable[Sample]]) -> None:
-        """Measure the original on the device before the first step of a run, on every sample of ``feed``."""
+        """Measure the original on the device before the first step of a run, on the samples of ``feed``.
+
+        Each process gets its share of the batches, of ``data.eval_batch_size`` rows; sums over them are reduced by
+        :func:`~unlearning_pl.distributed.collectives.all_reduce_shares`.
+        """
 
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         """Compute the scalar loss of a step."""
         return mean_loss(learner, batch)
 
-    def install(self, learner: Learner, data: UnlearningData) -> None:
-        """Replace the learner's objective and the data module's streams with those of this method."""
+    def extend_plan(self, plan: TrainingPlan) -> TrainingPlan:
+        """The plan of a fit with this method's streams and views, given the plan without it."""
+        return plan.feed(self.streams, self.num_views)
+
+    def install(self, learner: Learner, plan: TrainingPlan) -> None:
+        """Replace the learner's objective; ``plan`` is that of a fit without this method and those after it."""
         require(
             learner.objective is mean_loss,
             f"Expected one method, before its plug-ins, got {type(self).__name__} after another. List it first.",
         )
-        data.feed(self.streams)
         learner.objective = self.objective
-        data.num_views = max(learner.num_views, self.num_views)
+
+    def shared_samples(
+        self, trainer: Trainer, learner: Learner, names: tuple[Split, ...]
+    ) -> dict[Split, Iterable[Sample]]:
+        """This process's share of all samples of each split, in the views of the fit; each process gets others."""
+        data: UnlearningData = trainer.datamodule  # type: ignore[attr-defined]
+        plan = training_plan(trainer, learner, data.train_on).sample
+        return data.samples(names, plan, learner.device, Share(trainer.global_rank, trainer.world_size))
 
     @property
     def is_base(self) -> bool:
@@ -114,8 +133,10 @@ class Unlearner(RenamedAttributes, Callback):
         self._reloads = trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
         if self.alternates_streams:
             trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
-        self.prepare(learner, data)
-        self.install(learner, data)
+        plan = training_plan(trainer, pl_module, data.train_on, until=self)
+        with isolated_rng(learner.device, run_seed(plan.sample.seed, "prepare", type(self).__name__)):
+            self.prepare(learner, data)
+        self.install(learner, plan)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -125,10 +146,11 @@ class Unlearner(RenamedAttributes, Callback):
             mask = torch.zeros(len(data.ids), dtype=torch.bool).index_fill(0, data.positions("forget"), True)
             learner.forget_mask = mask.to(learner.device)
         if not self._measured:
+            plan = training_plan(trainer, pl_module, data.train_on).sample
             with evaluation_mode(learner):
                 if self.is_base and hasattr(learner, "on_unlearn_start"):
-                    learner.on_unlearn_start(retained_samples(data, learner.device))
-                self.measure(learner, data.samples(self.feed, learner.device))
+                    learner.on_unlearn_start(retained_samples(data, plan, learner.device))
+                self.measure(learner, self.shared_samples(trainer, learner, self.feed))
             self._measured = True
 
     @override
@@ -151,16 +173,13 @@ class Unlearner(RenamedAttributes, Callback):
             setattr(self, name, state_dict[name])
 
     def uninstall(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restore objective, streams and number of views, at the end of a fit and after an error."""
+        """Restore the objective, at the end of a fit and after an error."""
         if not self._installed:
             return
         learner: Any = pl_module
-        data: UnlearningData = trainer.datamodule  # type: ignore[attr-defined]
         learner.objective = mean_loss
         if hasattr(learner, "forget_mask"):
             learner.forget_mask = None
-        data.feed(None)
-        data.num_views = None
         trainer.reload_dataloaders_every_n_epochs = self._reloads  # type: ignore[attr-defined]
         self._installed = False
         self._move("cpu")

@@ -1,10 +1,11 @@
-"""Gradients of the original over a set of samples, for SalUn and SSD."""
+"""Gradients of the original over a set of samples, which processes share, for SalUn and SSD."""
 
 from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
+from unlearning_pl.distributed.collectives import all_reduce_shares
 from unlearning_pl.learners import Learner
 from unlearning_pl.types import Sample
 
@@ -20,11 +21,11 @@ def trainable_parameters(learner: Learner) -> dict[str, Tensor]:
 
 
 def summed_gradients(learner: Learner, samples: Iterable[Sample]) -> dict[str, Tensor]:
-    """Gradient of the loss, summed over all samples, in float32 or wider.
+    """Gradient of the loss, summed over the samples of all processes, in float32 or wider.
 
     Args:
         learner: In evaluation mode.
-        samples: Batches; a loss that compares samples compares those of one batch.
+        samples: This process's batches; a loss that compares samples compares those of one batch.
 
     Returns:
         A tensor of each trainable weight's shape, by name.
@@ -32,28 +33,31 @@ def summed_gradients(learner: Learner, samples: Iterable[Sample]) -> dict[str, T
     total = _zero_gradients(learner)
     for sample in samples:
         _accumulate(total, learner, learner.losses(learner.outputs(sample), sample).sum(), power=1)
+    all_reduce_shares(total.values())
     return total
 
 
 def squared_gradients(learner: Learner, samples: Iterable[Sample], rows: int) -> dict[str, Tensor]:
-    """Mean over groups of samples of the squared gradient of a group's mean loss, in float32 or wider.
+    """Mean over the groups of all processes of the squared gradient of a group's mean loss, in float32 or wider.
 
     With groups of one sample it is the diagonal of the empirical Fisher information.
 
     Args:
         learner: In evaluation mode.
-        samples: Batches, each cut into groups.
+        samples: This process's batches, each cut into groups.
         rows: Number of samples per group; the last group of a batch may be smaller.
 
     Returns:
         A tensor of each trainable weight's shape, by name; zeros without samples.
     """
-    total, groups = _zero_gradients(learner), 0
+    total, groups = _zero_gradients(learner), torch.zeros(())
     for sample in samples:
         for group in _split_groups(sample, rows):
             _accumulate(total, learner, learner.losses(learner.outputs(group), group).mean(), power=2)
             groups += 1
-    return {name: value / max(groups, 1) for name, value in total.items()}
+    groups = groups.to(next(learner.parameters()).device)
+    all_reduce_shares([groups, *total.values()])
+    return {name: value / groups.clamp(min=1) for name, value in total.items()}
 
 
 def _split_groups(sample: Sample, rows: int) -> Iterator[Sample]:

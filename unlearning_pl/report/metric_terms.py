@@ -136,8 +136,8 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
         Term("drift_retrained", "Drift of features from the retrained model", "", *_FRACTION,
              "The same against the retrained model, after the rotation that aligns the two best."),
         Term("forget_loss", "Loss of forget images", "", *_FRACTION,
-             "Mean training loss; lower is more familiar. An encoder's depends on how many images are in a batch: "
-             "compare models, not sets."),
+             "Mean training loss; lower is more familiar. An encoder's depends on how many images are in a batch, "
+             "which the settings of the audit name: compare models, not sets."),
         Term("test_loss", "Loss of test images", "", *_FRACTION, "Mean training loss of images never seen."),
         Term("retain_loss", "Loss of retain images", "", *_FRACTION, "Mean training loss of retain images."),
         Term("forget_loss_change", "Change of the loss of forget images", "", *_FRACTION,

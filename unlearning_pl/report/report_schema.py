@@ -114,7 +114,7 @@ _CONTEXT = {
     "date": _text("When the audit was made, ISO 8601."),
     "hardware": _text("Device and machine of the audit."),
     "precision": _typed(["string", "integer"], "Precision of the models during the audit, as Lightning names it."),
-    "audit": _any("Settings of the audit itself, such as views and the limit of relearning."),
+    "audit": _any("Settings of the audit itself: views, limit of relearning, seed, images that a loss compares."),
     "processes": _count("Number of processes of the audit.", 1),
     "seeds": _by_name("Seed of the run by the model's name.", {"type": ["integer", "null"]}),
     "settings": _any("Settings by the model's name: model, method, plug-ins, optimizer, schedule, epochs."),

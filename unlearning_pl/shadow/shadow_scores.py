@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import seed_everything
 from torch import Tensor
 
 from unlearning_pl.audits.embeddings import Embeddings, require_finite
@@ -83,13 +82,12 @@ def score_models(
     Raises:
         InputError: If a run cannot be read, or a model returns NaN or infinity.
     """
-    seed_everything(0, verbose=False)
     quiet: dict[str, Any] = {"logger": False, "enable_model_summary": False, "enable_progress_bar": False}
     scores: dict[str, Scores] = {}
     remaining = iter(models.items())
     while chunk := dict(islice(remaining, _CHUNK)):
         learners = {name: runs.open_learner(run, allow) for name, run in chunk.items()}
-        trainer = UnlearningTrainer(devices=1, **quiet)
+        trainer = UnlearningTrainer(devices=1, seed=0, **quiet)
         for name, by_split in trainer.embed(learners, data, views, ("forget", "test")).items():
             require_finite(name, by_split)
             forget, test = by_split["forget"], by_split["test"]

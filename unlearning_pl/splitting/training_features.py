@@ -7,19 +7,21 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import LightningModule, seed_everything
+from lightning.pytorch import LightningModule
 from torch import Tensor
 from typing_extensions import override
 
-from unlearning_pl.audits.extract import per_sample_losses
 from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
+from unlearning_pl.audits.sample_losses import per_sample_losses
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.loaders import PositionLoader, Rows
+from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.errors import require
 from unlearning_pl.functional.duplicates import thumbnails
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.trainer_defaults import SILENT
-from unlearning_pl.types import Pixels, Sample
+from unlearning_pl.types import Sample
 
 
 class TrainingFeatures(NamedTuple):
@@ -43,12 +45,21 @@ class TrainingFeatures(NamedTuple):
 
 
 class _FeatureExtractor(LightningModule):
-    def __init__(self, learner: Learner | None) -> None:
+    def __init__(self, data: UnlearningData, learner: Learner | None) -> None:
         super().__init__()
-        self.learner = learner
-        # attributes that the data module reads from the module that it feeds
-        self.context_length: int | None = getattr(learner, "context_length", None)
-        self.pixels: Pixels | None = getattr(learner, "pixels", None)
+        self.learner, self.data = learner, data
+
+    @override
+    def predict_dataloader(self) -> PositionLoader:
+        reads = InputSpec.of(self.learner)
+        views = 0 if self.learner is None or reads.views == 1 else reads.views
+        positions = self.data.positions("train")
+        plan = SamplePlan.embedding(reads, views, seed=0)
+        return self.data.loader(positions, plan, even_batches(len(positions), self.data.eval_batch_size))
+
+    @override
+    def on_after_batch_transfer(self, batch: Rows, dataloader_idx: int) -> Sample:
+        return self.data.sample(batch)
 
     @override
     def predict_step(self, batch: Sample, batch_idx: int) -> tuple[Tensor, ...]:
@@ -72,17 +83,9 @@ def extract_features(data: UnlearningData, learner: Learner | None = None) -> Tr
     Raises:
         InputError: If a feature is not finite, or a loss is NaN.
     """
-    seed_everything(0, verbose=False)
-    views = 0 if learner is None or learner.num_views == 1 else learner.num_views
-    batch_size, data.batch_size = data.batch_size, even_batches(len(data.positions("train")), data.batch_size)
-    data.set_predict_splits(("train",), views)
     trainer = UnlearningTrainer(devices=1, **SILENT)
-    try:
-        with nullcontext() if learner is None else fused_batch_norm(learner):
-            batches: Any = trainer.predict(_FeatureExtractor(learner), datamodule=data)
-    finally:
-        data.set_predict_splits(None, 0)
-        data.batch_size = batch_size
+    with nullcontext() if learner is None else fused_batch_norm(learner):
+        batches: Any = trainer.predict(_FeatureExtractor(data, learner))
     features = TrainingFeatures(*(torch.cat(column) for column in zip(*batches, strict=True)))
     require(
         bool(features.vectors.isfinite().all()) and not bool(features.losses.isnan().any()),

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.strategies import FSDPStrategy
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.plans import training_plan
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
@@ -106,10 +107,9 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
             method.supports_compile or not compiled,
             f"Expected trainer.compile = false with {type(method).__name__}, got true. Leave it out.",
         )
-    required = [name for plugin in methods if isinstance(plugin, PlugIn) for name in plugin.required_streams]
-    streams = methods[0].streams if methods else data.streams
+    streams = training_plan(trainer, model, data.train_on).streams
     combinations = dict.fromkeys(streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1)))
-    fewest = min(batches(trainer, data, tuple(dict.fromkeys((*names, *required)))) for names in combinations)
+    fewest = min(batches(trainer, data, names) for names in combinations)
     if len(data.positions("validation")):
         _check_val_interval(trainer, fewest)
 
@@ -120,9 +120,10 @@ def batches(trainer: Trainer, data: UnlearningData, streams: tuple[Split, ...]) 
     return min(total, limit) if isinstance(limit, int) else int(total * limit)
 
 
-def planned_steps(trainer: Trainer, data: UnlearningData) -> int:
+def planned_steps(trainer: Trainer, model: LightningModule, data: UnlearningData) -> int:
     """Number of optimiser steps of a run that ends after ``max_epochs``, or earlier after ``max_steps``."""
-    epochs = Counter(data.streams(epoch) for epoch in range(trainer.max_epochs or 0))
+    plan = training_plan(trainer, model, data.train_on)
+    epochs = Counter(plan.streams(epoch) for epoch in range(trainer.max_epochs or 0))
     every = trainer.accumulate_grad_batches
     steps = sum(count * -(-batches(trainer, data, streams) // every) for streams, count in epochs.items())
     return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)

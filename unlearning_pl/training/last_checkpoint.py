@@ -11,12 +11,13 @@ from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.seeds import given_seed
 from unlearning_pl.distributed.collectives import async_all_reduce_max, cpu_group, world_size
 from unlearning_pl.distributed.slurm import requeue_slurm_job
 from unlearning_pl.errors import PreemptedError
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, check_readable
-from unlearning_pl.training.resume import NORMALISATION, normalisation
+from unlearning_pl.training.resume import NORMALISATION, SEED, normalisation
 from unlearning_pl.training.run_lock import check_writer
 from unlearning_pl.training.run_record import RECORD
 
@@ -83,6 +84,7 @@ class LastCheckpoint(Checkpoint):
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[SEED] = given_seed(trainer)
         checkpoint[ORIGINAL] = getattr(trainer, "provenance", {}).get(ORIGINAL)
         data = getattr(trainer, "datamodule", None)
         if isinstance(pl_module, Learner) and isinstance(data, UnlearningData):

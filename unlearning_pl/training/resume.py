@@ -11,6 +11,8 @@ from unlearning_pl.training.run_record import RECORD
 
 NORMALISATION = "normalisation"
 """Key, in a checkpoint, of the mean and standard deviation that normalise the images."""
+SEED = "seed"
+"""Key, in a checkpoint, of the seed of the run; None if none was given."""
 
 
 def resume_point(run: Path | None, ckpt_path: str | Path | None) -> Path | None:

@@ -8,13 +8,14 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.seeds import given_seed
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, read_checkpoint
 from unlearning_pl.training.dense_tensors import check_tensors
 from unlearning_pl.training.recorded_weights import check_recorded
-from unlearning_pl.training.resume import NORMALISATION, normalisation
+from unlearning_pl.training.resume import NORMALISATION, SEED, normalisation
 from unlearning_pl.training.weights import check_weights
 
 
@@ -46,6 +47,11 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
     require(
         checkpoint.get(ORIGINAL, original) == original,
         f"Expected the original that {path} started from, got another one. Restore it, or start a new run.",
+    )
+    seed = given_seed(trainer)
+    require(
+        checkpoint.get(SEED, seed) == seed,
+        f"Expected the seed {checkpoint.get(SEED)} of {path} when resuming, got {seed}. Repeat it, or start a new run.",
     )
     pixels = normalisation(model, data)
     require(

@@ -1,6 +1,5 @@
 """Opening of a run folder for a new or resumed run; an error before the first checkpoint restores the folder."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -125,7 +124,6 @@ def _restore(backup: Path, run: Path, existed: bool) -> None:
 
 
 def write_record(run: Path, facts: dict[str, Any]) -> None:
-    """Write the record of a finished run, run.json: ``facts``, digest of the weights, time, seed, versions."""
-    seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+    """Write the record of a finished run, run.json: ``facts``, digest of the weights, time, versions, hardware."""
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    write_json(run / RECORD, {**facts, **digest_fact(run), "seed": seed, "finished": finished, **environment()})
+    write_json(run / RECORD, {**facts, **digest_fact(run), "finished": finished, **environment()})

@@ -14,14 +14,16 @@ from typing_extensions import override
 from unlearning_pl.audits import Audit, Embeddings, compute_audit
 from unlearning_pl.audits.extract import AUDITED, extract_embeddings
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
+from unlearning_pl.data.seeds import given_seed, isolated_rng
 from unlearning_pl.distributed.launchers import terminate_children_on_error
-from unlearning_pl.errors import InputError, require
+from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.training import checks, runs
 from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
 from unlearning_pl.training.component_errors import explain_component_errors
 from unlearning_pl.training.prepare_model import prepare_model
+from unlearning_pl.training.rank_zero_result import rank_zero_result
 from unlearning_pl.training.resume import is_finished, resume_point
 from unlearning_pl.training.resume_checks import check_resume
 from unlearning_pl.training.run_folder import open_run_folder, write_record
@@ -47,6 +49,8 @@ class UnlearningTrainer(Trainer):
             with fsdp, which restores the optimiser's state of such weights in another order.
         compile: Compile the encoder with torch.compile; not possible with the gradient penalty.
         checkpoint_minutes: Time between checkpoints within an epoch, besides the one after it; 0 saves at every step.
+        seed: Seed of the order of batches, views, partners and dropout, which are a function of it and of a place in
+            the run; without one that of ``lightning.seed_everything``, else 0.
         kwargs: Lightning's own arguments.
     """
 
@@ -63,6 +67,7 @@ class UnlearningTrainer(Trainer):
         channels_last: bool = True,
         compile: bool = False,
         checkpoint_minutes: float = 30.0,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         require(
@@ -70,7 +75,7 @@ class UnlearningTrainer(Trainer):
             f"Expected trainer.checkpoint_minutes >= 0, got {checkpoint_minutes}. Choose some minutes.",
         )
         self.run_folder = None if run is None else Path(run).expanduser()
-        self.overwrite, self.channels_last, self.compile = overwrite, channels_last, compile
+        self.overwrite, self.channels_last, self.compile, self.seed = overwrite, channels_last, compile, seed
         self.stopwatch = Stopwatch()
         self.command = sys.argv  # command of the record, run.json
         self.configuration: str | None = None  # content of config.yaml, set by the commands
@@ -92,6 +97,8 @@ class UnlearningTrainer(Trainer):
     ) -> None:
         """Train a model: the original on all training data, or the retrained reference on the retain set.
 
+        The global random state stays as it was.
+
         Args:
             model: The learner.
             train_dataloaders: Not used; the data module feeds the streams.
@@ -104,7 +111,8 @@ class UnlearningTrainer(Trainer):
                 CLIP, a tag of open_clip such as ``openai``.
         """
         model, data = checks.check_types(model, datamodule)
-        with lock_folder(self.run_folder if self._writes else None), explain_component_errors():
+        lock = lock_folder(self.run_folder if self._writes else None)
+        with lock, explain_component_errors(), isolated_rng(self.strategy.root_device):
             self._fit(model, data, ckpt_path, weights_only, weights)
 
     def _fit(
@@ -215,19 +223,8 @@ class UnlearningTrainer(Trainer):
             views: Augmented views per image for the membership attack.
         """
         embeddings = self.embed({name: model}, datamodule, views)
-        result: Audit | InputError | None = None
-        if self.is_global_zero:
-            try:
-                result = compute_audit(
-                    name, embeddings[name], seconds, [step.forget for step in datamodule.splits.steps]
-                )
-            except InputError as error:  # broadcast it too: the other ranks wait for a result
-                result = error
-        audit: Any = self.strategy.broadcast(result)
-        if isinstance(audit, InputError):
-            raise audit
-        assert isinstance(audit, Audit)
-        return audit
+        steps = [step.forget for step in datamodule.splits.steps]
+        return rank_zero_result(self.strategy, lambda: compute_audit(name, embeddings[name], seconds, steps))
 
     @property
     @override
@@ -238,7 +235,9 @@ class UnlearningTrainer(Trainer):
         """
         data: Any = getattr(self, "datamodule", None)
         is_limited = isinstance(data, UnlearningData) and (self.max_epochs or 0) > 0
-        return checks.planned_steps(self, data) if is_limited else super().estimated_stepping_batches
+        if not is_limited:
+            return super().estimated_stepping_batches
+        return checks.planned_steps(self, self.lightning_module, data)
 
     @property
     def _writes(self) -> bool:
@@ -247,4 +246,5 @@ class UnlearningTrainer(Trainer):
 
     def _record(self, run: Path, facts: dict[str, Any]) -> None:
         facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
-        write_record(run, facts | {"epochs": self.current_epoch, "steps": self.global_step} | self.provenance)
+        facts |= {"epochs": self.current_epoch, "steps": self.global_step, "seed": given_seed(self)}
+        write_record(run, facts | self.provenance)

@@ -1,0 +1,64 @@
+"""Samples from rows: images of the pool, augmented, normalised and captioned on the device, as their plan says.
+
+Letters: B rows of a batch, C channels, H height, W width.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from unlearning_pl.data.augment.view_policies import Views
+from unlearning_pl.data.loaders import Rows
+from unlearning_pl.data.plans import SamplePlan
+from unlearning_pl.data.pool import Pool
+from unlearning_pl.data.seeds import isolated_rng, run_seed
+from unlearning_pl.types import Sample
+
+
+def draw_views(augment: Views, images: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Draw augmented views of images ``(B, 3, H, W)`` at once: ``count`` tensors of the same shape."""
+    return augment(images.repeat(count, 1, 1, 1)).chunk(count) if count else ()
+
+
+@torch.no_grad()
+def make_sample(pool: Pool, augment: Views, rows: Rows) -> Sample:
+    """Make a sample; its views and captions are drawn from torch's generator.
+
+    Args:
+        pool: The images.
+        augment: Random augmentation ``(B, 3, H, W) -> (B, 3, H, W)`` of images in [0, 1].
+        rows: Positions with their plan, on the device of the sample.
+    """
+    plan = rows.plan
+    images, target = pool.rows_at(rows.index, rows.images)
+    views = draw_views(augment, images, plan.views)
+    inputs = (images, *views) if plan.clean else views
+    normalised = tuple(pool.normalise(view, plan.pixels) for view in inputs)
+    return Sample(normalised, target, rows.index, _text(pool, rows.index, plan))
+
+
+def make_eval_sample(pool: Pool, augment: Views, rows: Rows) -> Sample:
+    """Make a sample that depends on the plan's seed and the first position only; the random state does not change."""
+    with isolated_rng(rows.index.device, run_seed(rows.plan.seed, "evaluate", rows.first)):
+        return make_sample(pool, augment, rows)
+
+
+@torch.no_grad()
+def view_stream(pool: Pool, augment: Views, rows: Rows) -> tuple[Sample, Iterator[Tensor]]:
+    """Make a sample of the clean images, and an iterator that makes one augmented view ``(B, 3, H, W)`` after another.
+
+    Any number of views needs the memory of one. They are drawn from torch's generator.
+    """
+    plan = rows.plan
+    images, target = pool.rows_at(rows.index, rows.images)
+    views = (pool.normalise(augment(images), plan.pixels) for _ in range(plan.views))
+    sample = Sample((pool.normalise(images, plan.pixels),), target, rows.index, _text(pool, rows.index, plan))
+    return sample, views
+
+
+def _text(pool: Pool, index: Tensor, plan: SamplePlan) -> Tensor | None:
+    if plan.context_length is None:
+        return None
+    captions = pool.text(plan.context_length)
+    return {"random": captions.draw, "first": captions.first, "all": captions.all}[plan.captions](index)
