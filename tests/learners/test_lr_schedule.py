@@ -1,13 +1,19 @@
-"""What a course of the learning rate does to the momentum of its optimizer."""
+"""Learning rate and momentum of every step of a run, by schedule and warm-up."""
 
 from functools import partial
 from math import cos, pi
 from typing import Any
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lightning.pytorch import Callback, LightningModule, Trainer
 from tiny import make_data, make_learner, make_trainer
 from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+
+from unlearning_pl.learners.lr_schedule import Schedule, scheduler
 
 STEPS = 15  # three epochs of five batches
 
@@ -20,15 +26,15 @@ class Noted(Callback):
         self.momenta: list[float] = []
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
-        (group,) = optimizer.param_groups
+        group, *_ = optimizer.param_groups
         self.rates.append(group["lr"])
         self.momenta.append(group["betas"][0] if "betas" in group else group["momentum"])
         assert group.get("betas", (0, 0.999))[1] == 0.999
 
 
-def noted(optimizer: partial[Optimizer], schedule: str) -> Noted:
+def noted(optimizer: partial[Optimizer], schedule: str, **options: Any) -> Noted:
     learner, callback = make_learner("Classifier"), Noted()
-    learner.optimize_with(optimizer, schedule)
+    learner.optimize_with(optimizer, schedule, **options)
     make_trainer(max_epochs=3, callbacks=[callback]).fit(learner, datamodule=make_data(batch_size=8))
     assert len(callback.rates) == STEPS
     return callback
@@ -39,28 +45,85 @@ def halfway(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + cos(pi * share)) / 2
 
 
-def one_cycle(step: int, start: float, top: float, end: float) -> float:
-    """To the top within three tenths of the steps, the first counted as one, and on to the end."""
-    turn, last = 0.3 * STEPS - 1, STEPS - 1
-    return halfway(start, top, step / turn) if step <= turn else halfway(top, end, (step - turn) / (last - turn))
+def one_cycle(step: int, turn: float, steps: int = STEPS, top: float = 0.01) -> float:
+    """From a 25th of the top to the top at step ``turn``, and on to the 10 000th part of the start at the end."""
+    last = steps - 1
+    if step <= turn:
+        return halfway(top / 25, top, step / turn)
+    return halfway(top, top / 25e4, (step - turn) / (last - turn))
 
 
 @pytest.mark.parametrize(
-    "optimizer",
-    [partial(SGD, lr=0.01, momentum=0.9), partial(SGD, lr=0.01), partial(AdamW, lr=0.01)],
+    ("optimizer", "momentum"),
+    [
+        (partial(SGD, lr=0.01, momentum=0.8), 0.8),
+        (partial(SGD, lr=0.01), 0.0),
+        (partial(AdamW, lr=0.01, betas=(0.7, 0.999)), 0.7),
+    ],
     ids=["momentum", "none", "betas"],
 )
-def test_one_cycle_moves_the_momentum_against_the_rate_whatever_was_asked_for(optimizer: partial[Optimizer]) -> None:
-    """It cycles: 0.95, down to 0.85 at the highest rate, and back, also where 0.9 or none was asked for.
-
-    Smith and Topin, "Super-Convergence", arXiv 1708.07120; 0.85 and 0.95 are torch's.
-    """
-    found = noted(optimizer, "one_cycle")
-    assert found.momenta == pytest.approx([one_cycle(step, 0.95, 0.85, 0.95) for step in range(STEPS)])
-    assert found.rates == pytest.approx([one_cycle(step, 0.01 / 25, 0.01, 0.01 / 25e4) for step in range(STEPS)])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+def test_no_schedule_changes_momentum_or_betas(optimizer: partial[Optimizer], momentum: float, schedule: str) -> None:
+    assert set(noted(optimizer, schedule).momenta) == {momentum}
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_other_courses_leave_the_momentum_alone(schedule: str) -> None:
-    assert set(noted(partial(SGD, lr=0.01, momentum=0.8), schedule).momenta) == {0.8}
-    assert set(noted(partial(AdamW, lr=0.01, betas=(0.7, 0.999)), schedule).momenta) == {0.7}
+def test_one_cycle_rises_for_three_tenths_of_the_steps() -> None:
+    found = noted(partial(SGD, lr=0.01), "one_cycle")
+    assert found.rates == pytest.approx([one_cycle(step, 0.3 * STEPS - 1) for step in range(STEPS)])
+
+
+@pytest.mark.parametrize("groups", ["all", "matrices"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+def test_the_rate_rises_over_the_warm_up_of_a_run(schedule: str, groups: str) -> None:
+    found = noted(partial(SGD, lr=0.01, weight_decay=0.1), schedule, warmup_steps=4, weight_decay_on=groups)
+    expected = {
+        "constant": [0.002, 0.004, 0.006, 0.008] + [0.01] * 11,
+        "cosine": [0.002, 0.004, 0.006, 0.008] + [halfway(0.01, 0.0, step / 11) for step in range(11)],
+        "one_cycle": [one_cycle(step, 4) for step in range(STEPS)],
+    }
+    assert found.rates == pytest.approx(expected[schedule])
+
+
+def rates(schedule: Schedule, steps: int, warmup: int = 0) -> list[float]:
+    """Rates of all steps; the scheduler steps once more than it is read, as Lightning's loop does."""
+    optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
+    return read(optimizer, scheduler(optimizer, schedule, steps, warmup), steps)
+
+
+def read(optimizer: Optimizer, by: LRScheduler, steps: int) -> list[float]:
+    found = []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        by.step()
+    return found
+
+
+@given(st.integers(3, 200).flatmap(lambda steps: st.tuples(st.just(steps), st.integers(1, steps - 2))))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_any_warm_up_rises_linearly_and_leaves_the_rest_to_the_schedule(lengths: tuple[int, int]) -> None:
+    steps, warmup = lengths
+    rise = [0.01 * (step + 1) / (warmup + 1) for step in range(warmup)]
+    assert rates("constant", steps, warmup) == pytest.approx(rise + [0.01] * (steps - warmup))
+    rest = steps - warmup
+    assert rates("cosine", steps, warmup) == pytest.approx(
+        rise + [halfway(0.01, 0, step / rest) for step in range(rest)]
+    )
+    cycle = rates("one_cycle", steps, warmup)
+    assert cycle == pytest.approx([one_cycle(step, warmup, steps) for step in range(steps)])
+    assert max(range(steps), key=cycle.__getitem__) == warmup
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 50])
+def test_rates_without_warm_up_are_torchs_own_to_the_last_bit(steps: int) -> None:
+    optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
+    assert rates("cosine", steps) == read(optimizer, CosineAnnealingLR(optimizer, T_max=steps), steps)
+    assert rates("constant", steps) == [0.01] * steps
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+def test_a_trial_that_ends_within_the_warm_up_only_rises(schedule: Schedule) -> None:
+    assert rates(schedule, 3, warmup=9) == pytest.approx([0.001, 0.002, 0.003])
+    learner = make_learner("Classifier")
+    learner.optimize_with(partial(SGD, lr=0.01), schedule, warmup_steps=500)
+    make_trainer(fast_dev_run=2).fit(learner, datamodule=make_data())

@@ -62,7 +62,7 @@ def test_every_epoch_reads_its_stream_whole_and_the_schedule_counts_them_all(tmp
             return super().objective(learner, batch)
 
     learner, trainer = make_learner("Classifier"), make_trainer(max_epochs=4)
-    learner.optimize_with(learner._optimizer, "cosine")
+    learner.optimize_with(learner.optimizer_settings.factory, "cosine")
     trainer.unlearn(learner, make_data(), str(tmp_path / "original"), Spy(max_epochs=2))
     forget, retain = [("forget", 8)], [("retain", 16)] * 2  # 8 and 35 images in batches of 16
     assert fed == [*forget, *retain, *forget, *retain]

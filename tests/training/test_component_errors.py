@@ -114,13 +114,27 @@ def test_an_error_within_the_objective_is_not_the_optimisers() -> None:
         fit([Objective()])
 
 
+class NoRate(torch.optim.Optimizer):
+    """An optimiser that finds its learning rate, as Adafactor of transformers does."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__(parameters, {"lr": None})
+
+
+class NoGroups(torch.optim.SGD):
+    """Takes parameters alone, and has a weight decay."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__([parameter.requires_grad_() for parameter in parameters], lr=0.1)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "schedule", "message"),
     [
         (partial(torch.optim.SparseAdam, lr=0.1), "constant", "take a step here, got SparseAdam: .* dense gradients"),
         (partial(torch.optim.Adam, capturable=True), "constant", "take a step here, got Adam: If capturable=True"),
         (torch.optim.LBFGS, "constant", "trainer.channels_last = false with LBFGS"),
-        (partial(torch.optim.Rprop, lr=0.1), "one_cycle", "--schedule one_cycle can drive, got Rprop"),
+        (NoRate, "cosine", "a learning rate that --schedule cosine can drive, got NoRate with None.*--optimizer.lr"),
     ],
 )
 def test_optimisers_that_cannot_work_are_refused_before_the_first_step(
@@ -130,6 +144,17 @@ def test_optimisers_that_cannot_work_are_refused_before_the_first_step(
     with pytest.raises(InputError, match=message):
         fit([steps], optimizer=optimizer, schedule=schedule)
     assert steps.steps == 0
+
+
+def test_an_optimiser_without_groups_decays_all_or_is_refused() -> None:
+    learner, data = make_learner("SimCLR"), make_data()
+    learner.optimize_with(NoGroups)
+    make_trainer(max_epochs=1).fit(learner, datamodule=data)
+    learner.optimize_with(NoGroups, weight_decay_on="matrices")
+    with pytest.raises(
+        InputError, match=r"for --weight_decay_on matrices, got NoGroups: .*Choose --weight_decay_on all"
+    ):
+        make_trainer(max_epochs=1).fit(learner, datamodule=data)
 
 
 @pytest.mark.parametrize("name", ["SimCLR", "MoCo"])

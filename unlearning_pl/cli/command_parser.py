@@ -24,7 +24,8 @@ from unlearning_pl.yaml_text.yaml_limits import check_limits
 from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml, write_inline_yaml
 
 _TRAINING_KEYS = (
-    *("model", "trainer", "method", "plugins", "optimizer", "schedule", "seed_everything"),
+    *("model", "trainer", "method", "plugins", "seed_everything"),
+    *("optimizer", "schedule", "warmup_steps", "weight_decay_on"),
     *("run", "overwrite", "original", "forget", "ckpt_path", "weights"),
 )
 """Keys of a training run's configuration that do not concern its data."""

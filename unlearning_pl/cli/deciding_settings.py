@@ -5,9 +5,11 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_warn
 
+from unlearning_pl.learners.optimizer_settings import NOT_RECORDED
+
 RESUME_KEYS = (
     *("seed_everything", "model", "data", "weights", "forget"),
-    *("method", "plugins", "optimizer", "schedule"),
+    *("method", "plugins", "optimizer", "schedule", "warmup_steps", "weight_decay_on"),
 )
 """Settings that a resumed run must repeat; the trainer's are checked by the checkpoint, the original by its digest."""
 FREE = ("data.workers", "data.source")
@@ -40,7 +42,8 @@ def first_change(
         ('data.batch_size', 8, 16)
     """
     free = FREE[:1] if same_source else FREE
-    changes = (change for key in RESUME_KEYS for change in _changes(key, recorded.get(key), current.get(key)))
+    before, now = {**NOT_RECORDED, **recorded}, {**NOT_RECORDED, **current}
+    changes = (change for key in RESUME_KEYS for change in _changes(key, before.get(key), now.get(key)))
     return next(((_as_typed(key), *values) for key, *values in changes if not _is_below(key, free)), None)
 
 

@@ -12,6 +12,7 @@ from unlearning_pl.cli.deciding_settings import FREE
 from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
+from unlearning_pl.learners.optimizer_settings import NOT_RECORDED
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import ORIGINAL, checkpoint_path, read_checkpoint, weights_digest
 from unlearning_pl.training.recorded_weights import check_recorded
@@ -138,7 +139,7 @@ def _comparable(config: dict[str, Any]) -> dict[str, Any]:
     trainer = {key: value for key, value in config.get("trainer", {}).items() if key not in ("run", "overwrite")}
     data = {key: value for key, value in config["data"].items() if f"data.{key}" not in FREE}
     rest = {key: value for key, value in config.items() if key not in ("run", "overwrite", "original", "ckpt_path")}
-    return {**rest, "trainer": trainer, "data": data}
+    return {**NOT_RECORDED, **rest, "trainer": trainer, "data": data}
 
 
 def _has_same_images(current: dict[str, Any], run: Path) -> bool:

@@ -7,13 +7,14 @@ from typing import Any
 
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, OptimizerCallable
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from typing_extensions import override
 
 from unlearning_pl.cli.allowed_classes import require_typed
 from unlearning_pl.cli.command_parser import add_allow, parse_with_old_names
 from unlearning_pl.cli.deciding_settings import first_change, warn_of_moved_source
 from unlearning_pl.cli.interpolation import refuse_interpolation
+from unlearning_pl.cli.optimizer_options import add_optimizer, resolve_weight_decay
 from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error, list_methods
 from unlearning_pl.cli.plain_values import with_plain_enums
 from unlearning_pl.cli.predictions import write_predictions
@@ -21,7 +22,6 @@ from unlearning_pl.cli.prepended_config import EVALUATION_COMMANDS, prepend_run_
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
-from unlearning_pl.learners.lr_schedule import Schedule
 from unlearning_pl.report.terminal import open_console
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import read_checkpoint
@@ -31,8 +31,6 @@ from unlearning_pl.training.resume import NORMALISATION, resume_point
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.weights import load_weights
 from unlearning_pl.yaml_text.yaml_settings import read_yaml
-
-SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.06, "momentum": 0.9, "weight_decay": 5e-4}}
 
 USAGE = {
     "fit": "[--config FILE ...] [--run FOLDER] [options]",
@@ -72,8 +70,7 @@ class UnlearningCLI(LightningCLI):
             "--run", type=str | None, default=None, help="Run folder; default runs/{original,retrained,METHOD}."
         )
         parser.add_argument("--overwrite", action="store_true", help="Replace the run that the folder holds.")
-        parser.add_argument("--optimizer", type=OptimizerCallable, default=SGD, help="Optimiser of the parameters.")
-        parser.add_argument("--schedule", type=Schedule, default="cosine", help="Learning-rate schedule.")
+        add_optimizer(parser)
         parser.link_arguments("overwrite", "trainer.overwrite")
         parser.link_arguments("seed_everything", "trainer.seed", compute_fn=_trainer_seed)
 
@@ -102,6 +99,7 @@ class UnlearningCLI(LightningCLI):
         except ArgumentError as error:
             raise InputError(explain_parse_error(str(error), self._parser(args[0]))) from error
         with_plain_enums(self.config)
+        resolve_weight_decay(self.config[args[0]])
         settings = self.config[args[0]].as_dict()
         refuse_interpolation({name: settings[name] for name in sorted(settings, key="trainer".__eq__)})
         require_typed(self.config[args[0]].get("allow") or [], args)
@@ -171,7 +169,8 @@ class UnlearningCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         config = self.config_init[self.subcommand]
         self.trainer.command = ["unlearning-pl", *self.args]  # type: ignore[attr-defined]
-        self.model.optimize_with(config.optimizer, config.schedule)
+        names = ("optimizer", "schedule", "warmup_steps", "weight_decay_on")
+        self.model.optimize_with(*(config[name] for name in names))
         if self.subcommand not in EVALUATION_COMMANDS:
             self.trainer.configuration = self._configuration()  # type: ignore[attr-defined]
             return

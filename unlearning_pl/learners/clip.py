@@ -39,6 +39,7 @@ class CLIP(ContrastiveLearner):
     """
 
     num_views = 1
+    weight_decay_on = "matrices"  # open_clip's rule
     logit_scale: nn.Parameter
 
     def __init__(self, model: str = "RN-slim", image_size: int | None = None, temperature: float = 0.07) -> None:

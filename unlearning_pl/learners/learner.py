@@ -4,28 +4,24 @@ Letters: B rows of a batch, D width of the features, E of the embeddings that th
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 from typing_extensions import override
 
 from unlearning_pl.deprecated.old_attributes import RenamedAttributes, auxiliary_state
 from unlearning_pl.distributed.collectives import single_process
-from unlearning_pl.errors import InputError
 from unlearning_pl.learners.held_out_means import HeldOutMeans
 from unlearning_pl.learners.image_check import check_images
 from unlearning_pl.learners.loss_terms import log_term
-from unlearning_pl.learners.lr_schedule import Schedule, scheduler
 from unlearning_pl.learners.non_finite_guard import NonFiniteGuard
+from unlearning_pl.learners.optimized_module import OptimizedModule
 from unlearning_pl.types import Batch, Pixels, Sample, concat_streams
 
 Objective = Callable[["Learner", Batch], Tensor]
-OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 
 
 def mean_loss(learner: "Learner", batch: Batch) -> Tensor:
@@ -34,7 +30,7 @@ def mean_loss(learner: "Learner", batch: Batch) -> Tensor:
     return learner.losses(learner.outputs(sample), sample).mean()
 
 
-class Learner(RenamedAttributes, LightningModule, ABC):
+class Learner(RenamedAttributes, OptimizedModule, ABC):
     """Base class of learners: an encoder with its training loss, whose objective an unlearning method can replace.
 
     ``training_step`` calls ``self.objective(self, batch)``, which is :func:`mean_loss` until an unlearning method
@@ -141,38 +137,11 @@ class Learner(RenamedAttributes, LightningModule, ABC):
         """Class scores ``(B, K)`` of images ``(B, 3, H, W)``; None, without a pass, for a learner without classes."""
         return self.classify(self.features(x)) if self.knows_classes else None
 
-    def optimize_with(self, optimizer: OptimizerFactory, schedule: Schedule = "constant") -> None:
-        """Set the optimiser and the learning-rate schedule, which changes at every step over the whole run.
-
-        Args:
-            optimizer: Builds an optimiser from the parameters, for instance ``partial(SGD, lr=0.1)``.
-            schedule: ``constant``; ``cosine``, decays to zero; ``one_cycle``, rises to the optimiser's rate and decays.
-
-        Raises:
-            InputError: If the optimiser rejects its settings.
-        """
-        try:
-            optimizer([torch.zeros(1, requires_grad=True)])
-        except (ValueError, TypeError) as error:
-            raise InputError(f"Expected settings that the optimizer takes, got: {error}. Correct them.") from error
-        self._optimizer, self.schedule = optimizer, schedule
-
-    @override
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
-        lr_scheduler = scheduler(optimizer, self.schedule, self.trainer.estimated_stepping_batches)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": lr_scheduler, "interval": "step", "name": "lr"}}
-
     def on_unlearn_start(self, retained: Iterator[Sample]) -> None:
         """Replace what the learner holds of single training images, once a run, in evaluation mode.
 
         ``retained`` are batches of retained samples without end, in new views each time, the same on every process.
         """
-
-    def plan(self, trainer: Trainer) -> dict[str, str | float | None]:
-        """Settings that the learning-rate schedule depends on, which a resumed run must repeat."""
-        schedule = {"schedule": self.schedule, "epochs": trainer.max_epochs, "steps": trainer.max_steps}
-        return schedule | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

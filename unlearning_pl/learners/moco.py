@@ -111,6 +111,8 @@ class MoCo(ContrastiveLearner):
     @override
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         # The queue changes only after a step, so computing a loss never changes it.
+        if not self._keys:  # the objective called embed alone
+            return
         keys, index = (torch.cat(parts) for parts in zip(*self._keys, strict=True))
         self.queue.enqueue(keys, None if self.forget_mask is None else self.forget_mask[index])
         self._keys.clear()

@@ -13,7 +13,8 @@ class RunSettings(NamedTuple):
     Attributes:
         name: Name of the model.
         method: Class name of the method, with those of its plug-ins.
-        parameters: Value by name: those of the method, then optimizer, learning rate, schedule, epochs.
+        parameters: Value by name: those of the method, then optimizer, learning rate, weight decay, schedule, warm-up,
+            epochs.
         settings: All settings, unabridged.
     """
 
@@ -44,7 +45,8 @@ def read_run_settings(name: str, settings: Mapping[str, Any]) -> RunSettings:
     optimizer = settings.get("optimizer")
     parameters |= {"optimizer": _class_name(optimizer)} if _class_name(optimizer) else {}
     parameters |= {key: _arguments(optimizer)[key] for key in ("lr", "weight_decay") if key in _arguments(optimizer)}
-    parameters |= {key: settings[key] for key in ("schedule", "epochs", "seed") if settings.get(key) is not None}
+    plain = ("weight_decay_on", "schedule", "warmup_steps", "epochs", "seed")
+    parameters |= {key: settings[key] for key in plain if settings.get(key) is not None}
     return RunSettings(name, " + ".join(filter(None, names)) or NO_METHOD.get(name, ""), parameters, settings)
 
 

@@ -14,7 +14,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
 from unlearning_pl.training.monitor_checks import check_monitors
-from unlearning_pl.training.optimizer_checks import check_optimizer
+from unlearning_pl.training.optimizer_checks import check_optimizer, check_warmup
 from unlearning_pl.types import Split
 
 
@@ -108,6 +108,7 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
             f"Expected trainer.compile = false with {type(method).__name__}, got true. Leave it out.",
         )
     streams = training_plan(trainer, model, data.train_on).streams
+    check_warmup(trainer, model, planned_steps(trainer, model, data))
     combinations = dict.fromkeys(streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1)))
     fewest = min(batches(trainer, data, names) for names in combinations)
     if len(data.positions("validation")):

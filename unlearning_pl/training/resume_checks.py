@@ -9,8 +9,9 @@ from torch import Tensor
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.seeds import given_seed
-from unlearning_pl.errors import require
+from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
+from unlearning_pl.learners.optimizer_settings import NOT_RECORDED
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, read_checkpoint
 from unlearning_pl.training.dense_tensors import check_tensors
@@ -66,8 +67,14 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
 
 
 def _check_schedule(planned: Mapping[str, Any], trainer: Trainer, model: Learner, path: Path) -> None:
-    """Check that a run keeps the length for which its learning rate was planned; a constant one may be extended."""
+    """Check that a run keeps its optimiser's settings, and its length, which may only grow at a constant rate."""
+    planned = {**NOT_RECORDED, **planned}
     changed = {name: value for name, value in model.plan(trainer).items() if planned.get(name, value) != value}
+    for name in NOT_RECORDED.keys() & changed.keys():
+        raise InputError(
+            f"Expected --{name} {planned[name]} as in {path} when resuming, got {changed[name]}. Give --{name} "
+            f"{planned[name]}, or start a new run."
+        )
     constant = planned.get("schedule") in (None, "constant") and model.schedule == "constant"
     recorded = {name: planned[name] for name in changed}
     require(

@@ -1,0 +1,61 @@
+"""The options of the optimiser, its learning-rate schedule and its weight decay."""
+
+from pydoc import locate
+
+from jsonargparse import Namespace
+from lightning.pytorch.cli import LightningArgumentParser, OptimizerCallable
+
+from unlearning_pl.learners import Learner
+from unlearning_pl.learners.lr_schedule import Schedule
+from unlearning_pl.learners.parameter_groups import WeightDecayOn
+
+SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.06, "momentum": 0.9, "weight_decay": 5e-4}}
+
+
+def add_optimizer(parser: LightningArgumentParser) -> None:
+    """Add the options of the optimiser to the parser of a training command.
+
+    Args:
+        parser: The parser.
+
+    Example:
+        >>> parser = LightningArgumentParser()
+        >>> add_optimizer(parser)
+        >>> parser.parse_args(["--warmup_steps", "10"]).warmup_steps
+        10
+    """
+    parser.add_argument("--optimizer", type=OptimizerCallable, default=SGD, help="Optimiser of the parameters.")
+    parser.add_argument("--schedule", type=Schedule, default="cosine", help="Learning-rate schedule.")
+    parser.add_argument(
+        "--warmup_steps",
+        type=int,
+        default=0,
+        help="Optimiser steps over which the learning rate rises first; 0 for none, and for three tenths of the run "
+        "with one_cycle.",
+    )
+    parser.add_argument(
+        "--weight_decay_on",
+        type=WeightDecayOn | None,
+        default=None,
+        help="Parameters that weight decay acts on: all, or matrices, the weights of two dimensions or more, without "
+        "norms and biases; null for the model's default, which is matrices for CLIP and all for the others.",
+    )
+
+
+def resolve_weight_decay(settings: Namespace) -> None:
+    """Write the model's own default in place of ``weight_decay_on: null``, so that config.yaml records what was used.
+
+    Args:
+        settings: Parsed settings of a training command, changed in place.
+
+    Example:
+        >>> settings = Namespace(model=Namespace(class_path="unlearning_pl.learners.CLIP"), weight_decay_on=None)
+        >>> resolve_weight_decay(settings)
+        >>> settings.weight_decay_on
+        'matrices'
+    """
+    if settings.weight_decay_on is None:
+        learner = locate(settings.model.class_path)
+        assert isinstance(learner, type)
+        assert issubclass(learner, Learner)
+        settings.weight_decay_on = learner.weight_decay_on

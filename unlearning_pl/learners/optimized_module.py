@@ -1,0 +1,70 @@
+"""The part of a learner that configures its optimiser."""
+
+from typing import ClassVar
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from typing_extensions import override
+
+from unlearning_pl.learners.lr_schedule import Schedule
+from unlearning_pl.learners.optimizer_settings import OptimizerFactory, OptimizerSettings
+from unlearning_pl.learners.parameter_groups import WeightDecayOn, parameter_dimensions
+
+
+class OptimizedModule(LightningModule):
+    """LightningModule whose optimiser, learning-rate schedule and weight decay are set by :meth:`optimize_with`.
+
+    Attributes:
+        weight_decay_on: Parameters that weight decay acts on if :meth:`optimize_with` names none: ``all``, or
+            ``matrices``.
+        optimizer_settings: What :meth:`optimize_with` has set.
+    """
+
+    weight_decay_on: ClassVar[WeightDecayOn] = "all"
+    optimizer_settings: OptimizerSettings
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dimensions: dict[str, int] = {}  # of the parameters, by name
+
+    def optimize_with(
+        self,
+        optimizer: OptimizerFactory,
+        schedule: Schedule = "constant",
+        warmup_steps: int = 0,
+        weight_decay_on: WeightDecayOn | None = None,
+    ) -> None:
+        """Set the optimiser and the learning-rate schedule, which changes at every step over the whole run.
+
+        Args:
+            optimizer: Builds an optimiser from the parameters, for instance ``partial(SGD, lr=0.1)``.
+            schedule: ``constant``; ``cosine``, decays to zero; ``one_cycle``, rises to the optimiser's rate and decays.
+            warmup_steps: Optimiser steps over which the rate rises first; of ``one_cycle``, 0 stands for 30 % of them.
+            weight_decay_on: ``all`` parameters, or ``matrices``, the weights of convolutions and linear layers without
+                norms and biases; None for the learner's own default, the attribute of this name.
+
+        Raises:
+            InputError: If the optimiser rejects its settings, or another value is out of its range.
+        """
+        on = self.weight_decay_on if weight_decay_on is None else weight_decay_on
+        self.optimizer_settings = OptimizerSettings(optimizer, schedule, warmup_steps, on)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning-rate schedule."""
+        return self.optimizer_settings.schedule
+
+    @override
+    def setup(self, stage: str) -> None:
+        # After the callbacks' setup, which may add auxiliary modules, and before FSDP flattens the parameters.
+        self._dimensions = parameter_dimensions(self)
+
+    @override
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        return self.optimizer_settings.configure(self, self._dimensions, self.trainer.estimated_stepping_batches)
+
+    def plan(self, trainer: Trainer) -> dict[str, str | float | None]:
+        """Settings of the optimiser and its learning-rate schedule that a resumed run must repeat."""
+        own = {name: getattr(self.optimizer_settings, name) for name in ("schedule", "warmup_steps", "weight_decay_on")}
+        own |= {"epochs": trainer.max_epochs, "steps": trainer.max_steps}
+        return own | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}
