@@ -75,6 +75,16 @@ def test_the_commands_of_the_page_on_views_run_in_order() -> None:
         assert main(shlex.split(f"{line} {short}" if line.startswith("fit") else line)) == 0
 
 
+def test_the_commands_of_the_page_on_optimisers_run_in_order() -> None:
+    lines = commands((ROOT / "docs/optimizers.md").read_text())
+    assert [line.split()[0] for line in lines] == ["fit", "fit", "fit", "unlearn"]
+    short = "--trainer.max_epochs 1 --warmup_steps 2 --trainer.accelerator cpu --trainer.enable_progress_bar false"
+    for line in lines:
+        assert "--warmup_steps" in line
+        assert main(shlex.split(f"{line} --trainer.fast_dev_run true --trainer.accelerator cpu")) == 0, line
+        assert main(shlex.split(f"{line} {short}")) == 0, line
+
+
 @pytest.mark.parametrize(
     ("page", "expected"),
     [

@@ -32,6 +32,7 @@ from torch.distributed.fsdp import (
     FullyShardedDataParallel,
     StateDictType,
 )
+from torch.optim import SGD
 from torchvision.models import VisionTransformer
 from torchvision.models.vision_transformer import EncoderBlock
 
@@ -95,7 +96,10 @@ class Stops(Callback):
 
 def built(name: str) -> Learner:
     seed_everything(0, verbose=False)
-    return make_learner(name)
+    learner = make_learner(name)
+    # Strong enough that a parameter which is decayed in one strategy alone shows; CLIP decays matrices only.
+    learner.optimize_with(partial(SGD, lr=0.01, momentum=0.9, weight_decay=0.5))
+    return learner
 
 
 def train(job: dict[str, Any], name: str, run: Path, strategy: str, **options: Any) -> None:

@@ -117,7 +117,9 @@ _CONTEXT = {
     "audit": _any("Settings of the audit itself: views, limit of relearning, seed, images that a loss compares."),
     "processes": _count("Number of processes of the audit.", 1),
     "seeds": _by_name("Seed of the run by the model's name.", {"type": ["integer", "null"]}),
-    "settings": _any("Settings by the model's name: model, method, plug-ins, optimizer, schedule, epochs."),
+    "settings": _any(
+        "Settings by the model's name: model, method, plug-ins, optimizer, schedule, warm-up, weight decay, epochs."
+    ),
     "models": _by_name("Address of each model, by its name.", {"type": "string"}),
     "notes": _by_name(
         "Sentences on the weights of a model, by its name: they are not those that its run ended with, or they are "
