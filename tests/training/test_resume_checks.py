@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 import torch
 from interrupted import Asked, same, train
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
 
 from unlearning_pl.errors import InputError, PreemptedError
+from unlearning_pl.learners import optimizer_settings
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
@@ -71,3 +74,19 @@ def test_a_checkpoint_of_before_goes_on_with_all_parameters_decayed(tmp_path: Pa
         train(tmp_path / "run", "CLIP", ckpt_path="last")
     resumed, _ = train(tmp_path / "run", "CLIP", weight_decay_on="all", ckpt_path="last")
     assert same(unbroken, resumed)
+
+
+def test_a_stopped_run_of_one_cycle_of_before_goes_on_with_its_momentum_cycled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def before(optimizer: Optimizer, schedule: str, steps: int, warmup_steps: int) -> OneCycleLR:
+        return OneCycleLR(optimizer, max_lr=optimizer.param_groups[0]["lr"], total_steps=steps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optimizer_settings, "scheduler", before)
+        unbroken, _ = train(None, "Classifier", schedule="one_cycle")
+        with pytest.raises(PreemptedError):
+            train(tmp_path / "run", "Classifier", schedule="one_cycle", callbacks=[Asked(3)])
+    resumed, _ = train(tmp_path / "run", "Classifier", schedule="one_cycle", ckpt_path="last")
+    assert same(unbroken, resumed)
+    assert not same(unbroken, train(None, "Classifier", schedule="one_cycle")[0])
