@@ -1,20 +1,23 @@
 """What is collected is what the models say, whoever computes it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from audits.two_collectors import found
 from launching import launch
-from tiny import make_data, make_learner, make_trainer
+from tiny import LEARNERS, make_data, make_learner, make_rows, make_trainer
 
 from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
+from unlearning_pl.audits.sample_losses import per_sample_losses
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.contrastive_losses import nt_xent
 from unlearning_pl.functional.threshold_attack import encoder_score
-from unlearning_pl.learners import SimCLR
+from unlearning_pl.learners import SimCLR, learner
+from unlearning_pl.types import Sample
 
 
 @pytest.mark.ddp
@@ -95,3 +98,39 @@ def test_the_same_learner_twice_is_itself_again() -> None:
     with fused_batch_norm(learner), fused_batch_norm(learner):
         pass
     assert learner.backbone is own
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_loss_computed_in_parts_is_that_of_the_whole_and_depends_on_the_batch_where_the_learner_says_so(
+    name: str,
+) -> None:
+    learner, sample = make_learner(name).eval(), make_rows(9)
+    clean = sample._replace(views=(sample.views[0], *sample.views), text=sample.text[:, None])
+    with torch.no_grad():
+        losses = per_sample_losses(learner, clean)
+        whole = learner.losses(learner.outputs(sample), sample)
+        few = learner.losses(learner.outputs(sample.take(slice(4))), sample.take(slice(4)))
+    torch.testing.assert_close(losses, whole, atol=1e-5, rtol=1e-5)
+    assert torch.allclose(few, whole[:4], atol=1e-5) is not learner.compares_rows
+
+
+def test_outputs_of_another_form_are_computed_at_once() -> None:
+    class Pairs(SimCLR):
+        def outputs(self, sample: Sample) -> dict[str, Any]:
+            return {"pair": super().outputs(sample), "rows": len(sample.index)}
+
+        def losses(self, outputs: dict[str, Any], sample: Sample) -> torch.Tensor:
+            assert outputs["rows"] == len(sample.index)
+            return super().losses(outputs["pair"], sample)
+
+    sample = make_rows(5)
+    clean = sample._replace(views=(sample.views[0], *sample.views), text=sample.text[:, None])
+    assert per_sample_losses(Pairs("resnet9_slim").eval(), clean).shape == (5,)
+
+
+def test_a_test_says_which_batch_its_loss_compares(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(learner, "rank_zero_info", said.append)
+    for name in ("Classifier", "SimCLR"):
+        make_trainer(logger=False).test(make_learner(name), datamodule=make_data(eval_batch_size=7), verbose=False)
+    assert said == ["test/loss compares the images of a batch, here 7 (data.eval_batch_size)."]

@@ -38,7 +38,7 @@ class CLIP(ContrastiveLearner):
         InputError: If the temperature is out of range, open_clip is not installed or the model does not exist.
     """
 
-    num_views = 1
+    num_views, compares_rows = 1, True
     weight_decay_on = "matrices"  # open_clip's rule
     logit_scale: nn.Parameter
 

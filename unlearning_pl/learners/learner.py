@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.optim import SGD
 from typing_extensions import override
@@ -43,6 +44,7 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
     Attributes:
         num_views: Number of augmented views of an image that its loss needs.
         knows_classes: Whether it returns class scores.
+        compares_rows: Whether its loss compares the rows of a batch, so that its value depends on their number.
         borrows_targets: Whether :meth:`corrupt_targets` takes targets of ``partners``.
         supports_fsdp: Whether its weights can be sharded over processes (FSDP).
         context_length: Length in tokens of the captions that it reads; None if it reads no text.
@@ -51,6 +53,7 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
 
     num_views: ClassVar[int] = 2
     knows_classes: ClassVar[bool] = False
+    compares_rows: ClassVar[bool] = False
     borrows_targets: ClassVar[bool] = False
     supports_fsdp: ClassVar[bool] = True
     context_length: int | None = None
@@ -209,6 +212,9 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
     def _log_held_out(self, split: str) -> None:
         means = {f"{split}/{name}": value for name, value in self._held_out.take().items()}
         self.log_dict(means, prog_bar=True, sync_dist=True)
+        rows = getattr(getattr(self.trainer, "datamodule", None), "eval_batch_size", None)
+        if self.compares_rows and rows is not None and self.trainer.state.fn != "fit":
+            rank_zero_info(f"{split}/loss compares the images of a batch, here {rows} (data.eval_batch_size).")
 
     def metrics(self, outputs: Any, sample: Sample) -> dict[str, Tensor]:
         """Batch means by name, for validation and test."""

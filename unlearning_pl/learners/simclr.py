@@ -33,6 +33,8 @@ class SimCLR(ContrastiveLearner):
         InputError: If the temperature or the width is out of range, or the backbone does not exist.
     """
 
+    compares_rows = True
+
     def __init__(self, backbone: str = "resnet18", temperature: float = 0.5, projection_dim: int = 128) -> None:
         super().__init__(*build_backbone(backbone))
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. Papers use 0.1 to 0.5.")
