@@ -82,6 +82,15 @@ def test_a_learning_rate_is_monitored_where_one_is_logged(tmp_path: Path) -> Non
         fit([EarlyStopping("lr")], tmp_path / "other", logger=False)
 
 
+def test_the_rate_of_two_groups_is_monitored_under_the_name_of_one(tmp_path: Path) -> None:
+    learner, data = make_learner("CLIP"), make_data()
+    stops: Any = partial(EarlyStopping, check_on_train_epoch_end=True)
+    make_trainer(tmp_path / "run", max_epochs=1, callbacks=[stops("lr/pg2")]).fit(learner, datamodule=data)
+    with pytest.raises(InputError, match="got lr"):
+        make_trainer(tmp_path / "other", callbacks=[stops("lr")]).fit(learner, datamodule=data)
+    assert not (tmp_path / "other").exists()
+
+
 def test_terms_of_methods_are_monitored(tmp_path: Path) -> None:
     fit([GradientPenalty(), EarlyStopping("train/forget_gradient_norm")])
     with pytest.raises(InputError, match=r"trainer.callbacks with which EarlyStopping works, got: .*`train/nothing`"):

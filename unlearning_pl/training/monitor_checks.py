@@ -39,6 +39,7 @@ def check_monitors(trainer: Trainer, model: Learner, validates: bool) -> None:
         return
     known = _logged_metrics(model, validates)
     unlearns = any(isinstance(callback, Unlearner) for callback in callbacks)
+    rate_name = "lr[-/].+" if model.optimizer_settings.has_groups else "lr([-/].*)?"  # lr/pg1 and lr/pg2 of two groups
     rates = any(isinstance(callback, LearningRateMonitor) for callback in callbacks)
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
@@ -50,7 +51,7 @@ def check_monitors(trainer: Trainer, model: Learner, validates: bool) -> None:
             f"Expected held-out images for monitor = {monitor} of {name}, got none. Add --data.validation 0.1.",
         )
         own_term = unlearns and monitor.startswith("train/")  # a method logs terms of its loss
-        rate = rates and re.fullmatch("lr([-/].*)?", monitor) is not None
+        rate = rates and re.fullmatch(rate_name, monitor) is not None
         require(
             monitor in (*known, *counters) or own_term or rate,
             f"Expected a logged metric as monitor of {name}, got {monitor}. {suggest_names(monitor, known)}",
