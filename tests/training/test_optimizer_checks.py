@@ -66,7 +66,7 @@ def test_a_run_that_a_time_ends_has_any_warm_up() -> None:
 
 @pytest.mark.parametrize("steps", [-1, 2.5, True, "3", None])
 def test_steps_are_a_whole_number_from_zero_on(steps: Any) -> None:
-    with pytest.raises(InputError, match=rf"Expected a whole number warmup_steps >= 0, got {steps}\."):
+    with pytest.raises(InputError, match=rf"Expected a whole number warmup_steps >= 0, got {steps!r}\."):
         warmed(steps)
 
 

@@ -52,6 +52,15 @@ def test_a_resumed_run_repeats_both(options: dict[str, Any], message: str, stopp
     assert (stopped / "checkpoints/last.ckpt").read_bytes() == before
 
 
+def test_a_strangers_checkpoint_is_quoted_on_one_line(stopped: Path) -> None:
+    path = stopped / "checkpoints/last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["planned"]["warmup_steps"] = "2\nlines"
+    torch.save(checkpoint, path)
+    with pytest.raises(InputError, match=r"^Expected --warmup_steps 2\\nlines as in [^\n]*$"):
+        train(stopped, "CLIP", schedule="constant", ckpt_path="last", warmup_steps=2, weight_decay_on="all")
+
+
 def test_a_run_with_a_warm_up_and_then_a_constant_rate_can_be_extended(stopped: Path) -> None:
     _, trainer = train(
         stopped, "CLIP", schedule="constant", warmup_steps=2, weight_decay_on="all", ckpt_path="last", max_epochs=4

@@ -44,7 +44,7 @@ class OptimizerSettings:
         steps = self.warmup_steps
         require(
             isinstance(steps, int) and not isinstance(steps, bool) and steps >= 0,
-            f"Expected a whole number warmup_steps >= 0, got {steps}. Give the number of optimiser steps over which "
+            f"Expected a whole number warmup_steps >= 0, got {steps!r}. Give the number of optimiser steps over which "
             "the learning rate rises, or 0.",
         )
         try:

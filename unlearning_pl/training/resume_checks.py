@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.seeds import given_seed
-from unlearning_pl.errors import InputError, require
+from unlearning_pl.errors import InputError, require, shown
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.optimizer_settings import NOT_RECORDED
 from unlearning_pl.training import runs
@@ -70,10 +70,11 @@ def _check_schedule(planned: Mapping[str, Any], trainer: Trainer, model: Learner
     """Check that a run keeps its optimiser's settings, and its length, which may only grow at a constant rate."""
     planned = {**NOT_RECORDED, **planned}
     changed = {name: value for name, value in model.plan(trainer).items() if planned.get(name, value) != value}
-    for name in NOT_RECORDED.keys() & changed.keys():
+    for name in (name for name in NOT_RECORDED if name in changed):
+        before = shown(planned[name])
         raise InputError(
-            f"Expected --{name} {planned[name]} as in {path} when resuming, got {changed[name]}. Give --{name} "
-            f"{planned[name]}, or start a new run."
+            f"Expected --{name} {before} as in {path} when resuming, got {changed[name]}. Give --{name} {before}, "
+            "or start a new run."
         )
     constant = planned.get("schedule") in (None, "constant") and model.schedule == "constant"
     recorded = {name: planned[name] for name in changed}
