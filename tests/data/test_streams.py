@@ -5,8 +5,10 @@ import subprocess
 
 import pytest
 import torch
+from lightning.fabric.utilities import move_data_to_device
+from lightning_utilities.core.apply_func import apply_to_collection
 
-from unlearning_pl.data.loaders import RowDataset, index_loader
+from unlearning_pl.data.loaders import RowDataset, Rows, index_loader
 from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.data.seeds import run_seed
 from unlearning_pl.data.streams import Share, StreamSampler, rows_per_stream
@@ -95,6 +97,13 @@ def test_a_batch_is_its_positions_with_their_plan() -> None:
     assert batch.index.tolist() == [9, 5]
     assert (batch.images, batch.plan, batch.first) == (None, PLAN, 9)
     assert len(dataset) == 3
+
+
+def test_precision_plugins_leave_rows_alone() -> None:
+    """Those of FSDP and of half precision convert the tensors of containers before a batch is on the device."""
+    rows = Rows(torch.arange(3), None, PLAN, first=0)
+    assert apply_to_collection({"train": rows}, torch.Tensor, torch.Tensor.half)["train"] is rows
+    assert move_data_to_device({"train": rows}, torch.device("meta"))["train"].index.is_meta
 
 
 @pytest.mark.parametrize(("number", "server"), [(signal.SIGTERM, 1), (signal.SIGTERM, None), (signal.SIGUSR1, None)])

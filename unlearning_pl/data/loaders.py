@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from threading import Thread
 from typing import Any
 
@@ -22,11 +21,12 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.types import Sample
 
 
-@dataclass(frozen=True)
 class Rows:
     """The rows of a batch on their way to the device.
 
-    Attributes:
+    A plain class, so that Lightning's precision plugins, which convert the tensors of containers, leave it alone.
+
+    Args:
         index: Positions in the pool, ``(B,)`` int64.
         images: The images at these positions, ``(B, 3, H, W)`` uint8, if a worker decoded them; None if the pool holds
             them.
@@ -34,19 +34,19 @@ class Rows:
         first: The first position, where an evaluation's seed comes from, without a wait for the device.
     """
 
-    index: Tensor
-    images: Tensor | None
-    plan: SamplePlan
-    first: int
+    __slots__ = ("first", "images", "index", "plan")
+
+    def __init__(self, index: Tensor, images: Tensor | None, plan: SamplePlan, first: int) -> None:
+        self.index, self.images, self.plan, self.first = index, images, plan, first
 
     def to(self, device: torch.device) -> "Rows":
         """Move the tensors to a device; Lightning calls it."""
         index, images = move_data_to_device((self.index, self.images), device)
-        return replace(self, index=index, images=images)
+        return Rows(index, images, self.plan, self.first)
 
     def pin_memory(self) -> "Rows":
         """Copy the images to pinned memory; torch's loader calls it."""
-        return replace(self, images=None if self.images is None else self.images.pin_memory())
+        return Rows(self.index, None if self.images is None else self.images.pin_memory(), self.plan, self.first)
 
 
 class RowDataset(Dataset[Rows]):
