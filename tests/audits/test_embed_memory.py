@@ -21,7 +21,7 @@ def peak(name: str, views: int) -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 @pytest.mark.parametrize("name", ["SimCLR", pytest.param("Classifier", marks=pytest.mark.slow)])
-def test_ten_views_need_the_memory_of_one(name: str) -> None:
+def test_an_audit_of_ten_views_needs_the_memory_of_a_pass_over_one(name: str) -> None:
     one, ten = peak(name, 1), peak(name, 10)
     assert one > 28  # a view of a batch
     assert ten <= 1.2 * one

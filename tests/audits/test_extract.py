@@ -12,7 +12,7 @@ from tiny import LEARNERS, make_data, make_learner, make_rows, make_trainer
 
 from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
 from unlearning_pl.audits.sample_losses import per_sample_losses
-from unlearning_pl.data import ForgetRequest
+from unlearning_pl.data import ContrastiveViews, CropViews, ForgetRequest, JitterViews
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.contrastive_losses import nt_xent
 from unlearning_pl.functional.threshold_attack import encoder_score
@@ -116,6 +116,8 @@ def test_a_loss_computed_in_parts_is_that_of_the_whole_and_depends_on_the_batch_
 
 def test_outputs_of_another_form_are_computed_at_once() -> None:
     class Pairs(SimCLR):
+        independent_rows = False
+
         def outputs(self, sample: Sample) -> dict[str, Any]:
             return {"pair": super().outputs(sample), "rows": len(sample.index)}
 
@@ -133,4 +135,22 @@ def test_a_test_says_which_batch_its_loss_compares(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(learner, "rank_zero_info", said.append)
     for name in ("Classifier", "SimCLR"):
         make_trainer(logger=False).test(make_learner(name), datamodule=make_data(eval_batch_size=7), verbose=False)
-    assert said == ["test/loss compares the images of a batch, here 7 (data.eval_batch_size)."]
+    assert said == ["test/loss compares the images of a batch, at most 7 (data.eval_batch_size)."]
+
+
+@pytest.mark.parametrize("views", [ContrastiveViews(), JitterViews(), CropViews()])
+def test_half_precision_is_the_models_and_not_the_views(views: Any) -> None:
+    found = []
+    for precision in ("32-true", "bf16-mixed"):
+        seen: list[torch.Tensor] = []
+
+        class Sees(SimCLR):
+            def features(self, x: torch.Tensor, seen: list[torch.Tensor] = seen) -> torch.Tensor:
+                seen.append(x)
+                return super().features(x)
+
+        torch.manual_seed(0)
+        trainer = make_trainer(logger=False, precision=precision)
+        trainer.embed({"a": Sees("resnet9_slim")}, make_data(views=views), views=2, splits=("forget",))
+        found.append(torch.stack(seen[:1] + seen[-2:]))
+    assert torch.equal(*found)

@@ -28,7 +28,8 @@ def changed(config: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
 
 
 def is_free(path: tuple[str, ...]) -> bool:
-    return path[:2] in (("data", "workers"), ("data", "source")) or path[0] not in RESUME_KEYS
+    free = (("data", name) for name in ("workers", "eval_batch_size", "source"))
+    return path[:2] in free or path[0] not in RESUME_KEYS
 
 
 @pytest.mark.parametrize("config", [FIT, UNLEARN], ids=["fit", "unlearn"])

@@ -1,4 +1,4 @@
-"""Rounds of a session in a notebook: each fits an original, makes it forget and audits both, in other settings.
+"""Rounds of a session in a notebook: each fits an original, makes it forget and audits it, in other settings.
 
 python tests/evaluation/session.py FOLDER NUMBER    # one round in a process of its own; prints what it found
 """

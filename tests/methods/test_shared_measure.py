@@ -28,6 +28,7 @@ def test_two_processes_share_the_rows_and_have_the_figures_of_one(name: str, two
         (first, read), (second, others) = (rank[name][what] for rank in two)
         assert first.keys() == figures.keys() != set()
         for key, value in [*first.items(), *second.items()]:
+            assert torch.equal(value.isnan(), figures[key].isnan()), (what, key)
             assert relative_error(value, figures[key]) < 1e-6, (what, key)
         assert abs(len(read) - len(others)) <= 3 * 4  # a batch of each split at most
         # A test gives each process the same number of batches, and the first one twice if necessary.

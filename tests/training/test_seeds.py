@@ -11,9 +11,11 @@ import torch
 from lightning.pytorch import Callback
 from tiny import make_data, make_learner, make_method, make_trainer
 
-from unlearning_pl.data.seeds import given_seed
+from unlearning_pl.data.seeds import given_seed, isolated_rng
 from unlearning_pl.errors import InputError
 from unlearning_pl.evaluation.relearning import relearning_epochs
+from unlearning_pl.learners import SimCLR
+from unlearning_pl.methods import Unlearner
 
 
 class Seen(Callback):
@@ -87,6 +89,7 @@ def test_nothing_changes_the_global_random_state(tmp_path: Path) -> None:
 def test_a_failed_fit_leaves_it_too() -> None:
     class Fails(Callback):
         def on_train_batch_end(self, *_: Any) -> None:
+            torch.rand(1), np.random.rand(), random.random()
             raise RuntimeError("disk full")
 
     learner = make_learner("SimCLR")
@@ -103,9 +106,70 @@ def test_a_run_does_not_resume_with_another_seed(seeds: tuple[int | None, int | 
     make_trainer(run, max_epochs=1, seed=first).fit(make_learner("SimCLR"), datamodule=make_data())
     before = (run / "checkpoints/last.ckpt").read_bytes()
     resumed = make_trainer(run, max_epochs=2, seed=second)
-    with pytest.raises(InputError, match=rf"Expected the seed {first} of .*last\.ckpt when resuming, got {second}"):
+    with pytest.raises(
+        InputError, match=rf"Expected the seed {first} of .*last\.ckpt when resuming, got {second or 0}"
+    ):
         resumed.fit(make_learner("SimCLR"), datamodule=make_data(), ckpt_path="last")
     assert (run / "checkpoints/last.ckpt").read_bytes() == before
+
+
+def test_no_seed_is_the_seed_0(tmp_path: Path) -> None:
+    make_trainer(tmp_path / "run", max_epochs=1).fit(make_learner("SimCLR"), datamodule=make_data())
+    resumed = make_trainer(tmp_path / "run", max_epochs=2, seed=0)
+    resumed.fit(make_learner("SimCLR"), datamodule=make_data(), ckpt_path="last")
+    assert resumed.current_epoch == 2
+
+
+class Draws(Unlearner):
+    """A method that draws while it measures."""
+
+    def measure(self, learner: Any, streams: Any) -> None:
+        self.drawn = [torch.rand(()).item() for _ in streams["forget"]]
+
+
+def test_what_a_method_draws_while_it_measures_follows_from_the_seed(tmp_path: Path) -> None:
+    make_trainer(tmp_path / "original", max_epochs=1).fit(make_learner("SimCLR"), datamodule=make_data())
+    drawn = []
+    for seed, global_seed in ((1, 5), (1, 6), (2, 5)):
+        torch.manual_seed(global_seed)
+        method = Draws()
+        trainer = make_trainer(max_steps=1, logger=False, seed=seed)
+        trainer.unlearn(make_learner("SimCLR"), make_data(), str(tmp_path / "original"), method)
+        drawn.append(method.drawn)
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_loss_that_draws_is_evaluated_the_same_every_time() -> None:
+    class Random(SimCLR):
+        def metrics(self, outputs: Any, sample: Any) -> dict[str, torch.Tensor]:
+            return {"loss": torch.rand(())}
+
+    learner, data, trainer = Random("resnet9_slim"), make_data(), make_trainer(logger=False)
+    before = state()
+    first, second = (trainer.test(learner, datamodule=data, verbose=False)[0]["test/loss"] for _ in range(2))
+    other = make_trainer(logger=False, seed=1).test(learner, datamodule=data, verbose=False)[0]["test/loss"]
+    assert first == second != other
+    assert state() == before
+
+
+def test_only_the_given_device_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    with isolated_rng(torch.device("cpu"), seed=3):
+        torch.rand(1)
+    assert seeded == []
+
+
+def test_an_error_restores_all_generators() -> None:
+    before = state()
+
+    def fail() -> None:
+        torch.rand(1), np.random.rand(), random.random()
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"), isolated_rng(torch.device("cpu"), seed=3):
+        fail()
+    assert state() == before
 
 
 @pytest.mark.parametrize("method", ["CoUn", "BadTeacher"])

@@ -21,7 +21,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.loaders import PositionLoader, Rows
 from unlearning_pl.data.make_samples import view_stream
 from unlearning_pl.data.plans import InputSpec, SamplePlan
-from unlearning_pl.data.seeds import given_seed, isolated_rng, run_seed
+from unlearning_pl.data.seeds import effective_seed, isolated_rng, run_seed
 from unlearning_pl.data.streams import Share
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import require
@@ -108,7 +108,8 @@ def embed_batch(
     for learner, columns, embedded in zip(models, fields, augmented, strict=True):
         columns["similarities"] = pair_similarities(torch.stack(embedded, dim=1))
         for name, view in zip(("anchor", "positive"), embedded, strict=False):
-            columns.setdefault(name, learner.project(view).float())
+            if name not in columns:
+                columns[name] = learner.project(view).float()
     return [{name: None if value is None else value.cpu() for name, value in columns.items()} for columns in fields]
 
 
@@ -206,7 +207,7 @@ def extract_embeddings(
             f"Expected {name} images to audit, got none. Give a forget request.",
         )
     data.load()
-    seed = given_seed(trainer) or 0
+    seed = effective_seed(trainer)
     with ExitStack() as stack:
         for learner in learners.values():
             stack.enter_context(fused_batch_norm(learner))

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from unlearning_pl.learners import Learner
 from unlearning_pl.types import Sample
@@ -16,10 +16,11 @@ from unlearning_pl.types import Sample
 def per_sample_losses(learner: Learner, batch: Sample) -> Tensor:
     """Training loss of each image, ``(B,)``: of the clean image if the learner needs one view, else of augmented views.
 
-    The outputs are computed in as many parts of the rows as there are views, so that they need the memory of one view.
+    The outputs of a learner with ``independent_rows`` are computed in as many parts of the rows as there are views, so
+    that they need the memory of one view.
 
     Args:
-        learner: The model, in evaluation mode, where the outputs of a row do not depend on the others.
+        learner: The model, in evaluation mode.
         batch: Its views are the clean image, then at least as many augmented views as the learner needs.
     """
     needed = slice(0, 1) if learner.num_views == 1 else slice(1, 1 + learner.num_views)
@@ -28,8 +29,8 @@ def per_sample_losses(learner: Learner, batch: Sample) -> Tensor:
 
 
 def _outputs_by_parts(learner: Learner, sample: Sample) -> Any:
+    if learner.num_views == 1 or not learner.independent_rows:
+        return learner.outputs(sample)
     size = -(-len(sample.index) // learner.num_views)
     parts = [learner.outputs(sample.take(slice(start, start + size))) for start in range(0, len(sample.index), size)]
-    if not all(isinstance(leaf, Tensor) and leaf.dim() >= 2 for leaf in tree_leaves(parts)):
-        return learner.outputs(sample)  # a learner whose outputs are of another form
     return tree_map(lambda *values: torch.cat(values, dim=-2), *parts)

@@ -12,12 +12,13 @@ RESUME_KEYS = (
     *("method", "plugins", "optimizer", "schedule", "warmup_steps", "weight_decay_on"),
 )
 """Settings that a resumed run must repeat; the trainer's are checked by the checkpoint, the original by its digest."""
-FREE = ("data.workers", "data.source")
+FREE = ("data.workers", "data.eval_batch_size", "data.source")
 """Settings below them that decide nothing.
 
-Workers draw nothing at random. A source decides through its images, labels, ids and captions, whose fingerprint is
-compared, and through its normalisation, which a checkpoint records: where the images are
-may change. Whether they are held in memory or streamed may not, since the two have other fingerprints.
+An evaluation batch decides what a method measures before the first step, which a checkpoint has. Workers draw nothing
+at random. A source decides through its images, labels, ids and captions, whose fingerprint is compared, and through its
+normalisation, which a checkpoint records: where the images are may change. Whether they are held in memory or streamed
+may not, since the two have other fingerprints.
 """
 
 
@@ -41,7 +42,7 @@ def first_change(
         >>> first_change(recorded, {"data": {**moved["data"], "batch_size": 16}})
         ('data.batch_size', 8, 16)
     """
-    free = FREE[:1] if same_source else FREE
+    free = FREE[:-1] if same_source else FREE
     before, now = {**NOT_RECORDED, **recorded}, {**NOT_RECORDED, **current}
     changes = (change for key in RESUME_KEYS for change in _changes(key, before.get(key), now.get(key)))
     return next(((_as_typed(key), *values) for key, *values in changes if not _is_below(key, free)), None)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
-from lightning.pytorch import seed_everything
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
@@ -77,7 +76,6 @@ def owner(args: list[str]) -> None:
     for encoder in encoders.values():
         require_memory(encoder.name, encoder.image_size, most, options.views)
     folder = make_output_folder(Path(options.output).expanduser())
-    seed_everything(0, verbose=False)
     audits = audit_images(encoders, images, policy, options.views)
     settings = {name: _settings(encoder, policy, options) for name, encoder in encoders.items()}
     how = {"commands": [shlex.join(["unlearning-pl", "owner", *args])], "settings": settings}

@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 from jsonargparse import ArgumentParser
-from lightning.pytorch import seed_everything
 from torch import Tensor
 
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import split_data_options
 from unlearning_pl.data import Source, UnlearningData
+from unlearning_pl.data.seeds import isolated_rng
 from unlearning_pl.errors import InputError, require, suggest_names
 from unlearning_pl.io import write_bytes
 from unlearning_pl.report.image_sheet import Row, draw_sheet
@@ -56,8 +56,8 @@ def draw_views(args: list[str]) -> None:
     path = _output_path(options.output, options.overwrite)
     data = data_from_options(options)
     positions = _positions_of_ids(data, options.ids) if options.ids else _first_positions(data, options.images)
-    seed_everything(options.seed, verbose=False)
-    rows = sheet_rows(data, positions, options.views)
+    with isolated_rng(torch.device("cpu"), options.seed):
+        rows = sheet_rows(data, positions, options.views)
     columns = ["image", *(f"view {number}" for number in range(1, options.views + 1))]
     write_bytes(
         path, draw_sheet(rows, columns, [f"{describe_source(data.source)}, seed {options.seed}", repr(data.views)])

@@ -16,7 +16,7 @@ from unlearning_pl.data.augment.view_policies import JitterViews, Views
 from unlearning_pl.data.loaders import PositionLoader, RowDataset, Rows, SampleLoader, index_loader
 from unlearning_pl.data.make_samples import make_eval_sample, make_sample
 from unlearning_pl.data.plans import InputSpec, SamplePlan, training_plan
-from unlearning_pl.data.seeds import given_seed, run_seed
+from unlearning_pl.data.seeds import effective_seed, run_seed
 from unlearning_pl.data.sources.digits import Digits
 from unlearning_pl.data.sources.source import Source
 from unlearning_pl.data.split_datamodule import SplitDataModule
@@ -147,8 +147,7 @@ class UnlearningData(SplitDataModule):
         if plan is None:
             assert self.trainer is not None
             plan = training_plan(self.trainer, self.trainer.lightning_module, self.train_on).sample
-        with torch.autocast(index.device.type, enabled=False):
-            return make_sample(self.pool, self.views, Rows(index, None, plan, first=0))
+        return make_sample(self.pool, self.views, Rows(index, None, plan, first=0))
 
     @override
     def prepare_data(self) -> None:
@@ -198,13 +197,14 @@ class UnlearningData(SplitDataModule):
     def predict_dataloader(self) -> PositionLoader:
         trainer = self.trainer
         assert trainer is not None
-        plan = SamplePlan.embedding(InputSpec.of(trainer.lightning_module), views=0, seed=given_seed(trainer) or 0)
-        return self.loader(torch.arange(len(self.ids)), plan, share=self._share)
+        plan = SamplePlan.embedding(InputSpec.of(trainer.lightning_module), views=0, seed=effective_seed(trainer))
+        pin = trainer.strategy.root_device.type == "cuda"
+        return self.loader(torch.arange(len(self.ids)), plan, share=self._share, pin=pin)
 
     def _eval_loader(self, positions: Tensor) -> PositionLoader:
         trainer = self.trainer
         assert trainer is not None
-        plan = SamplePlan.evaluation(InputSpec.of(trainer.lightning_module), given_seed(trainer) or 0)
+        plan = SamplePlan.evaluation(InputSpec.of(trainer.lightning_module), effective_seed(trainer))
         pin = trainer.strategy.root_device.type == "cuda"
         # The same number of batches on each rank: during training, DDP's forward is a collective in evaluation too.
         return self.loader(positions, plan, share=self._share, even=True, pin=pin)

@@ -4,6 +4,7 @@ Letters: B rows of a batch, C channels, H height, W width.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -31,10 +32,11 @@ def make_sample(pool: Pool, augment: Views, rows: Rows) -> Sample:
         rows: Positions with their plan, on the device of the sample.
     """
     plan = rows.plan
-    images, target = pool.rows_at(rows.index, rows.images)
-    views = draw_views(augment, images, plan.views)
-    inputs = (images, *views) if plan.clean else views
-    normalised = tuple(pool.normalise(view, plan.pixels) for view in inputs)
+    with torch.autocast(rows.index.device.type, enabled=False):
+        images, target = pool.rows_at(rows.index, rows.images)
+        views = draw_views(augment, images, plan.views)
+        inputs = (images, *views) if plan.clean else views
+        normalised = tuple(pool.normalise(view, plan.pixels) for view in inputs)
     return Sample(normalised, target, rows.index, _text(pool, rows.index, plan))
 
 
@@ -44,17 +46,22 @@ def make_eval_sample(pool: Pool, augment: Views, rows: Rows) -> Sample:
         return make_sample(pool, augment, rows)
 
 
-@torch.no_grad()
 def view_stream(pool: Pool, augment: Views, rows: Rows) -> tuple[Sample, Iterator[Tensor]]:
     """Make a sample of the clean images, and an iterator that makes one augmented view ``(B, 3, H, W)`` after another.
 
     Any number of views needs the memory of one. They are drawn from torch's generator.
     """
-    plan = rows.plan
-    images, target = pool.rows_at(rows.index, rows.images)
-    views = (pool.normalise(augment(images), plan.pixels) for _ in range(plan.views))
-    sample = Sample((pool.normalise(images, plan.pixels),), target, rows.index, _text(pool, rows.index, plan))
-    return sample, views
+    clean = make_sample(pool, augment, Rows(rows.index, rows.images, replace(rows.plan, views=0), rows.first))
+    return clean, _draw_one_by_one(pool, augment, rows)
+
+
+def _draw_one_by_one(pool: Pool, augment: Views, rows: Rows) -> Iterator[Tensor]:
+    images, _ = pool.rows_at(rows.index, rows.images)
+    for _ in range(rows.plan.views):
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):  # the model may be under it
+            view = pool.normalise(augment(images), rows.plan.pixels)
+        yield view
+        del view
 
 
 def _text(pool: Pool, index: Tensor, plan: SamplePlan) -> Tensor | None:

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from unlearning_pl.data.seeds import given_seed
+from unlearning_pl.data.seeds import effective_seed
 from unlearning_pl.types import Pixels, Split
 
 Streams = Callable[[int], tuple[Split, ...]]
@@ -119,7 +119,7 @@ def training_plan(
         until: Callback at which to stop: the plan is that of the callbacks before it.
     """
     streams: tuple[Split, ...] = ("train",) if train_on == "all" else ("retain",)
-    sample = SamplePlan.training(InputSpec.of(module), given_seed(trainer) or 0)
+    sample = SamplePlan.training(InputSpec.of(module), effective_seed(trainer))
     plan = TrainingPlan(lambda epoch: streams, sample)
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if callback is until:

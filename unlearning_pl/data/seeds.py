@@ -1,13 +1,14 @@
 """Seeds of everything random in a run: a function of the run's seed and of a place in the run."""
 
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from zlib import crc32
 
+import numpy as np
 import torch
-from lightning.pytorch.utilities.seed import isolate_rng
 
 
 def run_seed(seed: int, *where: int | str) -> int:
@@ -23,7 +24,7 @@ def run_seed(seed: int, *where: int | str) -> int:
 
 
 def given_seed(trainer: Any) -> int | None:
-    """Seed of a run: the trainer's ``seed``, else the argument of ``lightning.seed_everything``; None without either.
+    """Seed that a run was given: the trainer's ``seed``, else the argument of ``lightning.seed_everything``.
 
     Example:
         >>> from types import SimpleNamespace
@@ -35,13 +36,25 @@ def given_seed(trainer: Any) -> int | None:
     return int(recorded) if seed is None and recorded is not None else seed
 
 
+def effective_seed(trainer: Any) -> int:
+    """Seed of a run: the given one, 0 without one.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> effective_seed(SimpleNamespace(seed=3))
+        3
+    """
+    return given_seed(trainer) or 0
+
+
 @contextmanager
 def isolated_rng(device: torch.device, seed: int | None = None) -> Iterator[None]:
-    """Context manager that restores the global random state, of Python, NumPy, the CPU and one device.
+    """Context manager that restores the random state of Python, NumPy, torch on the CPU, and of one device.
 
     Args:
-        device: The device; its state is not read before CUDA has started, which would prevent a later fork.
-        seed: Seed of torch's generators within the context; None leaves them as they are.
+        device: The device. A CUDA device that has not been started when the context begins, and is when it ends, is
+            left with the seed of the CPU, as ``torch.manual_seed`` would have done.
+        seed: Seed of torch's generators of the CPU and the device within the context; None leaves them as they are.
 
     Example:
         >>> before = torch.get_rng_state()
@@ -50,8 +63,37 @@ def isolated_rng(device: torch.device, seed: int | None = None) -> Iterator[None
         >>> torch.equal(before, torch.get_rng_state())
         True
     """
-    devices = [device] if device.type == "cuda" and torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    with isolate_rng(include_cuda=False), torch.random.fork_rng(devices=devices):
+    started = _is_started(device)
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state(), started and _state(device)
+    try:
         if seed is not None:
-            torch.manual_seed(seed)
+            _seed(device, seed)
         yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        if started:
+            torch.get_device_module(device).set_rng_state(states[3], device)
+        elif _is_started(device):
+            _seed(device, torch.initial_seed())
+
+
+def _is_started(device: torch.device) -> bool:
+    """Whether a device has a generator of its own; that of CUDA would prevent a later fork if it were asked."""
+    return device.type == "mps" or (device.type == "cuda" and torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
+def _state(device: torch.device) -> torch.Tensor:
+    state: torch.Tensor = torch.get_device_module(device).get_rng_state(device)
+    return state
+
+
+def _seed(device: torch.device, seed: int) -> None:
+    """Seed the CPU and one device; ``torch.manual_seed`` would seed all of them."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)

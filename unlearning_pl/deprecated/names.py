@@ -122,10 +122,8 @@ REMOVED = {
     "feed": _PLAN,
     "num_views": _PLAN,
     "streams": _PLAN,
-    "eval_samples": _LOADER,
     "look": _LOADER,
     "look_at": _LOADER,
-    "set_predict_splits": _LOADER,
 }
 """Attributes of the data module that version 0.2 removed, with what takes their place."""
 

@@ -20,7 +20,7 @@ _single = False
 
 @contextmanager
 def single_process() -> Iterator[None]:
-    """Context in which :func:`world_size` is 1, for computations that every process makes on the same rows.
+    """Context in which :func:`world_size` is 1, for what a process computes alone, on all rows or on its share.
 
     Example:
         >>> with single_process():

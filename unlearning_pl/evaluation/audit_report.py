@@ -81,7 +81,7 @@ def audit_runs(
     folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")
     data = data or runs.open_data(models[0], allow)
     learners = {name: _open_learner(run, allow) for name, run in named.items()}
-    evaluator = UnlearningTrainer(**{"devices": 1, "seed": 0, **SILENT, **trainer})
+    evaluator = UnlearningTrainer(**{"devices": 1, **SILENT, **trainer, "seed": 0})
     embeddings = evaluator.embed(learners, data, views)
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()  # rank 0 continues alone

@@ -38,8 +38,7 @@ class CLIP(ContrastiveLearner):
         InputError: If the temperature is out of range, open_clip is not installed or the model does not exist.
     """
 
-    num_views, compares_rows = 1, True
-    weight_decay_on = "matrices"  # open_clip's rule
+    num_views, compares_rows, weight_decay_on = 1, True, "matrices"  # as open_clip decays
     logit_scale: nn.Parameter
 
     def __init__(self, model: str = "RN-slim", image_size: int | None = None, temperature: float = 0.07) -> None:

@@ -21,7 +21,7 @@ class ContrastiveLearner(Learner):
     ``outputs`` is an (anchor, positive) pair. A subclass sets ``projection_head`` and ``temperature``.
     """
 
-    borrows_targets = True
+    borrows_targets, independent_rows = True, True
     projection_head: nn.Module
     temperature: float
 

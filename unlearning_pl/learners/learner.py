@@ -5,6 +5,7 @@ Letters: B rows of a batch, D width of the features, E of the embeddings that th
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from typing_extensions import override
 
+from unlearning_pl.data.seeds import effective_seed, isolated_rng, run_seed
 from unlearning_pl.deprecated.old_attributes import RenamedAttributes, auxiliary_state
 from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.learners.held_out_means import HeldOutMeans
@@ -45,6 +47,8 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
         num_views: Number of augmented views of an image that its loss needs.
         knows_classes: Whether it returns class scores.
         compares_rows: Whether its loss compares the rows of a batch, so that its value depends on their number.
+        independent_rows: Whether, in evaluation mode, its outputs are tensors with a row for each sample that does not
+            depend on the others, so that they may be computed in parts.
         borrows_targets: Whether :meth:`corrupt_targets` takes targets of ``partners``.
         supports_fsdp: Whether its weights can be sharded over processes (FSDP).
         context_length: Length in tokens of the captions that it reads; None if it reads no text.
@@ -54,6 +58,7 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
     num_views: ClassVar[int] = 2
     knows_classes: ClassVar[bool] = False
     compares_rows: ClassVar[bool] = False
+    independent_rows: ClassVar[bool] = False
     borrows_targets: ClassVar[bool] = False
     supports_fsdp: ClassVar[bool] = True
     context_length: int | None = None
@@ -190,11 +195,18 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
 
     @override
     def validation_step(self, batch: Sample, batch_idx: int) -> None:
-        self.evaluate(batch)
+        with self._evaluation_rng(batch_idx):
+            self.evaluate(batch)
 
     @override
     def test_step(self, batch: Sample, batch_idx: int) -> None:
-        self.evaluate(batch)
+        with self._evaluation_rng(batch_idx):
+            self.evaluate(batch)
+
+    def _evaluation_rng(self, batch_idx: int) -> AbstractContextManager[None]:
+        """What a loss draws follows from the seed and the place of the batch, whichever process evaluates it."""
+        place = batch_idx * self.trainer.world_size + self.trainer.global_rank
+        return isolated_rng(self.device, run_seed(effective_seed(self.trainer), "evaluate step", place))
 
     def evaluate(self, sample: Sample) -> None:
         """Add the :meth:`metrics` of a batch of held-out samples."""
@@ -214,7 +226,7 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
         self.log_dict(means, prog_bar=True, sync_dist=True)
         rows = getattr(getattr(self.trainer, "datamodule", None), "eval_batch_size", None)
         if self.compares_rows and rows is not None and self.trainer.state.fn != "fit":
-            rank_zero_info(f"{split}/loss compares the images of a batch, here {rows} (data.eval_batch_size).")
+            rank_zero_info(f"{split}/loss compares the images of a batch, at most {rows} (data.eval_batch_size).")
 
     def metrics(self, outputs: Any, sample: Sample) -> dict[str, Tensor]:
         """Batch means by name, for validation and test."""

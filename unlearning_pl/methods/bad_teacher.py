@@ -5,7 +5,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.data.seeds import given_seed
+from unlearning_pl.data.seeds import effective_seed
 from unlearning_pl.errors import require
 from unlearning_pl.functional.divergences import distillation
 from unlearning_pl.learners import Learner
@@ -42,7 +42,7 @@ class BadTeacher(Unlearner):
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        self.good, self.bad = frozen_copy(learner), random_copy(learner, given_seed(data.trainer) or 0)
+        self.good, self.bad = frozen_copy(learner), random_copy(learner, effective_seed(data.trainer))
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.plans import TrainingPlan
+from unlearning_pl.data.seeds import effective_seed, isolated_rng, run_seed
 from unlearning_pl.distributed.collectives import all_reduce_shares, gather
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import class_contrast
@@ -94,7 +95,8 @@ class ContrastiveUnlearning(Unlearner):
         if not (self.stop and self.evaluated):
             return
         learner, _ = self._learner_and_data(trainer, pl_module)
-        with torch.no_grad(), evaluation_mode(learner):
+        seed = run_seed(effective_seed(trainer), "stop", trainer.current_epoch, trainer.global_rank)
+        with torch.no_grad(), evaluation_mode(learner), isolated_rng(learner.device, seed):
             shares = self.shared_samples(trainer, learner, self.evaluated)
             forget, held_out = (_success(learner, samples) for samples in shares.values())
         # Sums may differ between ranks in their last bit, and so may decisions.

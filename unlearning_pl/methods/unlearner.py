@@ -26,7 +26,7 @@ PROTOCOL = ("objective", "num_views", "outputs", "losses")
 
 @contextmanager
 def evaluation_mode(learner: LightningModule) -> Iterator[None]:
-    """Evaluation mode in a single process, for what every process computes on all samples; restores the modes."""
+    """Evaluation mode in a single process, for what a process computes alone, on all samples or its share of them."""
     modes = {module: module.training for module in learner.modules()}
     learner.eval()  # BatchNorm statistics must not change
     try:
@@ -147,7 +147,8 @@ class Unlearner(RenamedAttributes, Callback):
             learner.forget_mask = mask.to(learner.device)
         if not self._measured:
             plan = training_plan(trainer, pl_module, data.train_on).sample
-            with evaluation_mode(learner):
+            seed = run_seed(plan.seed, "measure", type(self).__name__, trainer.global_rank)
+            with evaluation_mode(learner), isolated_rng(learner.device, seed):
                 if self.is_base and hasattr(learner, "on_unlearn_start"):
                     learner.on_unlearn_start(retained_samples(data, plan, learner.device))
                 self.measure(learner, self.shared_samples(trainer, learner, self.feed))

@@ -55,7 +55,8 @@ class _FeatureExtractor(LightningModule):
         views = 0 if self.learner is None or reads.views == 1 else reads.views
         positions = self.data.positions("train")
         plan = SamplePlan.embedding(reads, views, seed=0)
-        return self.data.loader(positions, plan, even_batches(len(positions), self.data.eval_batch_size))
+        rows, pin = even_batches(len(positions), self.data.eval_batch_size), self.device.type == "cuda"
+        return self.data.loader(positions, plan, rows, pin=pin)
 
     @override
     def on_after_batch_transfer(self, batch: Rows, dataloader_idx: int) -> Sample:

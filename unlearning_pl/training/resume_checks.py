@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.data.seeds import given_seed
+from unlearning_pl.data.seeds import effective_seed
 from unlearning_pl.errors import InputError, require, shown
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.optimizer_settings import NOT_RECORDED
@@ -49,9 +49,9 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
         checkpoint.get(ORIGINAL, original) == original,
         f"Expected the original that {path} started from, got another one. Restore it, or start a new run.",
     )
-    seed = given_seed(trainer)
+    seed = effective_seed(trainer)
     require(
-        checkpoint.get(SEED, seed) == seed,
+        (checkpoint.get(SEED, seed) or 0) == seed,
         f"Expected the seed {checkpoint.get(SEED)} of {path} when resuming, got {seed}. Repeat it, or start a new run.",
     )
     pixels = normalisation(model, data)

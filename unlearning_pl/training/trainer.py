@@ -142,7 +142,7 @@ class UnlearningTrainer(Trainer):
             if self.run_folder is not None and self._writes and is_new:
                 write_manifest(self.run_folder / runs.MANIFEST, data.splits, data.ids)
             with warnings.catch_warnings(), terminate_children_on_error(self.strategy):
-                # A run resumes at the exact step of the checkpoint: see StreamSampler.begun.
+                # A run resumes at the exact step of the checkpoint: see StreamSampler.resume_position.
                 warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
                 super().fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=weights_only)
             if self.run_folder is not None and self._writes:
