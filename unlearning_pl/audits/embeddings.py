@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from unlearning_pl.audits.verdict import Evidence, Verdict
 from unlearning_pl.errors import require
 from unlearning_pl.types import Split
 
@@ -61,6 +62,18 @@ ORIGINAL = "original"
 RETRAINED = "retrained"
 """Name of the audit of the reference, trained from scratch without the forget images."""
 
+
+def is_retrained(name: str) -> bool:
+    """Whether a name is that of a retrained model: ``retrained``, or ``retrained_2`` and so on.
+
+    Example:
+        >>> is_retrained("retrained_2"), is_retrained("retrained_later")
+        (True, False)
+    """
+    kind, _, number = name.partition("_")
+    return name == RETRAINED or (kind == RETRAINED and number.isdigit())
+
+
 BySplit: TypeAlias = Mapping[Split, Embeddings]
 """Embeddings of one model by split."""
 
@@ -86,6 +99,8 @@ class Audit:
         class_accuracy: Accuracy of each class by split, ``(K,)``, in percent; NaN for a class without images.
         map: t-SNE map of the features: some images of each split, ``(n, 3)``, two coordinates and the class; empty if
             it was not computed.
+        evidence: What a verdict is based on: scores of attacks, and utility.
+        verdict: The verdict, once the model has been compared; None if no attack is defined.
     """
 
     name: str
@@ -98,6 +113,8 @@ class Audit:
     probabilities: dict[Split, Tensor] = field(default_factory=dict)
     class_accuracy: dict[Split, Tensor] = field(default_factory=dict)
     map: dict[Split, Tensor] = field(default_factory=dict)
+    evidence: Evidence = Evidence({})  # noqa: RUF009  it is frozen
+    verdict: Verdict | None = None
 
 
 def drop_empty(splits: BySplit) -> dict[Split, Embeddings]:

@@ -78,6 +78,24 @@ def retrieval(splits: BySplit) -> dict[str, float]:
     return metrics
 
 
+def test_recalls(splits: BySplit) -> Tensor | None:
+    """Recall of each test image as a query for its captions, the mean over k of 1, 5 and 10: ``(N,)`` in [0, 1].
+
+    None where :func:`retrieval` is not defined.
+
+    Example:
+        >>> test_recalls({}) is None
+        True
+    """
+    if not retrieval(splits):
+        return None
+    test = splits["test"]
+    owner, captions = _flatten_captions(test)
+    assert test.captions is not None
+    ranks = image_to_text_ranks(test.features, test.captions, test.index, captions, owner)
+    return torch.stack([(ranks < k).double() for k in RECALL_KS]).mean(0)
+
+
 def zero_shot(splits: BySplit) -> dict[str, float]:
     """Zero-shot accuracy: how often the most similar class description is that of the image's class, in percent.
 

@@ -147,26 +147,46 @@ def membership_intervals(scores: Scores) -> dict[str, Interval]:
     return _rename_auc(roc_intervals(scores["forget"], scores["test"]))
 
 
-def learned_attacks(splits: BySplit) -> tuple[dict[str, float], dict[str, Interval]]:
-    """EncoderMI's learned attacks (vector and set) on the similarities of views, fitted on retain against test.
+def learned_scores(splits: BySplit) -> dict[str, tuple[Tensor, Tensor]]:
+    """Scores of EncoderMI's learned attacks on the similarities of views, fitted on retain against test.
+
+    Returns:
+        Scores of forget images ``(M,)`` and test images ``(L,)`` by attack, ``vector`` and ``set``; above 0 for a
+        member. Empty without forget images, or with fewer than two retain or test images.
+
+    Example:
+        >>> learned_scores({})
+        {}
+    """
+    splits = drop_empty(splits)
+    if "forget" not in splits or any(len(splits[s].index) < 2 if s in splits else True for s in ("retain", "test")):
+        return {}
+    retain, test, forget = (splits[split].similarities for split in ("retain", "test", "forget"))
+    scores: dict[str, tuple[Tensor, Tensor]] = {}
+    for kind in _KINDS:
+        _, test_scores, forget_scores = cross_fitted_scores(kind, retain, test, forget)
+        scores[kind] = forget_scores, test_scores
+    return scores
+
+
+def learned_attacks(scores: Mapping[str, tuple[Tensor, Tensor]]) -> tuple[dict[str, float], dict[str, Interval]]:
+    """EncoderMI's learned attacks (vector and set) on the similarities of views.
+
+    Args:
+        scores: As :func:`learned_scores` returns them.
 
     Returns:
         ``encoder_mi_vector``, ``encoder_mi_set``: percent of forget images classified as non-members;
         ``membership_auc_vector``, ``membership_auc_set``: ROC AUC of forget against test, in [0, 1]. And the 95 %
-        intervals of the AUCs. Both are empty without forget images, or with fewer than two retain or test images.
+        intervals of the AUCs. Both are empty without scores.
 
     Example:
         >>> learned_attacks({})
         ({}, {})
     """
-    splits = drop_empty(splits)
-    if "forget" not in splits or any(len(splits[s].index) < 2 if s in splits else True for s in ("retain", "test")):
-        return {}, {}
-    retain, test, forget = (splits[split].similarities for split in ("retain", "test", "forget"))
     metrics: dict[str, float] = {}
     intervals: dict[str, Interval] = {}
-    for kind in _KINDS:
-        _, test_scores, forget_scores = cross_fitted_scores(kind, retain, test, forget)
+    for kind, (forget_scores, test_scores) in scores.items():
         metrics[f"encoder_mi_{kind}"] = 100 * (forget_scores < 0).double().mean().item()
         metrics[f"membership_auc_{kind}"] = membership_auc(forget_scores, test_scores).item()
         results = roc_intervals(forget_scores, test_scores)

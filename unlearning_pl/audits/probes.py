@@ -154,20 +154,28 @@ def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, flo
         >>> neighbour_accuracies({})
         {}
     """
+    hits = {split: neighbour_hits(splits, split, neighbours) for split in JUDGED}
+    return {f"{split}_knn": _percent(values) for split, values in hits.items() if values is not None}
+
+
+def neighbour_hits(splits: BySplit, split: Split, neighbours: int = 20) -> Tensor | None:
+    """Whether the k nearest retain images vote for the class of each image of a split, ``(N,)`` bool.
+
+    None without labelled images of the split, or without other retain images; see :func:`neighbour_accuracies`.
+
+    Example:
+        >>> neighbour_hits({}, "test") is None
+        True
+    """
     splits = drop_unlabelled(splits)
-    if "retain" not in splits:
-        return {}
-    bank = splits["retain"]
-    metrics = {}
-    for split in (split for split in JUDGED if split in splits):
-        others = len(bank.target) - (split == "retain")
-        if others:
-            query = splits[split]
-            predicted = _knn_predictions(
-                query.features, bank.features, bank.target, min(neighbours, others), split == "retain"
-            )
-            metrics[f"{split}_knn"] = _percent(predicted == query.target)
-    return metrics
+    if "retain" not in splits or split not in splits:
+        return None
+    bank, query = splits["retain"], splits[split]
+    others = len(bank.target) - (split == "retain")
+    if not others:
+        return None
+    nearest = min(neighbours, others)
+    return _knn_predictions(query.features, bank.features, bank.target, nearest, split == "retain") == query.target
 
 
 def _knn_predictions(query: Tensor, bank: Tensor, classes: Tensor, neighbours: int, leave_out: bool) -> Tensor:

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from unlearning_pl.audits.compute import GAP_METRICS, gap_metrics
+from unlearning_pl.audits.compare_models import GAP_METRICS, gap_metrics
 from unlearning_pl.benchmark.job import REFERENCES
 from unlearning_pl.report.metric_terms import BY_KEY, TERMS, columns
 

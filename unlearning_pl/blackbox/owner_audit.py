@@ -70,8 +70,11 @@ def audit_images(
         )
         for name, encoder in encoders.items()
     ]
-    references = [name if name in encoders else None for name in (ORIGINAL, RETRAINED)]
-    return compare(audits, *references)
+    return compare(
+        audits,
+        ORIGINAL if ORIGINAL in encoders else None,
+        RETRAINED if RETRAINED in encoders else None,
+    )
 
 
 def require_views(views: int) -> None:

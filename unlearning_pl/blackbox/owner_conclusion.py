@@ -6,10 +6,10 @@ from rich.table import Table
 from rich.text import Text
 
 from unlearning_pl.audits import Audit
-from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
+from unlearning_pl.audits.embeddings import ORIGINAL
 from unlearning_pl.errors import printable
 from unlearning_pl.report.metric_terms import BY_KEY
-from unlearning_pl.report.wording import chance_margin
+from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 from unlearning_pl.types import Split
 
 _COLUMNS = {
@@ -61,9 +61,6 @@ def question(counts: Mapping[Split, int]) -> str:
 def conclusion(audits: Sequence[Audit]) -> str:
     """State what follows from the attack on the model after unlearning, and what does not.
 
-    The attack separates two sets of images if the AUC differs from that of the retrained reference, else from 0.5, by
-    more than chance, see :func:`unlearning_pl.report.wording.chance_margin`.
-
     Args:
         audits: As :func:`~unlearning_pl.blackbox.owner_audit.audit_images` returns them; the last is the model after
             unlearning.
@@ -72,46 +69,22 @@ def conclusion(audits: Sequence[Audit]) -> str:
         >>> conclusion([Audit("after", {}, {}, None)])[:33]
         'Without unseen images to compare '
     """
-    known = {audit.name: audit for audit in audits}
     after = audits[-1]
-    if "membership_auc" not in after.metrics:
+    if after.verdict is None:
         return (
             "Without unseen images to compare with, no membership attack is possible: give --unseen, images of the "
             "same kind that no model was trained on. A forgetting score alone shows that the model embeds your images "
             "differently, not that it forgot them."
         )
-    margin = chance_margin(*(len(after.scores[split]) for split in ("forget", "test")))
-    distances = {name: _distance(audit, known.get(RETRAINED)) for name, audit in known.items()}
-    return _interpret(distances.get(ORIGINAL), distances[after.name], margin)
-
-
-def _distance(audit: Audit, reference: Audit | None) -> float:
-    expected = 0.5 if reference is None else reference.metrics["membership_auc"]
-    return audit.metrics["membership_auc"] - expected
-
-
-def _interpret(before: float | None, after: float, margin: float) -> str:
-    if after > margin:
-        return (
-            "To the model after unlearning your images are still more familiar than unseen ones, by more than chance: "
-            "evidence that it remembers some of them."
+    sentences = [describe_verdict(after), describe_attack(after), describe_power(after)]
+    before = next((audit.verdict for audit in audits if audit.name == ORIGINAL), None)
+    if before is not None and before.kind == "remembers" and after.verdict.kind == "cannot tell":
+        sentences.append("In the model before unlearning this attack found your images.")
+    if after.verdict.kind == "cannot tell":
+        sentences.append(
+            "More images reveal smaller traces, and so do views like those of the training (--augmentation)."
         )
-    if after < -margin:
-        return (
-            "To the model after unlearning your images are less familiar than unseen ones, by more than chance: it did "
-            "not just forget, and anyone with access to it can find out which images were removed."
-        )
-    finding = "This attack cannot distinguish your images from unseen ones in the model after unlearning"
-    if before is not None and abs(before) <= margin:
-        return (
-            f"{finding}, nor in the model before: this is no evidence that anything was forgotten. More images reveal "
-            "smaller traces, and so do views like those of the training (--augmentation)."
-        )
-    contrast = "" if before is None else ", but it could in the model before"
-    return (
-        f"{finding}{contrast}: a model that was never trained on them gives the same result. It is evidence, not "
-        "proof: another attack could detect more, and fewer images reveal less."
-    )
+    return " ".join(sentences)
 
 
 def _were(count: int) -> str:

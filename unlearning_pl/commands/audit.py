@@ -6,6 +6,7 @@ from typing import Literal
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 
+from unlearning_pl.audits.verdict import LEVEL, MARGIN
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, open_run_data, split_data_options
@@ -24,8 +25,12 @@ def audit_parser() -> ArgumentParser:
     )
     parser.add_argument("--model", type=str, nargs="+", required=True, help="Run folders of unlearned models.")
     parser.add_argument("--original", type=str | None, default=None, help="Run folder that the models started from.")
-    parser.add_argument("--retrained", type=str | None, default=None, help="Run folder trained on the retain set only.")
+    parser.add_argument(
+        "--retrained", type=str, nargs="+", default=[], help="Run folders trained on the retain set only, by seed."
+    )
     parser.add_argument("--views", type=int, default=10, help="Augmented views per image for the membership attack.")
+    parser.add_argument("--level", type=float, default=LEVEL, help="Probability of a false verdict.")
+    parser.add_argument("--margin", type=float, default=MARGIN, help="Difference of AUC that counts as equivalent.")
     parser.add_argument("--output", type=str | None, default=None, help="Report folder; MODEL/audit by default.")
     parser.add_argument("--relearning", type=int, default=10, help="Maximum epochs of relearning; 0 skips it.")
     parser.add_argument("--precision", type=Precision, default="32-true", help="Precision; bf16-mixed is faster.")
@@ -47,7 +52,16 @@ def audit(args: list[str]) -> None:
     allow = [*options.allow, *allowed_classes(data_options)]
     data = open_run_data(options.model[0], data_options, "audit", allow) if data_options else None
     audits, page = audit_runs(
-        *models, options.views, options.output, command, options.relearning, data, allow, **hardware
+        *models,
+        options.views,
+        options.output,
+        command,
+        options.relearning,
+        data,
+        allow,
+        options.level,
+        options.margin,
+        **hardware,
     )
     if not audits:  # only rank 0 has the audits
         return

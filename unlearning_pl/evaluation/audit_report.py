@@ -8,11 +8,12 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import distributed
 
-from unlearning_pl.audits import Audit, compute_audits
+from unlearning_pl.audits import Audit, by_distance, compute_audits
+from unlearning_pl.audits.verdict import LEVEL, MARGIN
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.evaluation.audited_runs import REFERENCES, runs_by_name
 from unlearning_pl.evaluation.audited_runs import check_run as check_run
+from unlearning_pl.evaluation.audited_runs import reference_kind, retrained_names, runs_by_name
 from unlearning_pl.evaluation.audited_weights import AuditedWeights
 from unlearning_pl.evaluation.relearning import relearning_epochs
 from unlearning_pl.evaluation.report_context import report_context
@@ -30,13 +31,15 @@ from unlearning_pl.training.weights import load_weights
 def audit_runs(
     models: Sequence[str],
     original: str | None = None,
-    retrained: str | None = None,
+    retrained: str | Sequence[str] | None = None,
     views: int = 10,
     output: str | None = None,
     command: Sequence[str] = (),
     relearning: int = 10,
     data: UnlearningData | None = None,
     allow: Sequence[str] = (),
+    level: float = LEVEL,
+    margin: float = MARGIN,
     **trainer: Any,
 ) -> tuple[list[Audit], Path]:
     """Audit runs on the same forget set and write the report.
@@ -52,7 +55,7 @@ def audit_runs(
     Args:
         models: Run folders of unlearned models.
         original: Run folder of the model that unlearning started from, or of an earlier one that this one started from.
-        retrained: Run folder of the reference that never saw the forget set.
+        retrained: Run folders of references that never saw the forget set, trained with different seeds.
         views: Augmented views per image of the membership attack.
         output: Folder of the report; ``audit`` in the first model's folder when not given.
         command: The command line of this audit; the report lists it after those of the runs.
@@ -60,17 +63,22 @@ def audit_runs(
             :func:`~unlearning_pl.evaluation.relearning.relearning_epochs`; 0 skips it.
         data: The data of the first model, with its split; read from its folder when not given.
         allow: Packages or classes, besides those of this package, that the configurations of the runs may name.
+        level: Probability of a false verdict, see :func:`unlearning_pl.audits.verdict.judge`.
+        margin: Difference of the AUC that counts as equivalent to retraining.
         trainer: Options of the trainer that evaluates the models: ``devices``, ``precision`` and so on.
 
     Returns:
-        The audits, original and retrained first, and the path of the HTML page. Only rank 0 writes the report and
-        returns audits; other ranks return an empty list.
+        The audits, unlearned models first, the nearest to retraining before the others, and the path of the HTML page.
+        Only rank 0 writes the report and returns audits; other ranks return an empty list.
 
     Raises:
         InputError: If a folder is not a run folder or still trains, or the runs do not belong together.
     """
+    require(0 < level < 0.5, f"Expected level above 0 and below 0.5, got {level}. 0.05 is usual.")
+    require(0 < margin < 0.5, f"Expected margin above 0 and below 0.5, a difference of the AUC, got {margin}.")
     require(relearning >= 0, f"Expected relearning >= 0 epochs, got {relearning}. 0 skips it.")
-    named = runs_by_name(models, original, retrained)
+    references = [retrained] if isinstance(retrained, str) else [*(retrained or [])]
+    named = runs_by_name(models, original, references)
     for run in named.values():
         require_not_training(run)
         runs.read_record(run)
@@ -91,10 +99,14 @@ def audit_runs(
         rank_zero_warn(f"{name}: {note}")
     run_metrics = _metrics_of_runs(named, weights, learners, data, relearning, trainer)
     steps = [step.forget for step in data.splits.steps]
-    audits = compute_audits(embeddings, run_metrics, steps, *(name if name in named else None for name in REFERENCES))
+    names = retrained_names(len(references))
+    control = "original" if original is not None else None
+    audits = compute_audits(embeddings, run_metrics, steps, control, names, level, margin)
     settings: dict[str, Any] = {"precision": evaluator.precision, "processes": evaluator.world_size}
     settings["audit"] = {"views": views, "relearning": relearning, "seed": 0, "batch_size": data.eval_batch_size}
-    return audits, _write(folder, named, audits, report_context(named, weights, data, command) | settings)
+    settings["audit"] |= {"level": level, "margin": margin}
+    ordered = by_distance(audits, [*names, "original"])
+    return ordered, _write(folder, named, ordered, report_context(named, weights, data, command) | settings)
 
 
 def _open_learner(run: str, allow: Sequence[str]) -> Learner:
@@ -119,7 +131,7 @@ def _metrics_of_runs(
     }
     options = {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
     if "original" in learners and relearning:
-        for name in (name for name in named if name != "original"):
+        for name in (name for name in named if name != "original" and reference_kind(name) in (None, name)):
             epochs = relearning_epochs(learners[name], learners["original"], data, relearning, **options)
             run_metrics[name] |= {} if epochs is None else {"relearning_epochs": epochs}
     return run_metrics
@@ -127,7 +139,8 @@ def _metrics_of_runs(
 
 def _write(folder: Path, named: Mapping[str, str], audits: Sequence[Audit], context: Mapping[str, Any]) -> Path:
     page = write_report(folder, audits, context)
-    for audit, run in zip(audits, named.values(), strict=True):
+    for audit in audits:
+        run = named[audit.name]
         if not os.access(run, os.W_OK):  # for example another user's original
             rank_zero_warn(f"{run} is not writable: its audit is not logged to TensorBoard.")
             continue

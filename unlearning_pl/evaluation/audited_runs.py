@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, is_retrained
 from unlearning_pl.errors import require
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import weights_digest
@@ -11,23 +12,33 @@ REFERENCES = {"original": "all", "retrained": "retain"}
 """The ``data.train_on`` that each reference run must have."""
 
 
-def runs_by_name(models: Sequence[str], original: str | None, retrained: str | None) -> dict[str, str]:
-    """Name the runs of an audit: "original", "retrained", and the folder's name of each other model.
+def retrained_names(count: int) -> list[str]:
+    """Names of the retrained models of an audit, the first of which has the name of a single one.
+
+    Example:
+        >>> retrained_names(2)
+        ['retrained', 'retrained_2']
+    """
+    return ["retrained", *(f"retrained_{number}" for number in range(2, count + 1))][:count]
+
+
+def runs_by_name(models: Sequence[str], original: str | None, retrained: Sequence[str] = ()) -> dict[str, str]:
+    """Name the runs of an audit: "original", "retrained" and so on, and the folder's name of each other model.
 
     Args:
         models: Run folders of unlearned models.
         original: Run folder of the original, if given.
-        retrained: Run folder of the retrained model, if given.
+        retrained: Run folders of the retrained models, if given.
 
     Raises:
         InputError: If two runs have one name.
 
     Example:
-        >>> runs_by_name(["runs/ac"], original="runs/a", retrained=None)
-        {'original': 'runs/a', 'ac': 'runs/ac'}
+        >>> runs_by_name(["runs/ac"], original="runs/a", retrained=["runs/b", "runs/c"])
+        {'original': 'runs/a', 'retrained': 'runs/b', 'retrained_2': 'runs/c', 'ac': 'runs/ac'}
     """
-    references = {"original": original, "retrained": retrained}
-    named = {name: run for name, run in references.items() if run is not None}
+    named = {} if original is None else {"original": original}
+    named |= dict(zip(retrained_names(len(retrained)), retrained, strict=True))
     for run in models:
         name = Path(run).resolve().name
         require(
@@ -37,6 +48,16 @@ def runs_by_name(models: Sequence[str], original: str | None, retrained: str | N
         )
         named[name] = run
     return named
+
+
+def reference_kind(name: str) -> str | None:
+    """``original`` or ``retrained`` for the name of a reference, None for that of another model.
+
+    Example:
+        >>> reference_kind("retrained_2"), reference_kind("ac")
+        ('retrained', None)
+    """
+    return RETRAINED if is_retrained(name) else ORIGINAL if name == ORIGINAL else None
 
 
 def check_run(name: str, run: str, model: str, original: str | None, foreign: Collection[str] = ()) -> None:
@@ -62,7 +83,7 @@ def check_run(name: str, run: str, model: str, original: str | None, foreign: Co
         "Give runs of the same data and the same forget request.",
     )
     _check_reference(name, run, [] if model in foreign else runs.lineage(model))
-    ancestors = () if name in REFERENCES or run in foreign else runs.lineage(run)
+    ancestors = () if reference_kind(name) or run in foreign else runs.lineage(run)
     begun_from = runs.read_record(run).get("original")
     same_folder = (
         begun_from is not None and original is not None and Path(begun_from).resolve() == Path(original).resolve()
@@ -83,18 +104,19 @@ def _check_reference(name: str, run: str, ancestors: Sequence[str]) -> None:
         run: The run folder.
         ancestors: SHA-256 of the checkpoints of all ancestors of the first model.
     """
-    if name not in REFERENCES or (name == "original" and weights_digest(run) in ancestors):
+    kind = reference_kind(name)
+    if kind is None or (kind == "original" and weights_digest(run) in ancestors):
         return
-    trained_on, expected = runs.read_config(run)["data"].get("train_on"), REFERENCES[name]
+    trained_on, expected = runs.read_config(run)["data"].get("train_on"), REFERENCES[kind]
     command = "unlearn" if runs.lineage(run) else "fit"
     require(
         trained_on == expected and command == "fit",
-        f"Expected a run of fit with data.train_on = {expected} as --{name}, got {run}, a run of {command} with "
+        f"Expected a run of fit with data.train_on = {expected} as --{kind}, got {run}, a run of {command} with "
         f"{trained_on}. Give another run.",
     )
     initial_weights = runs.read_record(run).get("weights_sha256")
     require(
         initial_weights is None or initial_weights not in ancestors,
-        f"Expected a run that never saw the forget set as --{name}, got {run}, which started from weights "
+        f"Expected a run that never saw the forget set as --{kind}, got {run}, which started from weights "
         "of a run that did. Train it without --weights.",
     )

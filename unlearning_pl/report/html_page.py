@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit, is_retrained
 from unlearning_pl.errors import printable, require
 from unlearning_pl.io import write_json, write_text
 from unlearning_pl.report.comparison_rows import find_audit, metric_groups, step_groups
@@ -15,14 +15,12 @@ from unlearning_pl.report.per_class import class_groups
 from unlearning_pl.report.report_json import build_report
 from unlearning_pl.report.run_settings import read_run_settings
 from unlearning_pl.report.sections import KINDS, Card
+from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict, label
 from unlearning_pl.report.wording import (
     describe_alignment,
-    describe_attack,
     describe_request,
     describe_steps,
     describe_utility,
-    label,
-    verdict,
 )
 
 _MAX_OPEN = 6
@@ -103,11 +101,12 @@ def _model_cards(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[di
             "name": audit.name,
             "made": read_run_settings(audit.name, settings.get(audit.name) or {}),
             "place": addresses.get(audit.name),
-            "label": label(audit, retrained),
+            "label": label(audit, is_reference=is_retrained(audit.name)),
             "sentences": [
                 notes.get(audit.name, ""),
-                describe_attack(audit, retrained),
-                verdict(audit, retrained),
+                describe_verdict(audit),
+                describe_attack(audit),
+                describe_power(audit),
                 describe_alignment(audit, original, retrained),
                 describe_utility(audit, retrained),
             ],

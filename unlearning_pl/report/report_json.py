@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from unlearning_pl.audits.embeddings import Audit
+from unlearning_pl.audits.verdict import Verdict
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.report.roc_figures import roc
 from unlearning_pl.types import Split
@@ -121,7 +122,21 @@ def _record(audit: Audit, ids: Mapping[str, Sequence[Any]], class_names: Sequenc
         "probabilities": _by_image(audit.probabilities, ids),
         "forget_alignment": _by_id(audit.alignment.diagonal(), ids.get("forget")),
     }
+    if audit.verdict is not None:
+        record["verdict"] = _verdict(audit.verdict)
     return record | ({"steps": [_finite(step) for step in audit.steps]} if audit.steps else {})
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    names = ("kind", "reason", "attack", "interval", "floor", "level", "margin", "detectable", "needed", "compared")
+    return {
+        **{name: plain_values(getattr(verdict, name)) for name in names},
+        "differences": {
+            attack: plain_values({"auc": one.auc, "reference": one.reference, "standard_error": one.standard_error})
+            for attack, one in verdict.difference.items()
+        },
+        "lost": plain_values(verdict.lost),
+    }
 
 
 def _by_image(values: Mapping[Split, Tensor], ids: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, float]]:

@@ -5,10 +5,11 @@ Run ``python -m unlearning_pl.report.report_schema`` after a change of either; i
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from unlearning_pl.audits.alignment import MAX_SHOWN
 from unlearning_pl.audits.steps import STEP_METRICS
+from unlearning_pl.audits.verdict import REASONS, Kind
 from unlearning_pl.io import write_json
 from unlearning_pl.report.metric_term import Term
 from unlearning_pl.report.metric_terms import TERMS
@@ -25,8 +26,8 @@ def report_schema() -> Schema:
     """Build the schema, draft 2020-12; the description of a metric comes from its row in the table of metrics.
 
     Example:
-        >>> report_schema()["$defs"]["metrics"]["properties"]["test_accuracy"]
-        {'description': 'Images never trained on that are classified correctly.', '$ref': '#/$defs/percent'}
+        >>> report_schema()["$defs"]["metrics"]["properties"]["test_accuracy"]["$ref"]
+        '#/$defs/percent'
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -178,6 +179,7 @@ def _definitions() -> dict[str, Schema]:
         ),
         "rates": _list("Rates between 0 and 1.", _FRACTION, minItems=1, maxItems=POINTS + 1),
         "step": _step(),
+        "verdict": _verdict(),
     }
 
 
@@ -189,8 +191,33 @@ def _audit() -> Schema:
     steps = "Only if images were forgotten in several runs: metrics of each step's own forget images, oldest first."
     return _closed_object(
         "Measurements on one model.",
-        {**always, "steps": _list(steps, _ref("step"), minItems=2)},
+        {**always, "verdict": _ref("verdict"), "steps": _list(steps, _ref("step"), minItems=2)},
         required=list(always),
+    )
+
+
+def _verdict() -> Schema:
+    ends = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 3}
+    difference = _closed_object("By one attack.", dict.fromkeys(("auc", "reference", "standard_error"), _NUMBER))
+    fractions = {
+        "level": "Probability of a false verdict.",
+        "margin": "Difference of the AUC that counts as equivalent.",
+        "detectable": "AUC that the headline attack finds in 80 % of cases.",
+    }
+    return _closed_object(
+        "Whether the model still knows the forget images, and what that rests on; absent if no attack is defined.",
+        {
+            "kind": {"enum": [*get_args(Kind)]},
+            "reason": {"enum": [*REASONS]},
+            "attack": _text("The headline attack, which tells the original best."),
+            "differences": _by_name("AUC of the model and of the retrained ones, or 0.5, by attack.", difference),
+            "interval": ends | {"description": "Simultaneous interval of the headline's difference."},
+            "floor": _typed(["number", "null"], "Mean distance among the retrained models."),
+            **{name: _FRACTION | {"description": text} for name, text in fractions.items()},
+            "needed": _typed(["integer", "null"], "Forget images that would do."),
+            "compared": _count("Number of retrained models.", 0),
+            "lost": _by_name("Points of utility lost, with the ends of an interval, by measure.", ends),
+        },
     )
 
 

@@ -1,0 +1,130 @@
+"""Compares the audits of several models: verdicts, distance to retraining, average gap, speed-up."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from math import inf
+
+from unlearning_pl.audits.embeddings import Audit
+from unlearning_pl.audits.verdict import LEVEL, MARGIN, Verdict, judge
+from unlearning_pl.errors import InputError, require
+
+GAP_METRICS = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
+"""Metrics of the average gap: MUC's set (arXiv 2406.03603), all in percent."""
+PAIR_GAP_METRICS = ("retain_recall", "test_recall", "forget_recall", "pair_mi")
+"""Metrics of the average gap of image-text models with distinct captions: those of pairs (our choice)."""
+
+
+def gap_metrics(known: Collection[str]) -> tuple[str, ...]:
+    """Select the metrics of the average gap among the known keys: those of pairs, else the others, else none.
+
+    Example:
+        >>> gap_metrics([*GAP_METRICS, "seconds"]) == GAP_METRICS, gap_metrics([])
+        (True, ())
+        >>> gap_metrics([*GAP_METRICS, *PAIR_GAP_METRICS]) == PAIR_GAP_METRICS
+        True
+    """
+    return next((keys for keys in (PAIR_GAP_METRICS, GAP_METRICS) if all(key in known for key in keys)), ())
+
+
+def compare(
+    audits: Sequence[Audit],
+    original: str | None = None,
+    retrained: str | Sequence[str] | None = None,
+    level: float = LEVEL,
+    margin: float = MARGIN,
+) -> list[Audit]:
+    """Add the metrics that compare models, and the verdict on each, see :func:`unlearning_pl.audits.verdict.judge`.
+
+    ``retraining_distance`` = |AUC - mean AUC of the retrained models| of the headline attack, and
+    ``retraining_floor``, the same among the retrained models. ``forgetting_score`` = forget alignment of the original
+    minus the model's (needs the original). ``average_gap`` = mean of ``|model - retrained|`` over
+    :data:`PAIR_GAP_METRICS` if all of them are defined in both models, else over :data:`GAP_METRICS`, in percentage
+    points (needs the retrained model). ``speed_up`` = seconds of retraining / seconds of the model (not for the
+    original, which unlearned nothing). Of several retrained models the metrics are those of their mean.
+
+    Args:
+        audits: One audit per model.
+        original: Name of the original's audit, if there is one.
+        retrained: Names of the retrained models' audits, if there are any.
+        level: Probability of a false verdict, see :func:`unlearning_pl.audits.verdict.judge`.
+        margin: Difference of the AUC that counts as equivalent.
+
+    Returns:
+        New audits in the same order; each metric only if it is defined.
+
+    Raises:
+        InputError: Two audits have the same name, or a reference is not among the audits.
+
+    Example:
+        >>> audits = [Audit(name, {"seconds": s}, {}, None) for name, s in (("retrained", 30.0), ("ac", 2.0))]
+        >>> [audit.metrics["speed_up"] for audit in compare(audits, retrained="retrained")]
+        [1.0, 15.0]
+    """
+    names = [audit.name for audit in audits]
+    require(
+        len(set(names)) == len(names),
+        f"Expected one audit per name, got {', '.join(names)}. Give each run its own name.",
+    )
+    before = None if original is None else _find_audit(audits, original)
+    wanted = [retrained] if isinstance(retrained, str) else retrained or []
+    references = [_find_audit(audits, name) for name in wanted]
+    mean = _mean_metrics(references)
+    compared = []
+    for audit in audits:
+        others = [one.evidence for one in references if one is not audit]
+        verdict = judge(audit.evidence, others, None if before is None else before.evidence, level, margin)
+        metrics = {**audit.metrics, **_distances(verdict), **_relative_metrics(audit, before, mean)}
+        compared.append(replace(audit, metrics=metrics, verdict=verdict))
+    return compared
+
+
+def by_distance(audits: Sequence[Audit], references: Collection[str]) -> list[Audit]:
+    """Order audits: unlearned models first, the nearest to retraining before the others, then the references.
+
+    Example:
+        >>> audits = [Audit(name, {"retraining_distance": d}, {}, None) for name, d in (("original", 0.3), ("ac", 0.1))]
+        >>> [audit.name for audit in by_distance(audits, ["original"])]
+        ['ac', 'original']
+    """
+    distance = {audit.name: audit.metrics.get("retraining_distance", inf) for audit in audits}
+    return sorted(
+        audits, key=lambda audit: (audit.name in references, audit.name not in references and distance[audit.name])
+    )
+
+
+def _distances(verdict: Verdict | None) -> dict[str, float]:
+    if verdict is None or not verdict.compared:
+        return {}
+    distance = {"retraining_distance": abs(verdict.headline.value)}
+    return distance | ({} if verdict.floor is None else {"retraining_floor": verdict.floor})
+
+
+def _find_audit(audits: Sequence[Audit], name: str) -> Audit:
+    for audit in audits:
+        if audit.name == name:
+            return audit
+    raise InputError(
+        f"Expected the reference among {', '.join(a.name for a in audits) or 'no audits'}, got {name}. "
+        "Audit that model too, or leave the reference out."
+    )
+
+
+def _mean_metrics(references: Sequence[Audit]) -> dict[str, float]:
+    """Mean of the metrics that all retrained models have."""
+    shared = (
+        [key for key in references[0].metrics if all(key in one.metrics for one in references)] if references else []
+    )
+    return {key: sum(one.metrics[key] for one in references) / len(references) for key in shared}
+
+
+def _relative_metrics(audit: Audit, original: Audit | None, retrained: Mapping[str, float]) -> dict[str, float]:
+    metrics, comparison = audit.metrics, {}
+    if original is not None and "forget_alignment" in metrics and "forget_alignment" in original.metrics:
+        comparison["forgetting_score"] = original.metrics["forget_alignment"] - metrics["forget_alignment"]
+    keys = gap_metrics(metrics.keys() & retrained.keys())
+    if keys:
+        comparison["average_gap"] = sum(abs(metrics[key] - retrained[key]) for key in keys) / len(keys)
+    has_seconds = metrics.get("seconds", 0) > 0 and "seconds" in retrained
+    if has_seconds and audit is not original:
+        comparison["speed_up"] = retrained["seconds"] / metrics["seconds"]
+    return comparison

@@ -1,0 +1,247 @@
+"""The verdict of an audit: does a model still know the images to forget, judged by membership attacks and utility.
+
+No verdict follows from the absence of a difference: a model is called equivalent to retraining only where the audit has
+shown that it detects the original, and that the model is within a margin of the retrained ones.
+
+References:
+    [1] Schuirmann, A Comparison of the Two One-Sided Tests Procedure and the Power Approach for Assessing the
+        Equivalence of Average Bioavailability, Journal of Pharmacokinetics and Biopharmaceutics 1987
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, pi, sqrt
+from typing import Literal
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from unlearning_pl.functional.auc_difference import AucDifference, ScorePair, auc_components, auc_difference
+from unlearning_pl.functional.audit_power import auc_variance, detectable_auc, images_needed
+
+Kind = Literal["broken", "over-forgets", "remembers", "cannot tell", "equivalent"]
+CONSTANT = 1e-5
+"""Range of the scores of all images below which a model answers every image alike."""
+LEVEL, MARGIN = 0.05, 0.05
+"""Default probability of a false verdict, and default difference of the AUC that counts as equivalent."""
+UTILITY_MARGIN = 2.0
+"""Points of accuracy or recall that a model may lose against the retrained ones."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict is based on.
+
+    Attributes:
+        attacks: Membership scores of the images to forget ``(M,)`` and of unseen images ``(L,)``, by attack; the first
+            attack is the headline if the original does not choose one.
+        utility: Whether the model is right on each test image, ``(N,)`` in [0, 1], by measure.
+    """
+
+    attacks: Mapping[str, ScorePair]
+    utility: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict with what it rests on.
+
+    Attributes:
+        kind: ``broken``, ``over-forgets``, ``remembers``, ``cannot tell`` or ``equivalent``, in this precedence.
+        reason: Why, in one of the words of :data:`REASONS`.
+        attack: The headline attack: the one that tells the original best.
+        difference: The model's AUC minus that of the references, or 0.5, by attack.
+        interval: Simultaneous confidence interval of the headline's difference.
+        floor: Mean distance of the headline between retrained models; estimated from the images alone with one.
+        level: Probability that a verdict other than ``cannot tell`` is false, over all attacks.
+        margin: Largest difference of the AUC that counts as equivalent.
+        detectable: AUC that the headline attack would have detected in 80 % of cases.
+        needed: Images to forget that would do, where the verdict is ``cannot tell``.
+        lost: Points of utility lost against the references, with an interval, by measure.
+        compared: Number of retrained models that it was compared with.
+    """
+
+    kind: Kind
+    reason: str
+    attack: str
+    difference: Mapping[str, AucDifference]
+    interval: tuple[float, float]
+    floor: float | None
+    level: float
+    margin: float
+    detectable: float
+    needed: int | None = None
+    lost: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    compared: int = 0
+
+    @property
+    def headline(self) -> AucDifference:
+        """Difference of the headline attack."""
+        return self.difference[self.attack]
+
+
+REASONS = {
+    "constant": "it gives all images the same score",
+    "utility": "it has lost utility",
+    "more": "the images to forget are more familiar to it",
+    "less": "the images to forget are less familiar to it",
+    "no_reference": "there is no retrained model to compare with",
+    "no_original": "there is no original to show that the audit detects what was not forgotten",
+    "original": "the audit does not tell the original from the retrained models",
+    "wide": "the interval is wider than the margin",
+    "utility_wide": "utility is not shown to be within its margin",
+    "within": "all attacks and the utility are within their margins",
+}
+"""Reasons of a verdict, in words."""
+
+
+def judge(
+    model: Evidence,
+    references: Sequence[Evidence] = (),
+    original: Evidence | None = None,
+    level: float = LEVEL,
+    margin: float = MARGIN,
+) -> Verdict | None:
+    """Judge a model by simultaneous tests of all attacks that it and the references have.
+
+    In this order: ``broken`` if all scores are alike, or utility is below the references' by more than
+    :data:`UTILITY_MARGIN` and their spread; ``over-forgets`` (``remembers``) if an attack finds the images to forget
+    less (more) familiar than the references do; ``equivalent`` if the original is told from the references, and two
+    one-sided tests [1] show every attack within ``margin``, and every utility within its own; else ``cannot tell``.
+    Without references only ``broken``, ``remembers`` and ``cannot tell`` are possible.
+
+    Args:
+        model: The model.
+        references: Models retrained without the images to forget.
+        original: The model before unlearning, the positive control.
+        level: Probability of a false verdict, shared by the attacks.
+        margin: Difference of the AUC that counts as equivalent, in (0, 0.5).
+
+    Returns:
+        None if no attack is defined.
+
+    Example:
+        >>> scores = torch.linspace(0, 1, 200)
+        >>> original, retrained = (Evidence({"mean": (scores + shift, scores)}) for shift in (0.5, 0.0))
+        >>> [judge(model, [retrained], original).kind for model in (original, retrained)]
+        ['remembers', 'equivalent']
+    """
+    known = [model, *references, *([] if original is None else [original])]
+    attacks = [name for name in model.attacks if all(name in evidence.attacks for evidence in known)]
+    if not attacks:
+        return None
+    share = level / len(attacks)
+    difference = _differences(model, references, attacks)
+    control = None if original is None else _differences(original, references, attacks)
+    attack = attacks[0] if control is None else max(attacks, key=lambda name: abs(control[name].value))
+    lost = _lost_utility(model, references, level)
+    kind, reason = _decide(model, difference, control, lost, share, margin, bool(references))
+    headline = difference[attack]
+    inflation = _inflation(headline, model.attacks[attack]) if references else 1.0
+    counts = [len(scores) for scores in model.attacks[attack]]
+    return Verdict(
+        kind,
+        reason,
+        attack,
+        difference,
+        headline.interval(share),
+        _floor(headline, [evidence.attacks[attack] for evidence in references]),
+        level,
+        margin,
+        detectable_auc(counts[0], counts[1], share, inflation=inflation, reference=_inside(headline.reference)),
+        _needed(reason, None if control is None else control[attack], margin, counts, share, inflation)
+        if kind == "cannot tell"
+        else None,
+        lost,
+        len(references),
+    )
+
+
+def _differences(model: Evidence, references: Sequence[Evidence], attacks: Sequence[str]) -> dict[str, AucDifference]:
+    return {
+        name: auc_difference(model.attacks[name], [evidence.attacks[name] for evidence in references])
+        for name in attacks
+    }
+
+
+def _decide(
+    model: Evidence,
+    difference: Mapping[str, AucDifference],
+    control: Mapping[str, AucDifference] | None,
+    lost: Mapping[str, tuple[float, float, float]],
+    share: float,
+    margin: float,
+    compared: bool,
+) -> tuple[Kind, str]:
+    intervals = [one.interval(share) for one in difference.values()]
+    if all(_is_constant(model.attacks[name]) for name in difference):
+        return "broken", "constant"
+    if any(low > UTILITY_MARGIN for _, low, _ in lost.values()):
+        return "broken", "utility"
+    if compared and any(high < 0 for _, high in intervals):
+        return "over-forgets", "less"
+    if any(low > 0 for low, _ in intervals):
+        return "remembers", "more"
+    if not compared:
+        return "cannot tell", "no_reference"
+    if control is None:
+        return "cannot tell", "no_original"
+    if not any(low > 0 or high < 0 for low, high in (one.interval(share) for one in control.values())):
+        return "cannot tell", "original"
+    one_sided = [one.interval(2 * share) for one in difference.values()]
+    if not all(-margin < low and high < margin for low, high in one_sided):
+        return "cannot tell", "wide"
+    if not all(high < UTILITY_MARGIN for _, _, high in lost.values()):
+        return "cannot tell", "utility_wide"
+    return "equivalent", "within"
+
+
+def _is_constant(scores: ScorePair) -> bool:
+    joined = torch.cat(list(scores))
+    return bool(joined.max() - joined.min() <= CONSTANT)
+
+
+def _lost_utility(
+    model: Evidence, references: Sequence[Evidence], level: float
+) -> dict[str, tuple[float, float, float]]:
+    """Points lost against the mean of the references, and the ends of the interval of two one-sided tests."""
+    result = {}
+    for name, hits in model.utility.items():
+        others = [evidence.utility[name] for evidence in references if name in evidence.utility]
+        if not others or any(len(other) != len(hits) for other in others) or len(hits) < 2:
+            continue
+        lost = 100 * (torch.stack(others).double().mean(0) - hits.double())
+        variance, freedom = lost.var().item() / len(lost), len(lost) - 1
+        if len(others) > 1:
+            means = 100 * torch.stack(others).double().mean(1)
+            spread = means.var().item() * (1 + 1 / len(others))
+            variance, freedom = (spread, len(others) - 1) if spread > variance else (variance, freedom)
+        half = float(stats.t.ppf(1 - level, freedom)) * sqrt(variance)
+        result[name] = (lost.mean().item(), lost.mean().item() - half, lost.mean().item() + half)
+    return result
+
+
+def _inflation(difference: AucDifference, scores: ScorePair) -> float:
+    """Variance of the difference over that of the AUC itself, within what can be estimated."""
+    own = auc_variance(_inside(difference.auc), *(len(part) for part in scores))
+    return min(4.0, max(0.01, difference.standard_error**2 / own)) if difference.standard_error < inf else 1.0
+
+
+def _inside(auc: float) -> float:
+    return min(0.999, max(0.001, auc))
+
+
+def _floor(headline: AucDifference, references: Sequence[ScorePair]) -> float | None:
+    """Mean distance among the references; with one, that of a normal AUC from its mean, by the images alone."""
+    if headline.floor is not None or not references:
+        return headline.floor
+    variance = sum(part.var().item() / len(part) for part in auc_components(*references[0]) if len(part) > 1)
+    return sqrt(2 / pi * variance)
+
+
+def _needed(
+    reason: str, control: AucDifference | None, margin: float, counts: Sequence[int], share: float, inflation: float
+) -> int:
+    target = abs(control.value) if reason == "original" and control is not None else margin
+    return images_needed(min(0.499, max(0.005, target)), counts[1] / counts[0], share, inflation=inflation)

@@ -1,0 +1,159 @@
+"""Distance of a model's membership AUC from that of retrained models, with its standard error.
+
+All models score the same images, so that their AUCs are correlated: the standard error is that of the difference [1].
+Letters: M members (here: forget), L non-members (unseen), K references.
+
+References:
+    [1] DeLong, DeLong and Clarke-Pearson, Comparing the Areas under Two or More Correlated Receiver Operating
+        Characteristic Curves: A Nonparametric Approach, Biometrics 1988
+    [2] Welch, The Generalization of "Student's" Problem when Several Different Population Variances are Involved,
+        Biometrika 1947
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, sqrt
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from unlearning_pl.functional.roc import membership_auc
+
+ScorePair = tuple[Tensor, Tensor]  # of members (M,) and non-members (L,), by one model
+
+
+@dataclass(frozen=True)
+class AucDifference:
+    """A model's AUC minus the mean AUC of the references, or minus 0.5 without any.
+
+    Attributes:
+        auc: The model's AUC, in [0, 1].
+        reference: Mean AUC of the references, or 0.5.
+        standard_error: Standard error of the difference: of the images, and with two references or more of training.
+        freedom: Degrees of freedom of the standard error, may be infinite.
+        floor: Mean distance of a reference from the other ones; None with fewer than two.
+    """
+
+    auc: float
+    reference: float
+    standard_error: float
+    freedom: float
+    floor: float | None = None
+
+    @property
+    def value(self) -> float:
+        """The difference."""
+        return self.auc - self.reference
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Two-sided confidence interval that misses the true difference with probability ``level``."""
+        half = float(stats.t.ppf(1 - level / 2, self.freedom)) * self.standard_error
+        return self.value - half, self.value + half
+
+
+def auc_components(members: Tensor, non_members: Tensor) -> ScorePair:
+    """Components of the AUC [1]: for each member the share of non-members below it, for each non-member that above it.
+
+    Args:
+        members: Scores ``(M,)``.
+        non_members: Scores ``(L,)``.
+
+    Returns:
+        ``(M,)`` and ``(L,)`` float64; the mean of either is the AUC. Ties count half.
+
+    Raises:
+        ValueError: An empty set.
+
+    Example:
+        >>> auc_components(torch.tensor([0.9, 0.4]), torch.tensor([0.5, 0.4]))
+        (tensor([1.0000, 0.2500], dtype=torch.float64), tensor([0.5000, 0.7500], dtype=torch.float64))
+    """
+    membership_auc(members, non_members)  # checks the sets
+    return _share_below(members, non_members), 1 - _share_below(non_members, members)
+
+
+def auc_difference(model: ScorePair, references: Sequence[ScorePair] = ()) -> AucDifference:
+    """Difference between a model's AUC and the mean AUC of models that were retrained without the members.
+
+    Images are the units: for members and non-members drawn from one population every retrained model has an AUC of 0.5,
+    whatever its seed, so the error of the images is all there is. Where they are not (a request of a class), training
+    adds to it, which only two references or more can show: the excess of their variance over that of the images. With
+    one, its own distance from 0.5, in excess of the images' error, stands for it.
+    Without references the model is compared with 0.5, by the error of the Mann-Whitney statistic under equality.
+
+    Args:
+        model: The model's scores of members ``(M,)`` and non-members ``(L,)``, two or more each for an error.
+        references: The same images' scores by each retrained model.
+
+    Raises:
+        ValueError: An empty set, or references with other numbers of images.
+
+    Example:
+        >>> scores = torch.linspace(0, 1, 20)
+        >>> auc_difference((scores, scores)).value
+        0.0
+        >>> difference = auc_difference((scores + 0.3, scores), [(scores, scores)])
+        >>> difference.interval(0.05)[0] > 0
+        True
+    """
+    m, n = len(model[0]), len(model[1])
+    auc = membership_auc(*model).item()
+    if not references:
+        error = sqrt((m + n + 1) / (12 * m * n))
+        return AucDifference(auc, 0.5, error, inf)
+    if any((len(r[0]), len(r[1])) != (m, n) for r in references):
+        raise ValueError(f"Expected references with scores of the same {m} and {n} images. Audit them together.")
+    own, others = auc_components(*model), [auc_components(*pair) for pair in references]
+    aucs = [members.mean().item() for members, _ in others]
+    mean = tuple(torch.stack(parts).mean(0) for parts in zip(*others, strict=True))
+    parts = [_image_variance(ours - theirs) for ours, theirs in zip(own, mean, strict=True)]
+    parts.append(_training_variance(others, aucs))
+    variance = sum(value for value, _ in parts)
+    reference = sum(aucs) / len(aucs)
+    return AucDifference(auc, reference, sqrt(variance), _freedom(parts, min(m, n)), _floor(aucs))
+
+
+def _share_below(scores: Tensor, others: Tensor) -> Tensor:
+    ranked, scores = others.sort().values, scores.contiguous()
+    below = torch.searchsorted(ranked, scores) + torch.searchsorted(ranked, scores, right=True)
+    return below.double() / (2 * len(others))
+
+
+def _image_variance(components: Tensor) -> tuple[float, float]:
+    """Variance of the mean of components, and its degrees of freedom; infinite for a single image."""
+    count = len(components)
+    if count < 2:
+        return inf, 0.0
+    return components.var().item() / count, count - 1.0
+
+
+def _training_variance(references: Sequence[ScorePair], aucs: Sequence[float]) -> tuple[float, float]:
+    """Variance that training adds to the difference between a new training and the mean of the references.
+
+    It is the variance among the references, less the part that the images explain.
+    """
+    count = len(aucs)
+    if count < 2:
+        images = sum(_image_variance(part)[0] for part in references[0])
+        return max(0.0, (aucs[0] - 0.5) ** 2 - images), inf
+    total = torch.tensor(aucs, dtype=torch.float64).var().item()
+    pairs = [(a, b) for row, a in enumerate(references) for b in references[:row]]
+    shared = [sum(_image_variance(x - y)[0] for x, y in zip(a, b, strict=True)) / 2 for a, b in pairs]
+    return max(0.0, total - sum(shared) / len(shared)) * (1 + 1 / count), count - 1.0
+
+
+def _freedom(parts: Sequence[tuple[float, float]], images: int) -> float:
+    """Degrees of freedom of a sum of variances [2], at most those of the smaller set of images."""
+    total = sum(value for value, _ in parts)
+    if images < 2 or not 0 < total < inf:
+        return inf if total == 0 else 1.0
+    welch = total**2 / sum(value**2 / freedom for value, freedom in parts if value > 0)
+    return float(min(welch, images - 1))
+
+
+def _floor(aucs: Sequence[float]) -> float | None:
+    count, total = len(aucs), sum(aucs)
+    if count < 2:
+        return None
+    return sum(abs(auc - (total - auc) / (count - 1)) for auc in aucs) / count

@@ -1,0 +1,119 @@
+"""The verdict of an audit in a few words and in sentences, for readers without a background in statistics."""
+
+from unlearning_pl.audits.embeddings import ORIGINAL, Audit
+from unlearning_pl.audits.verdict import UTILITY_MARGIN, Verdict
+
+ATTACKS = {
+    "mean": "the similarity of two views of an image",
+    "vector": "a network trained on the similarities of an image's views",
+    "set": "a network trained on the set of similarities of an image's views",
+    "confidence": "the confidence in the true class",
+    "pair": "the similarity of an image and its captions",
+}
+"""What each attack looks at."""
+_LABELS = {
+    "broken": "broken",
+    "over-forgets": "over-forgets",
+    "remembers": "still remembers",
+    "cannot tell": "cannot tell",
+    "equivalent": "equivalent to retraining",
+}
+
+
+def label(audit: Audit, is_reference: bool = False) -> str:
+    """The verdict in two or three words; an empty string without one.
+
+    Args:
+        audit: The audit of the model.
+        is_reference: Whether it is one of the retrained models.
+
+    Example:
+        >>> label(Audit("ac", {}, {}, None)), label(Audit("retrained", {}, {}, None), is_reference=True)
+        ('', 'the reference')
+    """
+    if is_reference:
+        return "the reference"
+    if audit.verdict is None:
+        return ""
+    return "remembers" if (audit.verdict.kind, audit.name) == ("remembers", ORIGINAL) else _LABELS[audit.verdict.kind]
+
+
+def describe_verdict(audit: Audit) -> str:
+    """The verdict and its reason in one sentence; an empty string without one.
+
+    Example:
+        >>> describe_verdict(Audit("ac", {}, {}, None))
+        ''
+    """
+    verdict = audit.verdict
+    if verdict is None:
+        return ""
+    known = "to models retrained without them" if verdict.compared else "images that it never saw"
+    still = "" if audit.name == ORIGINAL else "still "
+    margin, need = f"±{verdict.margin:.2f} of the AUC", _describe_need(verdict)
+    return {
+        "constant": "Broken: it gives all images the same score, so that nothing can be said of what it knows.",
+        "utility": f"Broken: {_describe_loss(verdict)}.",
+        "less": "It over-forgets: the images to forget are less familiar to it than to models retrained without them, "
+        "which gives them away as well.",
+        "more": f"It {still}remembers: the images to forget are more familiar to it than {known}.",
+        "no_reference": "Cannot tell: this attack finds no trace of the images, which is no evidence that there is "
+        "none; without a retrained model an audit cannot show more.",
+        "no_original": "Cannot tell: without the original it is not known whether this attack would have found "
+        "anything.",
+        "original": "Cannot tell: this attack does not tell the original, which was trained on the images, from "
+        f"retrained models either{need}.",
+        "wide": f"Cannot tell: the difference to the retrained models is uncertain by more than {margin}{need}.",
+        "utility_wide": f"Cannot tell: it is not shown that its utility is within {UTILITY_MARGIN:.0f} points of the "
+        "retrained models'.",
+        "within": f"Equivalent to retraining within {margin} and {UTILITY_MARGIN:.0f} points of utility, at a level of "
+        f"{100 * verdict.level:.0f} %; the same attack tells the original.",
+    }[verdict.reason]
+
+
+def describe_attack(audit: Audit) -> str:
+    """The headline figure with its interval and floor, in one sentence; an empty string without a verdict.
+
+    Example:
+        >>> describe_attack(Audit("ac", {}, {}, None))
+        ''
+    """
+    verdict = audit.verdict
+    if verdict is None:
+        return ""
+    difference, (low, high) = verdict.headline, verdict.interval
+    attacker = f"By {ATTACKS[verdict.attack]}, an attacker"
+    sentence = f"{attacker} tells forgotten from unseen images with AUC {difference.auc:.2f}"
+    if not verdict.compared:
+        return f"{sentence}; 0.50 is chance, and {difference.value:+.2f} lies between {low:+.2f} and {high:+.2f}."
+    floor = "" if verdict.floor is None else f"; retrained models differ by {verdict.floor:.2f} among themselves"
+    share = " as far as the images alone can show" if verdict.compared == 1 and verdict.floor is not None else ""
+    return (
+        f"{sentence}, retrained models with {difference.reference:.2f}: a distance of {abs(difference.value):.2f} "
+        f"(difference {difference.value:+.2f}, {low:+.2f} to {high:+.2f}{floor}{share})."
+    )
+
+
+def describe_power(audit: Audit) -> str:
+    """What the audit could have found at all, in one sentence; an empty string without a verdict.
+
+    Example:
+        >>> describe_power(Audit("ac", {}, {}, None))
+        ''
+    """
+    verdict = audit.verdict
+    if verdict is None:
+        return ""
+    if verdict.detectable >= 1:
+        return "With so few images this audit would have found nothing in 80 of 100 cases, whatever the model knows."
+    return f"With this many images it would have found an AUC of {verdict.detectable:.2f} or more in 80 of 100 cases."
+
+
+def _describe_loss(verdict: Verdict) -> str:
+    name, (lost, _, _) = max(verdict.lost.items(), key=lambda entry: entry[1][0])
+    measure = name.replace("_", " ")
+    return f"it has lost {lost:.1f} points of {measure} against the retrained models, more than their spread"
+
+
+def _describe_need(verdict: Verdict) -> str:
+    return "" if verdict.needed is None else f"; about {verdict.needed} images to forget would do"
