@@ -98,13 +98,14 @@ def auc_difference(model: ScorePair, references: Sequence[ScorePair] = ()) -> Au
         True
     """
     m, n = len(model[0]), len(model[1])
-    auc = membership_auc(*model).item()
+    own = auc_components(*model)
+    auc = own[0].mean().item()
     if not references:
         error = sqrt((m + n + 1) / (12 * m * n))
         return AucDifference(auc, 0.5, error, inf)
     if any((len(r[0]), len(r[1])) != (m, n) for r in references):
         raise ValueError(f"Expected references with scores of the same {m} and {n} images. Audit them together.")
-    own, others = auc_components(*model), [auc_components(*pair) for pair in references]
+    others = [auc_components(*pair) for pair in references]
     aucs = [members.mean().item() for members, _ in others]
     mean = tuple(torch.stack(parts).mean(0) for parts in zip(*others, strict=True))
     parts = [_image_variance(ours - theirs) for ours, theirs in zip(own, mean, strict=True)]

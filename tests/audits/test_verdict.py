@@ -1,0 +1,125 @@
+"""Verdicts have their reasons, their precedence, and no positive word without power."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from unlearning_pl.audits.verdict import REASONS, Evidence, judge
+
+TEST = 400
+
+
+def model(
+    shift: float = 0.0, members: int = 300, seed: int = 0, accuracy: float = 0.95, noise: float = 0.3
+) -> Evidence:
+    """Scores whose images all models share; members score higher by ``shift``."""
+    own = torch.Generator().manual_seed(seed)
+    base = torch.randn(members + TEST, generator=torch.Generator().manual_seed(99))
+    scores = base + 0.3 * torch.randn(len(base), generator=own)
+    right = (torch.rand(TEST, generator=torch.Generator().manual_seed(98)) < accuracy).double()
+    return Evidence({"mean": (scores[:members] + shift, scores[members:])}, {"test_accuracy": right})
+
+
+REFERENCES = [model(seed=seed) for seed in (1, 2, 3)]
+ORIGINAL = model(1.5, seed=4)
+
+
+def constant(evidence: Evidence) -> Evidence:
+    alike: dict[str, tuple[Tensor, Tensor]] = {
+        name: (torch.full_like(m, 0.5), torch.full_like(o, 0.5)) for name, (m, o) in evidence.attacks.items()
+    }
+    return Evidence(alike, evidence.utility)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "kind", "reason"),
+    [
+        (ORIGINAL, "remembers", "more"),
+        (model(0.6, seed=5), "remembers", "more"),
+        (model(-0.6, seed=5), "over-forgets", "less"),
+        (model(seed=6), "equivalent", "within"),
+        (constant(model()), "broken", "constant"),
+        (model(0.6, seed=5, accuracy=0.5), "broken", "utility"),
+        (model(seed=6, accuracy=0.92), "cannot tell", "utility_wide"),
+    ],
+)
+def test_each_situation_has_its_verdict(evidence: Evidence, kind: str, reason: str) -> None:
+    verdict = judge(evidence, REFERENCES, ORIGINAL)
+    assert verdict is not None
+    assert (verdict.kind, verdict.reason) == (kind, reason)
+    assert verdict.reason in REASONS
+    assert 0.5 < verdict.detectable < 0.7
+    assert verdict.floor is not None
+
+
+def test_without_references_nothing_is_equivalent_and_nothing_over_forgets() -> None:
+    kinds = {shift: judge(model(shift), (), None) for shift in (-1.5, 0.0, 1.5)}
+    assert {shift: one.kind for shift, one in kinds.items() if one} == {
+        -1.5: "cannot tell",
+        0.0: "cannot tell",
+        1.5: "remembers",
+    }
+    assert judge(constant(model()), ()).kind == "broken"  # type: ignore[union-attr]
+
+
+def test_without_an_original_nothing_is_equivalent() -> None:
+    verdict = judge(model(seed=6), REFERENCES)
+    assert verdict is not None
+    assert (verdict.kind, verdict.reason) == ("cannot tell", "no_original")
+
+
+def test_an_original_that_is_not_told_leaves_no_verdict_and_says_how_many_images_would_do() -> None:
+    few = [model(members=10, seed=seed) for seed in (1, 2, 3)]
+    verdict = judge(model(members=10, seed=6), few, model(0.3, members=10, seed=4))
+    assert verdict is not None
+    assert (verdict.kind, verdict.reason) == ("cannot tell", "original")
+    assert verdict.needed is not None
+    assert 10 < verdict.needed < 10**6
+
+
+def test_a_narrow_margin_cannot_be_told() -> None:
+    verdict = judge(model(seed=6), REFERENCES, ORIGINAL, margin=0.001)
+    assert verdict is not None
+    assert (verdict.kind, verdict.reason) == ("cannot tell", "wide")
+
+
+def test_the_headline_is_the_attack_that_tells_the_original_best() -> None:
+    def two(mean: float, vector: float, seed: int) -> Evidence:
+        first, second = model(mean, seed=seed), model(vector, seed=seed + 50)
+        return Evidence({"mean": first.attacks["mean"], "vector": second.attacks["mean"]}, first.utility)
+
+    references = [two(0, 0, seed) for seed in (1, 2, 3)]
+    original = two(0.2, 1.5, 4)
+    assert judge(two(0, 0, 6), references, original).attack == "vector"  # type: ignore[union-attr]
+    assert judge(two(0, 0, 6), references).attack == "mean"  # type: ignore[union-attr]
+    hidden = judge(two(1.0, 0.0, 7), references, original)
+    assert hidden is not None
+    assert hidden.kind == "remembers"  # by the attack that is not the headline
+
+
+def test_attacks_that_a_model_lacks_are_not_asked() -> None:
+    assert judge(Evidence({}), [Evidence({})]) is None
+    other = Evidence({"confidence": model().attacks["mean"]})
+    assert judge(model(), [other]) is None
+
+
+@pytest.mark.parametrize(("members", "references"), [(3, 1), (30, 3), (300, 3)])
+def test_a_retrained_model_is_rarely_accused_and_an_original_never_called_equivalent(
+    members: int, references: int
+) -> None:
+    """60 rounds with other images: at most the stated share of false verdicts, with a bound of 999 in 1000."""
+    false, kinds = 0, []
+    for round_ in range(60):
+        generator = torch.Generator().manual_seed(round_)
+        base = torch.randn(members + TEST, generator=generator)
+
+        def one(shift: float = 0.0, base: Tensor = base, generator: torch.Generator = generator) -> Evidence:
+            scores = base + 0.5 * torch.randn(len(base), generator=generator)
+            return Evidence({"mean": (scores[:members] + shift, scores[members:])})
+
+        known, original = [one() for _ in range(references)], one(1.0)
+        false += judge(one(), known, original).kind in ("remembers", "over-forgets")  # type: ignore[union-attr]
+        kinds.append(judge(original, known, original).kind)  # type: ignore[union-attr]
+    assert false <= 9
+    assert "equivalent" not in kinds
+    assert members < 300 or set(kinds) == {"remembers"}
