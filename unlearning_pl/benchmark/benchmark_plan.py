@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from unlearning_pl.benchmark.job import REFERENCES, SINGLE_PROCESS, Job
+from unlearning_pl.audits.embeddings import is_retrained
+from unlearning_pl.benchmark.job import ORIGINAL, SINGLE_PROCESS, Job
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError, require, suggest_names
@@ -18,7 +19,7 @@ from unlearning_pl.training.trusted_classes import foreign_names
 from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml, write_inline_yaml
 
 _TEXT_KEYS = ("title", "fit", "unlearn", "audit")
-_KEYS = (*_TEXT_KEYS, "forget", "methods")
+_KEYS = (*_TEXT_KEYS, "forget", "methods", "references")
 _RESERVED = (
     *("--run", "--seed_everything", "--overwrite", "--ckpt_path", "--print_config", "--help", "-h"),
     *(f"--trainer.{name}" for name in SINGLE_PROCESS),
@@ -49,8 +50,8 @@ def read_plans(paths: Sequence[str], allow: Sequence[str] = ()) -> list[Plan]:
     """Read plans and parse all their command lines; classes that these name are allowed in the runs of the plan.
 
     Args:
-        paths: YAML files with the keys ``fit``, ``forget`` and ``methods``, and optionally ``title``, ``unlearn`` and
-            ``audit``.
+        paths: YAML files with the keys ``fit``, ``forget`` and ``methods``, and optionally ``title``, ``unlearn``,
+            ``audit`` and ``references``.
         allow: Further packages or classes that the configurations of the runs may name.
 
     Raises:
@@ -94,7 +95,14 @@ def _read_plan(path: Path) -> Plan:
         f"Expected --views and a number from 2, and --precision, as audit in {path}, got {texts['audit']!r}. "
         "The papers use --views 10.",
     )
-    job = Job(texts["fit"], _read_request(content.get("forget"), path), methods, texts["unlearn"], texts["audit"])
+    references = content.get("references", 1)
+    require(
+        isinstance(references, int) and not isinstance(references, bool) and 1 <= references <= 9,
+        f"Expected references in {path} from 1 to 9, retrained models of each split, got {references!r}. Three "
+        "show how far retrained models lie from one another.",
+    )
+    request = _read_request(content.get("forget"), path)
+    job = Job(texts["fit"], request, methods, texts["unlearn"], texts["audit"], references=references)
     return Plan(path, texts["title"], job)
 
 
@@ -109,7 +117,7 @@ def _read_methods(methods: Any, path: Path) -> dict[str, str]:
             f"Expected names of letters, digits, _ + - . under methods in {path}, got {name!r}. They are folder names.",
         )
         require(
-            name not in (*REFERENCES, "audit"),
+            name not in (ORIGINAL, "audit") and not is_retrained(name),
             f"Expected another name than {name} under methods in {path}, which is reserved. Rename it.",
         )
         require(
@@ -168,7 +176,7 @@ def _parse_commands(plan: Plan) -> list[dict[str, Any]]:
     settings: dict[str, Any] = {}
     for name, line in lines.items():
         command, *words = shlex.split(line)
-        if name not in REFERENCES:  # the last --original wins, and the parser accepts any file as weights
+        if name in plan.job.methods:  # the last --original wins, and the parser accepts any file as weights
             inherited = write_inline_yaml({key: settings[key] for key in ("model", "data")})
             words = ["--config", inherited, *words, "--original", str(plan.path)]
         try:

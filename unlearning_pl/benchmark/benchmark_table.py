@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from unlearning_pl.audits.compare_models import GAP_METRICS, gap_metrics
-from unlearning_pl.benchmark.job import REFERENCES
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, is_retrained
 from unlearning_pl.report.metric_terms import BY_KEY, TERMS, columns
 
 BASELINE = "fine_tune"
 """Name of the baseline: a useful method is nearer to the retrained model than it."""
+DISTANCE = "retraining_distance"
+"""Key of the headline metric, which orders the table."""
 
 _LEGEND = (
-    "Gap: mean distance to the retrained model over {}, in points. Good is what is near the retrained model. "
-    "-: not defined."
+    "Distance: of the AUC of the strongest attack from the mean of the retrained models. Floor: the same among "
+    "retrained models. Gap: mean distance to the retrained model over {}, in points. Good is what is near the "
+    "retrained model. -: not defined."
 )
 
 
@@ -47,14 +50,14 @@ def cell(values: Sequence[float], digits: int) -> str:
 
 
 def main_table(methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
-    """Table of the main metrics, one row per model by gap, then the methods that are worse than fine-tuning or failed.
+    """Table of the main metrics, one row per model by distance, then the methods farther than fine-tuning or failed.
 
     Args:
         methods: Names of the methods.
         outcomes: One per seed.
     """
-    parts = [_table(columns(_metric_keys(outcomes)), _by_gap(methods, outcomes), outcomes)]
-    parts += ["\n".join(lines) for lines in (_worse_than_baseline(methods, outcomes), _failures(outcomes)) if lines]
+    parts = [_table(columns(_metric_keys(outcomes)), _by_distance(methods, outcomes), outcomes)]
+    parts += ["\n".join(lines) for lines in (_farther_than_baseline(methods, outcomes), _failures(outcomes)) if lines]
     return "\n\n".join(parts) + "\n"
 
 
@@ -80,16 +83,18 @@ def render_page(title: str, command: str, methods: Sequence[str], outcomes: Sequ
         f"    {command}",
         f"{'Mean ± standard deviation over the seeds' if len(outcomes) > 1 else 'Seed'} {seeds}. {legend}",
         main_table(methods, outcomes).rstrip(),
-        _table(units, _by_gap(methods, outcomes), outcomes) if units else "",
+        _table(units, _by_distance(methods, outcomes), outcomes) if units else "",
         _hardware_and_versions(records),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _by_gap(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
-    gaps = {name: _values(name, "average_gap", outcomes) for name in methods}
-    known = sorted((name for name in methods if gaps[name]), key=lambda name: statistics.mean(gaps[name]))
-    return [*REFERENCES, *known, *(name for name in methods if not gaps[name])]
+def _by_distance(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
+    """Methods by their distance to retraining, the nearest first, then those without one, then the references."""
+    distances = {name: _values(name, DISTANCE, outcomes) for name in methods}
+    known = sorted((name for name in methods if distances[name]), key=lambda name: statistics.mean(distances[name]))
+    retrained = sorted({name for outcome in outcomes for name in outcome.metrics if is_retrained(name)} or {RETRAINED})
+    return [*known, *(name for name in methods if not distances[name]), *retrained, ORIGINAL]
 
 
 def _values(model: str, key: str, outcomes: Sequence[Outcome]) -> list[float]:
@@ -113,28 +118,19 @@ def _table(headings: Sequence[tuple[str, str]], models: Sequence[str], outcomes:
     return "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])])
 
 
-def _worse_than_baseline(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
-    """One line per method that is farther from the retrained model than fine-tuning, over the seeds that both have."""
+def _farther_than_baseline(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
+    """One line per method that is farther from retraining than fine-tuning by more than the spread over the seeds."""
     lines = []
     for name in methods:
-        both = [o for o in outcomes if all("average_gap" in o.metrics.get(one, {}) for one in (name, BASELINE))]
-        gaps, baseline = (_values(one, "average_gap", both) for one in (name, BASELINE))
-        if both and statistics.mean(gaps) > statistics.mean(baseline):
+        both = [o for o in outcomes if all(DISTANCE in o.metrics.get(one, {}) for one in (name, BASELINE))]
+        distances, baseline = (_values(one, DISTANCE, both) for one in (name, BASELINE))
+        excess = [own - other for own, other in zip(distances, baseline, strict=True)]
+        if len(excess) > 1 and statistics.mean(excess) > statistics.stdev(excess):
             lines.append(
-                f"- Farther from the retrained model than {BASELINE}: {name}, average gap {cell(gaps, 2)} against "
-                f"{cell(baseline, 2)}. {_gap_parts(name, both)}"
+                f"- Farther from retraining than {BASELINE}, by more than the spread over the seeds: {name}, "
+                f"{cell(excess, 3)} farther."
             )
     return lines
-
-
-def _gap_parts(name: str, outcomes: Sequence[Outcome]) -> str:
-    """The gaps of the single metrics in an average gap, the largest first."""
-    gaps = {
-        BY_KEY[key].letters: statistics.mean(abs(o.metrics[name][key] - o.metrics["retrained"][key]) for o in outcomes)
-        for key in gap_metrics(_metric_keys(outcomes))
-    }
-    ordered = sorted(gaps.items(), key=lambda entry: -entry[1])
-    return "Its parts: " + ", ".join(f"{letters} {value:.1f}" for letters, value in ordered) + " points."
 
 
 def _failures(outcomes: Sequence[Outcome]) -> list[str]:

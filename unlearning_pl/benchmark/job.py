@@ -9,10 +9,12 @@ from typing import Any
 
 from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import require
+from unlearning_pl.evaluation.audited_runs import retrained_names
 from unlearning_pl.report.terminal import open_console
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
-REFERENCES = ("original", "retrained")
+ORIGINAL = "original"
+_BETWEEN_REFERENCES = 1000  # seeds between two retrained models of a split: others than those of a benchmark
 Command = Callable[[list[str]], None]
 """Runs one command line, given as a list of words."""
 SINGLE_PROCESS = {"devices": 1, "num_nodes": 1}
@@ -30,6 +32,7 @@ class Job:
         unlearn: Options that all methods share; those of a method come later and override them.
         audit: Options of the command ``audit``.
         allow: Packages or classes that the configurations of its runs may name, besides those of this package.
+        references: Number of retrained models, which differ by their seeds.
     """
 
     fit: str
@@ -38,6 +41,12 @@ class Job:
     unlearn: str = ""
     audit: str = ""
     allow: tuple[str, ...] = ()
+    references: int = 1
+
+    @property
+    def retrained(self) -> list[str]:
+        """Names of the retrained models."""
+        return retrained_names(self.references)
 
     def runs(self, seed: int, folder: str) -> dict[str, str]:
         """The command line of each run by its name, in the order of execution.
@@ -50,18 +59,21 @@ class Job:
         path, common = shlex.quote(folder), f"--seed_everything {seed} --overwrite"
         retain = f"--data.train_on retain {self._request('--data.forget', seed)}"
         lines = {
-            "original": _join(f"fit --run {path}/original", self.fit, common),
-            "retrained": _join(f"fit --run {path}/retrained", self.fit, retain, common),
+            ORIGINAL: _join(f"fit --run {path}/original", self.fit, common),
         }
+        for number, name in enumerate(self.retrained):
+            own = f"--seed_everything {seed + _BETWEEN_REFERENCES * number} --overwrite"
+            lines[name] = _join(f"fit --run {path}/{name}", self.fit, retain, own)
         forget = f"--original {path}/original {self._request('--forget', seed)}"
         for name, words in self.methods.items():
             lines[name] = _join(f"unlearn --run {path}/{name}", forget, self.unlearn, words, common, self._allow)
         return lines
 
     def report(self, folder: str, names: Iterable[str]) -> str:
-        """The command line that audits the named methods against both references."""
+        """The command line that audits the named methods against the original and the retrained models."""
         path = shlex.quote(folder)
-        references = f"--original {path}/original --retrained {path}/retrained"
+        retrained = " ".join(f"{path}/{name}" for name in self.retrained)
+        references = f"--original {path}/original --retrained {retrained}"
         models = " ".join(f"{path}/{name}" for name in names)
         return _join(f"audit {references} --output {path}/audit", self.audit, f"--model {models}", self._allow)
 

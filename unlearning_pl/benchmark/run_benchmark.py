@@ -9,7 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
 from unlearning_pl.benchmark.benchmark_table import Outcome, main_table, render_page
-from unlearning_pl.benchmark.job import REFERENCES, Command, Job, require_single_process, run_command
+from unlearning_pl.benchmark.job import ORIGINAL, Command, Job, require_single_process, run_command
 from unlearning_pl.cli.finished_runs import RESUME_OPTIONS, can_resume, is_finished_run
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.io import write_text
@@ -74,17 +74,18 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
         The metrics of every audited model, and the errors of the others.
     """
     failures: dict[str, str] = {}
+    references = [ORIGINAL, *job.retrained]
     for name, line in job.runs(seed, str(folder)).items():
         _attempt(name, line, folder / name, command, failures)
-        if name in REFERENCES and name in failures:
+        if name in references and name in failures:
             return Outcome(seed, {}, failures, [])
     names = [name for name in job.methods if name not in failures]
     line = job.report(str(folder), names)
-    if names and not _is_audited(line, folder, [*REFERENCES, *names]):
+    if names and not _is_audited(line, folder, [*references, *names]):
         _attempt("audit", line, None, command, failures)
     if not names or "audit" in failures:
         return Outcome(seed, {}, failures, [])
-    records = [runs.read_record(folder / name) for name in (*REFERENCES, *names)]
+    records = [runs.read_record(folder / name) for name in (*references, *names)]
     audits = read_report(folder / "audit/report.json")["audits"]
     return Outcome(seed, {audit["name"]: audit["metrics"] for audit in audits}, failures, records)
 

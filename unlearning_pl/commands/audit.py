@@ -6,13 +6,16 @@ from typing import Literal
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 
+from unlearning_pl.audits.embeddings import ORIGINAL, is_retrained
 from unlearning_pl.audits.verdict import LEVEL, MARGIN
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, open_run_data, split_data_options
+from unlearning_pl.errors import printable
 from unlearning_pl.evaluation.audit_report import audit_runs
 from unlearning_pl.report import step_table, table
 from unlearning_pl.report.terminal import open_console
+from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -51,22 +54,16 @@ def audit(args: list[str]) -> None:
     command = ["unlearning-pl", "audit", *args]
     allow = [*options.allow, *allowed_classes(data_options)]
     data = open_run_data(options.model[0], data_options, "audit", allow) if data_options else None
-    audits, page = audit_runs(
-        *models,
-        options.views,
-        options.output,
-        command,
-        options.relearning,
-        data,
-        allow,
-        options.level,
-        options.margin,
-        **hardware,
-    )
+    settings = (options.views, options.output, command, options.relearning, data, allow, options.level, options.margin)
+    audits, page = audit_runs(*models, *settings, **hardware)
     if not audits:  # only rank 0 has the audits
         return
     console = open_console(width=100)
     console.print(table(audits))
     if audits[0].steps:
         console.print(step_table(audits))
+    for audit in audits:
+        if audit.name != ORIGINAL and not is_retrained(audit.name):
+            sentences = f"{audit.name}: {describe_verdict(audit)} {describe_attack(audit)} {describe_power(audit)}"
+            console.print(printable(sentences), highlight=False, markup=False)
     console.print(f"Report: {page}", soft_wrap=True, markup=False)

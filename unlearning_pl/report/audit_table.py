@@ -16,13 +16,15 @@ from unlearning_pl.report.metric_terms import BY_KEY, COLUMNS, PAIR_COLUMNS, PAI
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
     "takes for unseen, by embeddings; CMIA: by class probabilities. AUC: how well an attacker tells forget from test "
-    "images; 0.5 = cannot tell. Gap: mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, in points. "
+    "images; 0.5 = cannot tell. Distance: of the AUC of the strongest attack from the retrained models; Floor: the same "
+    "among these. Gap: mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, in points. "
     "Good is what is near the retrained model, not what is extreme. -: not defined."
 )
 _PAIR_CAPTION = (
     "RR, TR, UR: recall of images and captions of retain, test and forget pairs among the test set's, mean of @1, @5, "
     "@10 in both directions. PMIA: forget pairs that a membership attack takes for unseen. AUC: how well the "
-    "similarity of a pair tells forget from test pairs; 0.5 = cannot tell. Gap: mean distance to the retrained model "
+    "similarity of a pair tells forget from test pairs; 0.5 = cannot tell. Distance: of that AUC from the retrained "
+    "models; Floor: the same among these. Gap: mean distance to the retrained model "
     "over RR, TR, UR and PMIA, in points. Good is what is near the retrained model, not what is extreme. "
     "-: not defined."
 )
