@@ -12,7 +12,6 @@ from sklearn.svm import SVC
 from unlearning_pl.audits import Embeddings, compute_audit, compute_audits
 from unlearning_pl.functional.threshold_attack import equal_sizes, pair_similarities
 from unlearning_pl.metrics import ClassifierMI, EncoderMI
-from unlearning_pl.report.wording import verdict
 from unlearning_pl.types import Split
 
 SIZES: dict[Split, int] = {"retain": 50, "forget": 20, "test": 40}
@@ -149,4 +148,4 @@ def test_few_images_have_no_interval_that_would_be_too_narrow(few: int) -> None:
     audit = compute_audit("ac", splits | {"forget": splits["forget"].take(torch.arange(few))})
     assert audit.intervals == {}
     assert audit.metrics["membership_auc"] != 0.5
-    assert "By chance alone" in verdict(audit, None)
+    assert audit.verdict is None  # an audit alone has not been compared

@@ -74,10 +74,11 @@ def test_the_table_has_mean_and_deviation_of_every_metric(place: Path, capsys: p
     assert main(["benchmark", "tiny.yaml", "--seeds", "0", "1", "--output", "runs"]) == 0
     page = (place / "table.md").read_text()
     reports = [json.loads((place / f"seed{seed}/audit/report.json").read_text())["audits"] for seed in (0, 1)]
-    for row, model in enumerate(RUNS):
+    for model in RUNS:
+        found = [next(audit for audit in report if audit["name"] == model)["metrics"] for report in reports]
         cells = " ".join(line for line in page.splitlines() if line.startswith(f"| {model} "))
         for term in TERMS:
-            values = [report[row]["metrics"][term.key] for report in reports if term.key in report[row]["metrics"]]
+            values = [metrics[term.key] for metrics in found if term.key in metrics]
             if values:
                 spread = f"{statistics.mean(values):.{term.digits}f} ± {statistics.stdev(values):.{term.digits}f}"
                 assert spread in cells, term.key

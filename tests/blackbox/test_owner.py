@@ -16,7 +16,8 @@ from exported import Features, export
 from PIL import Image
 from torch import Tensor
 
-from unlearning_pl.audits import Audit
+from unlearning_pl.audits import Audit, compare
+from unlearning_pl.audits.verdict import Evidence
 from unlearning_pl.blackbox import EmbeddingServer, Encoder, audit_images, open_encoder, open_owner_images
 from unlearning_pl.blackbox.image_folder import augmented_views
 from unlearning_pl.blackbox.owner_audit import embed_images
@@ -113,7 +114,9 @@ def test_nothing_is_said_that_an_owner_cannot_know(made: Path, owned: Path, tmp_
     assert command(f"owner {words} --unseen {owned}/strange --reference {made}/after --output all") == 0
     found = report(tmp_path / "all")
     assert list(found) == ["original", "retrained", "after"]
-    assert all(audit["metrics"].keys() == KNOWN for audit in found.values())
+    compared = {"retraining_distance", "retraining_floor"}
+    assert all(audit["metrics"].keys() - compared == KNOWN for audit in found.values())
+    assert found["after"]["verdict"]["compared"] == 1
     assert command(f"owner {words} --output alone") == 0
     assert all(audit["metrics"].keys() == KNOWN - {"membership_auc"} for audit in report(tmp_path / "alone").values())
     context = json.loads((tmp_path / "all/report.json").read_text())["context"]
@@ -134,7 +137,8 @@ def test_the_page_is_an_owners(made: Path, owned: Path, tmp_path: Path, capsys: 
     assert "accuracy" not in told.lower()
     assert "not defined" not in told
     said = " ".join(shown.split())
-    assert any(words in said for words in ("cannot distinguish", "familiar than unseen"))
+    assert any(words in said for words in ("Cannot tell:", "It still remembers:"))
+    assert "in 80 of 100 cases" in said
 
 
 @pytest.mark.parametrize("policy", [ContrastiveViews(), JitterViews()])
@@ -229,26 +233,39 @@ def test_an_image_size_that_no_memory_holds_is_refused_before_any_image_is_sent(
     assert f"got 4096x4096 from {address}: 9 images in 10 views may take 159.5 GB, and 14.0 GB are free" in line
 
 
-def audit(name: str, auc: float, images: int = 100) -> Audit:
-    scores = {"forget": torch.zeros(images), "test": torch.zeros(images)}
-    return Audit(name, {"membership_auc": auc}, scores, torch.zeros(0, 0))
+def audits(images: int = 100, **shifts: float) -> list[Audit]:
+    """Models whose scores of the images of an owner lie higher by a shift, compared as an owner's audit does."""
+    base = torch.linspace(-1, 1, images)
+    given = [
+        Audit(name, {}, {}, torch.zeros(0, 0), evidence=Evidence({"mean": (base + shift, base)}))
+        for name, shift in shifts.items()
+    ]
+    return compare(given, *(name if name in shifts else None for name in ("original", "retrained")))
 
 
 @pytest.mark.parametrize(
-    ("audits", "words"),
+    ("models", "words"),
     [
-        ([audit("original", 0.7), audit("after", 0.52)], "but it could in the model before"),
-        ([audit("original", 0.53), audit("after", 0.52)], "no evidence that anything was forgotten"),
-        ([audit("original", 0.7), audit("after", 0.65)], "evidence that it remembers"),
-        ([audit("original", 0.7), audit("after", 0.3)], "less familiar"),
+        (audits(original=0.5, after=0.05), "In the model before unlearning this attack found your images."),
+        (audits(original=0.05, after=0.05), "no evidence that there is none"),
+        (audits(original=0.5, after=0.4), "It still remembers"),
+        (audits(original=0.5, after=-0.5), "Cannot tell"),
         # what differs from 0.5 in the reference as well is no memory
-        ([audit("original", 0.8), audit("retrained", 0.65), audit("after", 0.66)], "cannot distinguish"),
-        ([audit("original", 0.8), audit("retrained", 0.35), audit("after", 0.5)], "evidence that it remembers"),
-        ([audit("original", 0.9, 4), audit("after", 0.6, 4)], "cannot distinguish"),
+        (audits(original=0.9, retrained=0.3, after=0.3), "Cannot tell"),
+        (audits(original=0.9, retrained=0.0, after=0.0), "Equivalent to retraining"),
+        (audits(original=0.9, retrained=-0.1, after=0.5), "It still remembers"),
+        (audits(original=0.9, retrained=0.0, after=-0.8), "It over-forgets"),
+        (audits(2, original=0.9, after=0.1), "More images reveal smaller traces"),
     ],
 )
-def test_the_conclusion_follows_from_the_figures(audits: list[Audit], words: str) -> None:
-    assert words in conclusion(audits)
+def test_the_conclusion_follows_from_the_figures(models: list[Audit], words: str) -> None:
+    assert words in conclusion(models)
+
+
+def test_a_server_that_answers_every_image_alike_is_broken() -> None:
+    constant = Audit("after", {}, {}, torch.zeros(0, 0), evidence=Evidence({"mean": (torch.ones(40), torch.ones(90))}))
+    (judged,) = compare([constant])
+    assert conclusion([judged]).startswith("Broken: it gives all images the same score")
 
 
 def test_one_image_is_spoken_of_as_one() -> None:

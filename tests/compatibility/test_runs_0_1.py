@@ -73,7 +73,7 @@ def test_an_interrupted_run_goes_on_and_is_audited() -> None:
     assert record["seconds"] > before["callbacks"]["Stopwatch"]["seconds"]
     assert main(f"audit --model interrupted {AUDIT}".split()) == 0
     report = json.loads(Path("interrupted/audit/report.json").read_text())
-    assert [audit["name"] for audit in report["audits"]] == ["original", "interrupted"]
+    assert [audit["name"] for audit in report["audits"]] == ["interrupted", "original"]
 
 
 @pytest.mark.usefixtures("_folders")

@@ -56,7 +56,7 @@ def matched_non_members(splits: BySplit) -> Tensor:
 
     Example:
         >>> from unlearning_pl.audits.embeddings import Embeddings
-        >>> def images(*targets): return Embeddings(*[torch.tensor(targets)] * 6)
+        >>> images = lambda *targets: Embeddings(*[torch.tensor(targets)] * 6)
         >>> matched_non_members({"retain": images(0, 1), "forget": images(2), "test": images(0, 1, 2)})
         tensor([False, False,  True])
     """

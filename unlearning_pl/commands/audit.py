@@ -1,7 +1,7 @@
 """The command ``audit``."""
 
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
@@ -18,6 +18,7 @@ from unlearning_pl.report.terminal import open_console
 from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
+_OWN = ("views", "output", "relearning", "level", "margin")
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -49,13 +50,12 @@ def audit(args: list[str]) -> None:
     words, data_options = split_data_options(args)
     options = parse_args(audit_parser(), words)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hide the messages of relearning
-    models = (options.model, options.original, options.retrained)
     hardware = {key: options[key] for key in ("precision", "accelerator", "devices", "num_nodes")}
     command = ["unlearning-pl", "audit", *args]
     allow = [*options.allow, *allowed_classes(data_options)]
     data = open_run_data(options.model[0], data_options, "audit", allow) if data_options else None
-    settings = (options.views, options.output, command, options.relearning, data, allow, options.level, options.margin)
-    audits, page = audit_runs(*models, *settings, **hardware)
+    chosen: dict[str, Any] = {key: options[key] for key in ("original", "retrained", *_OWN)}
+    audits, page = audit_runs(options.model, command=command, data=data, allow=allow, **chosen, **hardware)
     if not audits:  # only rank 0 has the audits
         return
     console = open_console(width=100)

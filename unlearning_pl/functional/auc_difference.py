@@ -149,8 +149,8 @@ def _freedom(parts: Sequence[tuple[float, float]], images: int) -> float:
     total = sum(value for value, _ in parts)
     if images < 2 or not 0 < total < inf:
         return inf if total == 0 else 1.0
-    welch = total**2 / sum(value**2 / freedom for value, freedom in parts if value > 0)
-    return float(min(welch, images - 1))
+    parts_of_error = sum(value**2 / freedom for value, freedom in parts if value > 0)
+    return float(min(total**2 / parts_of_error if parts_of_error else inf, images - 1))
 
 
 def _floor(aucs: Sequence[float]) -> float | None:

@@ -16,8 +16,8 @@ from unlearning_pl.report.metric_terms import BY_KEY, COLUMNS, PAIR_COLUMNS, PAI
 _CAPTION = (
     "RA, TA, UA: accuracy on retain, test and forget images. EMIA: forget images that a membership attack "
     "takes for unseen, by embeddings; CMIA: by class probabilities. AUC: how well an attacker tells forget from test "
-    "images; 0.5 = cannot tell. Distance: of the AUC of the strongest attack from the retrained models; Floor: the same "
-    "among these. Gap: mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, in points. "
+    "images; 0.5 = cannot tell. Distance: of the AUC of the strongest attack from the retrained models; Floor: the "
+    "same among these. Gap: mean distance to the retrained model over RA, TA, UA, EMIA and CMIA, in points. "
     "Good is what is near the retrained model, not what is extreme. -: not defined."
 )
 _PAIR_CAPTION = (
@@ -45,7 +45,8 @@ def table(audits: Sequence[Audit]) -> Table:
         True
     """
     known = {key for audit in audits for key in audit.metrics}
-    caption, selected = _PAIR_CAPTION if PAIR_KEY in known else _CAPTION, columns(known)
+    caption = _PAIR_CAPTION if PAIR_KEY in known else _CAPTION
+    selected = [(title, key) for title, key in columns(known) if key != "speed_up"]  # the page has it
     rich_table = Table(title="Audit", caption=caption, caption_justify="left", caption_style="dim", **_STYLE)
     rich_table.add_column("Model", overflow="fold", min_width=12)
     for title, _ in selected:

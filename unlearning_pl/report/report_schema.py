@@ -5,16 +5,16 @@ Run ``python -m unlearning_pl.report.report_schema`` after a change of either; i
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 from unlearning_pl.audits.alignment import MAX_SHOWN
 from unlearning_pl.audits.steps import STEP_METRICS
-from unlearning_pl.audits.verdict import REASONS, Kind
 from unlearning_pl.io import write_json
 from unlearning_pl.report.metric_term import Term
 from unlearning_pl.report.metric_terms import TERMS
 from unlearning_pl.report.report_json import VERSION
 from unlearning_pl.report.roc_figures import POINTS
+from unlearning_pl.report.verdict_schema import verdict_schema
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -179,7 +179,7 @@ def _definitions() -> dict[str, Schema]:
         ),
         "rates": _list("Rates between 0 and 1.", _FRACTION, minItems=1, maxItems=POINTS + 1),
         "step": _step(),
-        "verdict": _verdict(),
+        "verdict": verdict_schema(),
     }
 
 
@@ -193,31 +193,6 @@ def _audit() -> Schema:
         "Measurements on one model.",
         {**always, "verdict": _ref("verdict"), "steps": _list(steps, _ref("step"), minItems=2)},
         required=list(always),
-    )
-
-
-def _verdict() -> Schema:
-    ends = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 3}
-    difference = _closed_object("By one attack.", dict.fromkeys(("auc", "reference", "standard_error"), _NUMBER))
-    fractions = {
-        "level": "Probability of a false verdict.",
-        "margin": "Difference of the AUC that counts as equivalent.",
-        "detectable": "AUC that the headline attack finds in 80 % of cases.",
-    }
-    return _closed_object(
-        "Whether the model still knows the forget images, and what that rests on; absent if no attack is defined.",
-        {
-            "kind": {"enum": [*get_args(Kind)]},
-            "reason": {"enum": [*REASONS]},
-            "attack": _text("The headline attack, which tells the original best."),
-            "differences": _by_name("AUC of the model and of the retrained ones, or 0.5, by attack.", difference),
-            "interval": ends | {"description": "Simultaneous interval of the headline's difference."},
-            "floor": _typed(["number", "null"], "Mean distance among the retrained models."),
-            **{name: _FRACTION | {"description": text} for name, text in fractions.items()},
-            "needed": _typed(["integer", "null"], "Forget images that would do."),
-            "compared": _count("Number of retrained models.", 0),
-            "lost": _by_name("Points of utility lost, with the ends of an interval, by measure.", ends),
-        },
     )
 
 

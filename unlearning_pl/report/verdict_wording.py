@@ -53,7 +53,7 @@ def describe_verdict(audit: Audit) -> str:
     margin, need = f"±{verdict.margin:.2f} of the AUC", _describe_need(verdict)
     return {
         "constant": "Broken: it gives all images the same score, so that nothing can be said of what it knows.",
-        "utility": f"Broken: {_describe_loss(verdict)}.",
+        "utility": f"Broken: it has lost {_describe_loss(verdict)} against the retrained models, beyond their spread.",
         "less": "It over-forgets: the images to forget are less familiar to it than to models retrained without them, "
         "which gives them away as well.",
         "more": f"It {still}remembers: the images to forget are more familiar to it than {known}.",
@@ -72,15 +72,18 @@ def describe_verdict(audit: Audit) -> str:
 
 
 def describe_attack(audit: Audit) -> str:
-    """The headline figure with its interval and floor, in one sentence; an empty string without a verdict.
+    """The headline figure with its interval and floor, in one sentence.
 
     Example:
-        >>> describe_attack(Audit("ac", {}, {}, None))
-        ''
+        >>> describe_attack(Audit("ac", {}, {}, None))[:57]
+        'How well an attacker tells forgotten from unseen images i'
     """
     verdict = audit.verdict
     if verdict is None:
-        return ""
+        return (
+            "How well an attacker tells forgotten from unseen images is not defined: there are no images of one of the "
+            "two kinds."
+        )
     difference, (low, high) = verdict.headline, verdict.interval
     attacker = f"By {ATTACKS[verdict.attack]}, an attacker"
     sentence = f"{attacker} tells forgotten from unseen images with AUC {difference.auc:.2f}"
@@ -110,9 +113,9 @@ def describe_power(audit: Audit) -> str:
 
 
 def _describe_loss(verdict: Verdict) -> str:
-    name, (lost, _, _) = max(verdict.lost.items(), key=lambda entry: entry[1][0])
-    measure = name.replace("_", " ")
-    return f"it has lost {lost:.1f} points of {measure} against the retrained models, more than their spread"
+    losses = [(lost, name.replace("_", " ")) for name, (lost, _, _) in verdict.lost.items()]
+    lost, measure = max(losses, default=(0.0, "utility"))
+    return f"{lost:.1f} points of {measure}"
 
 
 def _describe_need(verdict: Verdict) -> str:
