@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unlearning_pl.audits import Audit, compare, compute_audit
 from unlearning_pl.audits.embeddings import Embeddings
+from unlearning_pl.audits.relearning_curve import RelearningCurve
 from unlearning_pl.report.metric_terms import BY_KEY, TERMS
 from unlearning_pl.types import Split
 
@@ -71,6 +72,7 @@ def _filled(audit: Audit, embeddings: Mapping[Split, Embeddings], memory: float)
         losses=losses,
         probabilities=probabilities,
         class_accuracy={split: _per_class(look) for split, look in embeddings.items()},
+        retain_relearning=RelearningCurve((0, 1, 2), (50.0, 75.0, 100.0), (0.5, 0.6, 0.7), (2.0, 1.5, 1.0)),
         map={split: torch.cat([look.features[:, :2], look.target[:, None]], 1) for split, look in embeddings.items()},
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unlearning_pl.evaluation.audit_report import audit_runs
     from unlearning_pl.learners import Learner
     from unlearning_pl.methods import PlugIn, Unlearner
+    from unlearning_pl.training.membership_monitor import MembershipMonitor
     from unlearning_pl.training.runs import open_data, open_learner
     from unlearning_pl.training.trainer import UnlearningTrainer
 
@@ -28,6 +29,7 @@ __all__ = [
     "ForgetRequest",
     "InputError",
     "Learner",
+    "MembershipMonitor",
     "PlugIn",
     "Unlearner",
     "UnlearningData",
@@ -51,6 +53,7 @@ _HOMES = {
     "learners": ("Learner",),
     "methods": ("PlugIn", "Unlearner"),
     "metrics": (),
+    "training.membership_monitor": ("MembershipMonitor",),
     "training.runs": ("open_data", "open_learner"),
     "training.trainer": ("UnlearningTrainer",),
 }

@@ -203,6 +203,9 @@ def test_words_of_a_method_replace_the_shared_ones() -> None:
         ({"forget": {"per_class": "many"}}, "Expected numbers"),
         ({"audit": "--views 1"}, "a number from 2"),
         ({"audit": "--output x"}, "--views and a number"),
+        ({"audit": "--views 2 --retain_relearning -1"}, "--retain_relearning and a number"),
+        ({"audit": "--gradient_attack maybe"}, "--gradient_attack true or false"),
+        ({"audit": "--views 2--gradient_attack true"}, "--views and a number"),
     ],
 )
 @pytest.mark.usefixtures("_in_an_empty_folder")
@@ -213,6 +216,12 @@ def test_a_mistake_in_a_plan_gets_one_line(
     Path("two.yaml").write_text("trainer: {num_nodes: 2}")
     assert message in told(["benchmark", plan], capsys)
     assert not Path("runs").exists()
+
+
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_a_plan_asks_for_measures_of_the_audit_in_any_order() -> None:
+    options = "--gradient_attack true --views 3  --retain_relearning=5 --precision 32-true"
+    assert read_plans([write(audit=options)])[0].job.audit == options
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,45 @@ def test_relearning_is_in_the_report_where_it_came_back(
     assert found == [[None, None, 4], [None, None, None]]
 
 
+@pytest.mark.usefixtures("_undrawn_here")
+def test_retain_relearning_and_the_gradient_attack_are_in_the_report_where_they_were_asked_for(
+    made: Path, tmp_path: Path
+) -> None:
+    references = f"--original {made}/original --retrained {made}/retrained"
+    audit = f"audit --model {made}/ac {references} --views 3 --relearning 0"
+    assert command(f"{audit} --output {tmp_path}/with --retain_relearning 1 --gradient_attack true") == 0
+    assert command(f"{audit} --output {tmp_path}/without") == 0
+    asked, not_asked = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("with", "without"))
+    wanted = {"retain_relearning_accuracy", "retain_relearning_auc", "retain_relearning_auc_change", "gradient_auc"}
+    for model in asked["audits"]:
+        assert wanted <= model["metrics"].keys()
+        curve = model["retain_relearning"]
+        assert curve["epochs"] == [0, 1]
+        assert curve["auc"][0] == pytest.approx(model["metrics"]["membership_auc"])
+        assert curve["auc"][1] - curve["auc"][0] == pytest.approx(model["metrics"]["retain_relearning_auc_change"])
+    assert asked["context"]["audit"]["retain_relearning"] == 1
+    assert asked["context"]["audit"]["gradient_attack"] is True
+    for model in not_asked["audits"]:
+        assert not wanted & model["metrics"].keys()
+        assert "retain_relearning" not in model
+
+
+def test_the_monitor_is_named_as_a_callback_and_in_the_configuration(made: Path, tmp_path: Path) -> None:
+    monitor = "--data.validation 0.1 --trainer.callbacks+=MembershipMonitor --trainer.callbacks.rows 20"
+    assert command(f"fit {SIMCLR} {monitor} --run {tmp_path}/watched") == 0
+    config = yaml.safe_load((tmp_path / "watched/config.yaml").read_text())
+    spec = {"class_path": "unlearning_pl.MembershipMonitor", "init_args": {"every_n_epochs": 1, "rows": 20}}
+    assert config["trainer"]["callbacks"] == [spec]
+    events = EventAccumulator(str(tmp_path / "watched"))
+    events.Reload()
+    assert "monitor/auc" in events.Tags()["scalars"]
+    watched = f"--method NegGrad --forget.count 8 {SHORT} --trainer.callbacks+=MembershipMonitor"
+    assert command(f"unlearn --original {tmp_path}/watched --run {tmp_path}/forgot {watched}") == 0
+    events = EventAccumulator(str(tmp_path / "forgot"))
+    events.Reload()
+    assert "monitor/alignment_forget" in events.Tags()["scalars"]
+
+
 def test_the_whole_configuration_of_a_run_repeats_it(made: Path, tmp_path: Path) -> None:
     assert command(f"unlearn --config {made}/ac/config.yaml --run {tmp_path}/again") == 0
     ours, theirs = (
@@ -222,7 +261,9 @@ def test_a_mistake_in_unlearn_gets_one_line(
         ("audit --model nowhere", "nowhere"),
         ("audit --model x --devices -3", "devices"),
         ("audit --model x --accelerator abacus", "Got value: abacus"),
-        ("audit --model x --relearning -1", "relearning >= 0 epochs, got -1"),
+        ("audit --model x --relearning -1", "Expected relearning >= 0 epochs, got -1"),
+        ("audit --model x --retain_relearning -1", "Expected retain_relearning >= 0 epochs, got -1"),
+        ("audit --model x --gradient_attack perhaps", "gradient_attack"),
         ("audit", "model"),
         ("test --run nowhere", "nowhere"),
         ("unleran --original x", "Did you mean unlearn?"),

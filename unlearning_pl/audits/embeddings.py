@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from unlearning_pl.audits.relearning_curve import RelearningCurve
 from unlearning_pl.audits.verdict import Evidence, Verdict
 from unlearning_pl.errors import require
 from unlearning_pl.types import Split
@@ -101,6 +102,7 @@ class Audit:
             it was not computed.
         evidence: What a verdict is based on: scores of attacks, and utility.
         verdict: The verdict, once the model has been compared; None if no attack is defined.
+        retain_relearning: What training on retain images alone brings back, if it was measured.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Audit:
     map: dict[Split, Tensor] = field(default_factory=dict)
     evidence: Evidence = Evidence({})  # noqa: RUF009  it is frozen
     verdict: Verdict | None = None
+    retain_relearning: RelearningCurve | None = None
 
 
 def drop_empty(splits: BySplit) -> dict[Split, Embeddings]:

@@ -217,7 +217,7 @@ def extract_embeddings(
     gathered = _gather_batches(own)
     return {
         name: {
-            split: _concat_batches([fields[row] for fields in own], bool(data.class_names))
+            split: concat_batches([fields[row] for fields in own], bool(data.class_names))
             for split, own in zip(splits, gathered, strict=False)
         }
         for row, name in enumerate(learners)
@@ -236,7 +236,8 @@ def _gather_batches(own: list[list[list[BatchEmbeddings]]]) -> list[list[list[Ba
     return [[batch for batch in chain.from_iterable(split) if batch is not None] for split in rounds]
 
 
-def _concat_batches(batches: list[BatchEmbeddings], labelled: bool) -> Embeddings:
+def concat_batches(batches: list[BatchEmbeddings], labelled: bool) -> Embeddings:
+    """Join the fields of successive batches; without labels every class is -1."""
     columns = {name: [batch[name] for batch in batches] for name in batches[0]}
     joined: dict[str, Any] = {
         name: None if value[0] is None else torch.cat([part for part in value if part is not None])

@@ -5,7 +5,7 @@ References:
     [2] Caron et al., Emerging Properties in Self-Supervised Vision Transformers, arXiv 2104.14294
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -137,7 +137,7 @@ def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
     return probabilities
 
 
-def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, float]:
+def neighbour_accuracies(splits: BySplit, neighbours: int = 20, judged: Sequence[Split] = JUDGED) -> dict[str, float]:
     """k-nearest-neighbour (kNN) accuracy of each split on the features of the retain images, in percent.
 
     The k nearest retain images by cosine similarity of the features vote with weight ``exp(cos / 0.1)`` [1];
@@ -146,6 +146,7 @@ def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, flo
     Args:
         splits: The model's embeddings by split.
         neighbours: k.
+        judged: Splits to measure; retain images are the bank in any case.
 
     Returns:
         ``retain_knn``, ``forget_knn``, ``test_knn``, each if it is defined: ``retain_knn`` needs two retain images.
@@ -154,7 +155,7 @@ def neighbour_accuracies(splits: BySplit, neighbours: int = 20) -> dict[str, flo
         >>> neighbour_accuracies({})
         {}
     """
-    hits = {split: neighbour_hits(splits, split, neighbours) for split in JUDGED}
+    hits = {split: neighbour_hits(splits, split, neighbours) for split in judged}
     return {f"{split}_knn": _percent(values) for split, values in hits.items() if values is not None}
 
 

@@ -29,7 +29,13 @@ _RESERVED_BY_COMMAND = {
     "unlearn": ("--forget", "--original"),
 }
 
-_AUDIT_PATTERN = r"(--views[ =](?!0*1?(?!\d))\d+)?( ?--precision[ =](32-true|bf16-mixed|16-mixed))?"
+_AUDIT_OPTIONS = (
+    r"--views[ =](?!0*1?(?!\d))\d+",
+    r"--precision[ =](32-true|bf16-mixed|16-mixed)",
+    r"--retain_relearning[ =]\d+",
+    r"--gradient_attack[ =](true|false)",
+)
+_AUDIT_PATTERN = rf" *((^|(?<= ))({'|'.join(_AUDIT_OPTIONS)})( +|$))*"
 
 
 class Plan(NamedTuple):
@@ -92,8 +98,8 @@ def _read_plan(path: Path) -> Plan:
     methods = _read_methods(content.get("methods"), path)
     require(
         re.fullmatch(_AUDIT_PATTERN, texts["audit"]) is not None,
-        f"Expected --views and a number from 2, and --precision, as audit in {path}, got {texts['audit']!r}. "
-        "The papers use --views 10.",
+        f"Expected --views and a number from 2, --precision, --retain_relearning and a number, and --gradient_attack "
+        f"true or false as audit in {path}, got {texts['audit']!r}. The papers use --views 10.",
     )
     references = content.get("references", 1)
     require(

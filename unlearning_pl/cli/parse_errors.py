@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from unlearning_pl import data, learners, methods
 from unlearning_pl.errors import InputError, suggest_names
+from unlearning_pl.training.membership_monitor import MembershipMonitor
 
 _CLASS_OPTIONS: dict[str, tuple[ModuleType, type]] = {
     "model": (learners, learners.Learner),
@@ -26,6 +27,9 @@ _CLASS_OPTIONS: dict[str, tuple[ModuleType, type]] = {
     "trainer.logger": (loggers, loggers.Logger),
 }
 """The module that exports the classes of an option, and their base class."""
+
+_OWN_CALLBACKS: tuple[type, ...] = (MembershipMonitor,)
+"""Callbacks of this package that ``trainer.callbacks`` accepts by name beside Lightning's."""
 
 
 def available_classes(option: str) -> dict[str, type]:
@@ -41,6 +45,7 @@ def available_classes(option: str) -> dict[str, type]:
     """
     module, base = _CLASS_OPTIONS[option]
     classes = {name: value for name, value in vars(module).items() if isinstance(value, type)}
+    own = {kind.__name__: kind for kind in _OWN_CALLBACKS} if option == "trainer.callbacks" else {}
     excluded = methods.PlugIn if option == "method" else ()  # a plug-in alone is not a method
     return {
         name: value
@@ -50,7 +55,7 @@ def available_classes(option: str) -> dict[str, type]:
         and value is not base
         and not issubclass(value, excluded)
         and not inspect.isabstract(value)
-    }
+    } | own
 
 
 def list_methods() -> str:

@@ -18,7 +18,7 @@ from unlearning_pl.report.terminal import open_console
 from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
-_OWN = ("views", "output", "relearning", "level", "margin")
+_OWN = ("views", "output", "relearning", "retain_relearning", "gradient_attack", "level", "margin")
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -37,6 +37,18 @@ def audit_parser() -> ArgumentParser:
     parser.add_argument("--margin", type=float, default=MARGIN, help="Difference of AUC that counts as equivalent.")
     parser.add_argument("--output", type=str | None, default=None, help="Report folder; MODEL/audit by default.")
     parser.add_argument("--relearning", type=int, default=10, help="Maximum epochs of relearning; 0 skips it.")
+    parser.add_argument(
+        "--retain_relearning",
+        type=int,
+        default=0,
+        help="Epochs of training on retain images alone, which brings back what was only hidden; 0 skips it.",
+    )
+    parser.add_argument(
+        "--gradient_attack",
+        type=bool,
+        default=False,
+        help="Attack by the norms of loss gradients: a pass of one image at a time, for each model.",
+    )
     parser.add_argument("--precision", type=Precision, default="32-true", help="Precision; bf16-mixed is faster.")
     parser.add_argument("--accelerator", type=Accelerator, default="auto", help="Accelerator to run the models on.")
     parser.add_argument("--devices", type=PositiveInt, default=1, help="Processes per node; the results are the same.")

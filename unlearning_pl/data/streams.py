@@ -72,6 +72,17 @@ def rows_per_stream(sizes: Mapping[Split, int], batch_size: int, processes: int 
     return {name: processes * count for name, count in rows.items()}
 
 
+def even_rows(images: int, limit: int) -> int:
+    """Rows of a batch so that the fewest batches of at most ``limit`` rows are of even size.
+
+    Example:
+        >>> even_rows(257, 256), even_rows(60, 256)
+        (129, 60)
+    """
+    batches = -(-images // limit)
+    return -(-images // max(1, batches))
+
+
 class StreamSampler(DistributedSampler[int]):
     """Sample successive permutations of a stream for the steps of an epoch.
 

@@ -15,8 +15,10 @@ from unlearning_pl.errors import require
 from unlearning_pl.evaluation.audited_runs import check_run as check_run
 from unlearning_pl.evaluation.audited_runs import reference_kind, retrained_names, runs_by_name
 from unlearning_pl.evaluation.audited_weights import AuditedWeights
+from unlearning_pl.evaluation.gradient_attack import add_gradient_attack
 from unlearning_pl.evaluation.relearning import relearning_epochs
 from unlearning_pl.evaluation.report_context import report_context
+from unlearning_pl.evaluation.retain_relearning import add_retain_relearning
 from unlearning_pl.learners import Learner
 from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.report.output_folder import make_output_folder
@@ -40,6 +42,8 @@ def audit_runs(
     allow: Sequence[str] = (),
     level: float = LEVEL,
     margin: float = MARGIN,
+    retain_relearning: int = 0,
+    gradient_attack: bool = False,
     **trainer: Any,
 ) -> tuple[list[Audit], Path]:
     """Audit runs on the same forget set and write the report.
@@ -65,6 +69,10 @@ def audit_runs(
         allow: Packages or classes, besides those of this package, that the configurations of the runs may name.
         level: Probability of a false verdict, see :func:`unlearning_pl.audits.verdict.judge`.
         margin: Difference of the AUC that counts as equivalent to retraining.
+        retain_relearning: Number of epochs of training on retain images alone, see
+            :func:`~unlearning_pl.evaluation.retain_relearning.retain_relearning`; 0 skips it.
+        gradient_attack: Whether to attack by gradients, see
+            :func:`~unlearning_pl.evaluation.gradient_attack.gradient_norms`.
         trainer: Options of the trainer that evaluates the models: ``devices``, ``precision`` and so on.
 
     Returns:
@@ -76,7 +84,8 @@ def audit_runs(
     """
     require(0 < level < 0.5, f"Expected level above 0 and below 0.5, got {level}. 0.05 is usual.")
     require(0 < margin < 0.5, f"Expected margin above 0 and below 0.5, a difference of the AUC, got {margin}.")
-    require(relearning >= 0, f"Expected relearning >= 0 epochs, got {relearning}. 0 skips it.")
+    for name, epochs in (("relearning", relearning), ("retain_relearning", retain_relearning)):
+        require(epochs >= 0, f"Expected {name} >= 0 epochs, got {epochs}. 0 skips it.")
     references = [retrained] if isinstance(retrained, str) else [*(retrained or [])]
     named = runs_by_name(models, original, references)
     for run in named.values():
@@ -102,8 +111,14 @@ def audit_runs(
     names = retrained_names(len(references))
     control = "original" if original is not None else None
     audits = compute_audits(embeddings, run_metrics, steps, control, names, level, margin)
+    options = _hardware(trainer)
+    if retain_relearning:
+        audits = add_retain_relearning(audits, learners, data, retain_relearning, views, **options)
+    if gradient_attack:
+        audits = add_gradient_attack(audits, learners, data, **options)
     settings: dict[str, Any] = {"precision": evaluator.precision, "processes": evaluator.world_size}
     settings["audit"] = {"views": views, "relearning": relearning, "seed": 0, "batch_size": data.eval_batch_size}
+    settings["audit"] |= {"retain_relearning": retain_relearning, "gradient_attack": gradient_attack}
     settings["audit"] |= {"level": level, "margin": margin}
     ordered = by_distance(audits, [*names, "original"])
     return ordered, _write(folder, named, ordered, report_context(named, weights, data, command) | settings)
@@ -129,12 +144,17 @@ def _metrics_of_runs(
         name: {} if name in weights.foreign else {"seconds": runs.read_record(run)["seconds"]}
         for name, run in named.items()
     }
-    options = {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
+    options = _hardware(trainer)
     if "original" in learners and relearning:
         for name in (name for name in named if name != "original" and reference_kind(name) in (None, name)):
             epochs = relearning_epochs(learners[name], learners["original"], data, relearning, **options)
             run_metrics[name] |= {} if epochs is None else {"relearning_epochs": epochs}
     return run_metrics
+
+
+def _hardware(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the trainers that rank 0 continues with."""
+    return {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
 
 
 def _write(folder: Path, named: Mapping[str, str], audits: Sequence[Audit], context: Mapping[str, Any]) -> Path:

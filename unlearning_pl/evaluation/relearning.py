@@ -1,7 +1,7 @@
 """Relearning time: epochs of training on the forgotten images until their loss is back to the original's."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -92,22 +92,35 @@ def relearning_epochs(
         The number of epochs: 0 if the loss is not above the original's at the start, None if it is not back within
         ``limit``.
     """
-    student = copy.deepcopy(learner)
-    student.optimize_with(partial(SGD, lr=0.01, momentum=0.9))
     stopper = StopWhenRelearned(original, data)
-    trainer = UnlearningTrainer(
-        max_epochs=limit,
-        callbacks=[stopper],
-        devices=1,
-        seed=0,
-        limit_val_batches=0,
-        plugins=[LightningEnvironment()],  # not the environment that launched the audit's processes
-        **SILENT,
-        **options,
-    )
     try:
-        with single_process():
-            trainer.fit(student, datamodule=data)
+        train_copy(learner, data, stopper, limit, **options)
     except DivergedError:  # a diverged model did not relearn them
         return None
     return stopper.epochs
+
+
+def train_copy(learner: Learner, data: UnlearningData, callback: Callback, epochs: int, **options: Any) -> None:
+    """Train a copy of a model by the plain loss on what a callback feeds: SGD, rate 0.01, momentum 0.9, seed 0.
+
+    Args:
+        learner: The model, which stays as it is.
+        data: The data.
+        callback: Feeds the streams and looks at the copy.
+        epochs: Number of epochs, at least 1.
+        options: Options of the trainer.
+
+    Raises:
+        DivergedError: If a loss or a weight is not finite.
+    """
+    student = copy.deepcopy(learner)
+    student.optimize_with(partial(SGD, lr=0.01, momentum=0.9))
+    trainer = UnlearningTrainer(max_epochs=epochs, callbacks=[callback], limit_val_batches=0, **alone(options))
+    with single_process():
+        trainer.fit(student, datamodule=data)
+
+
+def alone(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a silent trainer of one process with seed 0, within the processes that launched an audit."""
+    own = [LightningEnvironment()]  # not the environment that launched the audit's processes
+    return {"devices": 1, "seed": 0, "plugins": own, **SILENT, **options}

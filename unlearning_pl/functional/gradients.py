@@ -1,7 +1,9 @@
-"""Norms of input gradients.
+"""Norms of the gradients of a loss, with respect to inputs and to weights.
 
 Letters: B rows of a batch.
 """
+
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -36,3 +38,37 @@ def input_gradient_norm(losses: Tensor, inputs: tuple[Tensor, ...], rows_at: int
     squares = [row.to(torch.promote_types(row.dtype, torch.float32)).square().sum(1) for row in rows]
     total = torch.stack(squares).sum(0)
     return total.clamp_min(torch.finfo(total.dtype).tiny).sqrt()  # sqrt has no finite gradient at zero
+
+
+def weight_gradient_norms(losses: Iterable[Tensor], weights: Sequence[Tensor]) -> Tensor:
+    r"""Weight gradient norm of each loss: L2 norm of its gradient with respect to all weights together.
+
+    .. math:: n_i = \Big( \sum_w \Big\| \frac{\partial l_i}{\partial w} \Big\|_2^2 \Big)^{1/2}
+
+    A backward pass a loss. An iterator that makes each loss when it is asked for needs the memory of one graph.
+
+    Args:
+        losses: B scalars, or a tensor ``(B,)``, computed from the weights.
+        weights: Tensors of any shapes with ``requires_grad``; one without a path to a loss counts as zero.
+
+    Returns:
+        ``(B,)`` in float32 or wider, detached.
+
+    Raises:
+        ValueError: Without weights, or with a loss that is no scalar.
+
+    Example:
+        >>> weight = torch.tensor([1.0, 2.0], requires_grad=True)
+        >>> weight_gradient_norms(torch.tensor([[3.0, 4.0], [0.0, 1.0]]) @ weight, [weight])
+        tensor([5., 1.])
+    """
+    if not weights:
+        raise ValueError("Expected one weight or more, got none. Pass the parameters that require a gradient.")
+    norms = []
+    for loss in losses:
+        if loss.ndim:
+            raise ValueError(f"Expected a scalar for each row, got {tuple(loss.shape)}. Reduce its loss.")
+        gradients = torch.autograd.grad(loss, weights, retain_graph=True, materialize_grads=True)
+        wide = [g.to(torch.promote_types(g.dtype, torch.float32)).norm() for g in gradients]
+        norms.append(torch.stack(wide).norm())
+    return torch.stack(norms) if norms else torch.zeros(0)

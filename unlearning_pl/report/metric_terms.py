@@ -154,6 +154,25 @@ GROUPS: tuple[tuple[str, tuple[Term, ...]], ...] = (
              "Epochs of training on the forget images until their loss is back to the original's; few mean that they "
              "were only hidden; not defined where it is not back within the audit's limit."),
     )),
+    ("What training on retain images brings back", (
+        Term("retain_relearning_accuracy", "Forget accuracy after relearning", "", *_PERCENT,
+             "Forget images that are classified correctly, an encoder's by nearest neighbours, after some epochs of "
+             "training on retain images alone; the retrained model shows what was learned without them."),
+        Term("retain_relearning_accuracy_change", "Forget accuracy brought back", "", *_POINTS,
+             "The same minus the value before, in points; more than the retrained model's means that forget images "
+             "were only hidden."),
+        Term("retain_relearning_auc", "Membership AUC after relearning", "", *_FRACTION,
+             "How well an attacker separates forget images from unseen ones after this training; 0.5 is chance.",
+             share=True),
+        Term("retain_relearning_auc_change", "Membership AUC brought back", "", *_FRACTION,
+             "The same minus the value before; more than the retrained model's means that forget images were only "
+             "hidden."),
+    )),
+    ("Membership, by gradients", (
+        Term("gradient_auc", "Membership AUC, gradient norms", "", *_FRACTION,
+             "An attacker with the weights calls an image a member when the gradient of its loss is small: 0.5 does "
+             "not separate forget from test images, 1 always.", share=True),
+    )),
     ("Cost", (
         Term("seconds", "Time", "", *_SECONDS, "Wall-clock seconds of training or unlearning.", compared=False),
         Term("speed_up", "Speed-up over retraining", "", *_FACTOR,

@@ -124,6 +124,8 @@ def _record(audit: Audit, ids: Mapping[str, Sequence[Any]], class_names: Sequenc
     }
     if audit.verdict is not None:
         record["verdict"] = _verdict(audit.verdict)
+    if audit.retain_relearning is not None:
+        record["retain_relearning"] = {key: list(values) for key, values in vars(audit.retain_relearning).items()}
     return record | ({"steps": [_finite(step) for step in audit.steps]} if audit.steps else {})
 
 

@@ -157,6 +157,17 @@ _CURVE = {
     "true_positive_rate": _ref("rates", "Fraction of forget images classified as members."),
 }
 
+_RELEARNING_MEANING = (
+    "Only if the audit trained the model on retain images alone: figures on the forget images before the first epoch "
+    "and after each, in lists of one length; a list is empty if its figure is not defined."
+)
+_RELEARNING = {
+    "epochs": _list("Epochs of this training so far, from 0.", {"type": "integer", "minimum": 0}),
+    "accuracy": _list("Forget accuracy; an encoder's is by nearest neighbours.", _ref("percent")),
+    "auc": _list("Membership AUC, forget against test images.", _FRACTION),
+    "loss": _list("Mean loss of the forget images.", _NUMBER),
+}
+
 
 def _definitions() -> dict[str, Schema]:
     return {
@@ -180,6 +191,7 @@ def _definitions() -> dict[str, Schema]:
         "rates": _list("Rates between 0 and 1.", _FRACTION, minItems=1, maxItems=POINTS + 1),
         "step": _step(),
         "verdict": verdict_schema(),
+        "relearning": _closed_object(_RELEARNING_MEANING, _RELEARNING, required=list(_RELEARNING)),
     }
 
 
@@ -191,7 +203,12 @@ def _audit() -> Schema:
     steps = "Only if images were forgotten in several runs: metrics of each step's own forget images, oldest first."
     return _closed_object(
         "Measurements on one model.",
-        {**always, "verdict": _ref("verdict"), "steps": _list(steps, _ref("step"), minItems=2)},
+        {
+            **always,
+            "verdict": _ref("verdict"),
+            "steps": _list(steps, _ref("step"), minItems=2),
+            "retain_relearning": _ref("relearning"),
+        },
         required=list(always),
     )
 

@@ -4,7 +4,9 @@ Letters: P points of a curve.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import cycle
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -51,6 +53,17 @@ def roc(forget: Tensor, test: Tensor, points: int = POINTS) -> Tensor:
     return curve
 
 
+def line_styles(names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Colour and dashes of each model's line, in order; those of the original and the retrained model are their own.
+
+    Example:
+        >>> [colour for colour, _ in line_styles(["retrained", "ac"])]
+        ['#2f9e6e', '#c2409a']
+    """
+    colours = cycle(_MODELS)
+    return (_REFERENCES.get(name) or (next(colours), "-") for name in names)
+
+
 def roc_figure(curves: Mapping[str, Tensor], auc: Mapping[str, float]) -> Figure:
     """Draw ROC curves on logarithmic axes, which resolve low false positive rates; the dotted line is guessing.
 
@@ -66,9 +79,7 @@ def roc_figure(curves: Mapping[str, Tensor], auc: Mapping[str, float]) -> Figure
     axes = figure.add_subplot()
     lowest = 100 * min((value for curve in curves.values() for value in curve[curve > 0].tolist()), default=0.1) / 1.5
     axes.plot([lowest, 100], [lowest, 100], color=INK, alpha=0.5, linewidth=1, linestyle=(0, (1, 2)), label="guessing")
-    colours = iter(_MODELS * len(curves))
-    for name, curve in curves.items():
-        colour, line_style = _REFERENCES.get(name) or (next(colours), "-")
+    for (name, curve), (colour, line_style) in zip(curves.items(), line_styles(curves), strict=True):
         percent = (100 * curve.double()).clamp(min=lowest).tolist()
         label = f"{name} ({auc[name]:.3f})" if name in auc else name
         # matplotlib omits labels that start with an underscore

@@ -1,6 +1,8 @@
 """Callback that measures the time of training."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -16,6 +18,15 @@ class Stopwatch(Callback):
 
     def __init__(self) -> None:
         self._previous_seconds, self._started, self._stopped = 0.0, 0.0, 0.0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Context whose seconds do not count."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._previous_seconds -= time.monotonic() - began
 
     @property
     def seconds(self) -> float:
