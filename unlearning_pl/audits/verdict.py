@@ -106,10 +106,10 @@ def judge(
     """Judge a model by simultaneous tests of all attacks that it and the references have.
 
     In this order: ``broken`` if all scores are alike, or utility is below the references' by more than
-    :data:`UTILITY_MARGIN` and their spread; ``over-forgets`` (``remembers``) if an attack finds the images to forget
-    less (more) familiar than the references do; ``equivalent`` if the original is told from the references, and two
-    one-sided tests [1] show every attack within ``margin``, and every utility within its own; else ``cannot tell``.
-    Without references only ``broken``, ``remembers`` and ``cannot tell`` are possible.
+    :data:`UTILITY_MARGIN` (twice that with one reference) and their spread; ``over-forgets`` (``remembers``) if an
+    attack finds the images to forget less (more) familiar than the references do; ``equivalent`` if the original is told
+    from the references, and two one-sided tests [1] show every attack within ``margin``, and every utility within its
+    own; else ``cannot tell``. Without references only ``broken``, ``remembers`` and ``cannot tell`` are possible.
 
     Args:
         model: The model.
@@ -136,7 +136,7 @@ def judge(
     control = None if original is None else _differences(original, references, attacks)
     attack = attacks[0] if control is None else max(attacks, key=lambda name: abs(control[name].value))
     lost = _lost_utility(model, references, level)
-    kind, reason = _decide(model, difference, control, lost, share, margin, bool(references))
+    kind, reason = _decide(model, difference, control, lost, share, margin, len(references))
     headline = difference[attack]
     inflation = _inflation(headline, model.attacks[attack]) if references else 1.0
     counts = [len(scores) for scores in model.attacks[attack]]
@@ -172,18 +172,20 @@ def _decide(
     lost: Mapping[str, tuple[float, float, float]],
     share: float,
     margin: float,
-    compared: bool,
+    references: int,
 ) -> tuple[Kind, str]:
     intervals = [one.interval(share) for one in difference.values()]
     if all(_is_constant(model.attacks[name]) for name in difference):
         return "broken", "constant"
-    if any(low > UTILITY_MARGIN for _, low, _ in lost.values()):
+    # The part of the training in a loss of utility is not known from one reference.
+    tolerated = UTILITY_MARGIN if references > 1 else 2 * UTILITY_MARGIN
+    if any(low > tolerated for _, low, _ in lost.values()):
         return "broken", "utility"
-    if compared and any(high < 0 for _, high in intervals):
+    if references and any(high < 0 for _, high in intervals):
         return "over-forgets", "less"
     if any(low > 0 for low, _ in intervals):
         return "remembers", "more"
-    if not compared:
+    if not references:
         return "cannot tell", "no_reference"
     if control is None:
         return "cannot tell", "no_original"
@@ -205,7 +207,10 @@ def _is_constant(scores: ScorePair) -> bool:
 def _lost_utility(
     model: Evidence, references: Sequence[Evidence], level: float
 ) -> dict[str, tuple[float, float, float]]:
-    """Points lost against the mean of the references, and the ends of the interval of two one-sided tests."""
+    """Points lost against the mean of the references, and the interval of two one-sided tests, by measure.
+
+    The error is that of the images and, with two references or more, of a new training.
+    """
     result = {}
     for name, hits in model.utility.items():
         others = [evidence.utility[name] for evidence in references if name in evidence.utility]
@@ -214,9 +219,8 @@ def _lost_utility(
         lost = 100 * (torch.stack(others).double().mean(0) - hits.double())
         variance, freedom = lost.var().item() / len(lost), len(lost) - 1
         if len(others) > 1:
-            means = 100 * torch.stack(others).double().mean(1)
-            spread = means.var().item() * (1 + 1 / len(others))
-            variance, freedom = (spread, len(others) - 1) if spread > variance else (variance, freedom)
+            variance += (100 * torch.stack(others).double().mean(1)).var().item() * (1 + 1 / len(others))
+            freedom = len(others) - 1
         half = float(stats.t.ppf(1 - level, freedom)) * sqrt(variance)
         result[name] = (lost.mean().item(), lost.mean().item() - half, lost.mean().item() + half)
     return result
