@@ -86,7 +86,13 @@ def test_tensorboard_shows_loss_rate_terms_and_audit(made: Path, capsys: pytest.
     events = EventAccumulator(str(made / "ac"))
     events.Reload()
     tags = set(events.Tags()["scalars"])
-    assert {"train/loss", "train/forget_alignment", "lr", "audit/membership_auc", "audit/average_gap"} <= tags
+    assert {
+        "train/loss",
+        "train/forget_alignment",
+        "lr",
+        "verdict/membership_auc",
+        "verdict/retraining_distance",
+    } <= tags
 
 
 def test_audit_writes_a_report_on_every_model(made: Path, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
+from unlearning_pl.audits.embeddings import ORIGINAL, Audit, is_retrained
 from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.report.metric_term import Term
 from unlearning_pl.report.metric_terms import BY_KEY, GROUPS
+
+_DISTANCES = ("average_gap", "retraining_distance")  # to the retrained models: the smallest is the nearest
 
 
 class Cell(NamedTuple):
@@ -16,10 +18,10 @@ class Cell(NamedTuple):
     Attributes:
         text: The value as printed.
         defined: Whether the metric is defined for the model.
-        gap: Signed difference to the retrained model as printed, or an empty string.
+        gap: Signed difference to the mean of the retrained models as printed, or an empty string.
         interval: Confidence interval as printed, or an empty string.
-        nearest: Whether this unlearned model is nearest to the retrained one among several.
-        tone: How far the value is above (or below) that of the retrained model, in percent of the strongest colour,
+        nearest: Whether this unlearned model is nearest to retraining among several.
+        tone: How far the value is above (or below) that of the retrained models, in percent of the strongest colour,
             -100 to 100.
     """
 
@@ -50,7 +52,7 @@ def metric_groups(audits: Sequence[Audit], keys: Collection[str]) -> list[Group]
     """Group rows of the metrics among ``keys`` that at least one model has.
 
     Args:
-        audits: All models; the one named "retrained" is the reference.
+        audits: All models; the reference is the retrained one, or the mean of several.
         keys: Metric keys.
 
     Example:
@@ -61,7 +63,7 @@ def metric_groups(audits: Sequence[Audit], keys: Collection[str]) -> list[Group]
     for title, terms in GROUPS:
         present = [term for term in terms if term.key in keys and any(term.key in audit.metrics for audit in audits)]
         if present:
-            result.append(Group(title, [_row(term, audits, find_audit(audits, RETRAINED)) for term in present]))
+            result.append(Group(title, [_row(term, audits) for term in present]))
     return result
 
 
@@ -77,7 +79,7 @@ def step_groups(audits: Sequence[Audit]) -> list[Group]:
         step_audits = [replace(audit, metrics=audit.steps[step], intervals={}) for audit in audits]
         count = int(audits[0].steps[step]["count"])
         known = [key for key in STEP_METRICS if any(key in audit.metrics for audit in step_audits)]
-        rows = [_row(BY_KEY[key], step_audits, find_audit(step_audits, RETRAINED)) for key in known]
+        rows = [_row(BY_KEY[key], step_audits) for key in known]
         result.append(Group(f"Step {step + 1}, {count} {'image' if count == 1 else 'images'}", rows))
     return result
 
@@ -102,16 +104,30 @@ def format_gap(gap: float | None, digits: int) -> str:
     return "" if gap is None else f"{gap:+.{digits}f}"
 
 
-def _row(term: Term, audits: Sequence[Audit], retrained: Audit | None) -> Row:
+def gaps_to_retraining(values: Sequence[float | None], audits: Sequence[Audit]) -> list[float | None]:
+    """Difference of each model's value to the mean of the retrained models, which have none themselves.
+
+    Args:
+        values: Value of each model; None where it is not defined.
+        audits: The models.
+
+    Example:
+        >>> audits = [Audit(name, {}, {}, None) for name in ("ac", "retrained", "retrained_2")]
+        >>> gaps_to_retraining([3.0, 1.0, 2.0], audits)
+        [1.5, None, None]
+    """
+    pairs = list(zip(values, audits, strict=True))
+    known = [value for value, audit in pairs if value is not None and is_retrained(audit.name)]
+    if not known:
+        return [None] * len(audits)
+    mean = sum(known) / len(known)
+    return [None if value is None or is_retrained(audit.name) else value - mean for value, audit in pairs]
+
+
+def _row(term: Term, audits: Sequence[Audit]) -> Row:
     values = [audit.metrics.get(term.key) for audit in audits]
-    reference = None if retrained is None else retrained.metrics.get(term.key)
-    gaps: list[float | None] = [None] * len(audits)
-    if reference is not None and term.compared:
-        gaps = [
-            None if value is None or audit is retrained else value - reference
-            for value, audit in zip(values, audits, strict=True)
-        ]
-    nearest = _nearest(values if term.key == "average_gap" else gaps, audits, term.digits)
+    gaps = gaps_to_retraining(values, audits) if term.compared else [None] * len(audits)
+    nearest = _nearest(values if term.key in _DISTANCES else gaps, audits, term.digits)
     cells = [
         Cell(
             term.text(value),
@@ -130,7 +146,7 @@ def _nearest(gaps: Sequence[float | None], audits: Sequence[Audit], digits: int)
     distances = {
         row: round(abs(gap), digits)
         for row, (gap, audit) in enumerate(zip(gaps, audits, strict=True))
-        if gap is not None and audit.name not in (ORIGINAL, RETRAINED)
+        if gap is not None and audit.name != ORIGINAL and not is_retrained(audit.name)
     }
     if len(set(distances.values())) < 2:
         return set()

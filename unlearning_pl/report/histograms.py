@@ -66,15 +66,32 @@ def histogram(
     """
     figure = Figure(figsize=(3.9, 2.9), layout="constrained")
     axes = figure.add_subplot()
-    for split in ("test", "retain", "forget"):
-        if split in values:
-            _draw_split(axes, split, values[split], limits)
+    draw_values(axes, values, limits)
     if threshold is not None:
         axes.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="attacker's threshold")
     axes.set(xlim=limits, ylim=(0, 1.08 * top), xlabel=label, ylabel="Images, %")
     style_axes(axes)
     legend(figure, axes)
     return figure
+
+
+def draw_values(axes: Axes, values: Values, limits: tuple[float, float]) -> None:
+    """Draw the histograms of one model into axes, forget images on top.
+
+    Args:
+        axes: Where to draw.
+        values: Values ``(N,)`` by split.
+        limits: Range of the x axis; values outside count in the outermost bar.
+
+    Example:
+        >>> axes = Figure().add_subplot()
+        >>> draw_values(axes, {"test": torch.rand(20)}, (0.0, 1.0))
+        >>> len(axes.patches)
+        1
+    """
+    for split in ("test", "retain", "forget"):
+        if split in values:
+            _draw_split(axes, split, values[split], limits)
 
 
 def _draw_split(axes: Axes, split: Split, values: Tensor, limits: tuple[float, float]) -> None:

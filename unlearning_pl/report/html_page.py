@@ -10,12 +10,13 @@ from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit, is_retra
 from unlearning_pl.errors import printable, require
 from unlearning_pl.io import write_json, write_text
 from unlearning_pl.report.comparison_rows import find_audit, metric_groups, step_groups
+from unlearning_pl.report.first_screen import first_screen, model_tag, unlearned_first
 from unlearning_pl.report.metric_terms import BY_KEY, MAIN, TERMS
 from unlearning_pl.report.per_class import class_groups
 from unlearning_pl.report.report_json import build_report
 from unlearning_pl.report.run_settings import read_run_settings
 from unlearning_pl.report.sections import KINDS, Card
-from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict, label
+from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 from unlearning_pl.report.wording import (
     describe_alignment,
     describe_request,
@@ -34,8 +35,8 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
 
     Args:
         folder: Output folder, created if it does not exist.
-        audits: As :func:`unlearning_pl.audits.compute.compare` returns them; "original" and "retrained" are the
-            references.
+        audits: As :func:`unlearning_pl.audits.compute.compare` returns them; the page shows the
+            first that is neither the original nor retrained before all others.
         context: Background for the reader, every key optional: ``title``, ``dataset``, ``fingerprint``,
             ``request`` (its fields by name) or ``steps`` (list of request and count, oldest first) or ``question``
             (the same as a sentence), ``conclusion`` (a sentence above the results), ``counts`` (images by split),
@@ -56,6 +57,7 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
         'report.html'
     """
     require(bool(audits), "Expected one audit or more, got none. Audit a model first.")
+    audits = unlearned_first(audits)
     content = build_report(audits, context or {})
     page = printable(_render_page(audits, content["context"]), keep="\n\t")
     write_json(Path(folder) / "report.json", content)
@@ -71,6 +73,8 @@ def _render_page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
     return environment.get_template("report.html.jinja").render(
         context=context,
         question=context.get("question") or _question(context),
+        first=first_screen(audits),
+        conclusion=_conclusion(audits[0], context),
         models=_model_cards(audits, context),
         folded=len(audits) > _MAX_OPEN,
         main=metric_groups(audits, MAIN),
@@ -82,6 +86,7 @@ def _render_page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
         terms=[term for term in TERMS if any(term.key in audit.metrics for audit in audits)],
         splits={split for audit in audits for split in audit.scores},
         retrained=find_audit(audits, RETRAINED) is not None,
+        references=sum(is_retrained(audit.name) for audit in audits),
         intervals=any(audit.intervals for audit in audits),
     )
 
@@ -89,6 +94,14 @@ def _render_page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
 def _question(context: Mapping[str, Any]) -> str:
     counts, steps = context.get("counts") or {}, context.get("steps")
     return describe_steps(steps, counts) if steps else describe_request(context.get("request") or {}, counts)
+
+
+def _conclusion(subject: Audit, context: Mapping[str, Any]) -> str:
+    """The given conclusion without the sentences that the first screen has."""
+    text: str = context.get("conclusion") or ""
+    for describe in (describe_verdict, describe_attack, describe_power):
+        text = text.replace(describe(subject) or "\0", "")
+    return " ".join(text.split())
 
 
 def _model_cards(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -101,14 +114,12 @@ def _model_cards(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[di
             "name": audit.name,
             "made": read_run_settings(audit.name, settings.get(audit.name) or {}),
             "place": addresses.get(audit.name),
-            "label": label(audit, is_reference=is_retrained(audit.name)),
-            "sentences": [
-                notes.get(audit.name, ""),
-                describe_verdict(audit),
-                describe_attack(audit),
-                describe_power(audit),
-                describe_alignment(audit, original, retrained),
-                describe_utility(audit, retrained),
+            "tag": model_tag(audit),
+            "note": notes.get(audit.name, ""),
+            "verdict": [describe_verdict(audit), describe_attack(audit), describe_power(audit)],
+            "rest": [
+                describe_alignment(audit, original, audit if is_retrained(audit.name) else retrained),
+                describe_utility(audit, audit if is_retrained(audit.name) else retrained),
             ],
         }
         for audit in audits

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from unlearning_pl.audits.embeddings import RETRAINED, Audit
-from unlearning_pl.report.comparison_rows import Cell, Group, Row, find_audit, format_gap
+from unlearning_pl.audits.embeddings import Audit
+from unlearning_pl.report.comparison_rows import Cell, Group, Row, format_gap, gaps_to_retraining
 from unlearning_pl.report.report_json import class_labels
 from unlearning_pl.types import Split
 
@@ -18,7 +18,7 @@ def class_groups(audits: Sequence[Audit], class_names: Sequence[str] = ()) -> tu
     """Per-class accuracy: one group of rows for forget and one for test images.
 
     Args:
-        audits: All models; the one named "retrained" is the reference.
+        audits: All models; the reference is the retrained one, or the mean of several.
         class_names: Names of the classes, in their order.
 
     Returns:
@@ -66,12 +66,9 @@ def _accuracy_of(values: Tensor | None, number: int) -> float | None:
 
 
 def _class_row(label: str, number: int, audits: Sequence[Audit], split: Split) -> Row:
-    retrained = find_audit(audits, RETRAINED)
-    reference = None if retrained is None else _accuracy_of(retrained.class_accuracy.get(split), number)
+    values = [_accuracy_of(audit.class_accuracy.get(split), number) for audit in audits]
     cells = []
-    for audit in audits:
-        value = _accuracy_of(audit.class_accuracy.get(split), number)
-        gap = None if value is None or reference is None or audit is retrained else value - reference
+    for value, gap in zip(values, gaps_to_retraining(values, audits), strict=True):
         text = "-" if value is None else f"{value:.1f} %"
         # 50 points get the strongest colour, since most differences are smaller
         tone = 0 if gap is None else max(-100, min(100, round(2 * gap)))

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit, is_retrained
 from unlearning_pl.audits.membership import threshold
 from unlearning_pl.functional.alignment import alignment_gap
 from unlearning_pl.report.comparison_rows import find_audit
@@ -86,8 +86,8 @@ def curves(audits: Sequence[Audit]) -> list[Card]:
     auc = {audit.name: audit.metrics[keys[audit.name]] for audit in known if keys[audit.name] in audit.metrics}
     if len(rates) <= _SHARED_PANEL:
         title = "All models" if len(rates) > 1 else ""
-        return [Card([*rates][-1], [_curve([*rates], rates, auc)], title)] if rates else []
-    references = [name for name in (ORIGINAL, RETRAINED) if name in rates]
+        return [Card(next(iter(rates)), [_curve([*rates], rates, auc)], title)] if rates else []
+    references = [name for name in rates if name == ORIGINAL or is_retrained(name)]
     return [Card(name, [_curve([*references, name], rates, auc)]) for name in rates if name not in references]
 
 
@@ -144,23 +144,6 @@ def confidences(audits: Sequence[Audit]) -> list[Card]:
 
 KINDS: tuple[Callable[[Sequence[Audit]], list[Card]], ...] = (scores, curves, alignments, spaces, confidences)
 """All sections, in the order of the page."""
-
-
-def draw_figures(audit: Audit, references: Sequence[Audit] = ()) -> dict[str, Figure]:
-    """Draw the figures of one model, by :attr:`Drawing.kind`.
-
-    Args:
-        audit: Audit of the model.
-        references: Audits of the original and the retrained model to compare with; others are ignored.
-
-    Example:
-        >>> import torch
-        >>> list(draw_figures(Audit("ac", {}, {"test": torch.rand(20)}, torch.zeros(0, 0))))
-        ['scores']
-    """
-    compared = [other for other in references if other.name in (ORIGINAL, RETRAINED) and other.name != audit.name]
-    cards = [card for kind in KINDS for card in kind([*compared, audit])]
-    return {drawing.kind: drawing.draw() for card in cards if card.name == audit.name for drawing in card.drawings}
 
 
 def _histograms(
