@@ -22,7 +22,7 @@ from unlearning_pl.functional.audit_power import auc_variance, detectable_auc, i
 
 Kind = Literal["broken", "over-forgets", "remembers", "cannot tell", "equivalent"]
 CONSTANT = 1e-5
-"""Range of the scores of all images below which a model answers every image alike."""
+"""Range of all scores below which a model answers every image alike."""
 LEVEL, MARGIN = 0.05, 0.05
 """Default probability of a false verdict, and default difference of the AUC that counts as equivalent."""
 UTILITY_MARGIN = 2.0
@@ -107,8 +107,8 @@ def judge(
 
     In this order: ``broken`` if all scores are alike, or utility is below the references' by more than
     :data:`UTILITY_MARGIN` (twice that with one reference) and their spread; ``over-forgets`` (``remembers``) if an
-    attack finds the images to forget less (more) familiar than the references do; ``equivalent`` if the original is told
-    from the references, and two one-sided tests [1] show every attack within ``margin``, and every utility within its
+    attack finds the images to forget less (more) familiar than the references do; ``equivalent`` if it tells the original
+    from the references, and two one-sided tests [1] put every attack within ``margin`` and every utility within its
     own; else ``cannot tell``. Without references only ``broken``, ``remembers`` and ``cannot tell`` are possible.
 
     Args:
@@ -127,8 +127,8 @@ def judge(
         >>> [judge(model, [retrained], original).kind for model in (original, retrained)]
         ['remembers', 'equivalent']
     """
-    known = [model, *references, *([] if original is None else [original])]
-    attacks = [name for name in model.attacks if all(name in evidence.attacks for evidence in known)]
+    others = [*references, *([] if original is None else [original])]
+    attacks = [name for name in model.attacks if all(name in evidence.attacks for evidence in others)]
     if not attacks:
         return None
     share = level / len(attacks)
@@ -200,8 +200,7 @@ def _decide(
 
 
 def _is_constant(scores: ScorePair) -> bool:
-    joined = torch.cat(list(scores))
-    return bool(joined.max() - joined.min() <= CONSTANT)
+    return (joined := torch.cat(list(scores))).max().item() - joined.min().item() <= CONSTANT
 
 
 def _lost_utility(
