@@ -18,6 +18,8 @@ from unlearning_pl.functional.learned_attacks import svc_attack
 from unlearning_pl.functional.threshold_attack import equal_sizes, equal_sizes_by_rank
 from unlearning_pl.types import Split
 
+GROUPS = 1000
+"""Rows of each side that a support vector machine of an audit is fitted on; more images are grouped to so many."""
 _TINY = 1e-300  # a probability of 0 has no logarithm
 _FEATURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "classifier_mi": confidence,
@@ -52,6 +54,9 @@ def confidence_attacks(splits: BySplit, probabilities: Mapping[Split, Tensor]) -
         ``classifier_mi_correctness``, ``classifier_mi_entropy`` and ``classifier_mi_modified_entropy`` [1];
         ``classifier_mi_probabilities``, all class probabilities. Empty without forget, retain or test images.
 
+        More than :data:`GROUPS` images of a side are replaced by as many weighted means of near ones, which bounds the
+        time, see :func:`unlearning_pl.functional.weighted_groups.weighted_groups`; below that nothing is approximated.
+
     Example:
         >>> confidence_attacks({}, {})
         {}
@@ -62,7 +67,8 @@ def confidence_attacks(splits: BySplit, probabilities: Mapping[Split, Tensor]) -
     for key, feature in _FEATURES.items():
         features = {split: feature(values, splits[split].target) for split, values in probabilities.items()}
         equal_sizes_by = equal_sizes_by_rank if features["forget"].ndim == 1 else equal_sizes
-        metrics[key] = float(svc_attack(features["forget"], *equal_sizes_by(features["retain"], features["test"])))
+        known = equal_sizes_by(features["retain"], features["test"])
+        metrics[key] = float(svc_attack(features["forget"], *known, groups=GROUPS))
     return metrics
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from unlearning_pl.functional.roc import require_scores
 from unlearning_pl.functional.threshold_attack import equal_sizes
+from unlearning_pl.functional.weighted_groups import weighted_groups
 
 Kind = Literal["vector", "set"]
 """Input of an attacker: the similarities of an image as a sorted vector, or as a set."""
@@ -150,7 +151,7 @@ def cross_fitted_scores(
     return results[0], results[1], results[2]
 
 
-def svc_attack(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
+def svc_attack(forget: Tensor, members: Tensor, non_members: Tensor, groups: int | None = None) -> Tensor:
     """Classifier MI (CMIA): percent of forget images that a support vector machine classifies as non-members [3].
 
     scikit-learn's SVC with C = 3 and a radial kernel of width ``gamma = "auto"``, fitted on members (retain) against
@@ -162,6 +163,9 @@ def svc_attack(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
         members: Scores or features of retained images, ``(M,)`` or ``(M, F)``.
         non_members: Scores or features of unseen images, ``(M,)`` or ``(M, F)``: of the same number, see
             :func:`unlearning_pl.functional.threshold_attack.equal_sizes`.
+        groups: Fit on at most so many weighted means of near members, and as many of non-members, see
+            :func:`unlearning_pl.functional.weighted_groups.weighted_groups`: exact up to so many distinct rows, an
+            approximation beyond. None fits on all.
 
     Returns:
         A scalar in [0, 100].
@@ -182,8 +186,10 @@ def svc_attack(forget: Tensor, members: Tensor, non_members: Tensor) -> Tensor:
         )
     sets = (members, non_members, forget)
     rows = [values.detach().double().cpu().reshape(len(values), -1) for values in sets]
+    (seen, seen_weights), (new, new_weights) = [weighted_groups(r, groups or len(r)) for r in rows[:2]]
     svc = SVC(random_state=0, C=3, kernel="rbf", gamma="auto")
-    svc.fit(torch.cat(rows[:2]).numpy(), [1] * len(members) + [0] * len(non_members))
+    labels, weights = [1] * len(seen) + [0] * len(new), torch.cat([seen_weights, new_weights])
+    svc.fit(torch.cat([seen, new]).numpy(), labels, sample_weight=weights.numpy())
     unseen = torch.from_numpy(svc.predict(rows[2].numpy())) == 0
     return 100 * unseen.float().mean().to(forget.device)
 

@@ -1,0 +1,65 @@
+"""Replaces many rows by the means of few groups of near rows, with the number of rows of each as its weight.
+
+References:
+    [1] Gersho & Gray, Vector Quantization and Signal Compression, Springer 1992 (section 12.4: splitting)
+"""
+
+import heapq
+from itertools import count
+
+import torch
+from torch import Tensor
+
+
+def weighted_groups(rows: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+    """Group near rows: as long as there are fewer groups than asked, split the one with the largest error [1].
+
+    The error of a group is the sum of the squared distances to its mean along its widest coordinate; the group is split
+    there, at the mean. Equal rows stay together, so that the result is exact if the rows have at most ``groups``
+    distinct values. Deterministic, in O(N log N) for usual rows.
+
+    Args:
+        rows: ``(N, F)``, N >= 1.
+        groups: Largest number of groups G, at least 1.
+
+    Returns:
+        Means ``(G, F)`` and numbers of rows ``(G,)`` of the groups, in the rows' dtype; the rows themselves with weights
+        of 1 if N <= ``groups``.
+
+    Raises:
+        ValueError: No row, not two dimensions, or no group.
+
+    Example:
+        >>> weighted_groups(torch.tensor([[0.0], [9.0], [0.0], [11.0]]), groups=2)
+        (tensor([[10.],
+                [ 0.]]), tensor([2., 2.]))
+    """
+    if rows.ndim != 2 or not len(rows) or groups < 1:
+        raise ValueError(
+            f"Expected rows (N, F) and one group or more, got {tuple(rows.shape)} and {groups}. Give one row or more."
+        )
+    if len(rows) <= groups:
+        return rows, rows.new_ones(len(rows))
+    order = count()  # of equal errors the older group is split first; tensors have no order
+    heap = [(*_error(rows), next(order), rows)]
+    while len(heap) < groups and heap[0][0] < 0:
+        _, column, _, group = heapq.heappop(heap)
+        low = _lower_part(group[:, column])
+        for part in (group[low], group[~low]):
+            heapq.heappush(heap, (*_error(part), next(order), part))
+    parts = [group for *_, group in heap]
+    return torch.stack([part.mean(dim=0) for part in parts]), rows.new_tensor([len(part) for part in parts])
+
+
+def _error(rows: Tensor) -> tuple[float, int]:
+    """Minus the sum of squares along the widest coordinate, and that coordinate; the heap's first is the largest."""
+    # Equal rows may have a mean that differs from them by rounding: their range, not their variance, is exactly 0.
+    varying = rows.amax(dim=0) > rows.amin(dim=0)
+    squares = rows.var(dim=0, correction=0).where(varying, 0.0)
+    column = int(squares.argmax())
+    return -len(rows) * squares[column].item(), column
+
+
+def _lower_part(values: Tensor) -> Tensor:
+    low = values <= values.mean()
+    return low if not bool(low.all()) else values < values.amax()  # the mean of near values may round up to the largest
