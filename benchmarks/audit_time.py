@@ -2,8 +2,8 @@
 
     python benchmarks/audit_time.py [--retain 9000 --test 6000 --forget 3000 --dim 128 --repeats 3]
 
-Parts run in turns, so that a slow minute of the machine falls on all of them alike; the table has medians. The scores are
-those of an overfitted model: class features with noise, retain images nearer to the centre of their class.
+Parts run in turns, so that a slow minute of the machine falls on all of them alike; the table has medians. The images
+are those of an overfitted encoder: the centre of a class with noise, of which the members have less.
 """
 
 import argparse
@@ -13,7 +13,6 @@ from statistics import median
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from unlearning_pl.audits import attacks, confidence, membership, probes, tsne_map
 from unlearning_pl.audits.embeddings import Embeddings

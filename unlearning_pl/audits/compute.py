@@ -1,5 +1,6 @@
 """Computes audits from embeddings. Pure functions: no model, no Lightning."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
@@ -28,6 +29,8 @@ from unlearning_pl.audits.representation import ModelOutputs, against_original, 
 from unlearning_pl.audits.steps import step_metrics
 from unlearning_pl.audits.tsne_map import embedding_map
 from unlearning_pl.audits.verdict import LEVEL, MARGIN
+
+_log = logging.getLogger(__name__)
 
 
 def compute_audit(name: str, embeddings: BySplit, seconds: float | None = None, steps: Sequence[Tensor] = ()) -> Audit:
@@ -81,10 +84,12 @@ def compute_audits(
         >>> compute_audits({"original": {}}, {"original": {"seconds": 2.0}})[0].metrics
         {'seconds': 2.0}
     """
+    _log.info("Linear probes of the models without class scores")
     model_outputs = {name: _model_outputs(name, splits) for name, splits in models.items()}
     names = [retrained] if isinstance(retrained, str) else [*(retrained or [])]
-    audits = []
+    audits: list[Audit] = []
     for name, outputs in model_outputs.items():
+        _log.info(f"Metrics of {name}, model {len(audits) + 1} of {len(models)}")
         metrics = dict((known or {}).get(name, {}))
         if original in model_outputs and name != original:
             metrics |= against_original(outputs, model_outputs[original])

@@ -38,6 +38,8 @@ class Embeddings:
         text: Tokens of the first caption of each image, ``(N, L)``; None for a model that reads no text.
         zero_shot: Cosine similarity of each image to the class descriptions, ``(N, K)``; None for a model that reads no
             text, or if the classes have no names.
+        probe_views: Encoder output of augmented views of retain images, ``(N, A, D)`` bfloat16, which MUC's linear
+            probe is trained on; None in other splits, and if the probe is a logistic regression on ``features``.
     """
 
     index: Tensor
@@ -51,6 +53,7 @@ class Embeddings:
     captions: Tensor | None = None
     text: Tensor | None = None
     zero_shot: Tensor | None = None
+    probe_views: Tensor | None = None
 
     def take(self, rows: Tensor) -> "Embeddings":
         """Select images by a mask ``(N,)`` or by row numbers."""
@@ -150,7 +153,16 @@ def require_finite(name: str, splits: BySplit) -> None:
         >>> require_finite("original", {})
     """
     for split, embeddings in splits.items():
-        for field_name in ("features", "similarities", "anchor", "positive", "logits", "losses", "zero_shot"):
+        for field_name in (
+            "features",
+            "similarities",
+            "anchor",
+            "positive",
+            "logits",
+            "losses",
+            "zero_shot",
+            "probe_views",
+        ):
             values: Tensor | None = getattr(embeddings, field_name)
             require(
                 values is None or bool(values.isfinite().all()),

@@ -3,19 +3,22 @@
 Letters: B rows of a batch, V augmented views, D width of the features, E of the embeddings, K classes.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import chain, islice, zip_longest
+from itertools import islice
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from typing_extensions import override
 
 from unlearning_pl.audits.embeddings import Embeddings
 from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
+from unlearning_pl.audits.gather_batches import BatchEmbeddings, concat_batches, gather_batches
+from unlearning_pl.audits.probe_views import probe_features
 from unlearning_pl.audits.sample_losses import per_sample_losses
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.loaders import PositionLoader, Rows
@@ -30,9 +33,9 @@ from unlearning_pl.functional.threshold_attack import pair_similarities
 from unlearning_pl.learners import Learner
 from unlearning_pl.types import Sample, Split
 
+_log = logging.getLogger(__name__)
 AUDITED: dict[Split, Split] = {"retain": "retain", "forget": "forgotten", "test": "test"}
 """The data split that each split of an audit reads: an audit's forget set is all images that any step forgot."""
-BatchEmbeddings = dict[str, Tensor | None]
 
 
 class Embedder(LightningModule):
@@ -44,14 +47,21 @@ class Embedder(LightningModule):
         splits: Splits of the data to embed.
         views: V.
         seed: Seed of the augmented views.
+        probe_views: Further views of each retain image, for MUC's linear probe.
     """
 
     def __init__(
-        self, learners: Sequence[Learner], data: UnlearningData, splits: Sequence[Split], views: int, seed: int
+        self,
+        learners: Sequence[Learner],
+        data: UnlearningData,
+        splits: Sequence[Split],
+        views: int,
+        seed: int,
+        probe_views: int = 0,
     ) -> None:
         super().__init__()
         self.learners, self._models = nn.ModuleList(learners), tuple(learners)
-        self.data, self.splits = data, splits
+        self.data, self.splits, self.probe_views = data, splits, probe_views
         self.plan = SamplePlan.embedding(_common_spec(learners), views, seed)
         self._classes = list[Tensor | None]([None] * len(learners))
         # With a split of one batch the other processes have none.
@@ -68,7 +78,12 @@ class Embedder(LightningModule):
         seed = run_seed(batch.plan.seed, "evaluate", batch.first)
         # A loss compares the rows of this batch only, not those of other processes.
         with single_process(), isolated_rng(self.device, seed):
-            return embed_batch(self._models, *view_stream(self.data.pool, self.data.views, batch), self._classes)
+            fields = embed_batch(self._models, *view_stream(self.data.pool, self.data.views, batch), self._classes)
+        if self.probe_views and self.splits[dataloader_idx] == "retain":
+            features = probe_features(self._models, self.data.pool, batch, self.probe_views)
+            for columns, values in zip(fields, features, strict=True):
+                columns["probe_views"] = values
+        return fields
 
     @override
     def on_predict_start(self) -> None:
@@ -179,6 +194,7 @@ def extract_embeddings(
     data: UnlearningData,
     views: int = 10,
     splits: Sequence[Split] = tuple(AUDITED),
+    probe_views: int = 0,
 ) -> dict[str, dict[Split, Embeddings]]:
     """Embed the retain, forget and test images of a run with one model or several.
 
@@ -193,6 +209,8 @@ def extract_embeddings(
         data: The data, with a forget set.
         views: Augmented views per image, at least 2.
         splits: The splits to embed, among :data:`AUDITED`.
+        probe_views: Views of each retain image for MUC's linear probe, see
+            :func:`unlearning_pl.audits.muc_probe.muc_probe`; 0 for a logistic regression on clean images.
 
     Returns:
         Embeddings by model and split, in the order of the split's positions, on rank 0; empty on other ranks.
@@ -206,15 +224,21 @@ def extract_embeddings(
             len(data.positions(AUDITED[name])) > 0,
             f"Expected {name} images to audit, got none. Give a forget request.",
         )
+    require(
+        not probe_views or not all(learner.knows_classes for learner in learners.values()),
+        "Expected an encoder for MUC's linear probe, got models with class scores, which need none. Leave out --probe.",
+    )
     data.load()
     seed = effective_seed(trainer)
+    count = sum(len(data.positions(AUDITED[name])) for name in splits)
+    _log.info(f"Embedding {count} images, clean and in {views} views, with {', '.join(learners)}")
     with ExitStack() as stack:
         for learner in learners.values():
             stack.enter_context(fused_batch_norm(learner))
-        embedder = Embedder(list(learners.values()), data, [AUDITED[name] for name in splits], views, seed)
+        embedder = Embedder(list(learners.values()), data, [AUDITED[name] for name in splits], views, seed, probe_views)
         batches: Any = trainer.predict(embedder)
     own = [[] for _ in splits] if batches is None else batches if len(splits) > 1 else [batches]
-    gathered = _gather_batches(own)
+    gathered = gather_batches(own)
     return {
         name: {
             split: concat_batches([fields[row] for fields in own], bool(data.class_names))
@@ -223,26 +247,3 @@ def extract_embeddings(
         for row, name in enumerate(learners)
         if gathered
     }
-
-
-def _gather_batches(own: list[list[list[BatchEmbeddings]]]) -> list[list[list[BatchEmbeddings]]]:
-    """Gather the batches of every split in order on rank 0: process r of W has batches r, r + W, ..."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return own
-    first = distributed.get_rank() == 0
-    received: list[Any] | None = [None] * distributed.get_world_size() if first else None
-    distributed.gather_object(own, received)
-    rounds = [zip_longest(*split) for split in zip(*(received or []), strict=True)]
-    return [[batch for batch in chain.from_iterable(split) if batch is not None] for split in rounds]
-
-
-def concat_batches(batches: list[BatchEmbeddings], labelled: bool) -> Embeddings:
-    """Join the fields of successive batches; without labels every class is -1."""
-    columns = {name: [batch[name] for batch in batches] for name in batches[0]}
-    joined: dict[str, Any] = {
-        name: None if value[0] is None else torch.cat([part for part in value if part is not None])
-        for name, value in columns.items()
-    }
-    if not labelled:
-        joined["target"] = torch.full_like(joined["target"], -1)
-    return Embeddings(**joined)

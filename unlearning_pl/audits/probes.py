@@ -16,6 +16,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from unlearning_pl.audits.embeddings import BySplit, drop_unlabelled
+from unlearning_pl.audits.muc_probe import muc_probe
 from unlearning_pl.types import Split
 
 JUDGED: tuple[Split, ...] = ("retain", "forget", "test")
@@ -26,7 +27,8 @@ _ROWS = 4096  # rows of the similarity matrix at a time: 4096 x 45 000 floats ar
 def class_probabilities(splits: BySplit) -> dict[Split, Tensor]:
     """Class probabilities of each image: of the model itself, or of a linear probe on its features.
 
-    A model with class scores uses its own softmax; any other model a linear probe, see :func:`linear_probe`.
+    A model with class scores uses its own softmax. Any other model gets a linear probe: MUC's where augmented retain
+    images were embedded for it, see :func:`~unlearning_pl.audits.muc_probe.muc_probe`; else :func:`linear_probe`.
 
     Returns:
         ``(N, K)`` float64 by split; empty without labelled images or without a probe.
@@ -37,7 +39,8 @@ def class_probabilities(splits: BySplit) -> dict[Split, Tensor]:
     """
     splits = drop_unlabelled(splits)
     if any(embeddings.logits is None for embeddings in splits.values()):
-        return linear_probe(splits)
+        augmented = "retain" in splits and splits["retain"].probe_views is not None
+        return muc_probe(splits) if augmented else linear_probe(splits)
     return {
         split: embeddings.logits.double().softmax(dim=1)
         for split, embeddings in splits.items()

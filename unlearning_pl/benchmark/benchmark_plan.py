@@ -32,6 +32,7 @@ _RESERVED_BY_COMMAND = {
 _AUDIT_OPTIONS = (
     r"--views[ =](?!0*1?(?!\d))\d+",
     r"--precision[ =](32-true|bf16-mixed|16-mixed)",
+    r"--probe[ =](logistic|muc)",
     r"--retain_relearning[ =]\d+",
     r"--gradient_attack[ =](true|false)",
 )
@@ -98,8 +99,8 @@ def _read_plan(path: Path) -> Plan:
     methods = _read_methods(content.get("methods"), path)
     require(
         re.fullmatch(_AUDIT_PATTERN, texts["audit"]) is not None,
-        f"Expected --views and a number from 2, --precision, --retain_relearning and a number, and --gradient_attack "
-        f"true or false as audit in {path}, got {texts['audit']!r}. The papers use --views 10.",
+        f"Expected --views and a number from 2, --precision, --probe, --retain_relearning and a number, and "
+        f"--gradient_attack true or false as audit in {path}, got {texts['audit']!r}. The papers use --views 10.",
     )
     references = content.get("references", 1)
     require(

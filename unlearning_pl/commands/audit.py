@@ -7,10 +7,12 @@ from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 
 from unlearning_pl.audits.embeddings import ORIGINAL, is_retrained
+from unlearning_pl.audits.muc_probe import Probe
 from unlearning_pl.audits.verdict import LEVEL, MARGIN
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, open_run_data, split_data_options
+from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.errors import printable
 from unlearning_pl.evaluation.audit_report import audit_runs
 from unlearning_pl.report import step_table, table
@@ -18,7 +20,7 @@ from unlearning_pl.report.terminal import open_console
 from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
-_OWN = ("views", "output", "relearning", "retain_relearning", "gradient_attack", "level", "margin")
+_OWN = ("views", "output", "relearning", "retain_relearning", "gradient_attack", "level", "margin", "probe")
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -33,6 +35,9 @@ def audit_parser() -> ArgumentParser:
         "--retrained", type=str, nargs="+", default=[], help="Run folders trained on the retain set only, by seed."
     )
     parser.add_argument("--views", type=int, default=10, help="Augmented views per image for the membership attack.")
+    parser.add_argument(
+        "--probe", type=Probe, default="logistic", help="Linear probe of encoders; muc is MUC's own, by SGD."
+    )
     parser.add_argument("--level", type=float, default=LEVEL, help="Probability of a false verdict.")
     parser.add_argument("--margin", type=float, default=MARGIN, help="Difference of AUC that counts as equivalent.")
     parser.add_argument("--output", type=str | None, default=None, help="Report folder; MODEL/audit by default.")
@@ -67,7 +72,8 @@ def audit(args: list[str]) -> None:
     allow = [*options.allow, *allowed_classes(data_options)]
     data = open_run_data(options.model[0], data_options, "audit", allow) if data_options else None
     chosen: dict[str, Any] = {key: options[key] for key in ("original", "retrained", *_OWN)}
-    audits, page = audit_runs(options.model, command=command, data=data, allow=allow, **chosen, **hardware)
+    with progress_lines():
+        audits, page = audit_runs(options.model, command=command, data=data, allow=allow, **chosen, **hardware)
     if not audits:  # only rank 0 has the audits
         return
     console = open_console(width=100)

@@ -1,5 +1,6 @@
 """Audit run folders: load the models, compute and compare their audits, write the report."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import distributed
 
 from unlearning_pl.audits import Audit, by_distance, compute_audits
+from unlearning_pl.audits.muc_probe import PROBE_VIEWS, Probe
 from unlearning_pl.audits.verdict import LEVEL, MARGIN
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
@@ -29,6 +31,8 @@ from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.trainer_defaults import SILENT
 from unlearning_pl.training.weights import load_weights
 
+_log = logging.getLogger(__name__)
+
 
 def audit_runs(
     models: Sequence[str],
@@ -44,6 +48,7 @@ def audit_runs(
     margin: float = MARGIN,
     retain_relearning: int = 0,
     gradient_attack: bool = False,
+    probe: Probe = "logistic",
     **trainer: Any,
 ) -> tuple[list[Audit], Path]:
     """Audit runs on the same forget set and write the report.
@@ -73,6 +78,8 @@ def audit_runs(
             :func:`~unlearning_pl.evaluation.retain_relearning.retain_relearning`; 0 skips it.
         gradient_attack: Whether to attack by gradients, see
             :func:`~unlearning_pl.evaluation.gradient_attack.gradient_norms`.
+        probe: Linear probe of encoders: ``logistic`` regression, or ``muc``, see
+            :func:`unlearning_pl.audits.muc_probe.muc_probe`.
         trainer: Options of the trainer that evaluates the models: ``devices``, ``precision`` and so on.
 
     Returns:
@@ -99,7 +106,7 @@ def audit_runs(
     data = data or runs.open_data(models[0], allow)
     learners = {name: _open_learner(run, allow) for name, run in named.items()}
     evaluator = UnlearningTrainer(**{"devices": 1, **SILENT, **trainer, "seed": 0})
-    embeddings = evaluator.embed(learners, data, views)
+    embeddings = evaluator.embed(learners, data, views, probe_views=PROBE_VIEWS[probe])
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()  # rank 0 continues alone
     if not evaluator.is_global_zero:
@@ -119,7 +126,7 @@ def audit_runs(
     settings: dict[str, Any] = {"precision": evaluator.precision, "processes": evaluator.world_size}
     settings["audit"] = {"views": views, "relearning": relearning, "seed": 0, "batch_size": data.eval_batch_size}
     settings["audit"] |= {"retain_relearning": retain_relearning, "gradient_attack": gradient_attack}
-    settings["audit"] |= {"level": level, "margin": margin}
+    settings["audit"] |= {"level": level, "margin": margin, "probe": probe}
     ordered = by_distance(audits, [*names, "original"])
     return ordered, _write(folder, named, ordered, report_context(named, weights, data, command) | settings)
 
@@ -147,6 +154,7 @@ def _metrics_of_runs(
     options = _hardware(trainer)
     if "original" in learners and relearning:
         for name in (name for name in named if name != "original" and reference_kind(name) in (None, name)):
+            _log.info(f"Relearning of {name}, at most {relearning} epochs")
             epochs = relearning_epochs(learners[name], learners["original"], data, relearning, **options)
             run_metrics[name] |= {} if epochs is None else {"relearning_epochs": epochs}
     return run_metrics

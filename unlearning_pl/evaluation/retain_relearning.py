@@ -15,9 +15,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override
 
 from unlearning_pl.audits.embeddings import Audit, Embeddings
-from unlearning_pl.audits.extract import AUDITED, BatchEmbeddings, concat_batches, embed_batch
+from unlearning_pl.audits.extract import AUDITED, embed_batch
 from unlearning_pl.audits.forget_figures import forget_figures
 from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
+from unlearning_pl.audits.gather_batches import BatchEmbeddings, concat_batches
 from unlearning_pl.audits.relearning_curve import RelearningCurve
 from unlearning_pl.audits.sample_losses import per_sample_losses
 from unlearning_pl.data import UnlearningData

@@ -23,8 +23,8 @@ def weighted_groups(rows: Tensor, groups: int) -> tuple[Tensor, Tensor]:
         groups: Largest number of groups G, at least 1.
 
     Returns:
-        Means ``(G, F)`` and numbers of rows ``(G,)`` of the groups, in the rows' dtype; the rows themselves with weights
-        of 1 if N <= ``groups``.
+        Means ``(G, F)`` and numbers of rows ``(G,)`` of the groups, in the rows' dtype; the rows themselves with
+        weights of 1 if N <= ``groups``.
 
     Raises:
         ValueError: No row, not two dimensions, or no group.

@@ -193,22 +193,21 @@ class UnlearningTrainer(Trainer):
         datamodule: UnlearningData,
         views: int = 10,
         splits: Sequence[Split] = tuple(AUDITED),
+        probe_views: int = 0,
     ) -> dict[str, dict[Split, Embeddings]]:
-        """Extract the embeddings that an audit needs of the retain, forget and test images, each of them once.
+        """Extract what an audit needs of each image: embeddings by model and split on rank 0, none on other ranks.
 
         Args:
             learners: The models by name.
             datamodule: The data, with a forget set.
             views: Augmented views per image for the membership attack.
             splits: Splits to embed.
-
-        Returns:
-            Embeddings by model and split on rank 0; an empty dictionary on the other ranks.
+            probe_views: Views of each retain image for MUC's linear probe; 0 for a logistic regression.
         """
         for learner in learners.values():
             if self.channels_last:
                 learner.to(memory_format=torch.channels_last)
-        return extract_embeddings(self, learners, datamodule, views, splits)
+        return extract_embeddings(self, learners, datamodule, views, splits, probe_views)
 
     def audit(
         self, model: Learner, datamodule: UnlearningData, name: str, seconds: float | None = None, views: int = 10
