@@ -107,7 +107,7 @@ def judge(
 
     In this order: ``broken`` if all scores are alike, or utility is below the references' by more than
     :data:`UTILITY_MARGIN` (twice that with one reference) and their spread; ``over-forgets`` (``remembers``) if an
-    attack finds the images to forget less (more) familiar than the references do; ``equivalent`` if the attacks tell the
+    attack finds the images to forget less (more) familiar than the references do; ``equivalent`` if attacks tell the
     original, and two one-sided tests [1] put every attack within ``margin`` and every utility within its own; else
     ``cannot tell``. Without references only ``broken``, ``remembers`` and ``cannot tell`` are possible.
 
