@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from unlearning_pl.audits.verdict import REASONS, Evidence, judge
+from unlearning_pl.audits.judge import judge
+from unlearning_pl.audits.verdict import REASONS, Evidence
 
 TEST = 400
 

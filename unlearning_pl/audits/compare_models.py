@@ -5,7 +5,8 @@ from dataclasses import replace
 from math import inf
 
 from unlearning_pl.audits.embeddings import Audit
-from unlearning_pl.audits.verdict import LEVEL, MARGIN, Verdict, judge
+from unlearning_pl.audits.judge import headline_attack, judge
+from unlearning_pl.audits.verdict import LEVEL, MARGIN, Verdict
 from unlearning_pl.errors import InputError, require
 
 GAP_METRICS = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
@@ -33,7 +34,7 @@ def compare(
     level: float = LEVEL,
     margin: float = MARGIN,
 ) -> list[Audit]:
-    """Add the metrics that compare models, and the verdict on each, see :func:`unlearning_pl.audits.verdict.judge`.
+    """Add the metrics that compare models, and the verdict on each, see :func:`unlearning_pl.audits.judge.judge`.
 
     ``retraining_distance`` = |AUC - mean AUC of the retrained models| of the headline attack, and
     ``retraining_floor``, the same among the retrained models. ``forgetting_score`` = forget alignment of the original
@@ -46,7 +47,7 @@ def compare(
         audits: One audit per model.
         original: Name of the original's audit, if there is one.
         retrained: Names of the retrained models' audits, if there are any.
-        level: Probability of a false verdict, see :func:`unlearning_pl.audits.verdict.judge`.
+        level: Probability of a false verdict, see :func:`unlearning_pl.audits.judge.judge`.
         margin: Difference of the AUC that counts as equivalent.
 
     Returns:
@@ -69,10 +70,15 @@ def compare(
     wanted = [retrained] if isinstance(retrained, str) else retrained or []
     references = [_find_audit(audits, name) for name in wanted]
     mean = _mean_metrics(references)
+    control = None if before is None else before.evidence
+    attacks = [
+        name for name in (control.attacks if control else []) if all(name in o.evidence.attacks for o in references)
+    ]
+    headline = headline_attack(attacks, control, [one.evidence for one in references]) if attacks else None
     compared = []
     for audit in audits:
         others = [one.evidence for one in references if one is not audit]
-        verdict = judge(audit.evidence, others, None if before is None else before.evidence, level, margin)
+        verdict = judge(audit.evidence, others, control, level, margin, headline)
         metrics = {**audit.metrics, **_distances(verdict), **_relative_metrics(audit, before, mean)}
         compared.append(replace(audit, metrics=metrics, verdict=verdict))
     return compared
