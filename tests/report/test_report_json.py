@@ -241,8 +241,8 @@ def test_ids_are_asked_for_losses_as_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"version": 1, "audits": []}', "version 2, got 1"),
-        ("[]", "version 2, got None"),
+        ('{"version": 1, "audits": []}', "version 3, got 1"),
+        ("[]", "version 3, got None"),
         ("{", "damaged"),
         (None, "No such file"),
     ],

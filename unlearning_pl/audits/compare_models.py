@@ -33,6 +33,7 @@ def compare(
     retrained: str | Sequence[str] | None = None,
     level: float = LEVEL,
     margin: float = MARGIN,
+    drawn: bool = True,
 ) -> list[Audit]:
     """Add the metrics that compare models, and the verdict on each, see :func:`unlearning_pl.audits.judge.judge`.
 
@@ -49,6 +50,7 @@ def compare(
         retrained: Names of the retrained models' audits, if there are any.
         level: Probability of a false verdict, see :func:`unlearning_pl.audits.judge.judge`.
         margin: Difference of the AUC that counts as equivalent.
+        drawn: Whether the images to forget were drawn at random.
 
     Returns:
         New audits in the same order; each metric only if it is defined.
@@ -78,9 +80,10 @@ def compare(
     compared = []
     for audit in audits:
         others = [one.evidence for one in references if one is not audit]
-        verdict = judge(audit.evidence, others, control, level, margin, headline)
+        verdict = judge(audit.evidence, others, control, level, margin, headline, drawn)
         metrics = {**audit.metrics, **_distances(verdict), **_relative_metrics(audit, before, mean)}
-        compared.append(replace(audit, metrics=metrics, verdict=verdict))
+        is_reference = any(audit is one for one in references)
+        compared.append(replace(audit, metrics=metrics, verdict=None if is_reference else verdict))
     return compared
 
 

@@ -62,6 +62,7 @@ def compute_audits(
     retrained: str | Sequence[str] | None = None,
     level: float = LEVEL,
     margin: float = MARGIN,
+    drawn: bool = True,
 ) -> list[Audit]:
     """Measure several models, and compare each with the original and the retrained model.
 
@@ -73,6 +74,7 @@ def compute_audits(
         retrained: Names of the retrained models among them; the first is the one to compare features with.
         level: As for :func:`~unlearning_pl.audits.compare_models.compare`.
         margin: As for the same.
+        drawn: As for the same.
 
     Returns:
         One audit per model, in the same order, as :func:`~unlearning_pl.audits.compare_models.compare` returns them.
@@ -97,7 +99,7 @@ def compute_audits(
         if reference is not None and name not in names:
             metrics |= against_retrained(outputs, model_outputs[reference])
         audits.append(_compute_audit(name, outputs, metrics, steps))
-    return compare(audits, original, names, level, margin)
+    return compare(audits, original, names, level, margin, drawn)
 
 
 def _model_outputs(name: str, splits: BySplit) -> ModelOutputs:

@@ -12,8 +12,19 @@ import torch
 from scipy import stats
 
 from unlearning_pl.audits.verdict import CONSTANT, LEVEL, MARGIN, UTILITY_MARGIN, Evidence, Kind, Verdict
-from unlearning_pl.functional.auc_difference import AucDifference, ScorePair, auc_components, auc_difference
-from unlearning_pl.functional.audit_power import auc_variance, detectable_auc, images_needed
+from unlearning_pl.functional.auc_difference import (
+    AucDifference,
+    ScorePair,
+    auc_components,
+    auc_difference,
+    welch_freedom,
+)
+from unlearning_pl.functional.audit_power import detectable_auc, images_needed
+
+Differences = Mapping[str, AucDifference]
+Lost = Mapping[str, tuple[float, float, float]]
+ONE_REFERENCE_MARGIN = 10.0
+"""Points of utility that a model may lose against a single reference, which shows no spread."""
 
 
 def judge(
@@ -23,22 +34,25 @@ def judge(
     level: float = LEVEL,
     margin: float = MARGIN,
     headline: str | None = None,
+    drawn: bool = True,
 ) -> Verdict | None:
-    """Judge a model by simultaneous tests of all attacks that it and the references have.
+    """Judge a model by simultaneous tests of all attacks that it and the references have, and of its utility.
 
-    In this order: ``broken`` if all scores are alike, or utility is below the references' by more than
-    :data:`UTILITY_MARGIN` (twice that with one reference) and their spread; ``over-forgets`` (``remembers``) if an
-    attack finds the images to forget less (more) familiar than the references do; ``equivalent`` if attacks tell the
-    original, and two one-sided tests [1] put every attack within ``margin`` and every utility within its own; else
-    ``cannot tell``. Without references only ``broken``, ``remembers`` and ``cannot tell`` are possible.
+    In this order: ``broken`` if all scores of the first attack are alike, or utility is below the references' by more
+    than :data:`UTILITY_MARGIN` and their spread (:data:`ONE_REFERENCE_MARGIN` with one); ``over-forgets``
+    (``remembers``) if an attack finds the images to forget less (more) familiar than the references do; ``equivalent``
+    if an attack tells the original by more than ``margin``, and two one-sided tests [1] put every attack within
+    ``margin`` and every utility within its own; else ``cannot tell``. Without references only ``broken``, ``remembers``
+    and ``cannot tell`` are possible.
 
     Args:
         model: The model.
         references: Models retrained without the images to forget.
         original: The model before unlearning, the positive control.
-        level: Probability of a false verdict, shared by the attacks.
+        level: Probability of a false verdict, shared by the attacks and the measures of utility.
         margin: Difference of the AUC that counts as equivalent, in (0, 0.5).
         headline: The headline attack; :func:`headline_attack` by default.
+        drawn: Whether the images to forget were drawn at random from those that the unseen ones stand for.
 
     Returns:
         None if no attack is defined.
@@ -53,15 +67,14 @@ def judge(
     attacks = [name for name in model.attacks if all(name in evidence.attacks for evidence in others)]
     if not attacks:
         return None
-    share = level / len(attacks)
-    difference = _differences(model, references, attacks)
-    control = None if original is None else _differences(original, references, attacks)
+    share = level / (len(attacks) + len(model.utility))
+    drawn = drawn and _look_drawn(references, attacks)
+    difference = _differences(model, references, attacks, drawn)
+    control = None if original is None else _differences(original, references, attacks, drawn)
+    lost = _lost_utility(model, references, share)
+    kind, reason = _decide(model, difference, control, lost, share, margin, len(references), drawn)
     attack = headline if headline in attacks else headline_attack(attacks, original, references)
-    lost = _lost_utility(model, references, level)
-    kind, reason = _decide(model, difference, control, lost, share, margin, len(references))
-    found = difference[attack]
-    inflation = _inflation(found, model.attacks[attack]) if references else 1.0
-    counts = [len(scores) for scores in model.attacks[attack]]
+    found, (members, non_members) = difference[attack], (len(scores) for scores in model.attacks[attack])
     return Verdict(
         kind,
         reason,
@@ -71,54 +84,72 @@ def judge(
         _floor(found, [evidence.attacks[attack] for evidence in references]),
         level,
         margin,
-        detectable_auc(counts[0], counts[1], share, inflation=inflation, reference=_inside(found.reference)),
-        _needed(reason, None if control is None else control[attack], margin, counts, share, inflation)
-        if kind == "cannot tell"
-        else None,
+        detectable_auc(found, members, non_members, share),
+        _needed(reason, found, control, attack, margin, share, members),
         lost,
         len(references),
     )
 
 
 def headline_attack(attacks: Sequence[str], original: Evidence | None, references: Sequence[Evidence]) -> str:
-    """The attack that tells the original best from the references; the first one without an original."""
-    control = {} if original is None else _differences(original, references, attacks)
-    return max(attacks, key=lambda name: abs(control[name].value)) if control else attacks[0]
+    """The attack that tells the original most surely from the references; the first one without an original."""
+    if original is None:
+        return attacks[0]
+    control = _differences(original, references, attacks, drawn=True)
+    return max(attacks, key=lambda name: abs(control[name].value) / max(control[name].standard_error, 1e-12))
 
 
-def _differences(model: Evidence, references: Sequence[Evidence], attacks: Sequence[str]) -> dict[str, AucDifference]:
+def _differences(
+    model: Evidence, references: Sequence[Evidence], attacks: Sequence[str], drawn: bool
+) -> dict[str, AucDifference]:
     return {
-        name: auc_difference(model.attacks[name], [evidence.attacks[name] for evidence in references])
+        name: auc_difference(model.attacks[name], [evidence.attacks[name] for evidence in references], drawn)
         for name in attacks
     }
 
 
+def _look_drawn(references: Sequence[Evidence], attacks: Sequence[str]) -> bool:
+    """Whether no attack tells the images to forget from unseen ones in retrained models, in 999 of 1000 cases each."""
+    found = [auc_difference(evidence.attacks[name]) for evidence in references for name in attacks]
+    return all(low <= 0 <= high for low, high in (one.interval(0.001) for one in found))
+
+
 def _decide(
     model: Evidence,
-    difference: Mapping[str, AucDifference],
-    control: Mapping[str, AucDifference] | None,
-    lost: Mapping[str, tuple[float, float, float]],
+    difference: Differences,
+    control: Differences | None,
+    lost: Lost,
     share: float,
     margin: float,
     references: int,
+    drawn: bool,
 ) -> tuple[Kind, str]:
-    intervals = [one.interval(share) for one in difference.values()]
-    if all(_is_constant(model.attacks[name]) for name in difference):
+    if _is_constant(model.attacks[next(iter(difference))]):
         return "broken", "constant"
-    # The part of the training in a loss of utility is not known from one reference.
-    tolerated = UTILITY_MARGIN if references > 1 else 2 * UTILITY_MARGIN
+    tolerated = UTILITY_MARGIN if references > 1 else ONE_REFERENCE_MARGIN
     if any(low > tolerated for _, low, _ in lost.values()):
         return "broken", "utility"
-    if references and any(high < 0 for _, high in intervals):
-        return "over-forgets", "less"
+    intervals = [one.interval(share) for one in difference.values()]
+    if references == 1 and not drawn:
+        return "cannot tell", "one_reference"
+    if any(high < 0 for _, high in intervals):
+        return ("over-forgets", "less") if references else ("cannot tell", "less_alone")
     if any(low > 0 for low, _ in intervals):
-        return "remembers", "more"
+        return ("remembers", "more") if references or drawn else ("cannot tell", "more_alone")
     if not references:
         return "cannot tell", "no_reference"
+    return _equivalence(difference, control, lost, share, margin)
+
+
+def _equivalence(
+    difference: Differences, control: Differences | None, lost: Lost, share: float, margin: float
+) -> tuple[Kind, str]:
+    """Whether a model from which nothing was told is equivalent, or why it cannot be told."""
     if control is None:
         return "cannot tell", "no_original"
-    if not any(low > 0 or high < 0 for low, high in (one.interval(share) for one in control.values())):
-        return "cannot tell", "original"
+    told = max(one.interval(share)[0] for one in control.values())
+    if told <= margin:
+        return "cannot tell", "original" if told <= 0 else "original_near"
     one_sided = [one.interval(2 * share) for one in difference.values()]
     if not all(-margin < low and high < margin for low, high in one_sided):
         return "cannot tell", "wide"
@@ -132,7 +163,7 @@ def _is_constant(scores: ScorePair) -> bool:
 
 
 def _lost_utility(
-    model: Evidence, references: Sequence[Evidence], level: float
+    model: Evidence, references: Sequence[Evidence], share: float
 ) -> dict[str, tuple[float, float, float]]:
     """Points lost against the mean of the references, and the interval of two one-sided tests, by measure.
 
@@ -144,23 +175,13 @@ def _lost_utility(
         if not others or any(len(other) != len(hits) for other in others) or len(hits) < 2:
             continue
         lost = 100 * (torch.stack(others).double().mean(0) - hits.double())
-        variance, freedom = lost.var().item() / len(lost), len(lost) - 1
+        parts = [(lost.var().item() / len(lost), len(lost) - 1.0)]
         if len(others) > 1:
-            variance += (100 * torch.stack(others).double().mean(1)).var().item() * (1 + 1 / len(others))
-            freedom = len(others) - 1
-        half = float(stats.t.ppf(1 - level, freedom)) * sqrt(variance)
+            spread = (100 * torch.stack(others).double().mean(1)).var().item()
+            parts.append((spread * (1 + 1 / len(others)), len(others) - 1.0))
+        half = float(stats.t.ppf(1 - share, welch_freedom(parts))) * sqrt(sum(value for value, _ in parts))
         result[name] = (lost.mean().item(), lost.mean().item() - half, lost.mean().item() + half)
     return result
-
-
-def _inflation(difference: AucDifference, scores: ScorePair) -> float:
-    """Variance of the difference over that of the AUC itself, within what can be estimated."""
-    own = auc_variance(_inside(difference.auc), *(len(part) for part in scores))
-    return min(4.0, max(0.01, difference.standard_error**2 / own)) if difference.standard_error < inf else 1.0
-
-
-def _inside(auc: float) -> float:
-    return min(0.999, max(0.001, auc))
 
 
 def _floor(headline: AucDifference, references: Sequence[ScorePair]) -> float | None:
@@ -172,7 +193,21 @@ def _floor(headline: AucDifference, references: Sequence[ScorePair]) -> float | 
 
 
 def _needed(
-    reason: str, control: AucDifference | None, margin: float, counts: Sequence[int], share: float, inflation: float
-) -> int:
-    target = abs(control.value) if reason == "original" and control is not None else margin
-    return images_needed(min(0.499, max(0.005, target)), counts[1] / counts[0], share, inflation=inflation)
+    reason: str,
+    found: AucDifference,
+    control: Differences | None,
+    attack: str,
+    margin: float,
+    share: float,
+    images: int,
+) -> int | None:
+    """Images to forget that would do, with more unseen ones in proportion; None where images do not help."""
+    if reason == "original" and control is not None:
+        error, distance = control[attack].image_error, abs(control[attack].value)
+    elif reason == "wide":
+        error, distance = found.image_error, margin - abs(found.value)
+    else:
+        return None
+    if not 0 < error < inf or distance <= 0 or found.training_error > error:
+        return None
+    return images_needed(images, error, distance, share)

@@ -116,8 +116,9 @@ def audit_runs(
     run_metrics = _metrics_of_runs(named, weights, learners, data, relearning, trainer)
     steps = [step.forget for step in data.splits.steps]
     names = retrained_names(len(references))
+    drawn = all(step.request.is_drawn for step in data.splits.steps)
     control = "original" if original is not None else None
-    audits = compute_audits(embeddings, run_metrics, steps, control, names, level, margin)
+    audits = compute_audits(embeddings, run_metrics, steps, control, names, level, margin, drawn)
     options = _hardware(trainer)
     if retain_relearning:
         audits = add_retain_relearning(audits, learners, data, retain_relearning, views, **options)

@@ -42,9 +42,9 @@ def runs_by_name(models: Sequence[str], original: str | None, retrained: Sequenc
     for run in models:
         name = Path(run).resolve().name
         require(
-            name not in named,
-            f"Expected runs with different names, got {name!r} twice. Rename one folder; original and retrained are "
-            "the names of the references.",
+            name not in named and reference_kind(name) is None,
+            f"Expected runs with different names, got {name!r} twice or as a reference's. Rename the folder; original, "
+            "retrained, retrained_2 and so on are the names of the references.",
         )
         named[name] = run
     return named

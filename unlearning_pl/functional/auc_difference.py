@@ -12,7 +12,7 @@ References:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import hypot, inf, sqrt
 
 import torch
 from scipy import stats
@@ -30,21 +30,30 @@ class AucDifference:
     Attributes:
         auc: The model's AUC, in [0, 1].
         reference: Mean AUC of the references, or 0.5.
-        standard_error: Standard error of the difference: of the images, and with two references or more of training.
+        image_error: Standard error of the difference by the choice of the images.
+        training_error: The same by the trainings, where they may differ; else 0.
         freedom: Degrees of freedom of the standard error, may be infinite.
         floor: Mean distance of a reference from the other ones; None with fewer than two.
+        references: Number of references.
     """
 
     auc: float
     reference: float
-    standard_error: float
-    freedom: float
+    image_error: float
+    training_error: float = 0.0
+    freedom: float = inf
     floor: float | None = None
+    references: int = 0
 
     @property
     def value(self) -> float:
         """The difference."""
         return self.auc - self.reference
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the difference."""
+        return hypot(self.image_error, self.training_error)
 
     def interval(self, level: float) -> tuple[float, float]:
         """Two-sided confidence interval that misses the true difference with probability ``level``."""
@@ -73,18 +82,19 @@ def auc_components(members: Tensor, non_members: Tensor) -> ScorePair:
     return _share_below(members, non_members), 1 - _share_below(non_members, members)
 
 
-def auc_difference(model: ScorePair, references: Sequence[ScorePair] = ()) -> AucDifference:
+def auc_difference(model: ScorePair, references: Sequence[ScorePair] = (), drawn: bool = True) -> AucDifference:
     """Difference between a model's AUC and the mean AUC of models that were retrained without the members.
 
-    Images are the units: for members and non-members drawn from one population every retrained model has an AUC of 0.5,
-    whatever its seed, so the error of the images is all there is. Where they are not (a request of a class), training
-    adds to it, which only two references or more can show: the excess of their variance over that of the images. With
-    one, its own distance from 0.5, in excess of the images' error, stands for it.
-    Without references the model is compared with 0.5, by the error of the Mann-Whitney statistic under equality.
+    Images are the units. For members and non-members drawn from one population every retrained model has an AUC of 0.5,
+    whatever its seed, so the error of the images is all there is. Where they are not (``drawn = False``: a request of a
+    class), trainings differ as well: the variance among the references is added, with their degrees of freedom; one
+    reference does not show it. Without references the model is compared with 0.5, by the error of the Mann-Whitney
+    statistic under equality.
 
     Args:
         model: The model's scores of members ``(M,)`` and non-members ``(L,)``, two or more each for an error.
         references: The same images' scores by each retrained model.
+        drawn: Whether members and non-members are drawn from one population.
 
     Raises:
         ValueError: An empty set, or references with other numbers of images.
@@ -101,18 +111,36 @@ def auc_difference(model: ScorePair, references: Sequence[ScorePair] = ()) -> Au
     own = auc_components(*model)
     auc = own[0].mean().item()
     if not references:
-        error = sqrt((m + n + 1) / (12 * m * n))
-        return AucDifference(auc, 0.5, error, inf)
+        return AucDifference(auc, 0.5, sqrt((m + n + 1) / (12 * m * n)))
     if any((len(r[0]), len(r[1])) != (m, n) for r in references):
         raise ValueError(f"Expected references with scores of the same {m} and {n} images. Audit them together.")
     others = [auc_components(*pair) for pair in references]
     aucs = [members.mean().item() for members, _ in others]
     mean = tuple(torch.stack(parts).mean(0) for parts in zip(*others, strict=True))
     parts = [_image_variance(ours - theirs) for ours, theirs in zip(own, mean, strict=True)]
-    parts.append(_training_variance(others, aucs))
-    variance = sum(value for value, _ in parts)
-    reference = sum(aucs) / len(aucs)
-    return AucDifference(auc, reference, sqrt(variance), _freedom(parts, min(m, n)), _floor(aucs))
+    images = sum(value for value, _ in parts)
+    training = 0.0
+    if not drawn and len(aucs) > 1:
+        training = torch.tensor(aucs, dtype=torch.float64).var().item() * (1 + 1 / len(aucs))
+        parts.append((training, len(aucs) - 1.0))
+    freedom = min(welch_freedom(parts), max(1.0, min(m, n) - 1.0))
+    return AucDifference(auc, sum(aucs) / len(aucs), sqrt(images), sqrt(training), freedom, _floor(aucs), len(aucs))
+
+
+def welch_freedom(parts: Sequence[tuple[float, float]]) -> float:
+    """Degrees of freedom of a sum of variances [2]; infinite if all are zero.
+
+    Args:
+        parts: Variances with their degrees of freedom.
+
+    Example:
+        >>> welch_freedom([(1.0, 4.0), (1.0, 4.0)])
+        8.0
+    """
+    total = sum(value for value, _ in parts)
+    if not 0 < total < inf:
+        return inf if total == 0 else 1.0
+    return total**2 / sum(value**2 / freedom for value, freedom in parts if value > 0)
 
 
 def _share_below(scores: Tensor, others: Tensor) -> Tensor:
@@ -127,30 +155,6 @@ def _image_variance(components: Tensor) -> tuple[float, float]:
     if count < 2:
         return inf, 0.0
     return components.var().item() / count, count - 1.0
-
-
-def _training_variance(references: Sequence[ScorePair], aucs: Sequence[float]) -> tuple[float, float]:
-    """Variance that training adds to the difference between a new training and the mean of the references.
-
-    It is the variance among the references, less the part that the images explain.
-    """
-    count = len(aucs)
-    if count < 2:
-        images = sum(_image_variance(part)[0] for part in references[0])
-        return max(0.0, (aucs[0] - 0.5) ** 2 - images), inf
-    total = torch.tensor(aucs, dtype=torch.float64).var().item()
-    pairs = [(a, b) for row, a in enumerate(references) for b in references[:row]]
-    shared = [sum(_image_variance(x - y)[0] for x, y in zip(a, b, strict=True)) / 2 for a, b in pairs]
-    return max(0.0, total - sum(shared) / len(shared)) * (1 + 1 / count), count - 1.0
-
-
-def _freedom(parts: Sequence[tuple[float, float]], images: int) -> float:
-    """Degrees of freedom of a sum of variances [2], at most those of the smaller set of images."""
-    total = sum(value for value, _ in parts)
-    if images < 2 or not 0 < total < inf:
-        return inf if total == 0 else 1.0
-    parts_of_error = sum(value**2 / freedom for value, freedom in parts if value > 0)
-    return float(min(total**2 / parts_of_error if parts_of_error else inf, images - 1))
 
 
 def _floor(aucs: Sequence[float]) -> float | None:

@@ -9,9 +9,11 @@ References:
 """
 
 from functools import lru_cache
-from math import sqrt
+from math import ceil, hypot, inf, sqrt
 
 from scipy import optimize, stats
+
+from unlearning_pl.functional.auc_difference import AucDifference
 
 _MOST_IMAGES = 10**7
 
@@ -37,64 +39,68 @@ def auc_variance(auc: float, members: int, non_members: int) -> float:
 
 
 def detectable_auc(
-    members: int, non_members: int, level: float, power: float = 0.8, inflation: float = 1.0, reference: float = 0.5
+    difference: AucDifference, members: int, non_members: int, level: float, power: float = 0.8
 ) -> float:
-    """The smallest AUC above that of the reference which an audit detects with probability ``power``.
+    """The smallest AUC above the reference's that a test of this difference detects with probability ``power``.
 
-    The audit calls the two sets different if a two-sided test at ``level`` does.
+    The audit calls two models different if the two-sided test of :meth:`AucDifference.interval` does. The error at a
+    larger AUC is that of the difference, scaled as the error of the AUC itself changes.
 
     Args:
+        difference: The difference that was measured, for its errors, freedom and reference.
         members: M, at least 1.
         non_members: L, at least 1.
-        level: Probability that the test calls equal sets different, in (0, 1).
+        level: Probability that the test calls equal models different, in (0, 1).
         power: Probability that it detects this AUC, in (0, 1).
-        inflation: Variance of the difference to the references, over that of the AUC itself: below 1 if they are
-            correlated.
-        reference: AUC of the reference, in (0, 1).
 
     Returns:
-        In (``reference``, 1]; 1 if even a perfect attack would not be detected that often.
+        In (reference, 1]; 1 if even a perfect attack would not be detected that often.
 
     Example:
-        >>> round(detectable_auc(60, 90, level=0.05), 3), detectable_auc(2, 2, level=0.05)
-        (0.632, 1.0)
+        >>> alone = AucDifference(0.5, 0.5, image_error=((60 + 90 + 1) / (12 * 60 * 90)) ** 0.5)
+        >>> round(detectable_auc(alone, 60, 90, level=0.05), 3)
+        0.633
     """
-    limit = float(stats.norm.ppf(1 - level / 2)) * _error(reference, members, non_members, inflation)
-    quantile = float(stats.norm.ppf(power))
+    if not difference.standard_error < inf:
+        return 1.0
+    reference = _inside(difference.reference)
+    measured = _inside(difference.auc) if difference.references else 0.5  # where the error of the images holds
+    base = auc_variance(measured, members, non_members)
+    limit = float(stats.t.ppf(1 - level / 2, difference.freedom)) * difference.standard_error
+    quantile = float(stats.t.ppf(power, difference.freedom))
 
     def excess(auc: float) -> float:
-        return auc - reference - limit - quantile * _error(auc, members, non_members, inflation)
+        images = difference.image_error * sqrt(auc_variance(auc, members, non_members) / base)
+        return auc - reference - limit - quantile * hypot(images, difference.training_error)
 
-    highest = 1 - 1e-9
+    highest = 1 - 1e-6
     if excess(highest) <= 0:
         return 1.0
     return float(optimize.brentq(excess, reference, highest))
 
 
-def images_needed(difference: float, ratio: float, level: float, power: float = 0.8, inflation: float = 1.0) -> int:
-    """Number of members with which an audit detects a difference of the AUC with probability ``power``.
+def images_needed(images: int, error: float, distance: float, level: float, power: float = 0.8) -> int:
+    """Number of images with which a two-sided test at ``level`` detects a distance with probability ``power``.
+
+    Both sets are taken to grow in proportion, so that the error falls with the square root of their size.
 
     Args:
-        difference: The difference from 0.5, in (0, 0.5].
-        ratio: Non-members for each member.
+        images: The present number.
+        error: Standard error of the difference with these.
+        distance: The distance to detect, positive.
         level: As in :func:`detectable_auc`.
         power: As there.
-        inflation: As there.
 
     Returns:
-        The smallest number; at most 10 000 000.
+        More than ``images``; at most 10 000 000.
 
     Example:
-        >>> images_needed(0.1, ratio=1.5, level=0.05)
-        104
+        >>> images_needed(100, error=0.04, distance=0.1, level=0.05)
+        126
     """
-    low, high = 1, _MOST_IMAGES
-    while low < high:
-        middle = (low + high) // 2
-        found = detectable_auc(middle, max(1, round(ratio * middle)), level, power, inflation) - 0.5 <= difference
-        low, high = (low, middle) if found else (middle + 1, high)
-    return low
+    wanted = (float(stats.norm.ppf(1 - level / 2)) + float(stats.norm.ppf(power))) * error / distance
+    return min(_MOST_IMAGES, max(images + 1, ceil(images * wanted**2)))
 
 
-def _error(auc: float, members: int, non_members: int, inflation: float) -> float:
-    return sqrt(inflation * auc_variance(auc, members, non_members))
+def _inside(auc: float) -> float:
+    return min(0.999, max(0.001, auc))

@@ -14,7 +14,7 @@ from unlearning_pl.errors import InputError, require
 from unlearning_pl.report.roc_figures import roc
 from unlearning_pl.types import Split
 
-VERSION = 2
+VERSION = 3
 """Version of the schema of report.json."""
 
 

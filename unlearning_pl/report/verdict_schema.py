@@ -12,11 +12,11 @@ def verdict_schema() -> dict[str, Any]:
         >>> "detectable" in verdict_schema()["required"]
         True
     """
-    ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3}
+    ends = {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 3}
     difference = {
         "auc": _number("AUC of the model."),
         "reference": _number("Mean AUC of the retrained models, or 0.5."),
-        "standard_error": _number("Standard error of the difference."),
+        "standard_error": {"type": ["number", "null"], "description": "Of the difference; null for a single image."},
     }
     properties = {
         "kind": {"enum": [*get_args(Kind)], "description": "The verdict, in this precedence."},
@@ -29,10 +29,13 @@ def verdict_schema() -> dict[str, Any]:
         },
         "interval": {**ends, "description": "Simultaneous interval of the headline's difference."},
         "floor": {"type": ["number", "null"], "description": "Mean distance among the retrained models."},
-        "level": _number("Probability of a false verdict."),
+        "level": _number("Probability of a false verdict, see docs/audits.md for what it assumes."),
         "margin": _number("Difference of the AUC that counts as equivalent."),
         "detectable": _number("AUC that the headline attack finds in 80 % of cases."),
-        "needed": {"type": ["integer", "null"], "description": "Forget images that would do."},
+        "needed": {
+            "type": ["integer", "null"],
+            "description": "Forget images that would do, and unseen ones in proportion; null where none would.",
+        },
         "compared": {"type": "integer", "minimum": 0, "description": "Number of retrained models."},
         "lost": {
             "type": "object",

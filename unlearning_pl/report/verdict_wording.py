@@ -1,5 +1,7 @@
 """The verdict of an audit in a few words and in sentences, for readers without a background in statistics."""
 
+from math import isfinite
+
 from unlearning_pl.audits.embeddings import ORIGINAL, Audit
 from unlearning_pl.audits.verdict import UTILITY_MARGIN, Verdict
 
@@ -18,6 +20,30 @@ _LABELS = {
     "cannot tell": "cannot tell",
     "equivalent": "equivalent to retraining",
 }
+_SENTENCES = {
+    "constant": "Broken: it gives all images the same score, so that nothing can be said of what it knows.",
+    "utility": "Broken: it has lost {lost} against the retrained models, {spread}.",
+    "less": "It over-forgets: the images to forget are less familiar to it than to models retrained without "
+    "them, which gives them away as well.",
+    "more": "It {still}remembers: the images to forget are more familiar to it than {than}.",
+    "more_alone": "Cannot tell: the images to forget are more familiar to it than unseen ones, but may differ in "
+    "kind from these; a retrained model would show it.",
+    "less_alone": "Cannot tell: the images to forget are less familiar to it than unseen ones, which gives them "
+    "away; without a retrained model it is not known why.",
+    "one_reference": "Cannot tell: the images to forget differ in kind from the unseen ones, and one retrained model "
+    "does not show how far trainings differ on them; give two more.",
+    "no_reference": "Cannot tell: this attack does not tell the images from unseen ones, which is no evidence that "
+    "there is no trace; without a retrained model an audit cannot show more.",
+    "no_original": "Cannot tell: without the original it is not known whether this attack would have found anything.",
+    "original": "Cannot tell: this attack does not tell the original, which was trained on the images, from "
+    "retrained models either{need}.",
+    "original_near": "Cannot tell: the original itself is not shown to be outside {margin}; give a smaller margin.",
+    "wide": "Cannot tell: the difference to the retrained models is uncertain by more than {margin}{need}.",
+    "utility_wide": "Cannot tell: it is not shown that its utility is within {points} points of the retrained models'.",
+    "within": "Equivalent to retraining within {margin} and {points} points of utility, at a level of {level} "
+    "%; the original lies outside.",
+}
+"""A sentence for each reason."""
 
 
 def label(audit: Audit, is_reference: bool = False) -> str:
@@ -48,27 +74,17 @@ def describe_verdict(audit: Audit) -> str:
     verdict = audit.verdict
     if verdict is None:
         return ""
-    known = "to models retrained without them" if verdict.compared else "images that it never saw"
     still = "" if audit.name == ORIGINAL else "still "
-    margin, need = f"±{verdict.margin:.2f} of the AUC", _describe_need(verdict)
-    return {
-        "constant": "Broken: it gives all images the same score, so that nothing can be said of what it knows.",
-        "utility": f"Broken: it has lost {_describe_loss(verdict)} against the retrained models, beyond their spread.",
-        "less": "It over-forgets: the images to forget are less familiar to it than to models retrained without them, "
-        "which gives them away as well.",
-        "more": f"It {still}remembers: the images to forget are more familiar to it than {known}.",
-        "no_reference": "Cannot tell: this attack finds no trace of the images, which is no evidence that there is "
-        "none; without a retrained model an audit cannot show more.",
-        "no_original": "Cannot tell: without the original it is not known whether this attack would have found "
-        "anything.",
-        "original": "Cannot tell: this attack does not tell the original, which was trained on the images, from "
-        f"retrained models either{need}.",
-        "wide": f"Cannot tell: the difference to the retrained models is uncertain by more than {margin}{need}.",
-        "utility_wide": f"Cannot tell: it is not shown that its utility is within {UTILITY_MARGIN:.0f} points of the "
-        "retrained models'.",
-        "within": f"Equivalent to retraining within {margin} and {UTILITY_MARGIN:.0f} points of utility, at a level of "
-        f"{100 * verdict.level:.0f} %; the same attack tells the original.",
-    }[verdict.reason]
+    return _SENTENCES[verdict.reason].format(
+        still=still,
+        than="to models retrained without them" if verdict.compared else "unseen ones, if both are of one kind",
+        lost=_describe_loss(verdict),
+        spread="beyond their spread" if verdict.compared > 1 else "of which one alone shows no spread",
+        margin=f"±{verdict.margin:.2f} of the AUC",
+        points=f"{UTILITY_MARGIN:.0f}",
+        level=f"{100 * verdict.level:.0f}",
+        need=_describe_need(verdict),
+    )
 
 
 def describe_attack(audit: Audit) -> str:
@@ -84,16 +100,17 @@ def describe_attack(audit: Audit) -> str:
             "How well an attacker tells forgotten from unseen images is not defined: there are no images of one of the "
             "two kinds."
         )
-    difference, (low, high) = verdict.headline, verdict.interval
+    difference = verdict.headline
+    low, high = (f"{end:+.2f}" if isfinite(end) else "unknown" for end in verdict.interval)
     attacker = f"By {ATTACKS[verdict.attack]}, an attacker"
     sentence = f"{attacker} tells forgotten from unseen images with AUC {difference.auc:.2f}"
     if not verdict.compared:
-        return f"{sentence}; 0.50 is chance, and {difference.value:+.2f} lies between {low:+.2f} and {high:+.2f}."
+        return f"{sentence}; 0.50 is chance, and {difference.value:+.2f} lies between {low} and {high}."
     floor = "" if verdict.floor is None else f"; retrained models differ by {verdict.floor:.2f} among themselves"
     share = " as far as the images alone can show" if verdict.compared == 1 and verdict.floor is not None else ""
     return (
         f"{sentence}, retrained models with {difference.reference:.2f}: a distance of {abs(difference.value):.2f} "
-        f"(difference {difference.value:+.2f}, {low:+.2f} to {high:+.2f}{floor}{share})."
+        f"(difference {difference.value:+.2f}, {low} to {high}{floor}{share})."
     )
 
 
@@ -108,7 +125,7 @@ def describe_power(audit: Audit) -> str:
     if verdict is None:
         return ""
     if verdict.detectable >= 1:
-        return "With so few images this audit would have found nothing in 80 of 100 cases, whatever the model knows."
+        return "With so few images this audit finds nothing reliably, whatever the model knows."
     return f"With this many images it would have found an AUC of {verdict.detectable:.2f} or more in 80 of 100 cases."
 
 
@@ -119,4 +136,8 @@ def _describe_loss(verdict: Verdict) -> str:
 
 
 def _describe_need(verdict: Verdict) -> str:
-    return "" if verdict.needed is None else f"; about {verdict.needed} images to forget would do"
+    return (
+        ""
+        if verdict.needed is None
+        else f"; about {verdict.needed} images to forget, with more unseen ones in proportion, would do"
+    )

@@ -28,7 +28,7 @@ class MembershipMonitor(Callback):
 
     In ``fit`` the rows are training images, in ``unlearn`` images to forget; the held-out rows are those of
     ``data.validation``. The AUC tells the former from the latter by their alignment, those of a classifier by their
-    loss: training has begun to remember when it leaves 0.5, and unlearning is done when it is back. Wang & Chen, arXiv
+    loss: training has begun to remember when it leaves 0.5, and the attack no longer finds the images when it is back. Wang & Chen, arXiv
     2405.07317, show such curves of alignment.
 
     The callback changes nothing else: weights, buffers and random state are those of a run without it, and its seconds

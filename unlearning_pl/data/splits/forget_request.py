@@ -85,6 +85,11 @@ class ForgetRequest:
         if isinstance(self.per_class, dict):
             object.__setattr__(self, "per_class", {str(name): number for name, number in self.per_class.items()})
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether images are drawn at random from all training images."""
+        return self.fraction is not None or self.count is not None
+
     def given(self) -> dict[str, Any]:
         """The fields that are set, and the seed if images are drawn at random.
 
