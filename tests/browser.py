@@ -94,6 +94,38 @@ def look(browser: str, path: Path, width: int, dark: bool, picture: Path | None 
     return asyncio.run(_look(browser, path, width, dark, picture))
 
 
+def ask(browser: str, path: Path, script: str, width: int, height: int = 800, media: str = "screen") -> Any:
+    """Open a page and return what a script finds on it.
+
+    Args:
+        browser: Address of its DevTools.
+        path: The page.
+        script: An expression.
+        width: Of the screen, in pixels.
+        height: Of the screen, in pixels.
+        media: ``screen`` or ``print``; a printer is asked by a reader who prefers dark pages.
+    """
+    return asyncio.run(_ask(browser, path, script, width, height, media))
+
+
+async def _ask(browser: str, path: Path, script: str, width: int, height: int, media: str) -> Any:
+    async with aiohttp.ClientSession() as session:
+        async with session.put(f"{browser}/json/new?about:blank") as answer:
+            target = await answer.json(content_type=None)
+        async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            page = Page(socket)
+            await page.call("Page.enable")
+            size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+            await page.call("Emulation.setDeviceMetricsOverride", **size)
+            dark = {"name": "prefers-color-scheme", "value": "dark" if media == "print" else "light"}
+            await page.call("Emulation.setEmulatedMedia", media=media, features=[dark])
+            await page.call("Page.navigate", url=path.as_uri())
+            await page.until("Page.loadEventFired")
+            found = await page.evaluate(script)
+            await page.call("Page.close")
+    return found
+
+
 async def _look(browser: str, path: Path, width: int, dark: bool, picture: Path | None) -> list[str]:
     async with aiohttp.ClientSession() as session:
         async with session.put(f"{browser}/json/new?about:blank") as answer:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from audited import CONTEXT, audited
-from browser import EXECUTABLE, chromium, look
+from browser import EXECUTABLE, ask, chromium, look
 from PIL import Image
 from remembering import remembering
 
@@ -16,6 +16,15 @@ from unlearning_pl.report import write_report
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="needs Chromium or Chrome")
 
+FIRST = ("h1", ".verdict", ".key", ".power", ".answer svg")
+_PLACES = """[...document.querySelectorAll('%s')].map(one => {
+  const box = one.getBoundingClientRect();
+  return [box.left, box.top, box.right, box.bottom];
+})"""
+_HIDDEN = """[...document.querySelectorAll('details')].filter(one => {
+  const inside = [...one.children].filter(child => child.tagName != 'SUMMARY');
+  return !inside.length || inside.some(child => child.getBoundingClientRect().height == 0 || !child.checkVisibility());
+}).length"""
 SCREENS = [(1280, False), (1280, True), (390, False), (390, True)]
 
 
@@ -66,6 +75,34 @@ def test_the_same_look_finds_what_is_wrong(
     spoilt = tmp_path / "spoilt.html"
     spoilt.write_text(pages["nothing"].read_text().replace("</main>", f"{addition}</main>"))
     assert any(found in complaint for complaint in look(browser, spoilt, width, False))
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("kind", ["all", "many"])
+def test_the_first_screen_holds_the_answer(browser: str, pages: dict[str, Path], kind: str, width: int) -> None:
+    for what in FIRST:
+        ((left, top, right, bottom),) = ask(browser, pages[kind], _PLACES % what, width)
+        assert left >= 0, what
+        assert top >= 0, what
+        assert right <= width, what
+        assert bottom <= 800, what
+        assert bottom - top > 15, what
+    ((left, _, right, _),) = ask(browser, pages[kind], _PLACES % ".answer svg", width)
+    assert right - left > 300  # pixels
+
+
+def test_a_wide_screen_has_the_tags_of_the_others_too(browser: str, pages: dict[str, Path]) -> None:
+    tags = ask(browser, pages["many"], _PLACES % ".tags li", 1280)
+    assert len(tags) == 1 + 7 + 1  # a title, the other unlearned models, the original
+    assert all(bottom <= 800 for _, _, _, bottom in tags)
+
+
+@pytest.mark.parametrize("kind", ["all", "many"])
+def test_a_printer_gets_what_is_folded_on_white(browser: str, pages: dict[str, Path], kind: str) -> None:
+    assert ask(browser, pages[kind], _HIDDEN, 794) > 0
+    assert ask(browser, pages[kind], _HIDDEN, 794, media="print") == 0
+    colours = "['body', '.card'].map(one => getComputedStyle(document.querySelector(one)).backgroundColor)"
+    assert ask(browser, pages[kind], colours, 794, media="print") == ["rgb(255, 255, 255)"] * 2
 
 
 def test_dark_and_light_are_not_the_same(browser: str, pages: dict[str, Path], tmp_path: Path) -> None:

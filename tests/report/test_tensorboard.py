@@ -1,5 +1,6 @@
 """Events read back by TensorBoard's own readers."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +19,10 @@ from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.report import log_to_tensorboard
+from unlearning_pl.report.tensorboard import SORTED_BY
+from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 
-KINDS = {"scores", "roc", "alignment_before", "alignment_after", "alignment_gap", "map", "probabilities", "losses"}
+KINDS = {"scores", "roc"}
 
 
 @pytest.fixture(scope="module")
@@ -41,30 +44,49 @@ def hyperparameters(folder: Path) -> tuple[Context, Any]:
     return context, context.experiment_from_metadata(RequestContext(), "", True, known, [])
 
 
-def test_metrics_and_figures_are_written(tmp_path: Path, audits: list[Audit]) -> None:
+def text_of(found: EventAccumulator) -> str:
+    (event,) = found.Tensors("verdict/audit/text_summary")
+    return str(event.tensor_proto.string_val[0].decode())
+
+
+def test_an_audit_is_a_text_two_images_and_a_few_numbers(tmp_path: Path, audits: list[Audit]) -> None:
     log_to_tensorboard(tmp_path, audits[2], step=30, references=audits)
     found = events(tmp_path)
-    (ends,) = {audits[2].intervals[key] for key in ["membership_auc"]}
-    assert found.Scalars("audit/membership_auc/low")[0].value == pytest.approx(ends[0], rel=1e-6)
-    assert {f"audit/{key}" for key in audits[2].metrics} <= set(found.Tags()["scalars"])
-    recall = audits[2].class_accuracy["test"]
-    assert found.Scalars("audit/test_accuracy/1")[0].value == pytest.approx(recall[1].item(), rel=1e-6)
-    for key, value in audits[2].metrics.items():
-        (event,) = found.Scalars(f"audit/{key}")
+    scalars = set(found.Tags()["scalars"])
+    assert scalars == {f"verdict/{key}" for key in SORTED_BY & audits[2].metrics.keys()}
+    assert len(scalars) <= 6
+    for tag in scalars:
+        (event,) = found.Scalars(tag)
         assert event.step == 30
-        assert event.value == pytest.approx(value, rel=1e-6)
-    assert set(found.Tags()["images"]) == {f"audit/{kind}" for kind in KINDS}
+        assert event.value == pytest.approx(audits[2].metrics[tag.partition("/")[2]], rel=1e-6)
+    assert set(found.Tags()["images"]) == {f"verdict/{kind}" for kind in KINDS}
     for kind in KINDS:
-        (image,) = found.Images(f"audit/{kind}")
+        (image,) = found.Images(f"verdict/{kind}")
         (tmp_path / "figure.png").write_bytes(image.encoded_image_string)
         with Image.open(tmp_path / "figure.png") as picture:
             assert len(picture.getcolors(maxcolors=1 << 20)) > 50  # not a blank page
 
 
-def test_without_references_a_model_is_drawn_alone(tmp_path: Path, audits: list[Audit]) -> None:
-    log_to_tensorboard(tmp_path, audits[2])
-    found = set(events(tmp_path).Tags()["images"])
-    assert found == {f"audit/{kind}" for kind in KINDS - {"alignment_before", "alignment_gap"}}
+def test_the_text_has_the_verdict_and_a_table(tmp_path: Path, audits: list[Audit]) -> None:
+    odd = replace(audits[2], name="a_b|c*")
+    log_to_tensorboard(tmp_path, odd, references=[*audits[:2], odd])
+    title, *sentences, table = text_of(events(tmp_path)).split("\n\n")
+    assert title == r"**a\_b\|c\***"
+    assert sentences == [describe_verdict(odd), describe_attack(odd), describe_power(odd)]
+    head, rule, *rows = table.splitlines()
+    assert head == r"| Metric | a\_b\|c\* | original | retrained |"
+    assert rule.count("---") == 4
+    assert f"| Test accuracy | {odd.metrics['test_accuracy']:.1f} % |" in "\n".join(rows)
+    assert 5 < len(rows) < 20
+
+
+def test_training_comes_before_the_audit(tmp_path: Path, audits: list[Audit]) -> None:
+    run = tmp_path / "ac"
+    make_trainer(run, max_epochs=1).fit(make_learner("SimCLR"), datamodule=make_data())
+    training = {tag for kind in ("scalars", "images") for tag in events(run).Tags()[kind]}
+    log_to_tensorboard(run, audits[2], references=audits)
+    assert training
+    assert max(training) < "verdict/"
 
 
 def test_an_audit_without_scores_has_no_image(tmp_path: Path) -> None:
@@ -81,7 +103,7 @@ def test_a_second_audit_takes_the_place_of_the_first(tmp_path: Path) -> None:
     assert len(kept) == 2  # no folder, no third file
     assert kept[0] == "events.out.tfevents.1.training"
     assert kept[1].endswith(".audit")
-    (event,) = events(tmp_path).Scalars("audit/seconds")
+    (event,) = events(tmp_path).Scalars("verdict/seconds")
     assert event.value == 2.0
 
 
@@ -96,7 +118,7 @@ def test_the_tab_of_hyperparameters_has_every_run_with_its_metrics(tmp_path: Pat
     context, experiment = hyperparameters(tmp_path)
     names = {"method", "alpha", "lr", "optimizer", "epochs", "share", "of"}  # of both methods
     assert {info.name for info in experiment.hparam_infos} == names
-    assert {info.name.tag for info in experiment.metric_infos} == {"audit/membership_auc"}
+    assert {info.name.tag for info in experiment.metric_infos} == {"verdict/membership_auc"}
     assert {info.name.group for info in experiment.metric_infos} == {""}
 
     request = api_pb2.ListSessionGroupsRequest(slice_size=9, allowed_statuses=[api_pb2.STATUS_SUCCESS])
@@ -114,6 +136,6 @@ def test_the_tab_is_not_that_of_training(tmp_path: Path) -> None:
     log_to_tensorboard(run, Audit("ac", {"membership_auc": 0.5}, {}, torch.zeros(0, 0)), settings={"epochs": 1})
     _, experiment = hyperparameters(tmp_path)
     metrics = {info.name.tag for info in experiment.metric_infos}
-    assert "audit/membership_auc" in metrics
+    assert "verdict/membership_auc" in metrics
     assert "hp_metric" not in metrics
     assert {info.name for info in experiment.hparam_infos} == {"method", "epochs"}

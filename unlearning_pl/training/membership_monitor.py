@@ -28,8 +28,8 @@ class MembershipMonitor(Callback):
 
     In ``fit`` the rows are training images, in ``unlearn`` images to forget; the held-out rows are those of
     ``data.validation``. The AUC tells the former from the latter by their alignment, those of a classifier by their
-    loss: training has begun to remember when it leaves 0.5, and the attack no longer finds the images when it is back. Wang & Chen, arXiv
-    2405.07317, show such curves of alignment.
+    loss: training has begun to remember when it leaves 0.5; back at 0.5 this attack finds nothing any more. Wang &
+    Chen, arXiv 2405.07317, show such curves of alignment.
 
     The callback changes nothing else: weights, buffers and random state are those of a run without it, and its seconds
     do not count as time of the run. Rank 0 computes it, in evaluation mode and full precision, before the first step
