@@ -71,7 +71,7 @@ def test_without_an_original_nothing_is_equivalent() -> None:
 
 def test_an_original_that_is_not_told_leaves_no_verdict_and_says_how_many_images_would_do() -> None:
     few = [model(members=10, seed=seed) for seed in (1, 2, 3)]
-    verdict = judge(model(members=10, seed=6), few, model(0.3, members=10, seed=4))
+    verdict = judge(model(members=10, seed=6), few, model(0.05, members=10, seed=4))
     assert verdict is not None
     assert (verdict.kind, verdict.reason) == ("cannot tell", "original")
     assert verdict.needed is not None

@@ -113,7 +113,7 @@ def test_nothing_is_said_that_an_owner_cannot_know(made: Path, owned: Path, tmp_
     words = f"--before {made}/original --after {made}/after --images {owned}/mine --views 3"
     assert command(f"owner {words} --unseen {owned}/strange --reference {made}/after --output all") == 0
     found = report(tmp_path / "all")
-    assert list(found) == ["original", "retrained", "after"]
+    assert list(found) == ["after", "original", "retrained"]
     compared = {"retraining_distance", "retraining_floor"}
     assert all(audit["metrics"].keys() - compared == KNOWN for audit in found.values())
     assert found["after"]["verdict"]["compared"] == 1
@@ -247,13 +247,13 @@ def audits(images: int = 100, **shifts: float) -> list[Audit]:
     ("models", "words"),
     [
         (audits(original=0.5, after=0.05), "In the model before unlearning this attack found your images."),
-        (audits(original=0.05, after=0.05), "no evidence that there is none"),
+        (audits(original=0.05, after=0.05), "no evidence that there is no trace"),
         (audits(original=0.5, after=0.4), "It still remembers"),
         (audits(original=0.5, after=-0.5), "Cannot tell"),
         # what differs from 0.5 in the reference as well is no memory
-        (audits(original=0.9, retrained=0.3, after=0.3), "Cannot tell"),
+        (audits(original=1.9, retrained=0.9, after=0.9), "one retrained model does not show how far trainings differ"),
         (audits(original=0.9, retrained=0.0, after=0.0), "Equivalent to retraining"),
-        (audits(original=0.9, retrained=-0.1, after=0.5), "It still remembers"),
+        (audits(original=0.9, retrained=-0.05, after=0.5), "It still remembers"),
         (audits(original=0.9, retrained=0.0, after=-0.8), "It over-forgets"),
         (audits(2, original=0.9, after=0.1), "More images reveal smaller traces"),
     ],

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from unlearning_pl.audits import Audit
-from unlearning_pl.audits.verdict import Evidence, judge
+from unlearning_pl.audits.judge import judge
+from unlearning_pl.audits.verdict import Evidence
 from unlearning_pl.report.score_picture import attack_scores, before_and_after, draw_figures
 
 SPLITS = {"retain": torch.linspace(0, 1, 30), "forget": torch.linspace(0, 1, 20), "test": torch.linspace(0, 1, 40)}

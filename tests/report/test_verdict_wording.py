@@ -1,7 +1,6 @@
 """A verdict in words: every reason has a sentence, and no positive word follows from the absence of a difference."""
 
 from dataclasses import replace
-from math import inf
 
 import pytest
 import torch
@@ -11,7 +10,7 @@ from unlearning_pl.audits.verdict import REASONS, Verdict
 from unlearning_pl.functional.auc_difference import AucDifference
 from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict, label
 
-DIFFERENCE = AucDifference(auc=0.62, reference=0.5, standard_error=0.03, freedom=inf, floor=0.02)
+DIFFERENCE = AucDifference(auc=0.62, reference=0.5, image_error=0.03, floor=0.02, references=3)
 VERDICT = Verdict(
     kind="remembers",
     reason="more",
@@ -29,6 +28,7 @@ VERDICT = Verdict(
 KINDS = {
     **dict.fromkeys(("constant", "utility"), "broken"),
     **dict.fromkeys(("no_reference", "no_original", "original", "wide", "utility_wide"), "cannot tell"),
+    **dict.fromkeys(("more_alone", "less_alone", "one_reference", "original_near"), "cannot tell"),
     "less": "over-forgets",
     "more": "remembers",
     "within": "equivalent",
@@ -60,11 +60,13 @@ def test_the_figure_comes_with_interval_floor_and_power() -> None:
     assert "as far as the images alone can show" in describe_attack(audit(compared=1))
     assert "0.50 is chance" in describe_attack(audit(compared=0))
     assert "AUC of 0.58 or more in 80 of 100 cases" in describe_power(audit())
-    assert "found nothing in 80 of 100 cases" in describe_power(audit(detectable=1.0))
+    assert "finds nothing reliably" in describe_power(audit(detectable=1.0))
 
 
 def test_what_would_do_and_what_was_lost_are_named() -> None:
-    assert "about 700 images to forget would do" in describe_verdict(audit(kind="cannot tell", reason="original"))
+    assert "about 700 images, and unseen ones in proportion, would do" in describe_verdict(
+        audit(kind="cannot tell", reason="original")
+    )
     assert "lost 9.0 points of test accuracy" in describe_verdict(audit(kind="broken", reason="utility"))
 
 

@@ -57,8 +57,8 @@ def matched_non_members(splits: BySplit) -> Tensor:
     Example:
         >>> from unlearning_pl.audits.embeddings import Embeddings
         >>> images = lambda *targets: Embeddings(*[torch.tensor(targets)] * 6)
-        >>> matched_non_members({"retain": images(0, 1), "forget": images(2), "test": images(0, 1, 2)})
-        tensor([False, False,  True])
+        >>> matched_non_members({"retain": images(0, 1), "forget": images(2), "test": images(0, 1, 2, 2)})
+        tensor([False, False,  True,  True])
     """
     test, forget = splits["test"].target, splits["forget"].target
     every = torch.ones_like(test, dtype=torch.bool)

@@ -5,8 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lightning.pytorch.utilities import rank_zero_only
-
+from unlearning_pl.cli.exit_status import rank
 from unlearning_pl.errors import printable
 
 
@@ -20,7 +19,7 @@ def progress_lines() -> Iterator[None]:
     logger = logging.getLogger("unlearning_pl")
     level, handler = logger.level, logging.StreamHandler(sys.stderr)
     handler.setFormatter(_LineFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    if getattr(rank_zero_only, "rank", 0) == 0:
+    if rank() == 0:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
     try:
