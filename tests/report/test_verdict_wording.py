@@ -64,7 +64,7 @@ def test_the_figure_comes_with_interval_floor_and_power() -> None:
 
 
 def test_what_would_do_and_what_was_lost_are_named() -> None:
-    assert "about 700 images, and unseen ones in proportion, would do" in describe_verdict(
+    assert "about 700 images to forget, with more unseen ones in proportion, would do" in describe_verdict(
         audit(kind="cannot tell", reason="original")
     )
     assert "lost 9.0 points of test accuracy" in describe_verdict(audit(kind="broken", reason="utility"))

@@ -119,11 +119,10 @@ def auc_difference(model: ScorePair, references: Sequence[ScorePair] = (), drawn
     mean = tuple(torch.stack(parts).mean(0) for parts in zip(*others, strict=True))
     parts = [_image_variance(ours - theirs) for ours, theirs in zip(own, mean, strict=True)]
     images = sum(value for value, _ in parts)
-    training = 0.0
+    freedom, training = min(welch_freedom(parts), max(1.0, min(m, n) - 1.0)), 0.0
     if not drawn and len(aucs) > 1:
         training = torch.tensor(aucs, dtype=torch.float64).var().item() * (1 + 1 / len(aucs))
-        parts.append((training, len(aucs) - 1.0))
-    freedom = min(welch_freedom(parts), max(1.0, min(m, n) - 1.0))
+        freedom = len(aucs) - 1.0
     return AucDifference(auc, sum(aucs) / len(aucs), sqrt(images), sqrt(training), freedom, _floor(aucs), len(aucs))
 
 
