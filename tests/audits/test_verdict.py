@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from unlearning_pl.audits.judge import judge
+from unlearning_pl.audits.judge_model import judge_model
 from unlearning_pl.audits.verdict import REASONS, Evidence
 
 TEST = 400
@@ -45,7 +45,7 @@ def constant(evidence: Evidence) -> Evidence:
     ],
 )
 def test_each_situation_has_its_verdict(evidence: Evidence, kind: str, reason: str) -> None:
-    verdict = judge(evidence, REFERENCES, ORIGINAL)
+    verdict = judge_model(evidence, REFERENCES, ORIGINAL)
     assert verdict is not None
     assert (verdict.kind, verdict.reason) == (kind, reason)
     assert verdict.reason in REASONS
@@ -54,24 +54,24 @@ def test_each_situation_has_its_verdict(evidence: Evidence, kind: str, reason: s
 
 
 def test_without_references_nothing_is_equivalent_and_nothing_over_forgets() -> None:
-    kinds = {shift: judge(model(shift), (), None) for shift in (-1.5, 0.0, 1.5)}
+    kinds = {shift: judge_model(model(shift), (), None) for shift in (-1.5, 0.0, 1.5)}
     assert {shift: one.kind for shift, one in kinds.items() if one} == {
         -1.5: "cannot tell",
         0.0: "cannot tell",
         1.5: "remembers",
     }
-    assert judge(constant(model()), ()).kind == "broken"  # type: ignore[union-attr]
+    assert judge_model(constant(model()), ()).kind == "broken"  # type: ignore[union-attr]
 
 
 def test_without_an_original_nothing_is_equivalent() -> None:
-    verdict = judge(model(seed=6), REFERENCES)
+    verdict = judge_model(model(seed=6), REFERENCES)
     assert verdict is not None
     assert (verdict.kind, verdict.reason) == ("cannot tell", "no_original")
 
 
 def test_an_original_that_is_not_told_leaves_no_verdict_and_says_how_many_images_would_do() -> None:
     few = [model(members=10, seed=seed) for seed in (1, 2, 3)]
-    verdict = judge(model(members=10, seed=6), few, model(0.05, members=10, seed=4))
+    verdict = judge_model(model(members=10, seed=6), few, model(0.05, members=10, seed=4))
     assert verdict is not None
     assert (verdict.kind, verdict.reason) == ("cannot tell", "original")
     assert verdict.needed is not None
@@ -79,7 +79,7 @@ def test_an_original_that_is_not_told_leaves_no_verdict_and_says_how_many_images
 
 
 def test_a_narrow_margin_cannot_be_told() -> None:
-    verdict = judge(model(seed=6), REFERENCES, ORIGINAL, margin=0.001)
+    verdict = judge_model(model(seed=6), REFERENCES, ORIGINAL, margin=0.001)
     assert verdict is not None
     assert (verdict.kind, verdict.reason) == ("cannot tell", "wide")
 
@@ -91,17 +91,17 @@ def test_the_headline_is_the_attack_that_tells_the_original_best() -> None:
 
     references = [two(0, 0, seed) for seed in (1, 2, 3)]
     original = two(0.2, 1.5, 4)
-    assert judge(two(0, 0, 6), references, original).attack == "vector"  # type: ignore[union-attr]
-    assert judge(two(0, 0, 6), references).attack == "mean"  # type: ignore[union-attr]
-    hidden = judge(two(1.0, 0.0, 7), references, original)
+    assert judge_model(two(0, 0, 6), references, original).attack == "vector"  # type: ignore[union-attr]
+    assert judge_model(two(0, 0, 6), references).attack == "mean"  # type: ignore[union-attr]
+    hidden = judge_model(two(1.0, 0.0, 7), references, original)
     assert hidden is not None
     assert hidden.kind == "remembers"  # by the attack that is not the headline
 
 
 def test_attacks_that_a_model_lacks_are_not_asked() -> None:
-    assert judge(Evidence({}), [Evidence({})]) is None
+    assert judge_model(Evidence({}), [Evidence({})]) is None
     other = Evidence({"confidence": model().attacks["mean"]})
-    assert judge(model(), [other]) is None
+    assert judge_model(model(), [other]) is None
 
 
 @pytest.mark.parametrize(("members", "references"), [(3, 1), (30, 3), (300, 3)])
@@ -119,8 +119,8 @@ def test_a_retrained_model_is_rarely_accused_and_an_original_never_called_equiva
             return Evidence({"mean": (scores[:members] + shift, scores[members:])})
 
         known, original = [one() for _ in range(references)], one(1.0)
-        false += judge(one(), known, original).kind in ("remembers", "over-forgets")  # type: ignore[union-attr]
-        kinds.append(judge(original, known, original).kind)  # type: ignore[union-attr]
+        false += judge_model(one(), known, original).kind in ("remembers", "over-forgets")  # type: ignore[union-attr]
+        kinds.append(judge_model(original, known, original).kind)  # type: ignore[union-attr]
     assert false <= 9
     assert "equivalent" not in kinds
     assert members < 300 or set(kinds) == {"remembers"}

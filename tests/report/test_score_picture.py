@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unlearning_pl.audits import Audit
-from unlearning_pl.audits.judge import judge
+from unlearning_pl.audits.judge_model import judge_model
 from unlearning_pl.audits.verdict import Evidence
 from unlearning_pl.report.score_picture import attack_scores, before_and_after, draw_figures
 
@@ -17,7 +17,7 @@ def model(name: str, attack: str, shift: float) -> Audit:
     evidence = Evidence({attack: (SPLITS["forget"] + shift, SPLITS["test"])})
     probabilities = {split: values.clone() for split, values in SPLITS.items()}
     audit = Audit(name, {}, dict(SPLITS), torch.zeros(0, 0), evidence=evidence, probabilities=probabilities)
-    return replace(audit, verdict=judge(evidence))
+    return replace(audit, verdict=judge_model(evidence))
 
 
 @pytest.mark.parametrize(("attack", "retain"), [("mean", True), ("pair", True), ("confidence", True), ("set", False)])

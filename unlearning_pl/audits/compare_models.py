@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import inf
 
 from unlearning_pl.audits.embeddings import Audit
-from unlearning_pl.audits.judge import headline_attack, judge
+from unlearning_pl.audits.judge_model import headline_attack, judge_model
 from unlearning_pl.audits.verdict import LEVEL, MARGIN, Verdict
 from unlearning_pl.errors import InputError, require
 
@@ -35,7 +35,7 @@ def compare(
     margin: float = MARGIN,
     drawn: bool = True,
 ) -> list[Audit]:
-    """Add the metrics that compare models, and the verdict on each, see :func:`unlearning_pl.audits.judge.judge`.
+    """Add the metrics that compare models, and verdicts, see :func:`unlearning_pl.audits.judge_model.judge_model`.
 
     ``retraining_distance`` = |AUC - mean AUC of the retrained models| of the headline attack, and
     ``retraining_floor``, the same among the retrained models. ``forgetting_score`` = forget alignment of the original
@@ -48,7 +48,7 @@ def compare(
         audits: One audit per model.
         original: Name of the original's audit, if there is one.
         retrained: Names of the retrained models' audits, if there are any.
-        level: Probability of a false verdict, see :func:`unlearning_pl.audits.judge.judge`.
+        level: Probability of a false verdict, see :func:`unlearning_pl.audits.judge_model.judge_model`.
         margin: Difference of the AUC that counts as equivalent.
         drawn: Whether the images to forget were drawn at random.
 
@@ -80,7 +80,7 @@ def compare(
     compared = []
     for audit in audits:
         others = [one.evidence for one in references if one is not audit]
-        verdict = judge(audit.evidence, others, control, level, margin, headline, drawn)
+        verdict = judge_model(audit.evidence, others, control, level, margin, headline, drawn)
         metrics = {**audit.metrics, **_distances(verdict), **_relative_metrics(audit, before, mean)}
         is_reference = any(audit is one for one in references)
         compared.append(replace(audit, metrics=metrics, verdict=None if is_reference else verdict))

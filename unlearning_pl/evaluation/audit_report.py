@@ -72,7 +72,7 @@ def audit_runs(
             :func:`~unlearning_pl.evaluation.relearning.relearning_epochs`; 0 skips it.
         data: The data of the first model, with its split; read from its folder when not given.
         allow: Packages or classes, besides those of this package, that the configurations of the runs may name.
-        level: Probability of a false verdict, see :func:`unlearning_pl.audits.judge.judge`.
+        level: Probability of a false verdict, see :func:`unlearning_pl.audits.judge_model.judge_model`.
         margin: Difference of the AUC that counts as equivalent to retraining.
         retain_relearning: Number of epochs of training on retain images alone, see
             :func:`~unlearning_pl.evaluation.retain_relearning.retain_relearning`; 0 skips it.

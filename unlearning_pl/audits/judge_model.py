@@ -27,7 +27,7 @@ ONE_REFERENCE_MARGIN = 10.0
 """Points of utility that a model may lose against a single reference, which shows no spread."""
 
 
-def judge(
+def judge_model(
     model: Evidence,
     references: Sequence[Evidence] = (),
     original: Evidence | None = None,
@@ -60,7 +60,7 @@ def judge(
     Example:
         >>> scores = torch.linspace(0, 1, 200)
         >>> original, retrained = (Evidence({"mean": (scores + shift, scores)}) for shift in (0.5, 0.0))
-        >>> [judge(model, [retrained], original).kind for model in (original, retrained)]
+        >>> [judge_model(model, [retrained], original).kind for model in (original, retrained)]
         ['remembers', 'equivalent']
     """
     others = [*references, *([] if original is None else [original])]
