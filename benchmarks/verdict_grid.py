@@ -43,14 +43,18 @@ ALLOWED: dict[str, set[str]] = {
 
 
 class WrongLabels(Digits):
-    """Digits, 30 % of the training images with a wrong class: a classifier that fits these has memorised them."""
+    """Digits, 30 % of the images with a wrong class: a classifier that fits these has memorised them."""
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        train, test = super().load()
         generator = torch.Generator().manual_seed(0)
-        wrong = torch.rand(len(train.targets), generator=generator) < 0.3
-        targets = torch.where(wrong, (train.targets + 3) % 10, train.targets)
-        return ImageSet(train.images, targets, train.ids, train.class_names), test
+        train, test = (_with_wrong_labels(images, generator) for images in super().load())
+        return train, test
+
+
+def _with_wrong_labels(images: ImageSet, generator: torch.Generator) -> ImageSet:
+    wrong = torch.rand(len(images.targets), generator=generator) < 0.3
+    targets = torch.where(wrong, (images.targets + 3) % 10, images.targets)
+    return ImageSet(images.images, targets, images.ids, images.class_names)
 
 
 class Noise(Source):

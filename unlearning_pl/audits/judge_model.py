@@ -205,7 +205,8 @@ def _needed(
     if reason == "original" and control is not None:
         error, distance = control[attack].image_error, abs(control[attack].value)
     elif reason == "wide":
-        error, distance = found.image_error, margin - abs(found.value)
+        # with which a model that equals the references would be called equivalent
+        error, distance = found.image_error, margin if abs(found.value) < margin else 0.0
     else:
         return None
     if not 0 < error < inf or distance <= 0 or found.training_error > error:
