@@ -90,7 +90,10 @@ def audit_runs(
         InputError: If a folder is not a run folder or still trains, or the runs do not belong together.
     """
     require(0 < level < 0.5, f"Expected level above 0 and below 0.5, got {level}. 0.05 is usual.")
-    require(0 < margin < 0.5, f"Expected margin above 0 and below 0.5, a difference of the AUC, got {margin}.")
+    require(
+        0 < margin < 0.5,
+        f"Expected margin above 0 and below 0.5, a difference of the AUC, got {margin}. 0.05 is usual.",
+    )
     for name, epochs in (("relearning", relearning), ("retain_relearning", retain_relearning)):
         require(epochs >= 0, f"Expected {name} >= 0 epochs, got {epochs}. 0 skips it.")
     references = [retrained] if isinstance(retrained, str) else [*(retrained or [])]
