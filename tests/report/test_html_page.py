@@ -80,7 +80,7 @@ def test_page_says_what_was_asked_and_found(page: str, audits: list[Audit]) -> N
 def test_sections_come_in_order(page: str) -> None:
     titles = [title.strip() for title in re.findall(r"<h2>([^<]*)", page)]
     assert titles == [
-        "ac",
+        "Result",
         "What was asked",
         "Other models",
         "What this does not show",
@@ -91,6 +91,7 @@ def test_sections_come_in_order(page: str) -> None:
         "Map of the embedding space",
         "Accuracy per class",
         "Confidence and loss",
+        "What training on retain images brings back",
         "Words and definitions",
         "Request and data",
         "Models and settings",
@@ -112,8 +113,8 @@ def test_every_metric_is_shown_once_and_explained(page: str, audits: list[Audit]
 def test_figures_are_described(page: str) -> None:
     labels = re.findall(r'<svg role="img" aria-label="([^"]+)"', page)
     # The first screen's; of four models: scores, one panel of curves, three maps for each but the original, spaces, two
-    # histograms
-    assert len(labels) == page.count("<svg") == 1 + 4 + 1 + 3 * 3 + 4 + 2 * 4
+    # histograms, three curves of relearning
+    assert len(labels) == page.count("<svg") == 1 + 4 + 1 + 3 * 3 + 4 + 2 * 4 + 3
     for words_ in ("Histogram of the membership score of ac.", "ROC curves", "Histogram of the loss of neg_grad."):
         assert any(label.startswith(words_) for label in labels)
 

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit, is_retrained
 from unlearning_pl.audits.membership import threshold
+from unlearning_pl.audits.relearning_curve import RelearningCurve
 from unlearning_pl.functional.alignment import alignment_gap
 from unlearning_pl.report.comparison_rows import find_audit
 from unlearning_pl.report.figures import svg
 from unlearning_pl.report.histograms import Values, highest_share, histogram, value_range
 from unlearning_pl.report.map_figures import embedding_map, heat_map
 from unlearning_pl.report.metric_terms import attack_key
+from unlearning_pl.report.relearning_figure import MEASURES, relearning_figure
 from unlearning_pl.report.roc_figures import roc, roc_figure
 
 _HEAT_MAP_IMAGES = 100  # images in a heat map: with eight models the page stays below 3 MB
@@ -84,11 +86,7 @@ def curves(audits: Sequence[Audit]) -> list[Card]:
     rates = {audit.name: roc(audit.scores["forget"], audit.scores["test"]) for audit in known}
     keys = {audit.name: attack_key(audit.metrics) for audit in known}
     auc = {audit.name: audit.metrics[keys[audit.name]] for audit in known if keys[audit.name] in audit.metrics}
-    if len(rates) <= _SHARED_PANEL:
-        title = "All models" if len(rates) > 1 else ""
-        return [Card(next(iter(rates)), [_curve([*rates], rates, auc)], title)] if rates else []
-    references = [name for name in rates if name == ORIGINAL or is_retrained(name)]
-    return [Card(name, [_curve([*references, name], rates, auc)]) for name in rates if name not in references]
+    return [Card(name, [_curve(names, rates, auc)], title) for name, title, names in _share_panels([*rates])]
 
 
 def alignments(audits: Sequence[Audit]) -> list[Card]:
@@ -142,8 +140,37 @@ def confidences(audits: Sequence[Audit]) -> list[Card]:
     return [card for card in cards if card.drawings]
 
 
-KINDS: tuple[Callable[[Sequence[Audit]], list[Card]], ...] = (scores, curves, alignments, spaces, confidences)
+def relearning(audits: Sequence[Audit]) -> list[Card]:
+    """Curves of a training on retain images alone, grouped like the ROC curves; a measure that no model has is omitted.
+
+    Example:
+        >>> relearning([])
+        []
+    """
+    known = {audit.name: audit.retain_relearning for audit in audits if audit.retain_relearning is not None}
+    return [
+        Card(name, _relearning_drawings({one: known[one] for one in names}), title)
+        for name, title, names in _share_panels([*known])
+    ]
+
+
+KINDS: tuple[Callable[[Sequence[Audit]], list[Card]], ...] = (
+    scores,
+    curves,
+    alignments,
+    spaces,
+    confidences,
+    relearning,
+)
 """All sections, in the order of the page."""
+
+
+def _share_panels(names: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    """Name and title of each card of curves, with the models in it: few models share one, of many each has its own."""
+    if len(names) <= _SHARED_PANEL:
+        return [(names[0], "All models" if len(names) > 1 else "", [*names])] if names else []
+    references = [name for name in names if name == ORIGINAL or is_retrained(name)]
+    return [(name, "", [*references, name]) for name in names if name not in references]
 
 
 def _histograms(
@@ -167,6 +194,17 @@ def _curve(names: Sequence[str], rates: Mapping[str, Tensor], auc: Mapping[str, 
     areas = "; ".join(f"{name}: AUC {auc[name]:.3f}" for name in names if name in auc)
     description = f"ROC curves, forget against test images, on logarithmic axes. {areas}."
     return Drawing("roc", "", partial(roc_figure, {name: rates[name] for name in names}, auc), description)
+
+
+def _relearning_drawings(curves: Mapping[str, RelearningCurve]) -> list[Drawing]:
+    drawings = []
+    for measure, label in MEASURES.items():
+        values = {name: getattr(curve, measure) for name, curve in curves.items() if getattr(curve, measure)}
+        ends = "; ".join(f"{name}: {known[0]:.2f} before, {known[-1]:.2f} after" for name, known in values.items())
+        description = f"{label}, over epochs of training on retain images. {ends}."
+        if values:
+            drawings.append(Drawing(measure, "", partial(relearning_figure, curves, measure), description))
+    return drawings
 
 
 def _alignment_matrices(after: Tensor, before: Tensor | None) -> dict[str, Tensor]:
