@@ -124,3 +124,16 @@ def test_a_retrained_model_is_rarely_accused_and_an_original_never_called_equiva
     assert false <= 9
     assert "equivalent" not in kinds
     assert members < 300 or set(kinds) == {"remembers"}
+
+
+def test_each_attack_has_its_simultaneous_interval() -> None:
+    def two(mean: float, other: float, seed: int) -> Evidence:
+        one, another = model(mean, seed=seed), model(other, seed=seed + 50)
+        return Evidence({"mean": one.attacks["mean"], "set": another.attacks["mean"]}, one.utility)
+
+    verdict = judge_model(two(0.6, -0.6, 5), [two(0.0, 0.0, seed) for seed in (1, 2, 3)], two(1.5, 1.5, 4), level=0.06)
+    assert verdict is not None
+    assert (verdict.kind, verdict.interval) == ("over-forgets", verdict.intervals[verdict.attack])
+    assert verdict.intervals["set"][1] < 0 < verdict.intervals["mean"][0]
+    share = 0.06 / 3  # two attacks and the accuracy
+    assert verdict.intervals == {name: one.interval(share) for name, one in verdict.difference.items()}

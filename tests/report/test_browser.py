@@ -113,3 +113,9 @@ def test_dark_and_light_are_not_the_same(browser: str, pages: dict[str, Path], t
             seen.append(picture.convert("L").resize((1, 1)).getpixel((0, 0)))
     assert seen[0] > 200
     assert seen[1] < 60
+
+
+def test_on_paper_small_print_is_smaller_than_the_table(browser: str, pages: dict[str, Path]) -> None:
+    sizes = "['td', '.gap', '.interval', '.letters'].map(one => getComputedStyle(document.querySelector(one)).fontSize)"
+    cell, *notes = (float(size.removesuffix("px")) for size in ask(browser, pages["all"], sizes, 794, media="print"))
+    assert all(9 < note < cell for note in notes)

@@ -1,54 +1,17 @@
 """The page: what it says, and what it must not contain."""
 
-import html
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import torch
-from audited import CONTEXT, audited
+from audited import CONTEXT
+from page_text import Balanced, words
 
 from unlearning_pl.audits import Audit, compare, compute_audit
 from unlearning_pl.errors import InputError
 from unlearning_pl.report import write_report
-from unlearning_pl.report.metric_terms import TERMS
-from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict, label
-
-
-class Balanced(HTMLParser):
-    """Fails on a tag that is closed wrongly or stays open."""
-
-    VOID = frozenset({"meta", "wbr", "br", "img", "link", "input"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        pass
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-@pytest.fixture(scope="module")
-def audits() -> list[Audit]:
-    return audited({"original": 1.0, "retrained": 0.0, "ac": 0.2, "neg_grad": 0.8})
-
-
-@pytest.fixture(scope="module")
-def page(audits: list[Audit], tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_report(tmp_path_factory.mktemp("page") / "audit", audits, CONTEXT).read_text()
-
-
-def words(page: str) -> str:
-    return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL)).split())
 
 
 def test_page_is_whole_and_stands_alone(page: str) -> None:
@@ -100,16 +63,6 @@ def test_sections_come_in_order(page: str) -> None:
     ]
 
 
-def test_every_metric_is_shown_once_and_explained(page: str, audits: list[Audit]) -> None:
-    shown = re.findall(r'<th scope="row">(.*?)(?: <span class="letters">.*?</span>)?</th>', page)
-    known = [term for term in TERMS if any(term.key in audit.metrics for audit in audits)]
-    assert sorted(title for title in shown if title in {term.title for term in known}) == sorted(t.title for t in known)
-    assert all(term.meaning in html.unescape(page) for term in known)
-    first, _, further = page.partition("Further measurements")
-    assert "Population attack, AUC" in first
-    assert "Epochs to relearn" in further
-
-
 def test_figures_are_described(page: str) -> None:
     labels = re.findall(r'<svg role="img" aria-label="([^"]+)"', page)
     # The first screen's; of four models: scores, one panel of curves, three maps for each but the original, spaces, two
@@ -130,32 +83,6 @@ def test_many_models_are_folded_and_have_a_curve_each(tmp_path: Path, audits: li
     assert page.count('<span class="tag bad">') + page.count('<span class="tag open">') >= 6
 
 
-def test_classes_are_compared_with_the_retrained_model(tmp_path: Path) -> None:
-    def model(name: str, *values: float) -> Audit:
-        return Audit(name, {}, {}, torch.zeros(0, 0), class_accuracy={"test": torch.tensor(values)})
-
-    audits = [model("retrained", 50.0, 60.0), model("ac", 70.0, float("nan")), model("coun", 20.0, 60.0)]
-    page = write_report(tmp_path, audits, {"class_names": ["cat", "dog"]}).read_text()
-    assert '<td class="more" style="--tone: 40%">70.0 %<span class="gap">+20.0</span>' in page
-    assert '<td class="less" style="--tone: 60%">20.0 %<span class="gap">-30.0</span>' in page
-    assert '<td>60.0 %<span class="gap">+0.0</span>' in page
-    assert '<td><span class="none">-</span>' in page
-
-
-def test_of_many_classes_those_that_tell_models_apart_are_shown(tmp_path: Path) -> None:
-    values = torch.full((30,), 50.0)
-    other = values.clone()
-    other[25] = 90.0
-    audits = [
-        Audit(name, {}, {}, torch.zeros(0, 0), class_accuracy={"test": found})
-        for name, found in (("a", values), ("b", other))
-    ]
-    page = write_report(tmp_path, audits, {"class_names": [f"class-{number}" for number in range(30)]}).read_text()
-    assert "10 others are in report.json" in page
-    assert "class-25" in page
-    assert page.count('<th scope="row">class-') == 20
-
-
 def test_a_black_box_shows_what_it_has(tmp_path: Path, make) -> None:  # noqa: ANN001
     audit = compute_audit("after", {"forget": replace(make()["forget"], losses=None)})
     told = {"question": "24 of my images.", "conclusion": "They are <gone>.", "models": {"after": "http://127.0.0.1:1"}}
@@ -168,41 +95,6 @@ def test_a_black_box_shows_what_it_has(tmp_path: Path, make) -> None:  # noqa: A
     assert "attacker finds" not in text
     assert "Accuracy per class" not in text
     Balanced().feed(page)
-
-
-def test_nearest_model_is_shaded_and_the_original_never(page: str) -> None:
-    row = next(row for row in page.split("<tr>") if "Membership AUC, forget against test" in row)
-    cells = row.split("<td")[1:]
-    assert ['class="nearest"' in cell for cell in cells] == [True, False, False, False]
-
-
-def test_the_unlearned_model_comes_first(page: str, audits: list[Audit]) -> None:
-    head = re.search(r"<thead><tr>(.*?)</tr>", page)
-    assert head is not None
-    assert re.findall(r'<th scope="col">([^<]+)', head.group(1)) == ["Metric", "ac", "neg_", "original", "retrained"]
-    text = words(page)
-    assert text.index("ac " + label(audits[2])) < text.index("original " + label(audits[0]))
-
-
-def test_the_first_screen_says_what_the_verdict_says(page: str, audits: list[Audit]) -> None:
-    answer = html.unescape(page.partition('<section class="answer"')[2].partition("</section>")[0])
-    verdict = audits[2].verdict
-    assert verdict is not None
-    for sentence in (describe_verdict(audits[2]), describe_attack(audits[2]), describe_power(audits[2])):
-        assert answer.count(sentence) == 1
-    assert f"<dd>{abs(verdict.headline.value):.3f}</dd>" in answer
-    assert "{:+.3f} to {:+.3f}".format(*verdict.interval) in answer
-    assert f"<dt>floor, of images alone</dt><dd>{verdict.floor:.3f}</dd>" in answer
-    assert "Before: the original" in answer
-    assert "After: ac" in answer
-
-
-def test_a_conclusion_does_not_repeat_the_first_screen(tmp_path: Path, audits: list[Audit]) -> None:
-    said = f"{describe_verdict(audits[2])} {describe_power(audits[2])} Give more images."
-    page = html.unescape(words(write_report(tmp_path, audits, {"conclusion": said}).read_text()))
-    text = page.partition("Other models")[0]
-    assert text.count(describe_verdict(audits[2])) == 1
-    assert "Give more images." in text
 
 
 def test_limits_are_stated(page: str, tmp_path: Path, audits: list[Audit]) -> None:
@@ -218,19 +110,6 @@ def test_limits_are_stated(page: str, tmp_path: Path, audits: list[Audit]) -> No
     assert "arXiv 2404.03233" in limits
     without = words(write_report(tmp_path, [audits[0], audits[2]]).read_text())
     assert "the floor" not in without.partition("What this does not show")[2].partition("Comparison")[0]
-
-
-def test_several_retrained_models_are_one_reference(tmp_path: Path, audits: list[Audit]) -> None:
-    original, retrained, model, _ = audits
-    second = replace(retrained, name="retrained_2", metrics=retrained.metrics | {"retain_accuracy": 10.0})
-    first = replace(retrained, metrics=retrained.metrics | {"retain_accuracy": 20.0})
-    model = replace(model, metrics=model.metrics | {"retain_accuracy": 18.0})
-    page = write_report(tmp_path, [original, first, second, model]).read_text()
-    row = next(row for row in page.split("<tr>") if ">Retain accuracy <" in row)
-    assert '18.0 %<span class="gap">+3.0</span>' in row
-    assert row.count('class="gap"') == 2  # of the model and the original
-    assert page.count("the reference</span>") == 2
-    assert "mean of the retrained models" in page
 
 
 def test_markup_in_names_is_text(tmp_path: Path, make) -> None:  # noqa: ANN001
@@ -267,3 +146,24 @@ def test_eight_models_with_noisy_maps_stay_small(tmp_path: Path, audits: list[Au
     points = {"retain": torch.rand(300, 3), "test": torch.rand(100, 3), "forget": torch.rand(200, 3)}
     eight = [replace(audits[0], name=name, alignment=2 * torch.rand(200, 200) - 1, map=points) for name in names]
     assert write_report(tmp_path, eight).stat().st_size < 3_000_000
+
+
+def test_a_reference_is_not_called_undefined(page: str) -> None:
+    card = words(page).partition("retrained the reference")[2].partition("What this does not show")[0]
+    assert "mean similarity" in card
+    assert "not defined" not in card
+
+
+def test_one_of_many_is_singular(tmp_path: Path) -> None:
+    accuracies = {"test": torch.arange(21.0)}  # of 21 classes 20 are shown
+    forget = {"forget": torch.ones(1)}
+    odd = Audit("ac", {}, forget, torch.ones(1, 1), class_accuracy=accuracies, map={"forget": torch.rand(1, 3)})
+    more = [Audit(f"model{row}", {}, {}, torch.zeros(0, 0), class_accuracy=accuracies) for row in range(6)]
+    text = write_report(tmp_path, [odd, *more]).read_text()
+    assert "1 other is in report.json" in text
+    assert "Figures of 1 model<" in text
+    assert "7 models audited" in text
+    for said in ("forget: mean 1.000 over 1 image.", "Alignment of 1 forget image,", "t-SNE: 1 forget image."):
+        assert said in text
+    assert not re.search(r"\b1 (images|models|others)\b", text)
+    assert "1 model audited" in words(write_report(tmp_path / "one", [odd]).read_text())

@@ -5,7 +5,7 @@ import torch
 from sklearn.metrics import roc_curve
 from torch import Tensor
 
-from unlearning_pl.report.roc_figures import POINTS, roc, roc_figure
+from unlearning_pl.report.roc_figures import POINTS, line_styles, roc, roc_figure
 
 
 def whole(forget: Tensor, test: Tensor) -> dict[float, float]:
@@ -50,3 +50,13 @@ def test_the_figure_names_every_model_and_guessing() -> None:
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
     lowest = axes.get_xlim()[0]
     assert all(min(line.get_ydata()) >= lowest for line in axes.lines)  # zero has no place on a logarithmic axis
+
+
+def test_retrained_models_share_a_colour_and_differ_by_their_dashes() -> None:
+    names = ["ac", "retrained", "original", "retrained_2", "coun", "retrained_3", "retrained_later"]
+    styles = dict(zip(names, line_styles(names), strict=True))
+    references = [styles[name] for name in ("retrained", "retrained_2", "retrained_3")]
+    assert len({colour for colour, _ in references}) == 1
+    assert len({dashes for _, dashes in references}) == 3
+    others = {styles[name][0] for name in ("ac", "original", "coun", "retrained_later")}
+    assert len(others - {references[0][0]}) == 4

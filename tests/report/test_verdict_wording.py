@@ -16,7 +16,7 @@ VERDICT = Verdict(
     reason="more",
     attack="mean",
     difference={"mean": DIFFERENCE},
-    interval=(0.04, 0.2),
+    intervals={"mean": (0.04, 0.2)},
     floor=0.02,
     level=0.05,
     margin=0.05,
@@ -77,3 +77,18 @@ def test_the_original_remembers_and_a_reference_has_no_verdict() -> None:
     bare = Audit("ac", {}, {}, torch.zeros(0, 0))
     assert label(bare) == describe_verdict(bare) == describe_power(bare) == ""
     assert "not defined" in describe_attack(bare)
+
+
+@pytest.mark.parametrize(("reason", "compared", "remembers"), [("less", 3, True), ("less_alone", 0, False)])
+def test_an_attack_that_points_the_other_way_is_named(reason: str, compared: int, remembers: bool) -> None:
+    intervals = {"mean": (-0.2, -0.04), "vector": (-0.1, 0.2), "set": (0.03, 0.2)}
+    changes = {"kind": KINDS[reason], "reason": reason, "compared": compared, "intervals": intervals}
+    sentence = describe_verdict(audit(**changes))
+    other = sentence.rpartition(" By ")[2]
+    assert other.startswith("a network trained on the set of similarities of an image's views, however, they are more")
+    assert ("remembers" in other) == remembers
+    assert "network" not in describe_verdict(audit(**changes | {"intervals": intervals | {"set": (-0.1, 0.2)}}))
+
+
+def test_a_retrained_model_has_no_attack_that_is_not_defined() -> None:
+    assert describe_attack(Audit("retrained_2", {}, {}, torch.zeros(0, 0))) == ""

@@ -51,3 +51,8 @@ def test_the_sentence_compares_before_and_after() -> None:
     assert "0.81 before unlearning and 0.55 after it, judged by the shadow models in turn. 0.5 is chance." in told
     assert told.endswith("variances are pooled over all images.")
     assert sentence(result(ROWS[0], ROWS[2], pooled=False)).endswith("judged by the retrained model. 0.5 is chance.")
+
+
+def test_one_image_is_singular() -> None:
+    alone = {**result(ROWS[0], ROWS[2]), "counts": {"shadows": 8, "images": 1}}
+    assert "the 1 image from unseen ones" in sentence(alone)

@@ -231,7 +231,7 @@ def extract_embeddings(
     data.load()
     seed = effective_seed(trainer)
     count = sum(len(data.positions(AUDITED[name])) for name in splits)
-    _log.info(f"Embedding {count} images, clean and in {views} views, with {', '.join(learners)}")
+    _log.info(f"Embedding {count} images, each clean and in augmented views ({views}), with {', '.join(learners)}")
     with ExitStack() as stack:
         for learner in learners.values():
             stack.enter_context(fused_batch_norm(learner))

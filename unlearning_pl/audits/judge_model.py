@@ -80,7 +80,7 @@ def judge_model(
         reason,
         attack,
         difference,
-        found.interval(share),
+        {name: one.interval(share) for name, one in difference.items()},
         _floor(found, [evidence.attacks[attack] for evidence in references]),
         level,
         margin,

@@ -44,7 +44,7 @@ class Verdict:
         reason: Why, in one of the words of :data:`REASONS`.
         attack: The headline attack: the one that tells the original best.
         difference: The model's AUC minus that of the references, or 0.5, by attack.
-        interval: Simultaneous confidence interval of the headline's difference.
+        intervals: Simultaneous confidence interval of each of these differences, by attack.
         floor: Mean distance of the headline between retrained models; estimated from the images alone with one.
         level: Probability that a verdict other than ``cannot tell`` is false, over all attacks.
         margin: Largest difference of the AUC that counts as equivalent.
@@ -58,7 +58,7 @@ class Verdict:
     reason: str
     attack: str
     difference: Mapping[str, AucDifference]
-    interval: tuple[float, float]
+    intervals: Mapping[str, tuple[float, float]]
     floor: float | None
     level: float
     margin: float
@@ -71,6 +71,11 @@ class Verdict:
     def headline(self) -> AucDifference:
         """Difference of the headline attack."""
         return self.difference[self.attack]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Interval of the headline's difference."""
+        return self.intervals[self.attack]
 
 
 REASONS = {

@@ -8,6 +8,7 @@ from rich.text import Text
 from unlearning_pl.audits import Audit
 from unlearning_pl.audits.embeddings import ORIGINAL
 from unlearning_pl.errors import printable
+from unlearning_pl.report.first_screen import unlearned_first
 from unlearning_pl.report.metric_terms import BY_KEY
 from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 from unlearning_pl.types import Split
@@ -26,7 +27,7 @@ _CAPTION = (
 
 
 def owner_table(audits: Sequence[Audit]) -> Table:
-    """Build a table with one row per model; the caption explains the columns.
+    """Build a table with one row per model, the model after unlearning first; the caption explains the columns.
 
     Example:
         >>> owner_table([Audit("after", {"membership_auc": 0.52}, {}, None)]).row_count
@@ -36,7 +37,7 @@ def owner_table(audits: Sequence[Audit]) -> Table:
     rich_table.add_column("Model", overflow="fold", min_width=12)
     for title in _COLUMNS:
         rich_table.add_column(title, justify="right", no_wrap=True)
-    for audit in audits:
+    for audit in unlearned_first(audits):
         values = {key: audit.metrics.get(key) for key in _COLUMNS.values()}
         cells = ("-" if value is None else BY_KEY[key].text(value) for key, value in values.items())
         rich_table.add_row(Text(printable(audit.name)), *cells)

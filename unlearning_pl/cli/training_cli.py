@@ -23,6 +23,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
 from unlearning_pl.report.terminal import open_console
+from unlearning_pl.report.wording import pluralize
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import read_checkpoint
 from unlearning_pl.training.component_errors import constructor_error
@@ -203,7 +204,7 @@ class UnlearningCLI(LightningCLI):
         batches: Any = self.trainer.predict(**kwargs)
         folder = Path(self.config[self.subcommand].trainer.run)
         path, count = write_predictions(folder, batches, self.datamodule.ids)
-        open_console().print(f"Features of {count} images: {path}", soft_wrap=True, markup=False)
+        open_console().print(f"Features of {pluralize(count, 'image')}: {path}", soft_wrap=True, markup=False)
 
 
 def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:

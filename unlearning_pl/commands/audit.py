@@ -32,21 +32,37 @@ def audit_parser() -> ArgumentParser:
     parser.add_argument("--model", type=str, nargs="+", required=True, help="Run folders of unlearned models.")
     parser.add_argument("--original", type=str | None, default=None, help="Run folder that the models started from.")
     parser.add_argument(
-        "--retrained", type=str, nargs="+", default=[], help="Run folders trained on the retain set only, by seed."
+        "--retrained",
+        type=str,
+        nargs="+",
+        default=[],
+        help="Run folders trained on the retain set only, of several seeds to show how far they differ.",
     )
     parser.add_argument("--views", type=int, default=10, help="Augmented views per image for the membership attack.")
     parser.add_argument(
-        "--probe", type=Probe, default="logistic", help="Linear probe of encoders; muc is MUC's own, by SGD."
+        "--probe",
+        type=Probe,
+        default="logistic",
+        help="Linear probe of encoders: logistic regression, or MUC's own by SGD on augmented images.",
     )
-    parser.add_argument("--level", type=float, default=LEVEL, help="Probability of a false verdict.")
-    parser.add_argument("--margin", type=float, default=MARGIN, help="Difference of AUC that counts as equivalent.")
+    parser.add_argument(
+        "--level", type=float, default=LEVEL, help="Probability of a false verdict, over all attacks together."
+    )
+    parser.add_argument(
+        "--margin", type=float, default=MARGIN, help="Distance of the AUC to retraining that counts as equivalent."
+    )
     parser.add_argument("--output", type=str | None, default=None, help="Report folder; MODEL/audit by default.")
-    parser.add_argument("--relearning", type=int, default=10, help="Maximum epochs of relearning; 0 skips it.")
+    parser.add_argument(
+        "--relearning",
+        type=int,
+        default=10,
+        help="Maximum epochs of training on the forget images until the original's loss is reached; 0 skips it.",
+    )
     parser.add_argument(
         "--retain_relearning",
         type=int,
         default=0,
-        help="Epochs of training on retain images alone, which brings back what was only hidden; 0 skips it.",
+        help="Epochs of training on the retain images alone, which brings back what was only hidden; 0 skips it.",
     )
     parser.add_argument(
         "--gradient_attack",

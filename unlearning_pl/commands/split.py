@@ -14,6 +14,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
 from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.report.terminal import open_console
+from unlearning_pl.report.wording import pluralize
 from unlearning_pl.splitting.preview import Preview, preview, read_earlier
 from unlearning_pl.splitting.preview_table import tables
 from unlearning_pl.splitting.select_images import Choice, check_choice, select_images
@@ -89,7 +90,7 @@ def split(args: list[str]) -> None:
         document = result.document(options.include_duplicates)
         path = write_json(Path(options.output).expanduser(), document)
         plain: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
-        console.print(f"Ids of {len(document['forget'])} images: {path}", **plain)
+        console.print(f"Ids of {pluralize(len(document['forget']), 'image')}: {path}", **plain)
 
 
 def _check_selection(options: Namespace, choice: Choice, has_config: bool) -> None:

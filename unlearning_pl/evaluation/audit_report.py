@@ -24,6 +24,7 @@ from unlearning_pl.evaluation.retain_relearning import add_retain_relearning
 from unlearning_pl.learners import Learner
 from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.report.output_folder import make_output_folder
+from unlearning_pl.report.wording import pluralize
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import checkpoint_path
 from unlearning_pl.training.run_lock import require_not_training
@@ -158,7 +159,7 @@ def _metrics_of_runs(
     options = _hardware(trainer)
     if "original" in learners and relearning:
         for name in (name for name in named if name != "original" and reference_kind(name) in (None, name)):
-            _log.info(f"Relearning of {name}, at most {relearning} epochs")
+            _log.info(f"Relearning of {name}, at most {pluralize(relearning, 'epoch')}")
             epochs = relearning_epochs(learners[name], learners["original"], data, relearning, **options)
             run_metrics[name] |= {} if epochs is None else {"relearning_epochs": epochs}
     return run_metrics

@@ -8,6 +8,7 @@ from unlearning_pl.audits.embeddings import ORIGINAL, Audit, is_retrained
 from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.report.metric_term import Term
 from unlearning_pl.report.metric_terms import BY_KEY, GROUPS
+from unlearning_pl.report.wording import pluralize
 
 _DISTANCES = ("average_gap", "retraining_distance")  # to the retrained models: the smallest is the nearest
 
@@ -80,7 +81,7 @@ def step_groups(audits: Sequence[Audit]) -> list[Group]:
         count = int(audits[0].steps[step]["count"])
         known = [key for key in STEP_METRICS if any(key in audit.metrics for audit in step_audits)]
         rows = [_row(BY_KEY[key], step_audits) for key in known]
-        result.append(Group(f"Step {step + 1}, {count} {'image' if count == 1 else 'images'}", rows))
+        result.append(Group(f"Step {step + 1}, {pluralize(count, 'image')}", rows))
     return result
 
 

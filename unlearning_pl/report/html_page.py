@@ -22,6 +22,7 @@ from unlearning_pl.report.wording import (
     describe_request,
     describe_steps,
     describe_utility,
+    pluralize,
 )
 
 _MAX_OPEN = 6
@@ -69,6 +70,7 @@ def _render_page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals["pluralize"] = pluralize  # the macros see nothing else
     classes, hidden = class_groups(audits, context.get("class_names") or ())
     return environment.get_template("report.html.jinja").render(
         context=context,

@@ -25,7 +25,7 @@ def relearning_figure(curves: Mapping[str, RelearningCurve], measure: str) -> Fi
         >>> relearning_figure({"ac": curve}, "auc").axes[0].get_ylabel()
         'Membership AUC'
     """
-    figure = Figure(figsize=(3.9, 3.2), layout="constrained")
+    figure = Figure(figsize=(3.4, 3.0), layout="constrained")
     axes = figure.add_subplot()
     for (name, curve), (colour, line_style) in zip(curves.items(), line_styles(curves), strict=True):
         values = getattr(curve, measure)

@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from torch import Tensor
 
-from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
+from unlearning_pl.audits.embeddings import ORIGINAL, is_retrained
 from unlearning_pl.functional.roc import roc_curve
 from unlearning_pl.report.figures import INK, legend, style_axes
 
 POINTS = 200
 """Maximum number of points of a curve, without its first point."""
-_REFERENCES = {ORIGINAL: (INK, (0, (4, 2))), RETRAINED: ("#2f9e6e", "-")}
+_RETRAINED = "#2f9e6e"
+_RETRAINED_DASHES = ("-", (0, (5, 1.5)), (0, (3, 1.5, 1, 1.5)), (0, (1, 1.2)))
 _MODELS = ("#c2409a", "#c98a12", "#6b6fd6", "#e4572e")
 
 
@@ -54,14 +55,20 @@ def roc(forget: Tensor, test: Tensor, points: int = POINTS) -> Tensor:
 
 
 def line_styles(names: Iterable[str]) -> Iterator[tuple[str, Any]]:
-    """Colour and dashes of each model's line, in order; those of the original and the retrained model are their own.
+    """Colour and dashes of each model's line, in order; all retrained models share a colour that no other model has.
 
     Example:
-        >>> [colour for colour, _ in line_styles(["retrained", "ac"])]
-        ['#2f9e6e', '#c2409a']
+        >>> [colour for colour, _ in line_styles(["retrained", "ac", "retrained_2"])]
+        ['#2f9e6e', '#c2409a', '#2f9e6e']
     """
-    colours = cycle(_MODELS)
-    return (_REFERENCES.get(name) or (next(colours), "-") for name in names)
+    colours, dashes = cycle(_MODELS), cycle(_RETRAINED_DASHES)
+    for name in names:
+        if name == ORIGINAL:
+            yield INK, (0, (4, 2))
+        elif is_retrained(name):
+            yield _RETRAINED, next(dashes)
+        else:
+            yield next(colours), "-"
 
 
 def roc_figure(curves: Mapping[str, Tensor], auc: Mapping[str, float]) -> Figure:

@@ -19,6 +19,7 @@ from unlearning_pl.report.map_figures import embedding_map, heat_map
 from unlearning_pl.report.metric_terms import attack_key
 from unlearning_pl.report.relearning_figure import MEASURES, relearning_figure
 from unlearning_pl.report.roc_figures import roc, roc_figure
+from unlearning_pl.report.wording import pluralize
 
 _HEAT_MAP_IMAGES = 100  # images in a heat map: with eight models the page stays below 3 MB
 _SHARED_PANEL = 4  # up to this many models share one panel of curves
@@ -183,7 +184,9 @@ def _histograms(
     top = highest_share([*models.values()], limits)
     drawings = {}
     for name, values in models.items():
-        means = "; ".join(f"{k}: mean {v.mean():.3f} over {len(v)} images" for k, v in values.items() if len(v))
+        means = "; ".join(
+            f"{k}: mean {v.mean():.3f} over {pluralize(len(v), 'image')}" for k, v in values.items() if len(v)
+        )
         description = f"Histogram of the {label.lower()} of {name}. {means}."
         draw = partial(histogram, values, limits, top, (thresholds or {}).get(name), label)
         drawings[name] = Drawing(kind, "", draw, description)
@@ -218,7 +221,7 @@ def _alignment_matrices(after: Tensor, before: Tensor | None) -> dict[str, Tenso
 def _heat_map(name: str, kind: str, matrix: Tensor, limit: float) -> Drawing:
     title = {"before": "Before: the original", "after": "After", "gap": "Gap: before minus after"}[kind]
     description = (
-        f"Alignment of {len(matrix)} forget images, {name}, {title}: mean "
+        f"Alignment of {pluralize(len(matrix), 'forget image')}, {name}, {title}: mean "
         f"{matrix.diagonal().mean():.3f} on the diagonal, {matrix.mean():.3f} over all pairs."
     )
     draw = partial(heat_map, matrix, limit if kind == "gap" else None)
@@ -226,6 +229,6 @@ def _heat_map(name: str, kind: str, matrix: Tensor, limit: float) -> Drawing:
 
 
 def _embedding_map(audit: Audit) -> Drawing:
-    counts = ", ".join(f"{len(points)} {split}" for split, points in audit.map.items())
-    description = f"Embedding space of {audit.name} by t-SNE: {counts} images."
+    counts = ", ".join(pluralize(len(points), f"{split} image") for split, points in audit.map.items())
+    description = f"Embedding space of {audit.name} by t-SNE: {counts}."
     return Drawing("map", "", partial(embedding_map, audit.map), description)

@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-from unlearning_pl.audits.embeddings import ORIGINAL, Audit
+from unlearning_pl.audits.embeddings import ORIGINAL, Audit, is_retrained
 from unlearning_pl.audits.verdict import UTILITY_MARGIN, Verdict
 
 ATTACKS = {
@@ -24,12 +24,12 @@ _SENTENCES = {
     "constant": "Broken: it gives all images the same score, so that nothing can be said of what it knows.",
     "utility": "Broken: it has lost {lost} against the retrained models, {spread}.",
     "less": "It over-forgets: the images to forget are less familiar to it than to models retrained without "
-    "them, which gives them away as well.",
+    "them, which gives them away as well.{opposite}",
     "more": "It {still}remembers: the images to forget are more familiar to it than {than}.",
     "more_alone": "Cannot tell: the images to forget are more familiar to it than unseen ones, but may differ in "
     "kind from these; a retrained model would show it.",
     "less_alone": "Cannot tell: the images to forget are less familiar to it than unseen ones, which gives them "
-    "away; without a retrained model it is not known why.",
+    "away; without a retrained model it is not known why.{opposite}",
     "one_reference": "Cannot tell: the images to forget differ in kind from the unseen ones, and one retrained model "
     "does not show how far trainings differ on them; give two more.",
     "no_reference": "Cannot tell: this attack does not tell the images from unseen ones, which is no evidence that "
@@ -78,6 +78,7 @@ def describe_verdict(audit: Audit) -> str:
     return _SENTENCES[verdict.reason].format(
         still=still,
         than="to models retrained without them" if verdict.compared else "unseen ones, if both are of one kind",
+        opposite=_describe_opposite(verdict),
         lost=_describe_loss(verdict),
         spread="beyond their spread" if verdict.compared > 1 else "of which one alone shows no spread",
         margin=f"±{verdict.margin:.2f} of the AUC",
@@ -88,13 +89,15 @@ def describe_verdict(audit: Audit) -> str:
 
 
 def describe_attack(audit: Audit) -> str:
-    """The headline figure with its interval and floor, in one sentence.
+    """The headline figure with its interval and floor, in one sentence; an empty string for a retrained model.
 
     Example:
         >>> describe_attack(Audit("ac", {}, {}, None))[:57]
         'How well an attacker tells forgotten from unseen images i'
     """
     verdict = audit.verdict
+    if verdict is None and is_retrained(audit.name):
+        return ""
     if verdict is None:
         return (
             "How well an attacker tells forgotten from unseen images is not defined: there are no images of one of the "
@@ -127,6 +130,15 @@ def describe_power(audit: Audit) -> str:
     if verdict.detectable >= 1:
         return "With so few images this audit finds nothing reliably, whatever the model knows."
     return f"With this many images it would have found an AUC of {verdict.detectable:.2f} or more in 80 of 100 cases."
+
+
+def _describe_opposite(verdict: Verdict) -> str:
+    """The attacks that find the images more familiar, where the verdict is that another finds them less familiar."""
+    attacks = [ATTACKS[attack] for attack, (low, _) in verdict.intervals.items() if low > 0]
+    if not attacks:
+        return ""
+    remembers = ", so that it remembers them too" if verdict.compared else ""
+    return f" By {' and by '.join(attacks)}, however, they are more familiar to it{remembers}."
 
 
 def _describe_loss(verdict: Verdict) -> str:

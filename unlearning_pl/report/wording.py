@@ -7,6 +7,16 @@ from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.report.metric_terms import attack_key
 
 
+def pluralize(count: int, noun: str) -> str:
+    """A number with its noun, in the plural if it is not one.
+
+    Example:
+        >>> pluralize(1, "epoch"), pluralize(3, "image")
+        ('1 epoch', '3 images')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def describe_request(request: Mapping[str, Any], counts: Mapping[str, int]) -> str:
     """Describe the forget request in one sentence; an empty string if it is unknown.
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
+from unlearning_pl.report.wording import pluralize
+
 _TARGETS = {
     ("original", "retrained"): "original, against retrained",
     ("original", "shadow models"): "shadow originals, in turn",
@@ -80,7 +82,8 @@ def sentence(result: Mapping[str, Any]) -> str:
         if result["settings"]["pooled_variance"]
         else ""
     )
+    images = pluralize(counts["images"], "image")
     return (
-        f"An attacker with {counts['shadows']} shadow models tells the {counts['images']} images from unseen ones with "
-        f"an AUC of {'; '.join(parts)}. 0.5 is chance.{note}"
+        f"An attacker with {counts['shadows']} shadow models tells the {images} from unseen ones with an AUC of "
+        f"{'; '.join(parts)}. 0.5 is chance.{note}"
     )

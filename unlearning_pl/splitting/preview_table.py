@@ -81,7 +81,8 @@ def _count_rows(found: Preview) -> list[tuple[str, str]]:
 def _class_rows(found: Preview) -> list[tuple[str, str, str, str]]:
     rows, rest = found.classes[:_MAX_CLASSES], found.classes[_MAX_CLASSES:]
     if rest:
-        rows = [*rows, (f"{len(rest)} more classes", sum(row[1] for row in rest), sum(row[2] for row in rest))]
+        title = f"{len(rest)} more {'class' if len(rest) == 1 else 'classes'}"
+        rows = [*rows, (title, sum(row[1] for row in rest), sum(row[2] for row in rest))]
     return [(name, str(asked), str(of), f"{100 * asked / of:.1f}" if of else "-") for name, asked, of in rows]
 
 
