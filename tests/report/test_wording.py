@@ -37,23 +37,25 @@ def test_what_was_asked_is_said(request_: dict[str, object], sentence: str) -> N
 
 def test_recognition_compares_with_both_references() -> None:
     original, retrained = (model(name, forget_alignment=v) for name, v in (("original", 0.9), ("retrained", 0.5)))
-    assert describe_alignment(model("ac", forget_alignment=0.6), original, retrained) == (
+    assert describe_alignment(model("ac", forget_alignment=0.6), original, [retrained]) == (
         "Two views of a forgotten image have a mean similarity of 0.60; in the original it is 0.90, "
         "in the retrained model 0.50."
     )
     assert (
-        describe_alignment(original, original, retrained) == describe_alignment(model("ac"), original, retrained) == ""
+        describe_alignment(original, original, [retrained])
+        == describe_alignment(model("ac"), original, [retrained])
+        == ""
     )
 
 
 def test_utility_compares_and_admits_being_slower() -> None:
     retrained = model("retrained", test_accuracy=90.0, seconds=30.0, speed_up=1.0)
     slow = model("ac", test_accuracy=88.5, seconds=60.0, speed_up=0.5)
-    assert describe_utility(slow, retrained) == (
+    assert describe_utility(slow, [retrained]) == (
         "Test accuracy 88.5 % (-1.5 points against the retrained model). "
         "It took 60.0 s, 2.0 times slower than retraining."
     )
-    assert describe_utility(retrained, retrained) == "Test accuracy 90.0 %. It took 30.0 s."
+    assert describe_utility(retrained, [retrained]) == "Test accuracy 90.0 %. It took 30.0 s."
     assert describe_utility(model("ac")) == ""
 
 
@@ -65,4 +67,15 @@ def test_a_model_of_pairs_is_described_by_its_pairs() -> None:
         "A forgotten image and its caption have a mean similarity of 0.50"
     )
     expected = "Test recall 7.0 % (+0.0 points against the retrained model)."
-    assert describe_utility(pairs("ac", 0.5), pairs("retrained", 0.4)) == expected
+    assert describe_utility(pairs("ac", 0.5), [pairs("retrained", 0.4)]) == expected
+
+
+def test_several_retrained_models_are_compared_with_by_their_mean() -> None:
+    original = model("original", forget_alignment=0.9)
+    metrics = {"retrained": (0.5, 90.0), "retrained_2": (0.3, 80.0)}
+    references = [model(name, forget_alignment=own, test_accuracy=right) for name, (own, right) in metrics.items()]
+    after = model("ac", forget_alignment=0.6, test_accuracy=88.5)
+    assert describe_alignment(after, original, references).endswith("in the retrained models on average 0.40.")
+    assert "(+3.5 points against the retrained models on average)" in describe_utility(after, references)
+    for one in references:
+        assert "retrained" not in describe_alignment(one, original, references) + describe_utility(one, references)

@@ -108,7 +108,7 @@ def _conclusion(subject: Audit, context: Mapping[str, Any]) -> str:
 
 def _model_cards(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The cards of the models: settings of the run, and the result in sentences."""
-    original, retrained = find_audit(audits, ORIGINAL), find_audit(audits, RETRAINED)
+    original, references = find_audit(audits, ORIGINAL), [audit for audit in audits if is_retrained(audit.name)]
     settings, addresses = context.get("settings") or {}, context.get("models") or {}
     notes = context.get("notes") or {}
     return [
@@ -120,8 +120,8 @@ def _model_cards(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[di
             "note": notes.get(audit.name, ""),
             "verdict": [describe_verdict(audit), describe_attack(audit), describe_power(audit)],
             "rest": [
-                describe_alignment(audit, original, audit if is_retrained(audit.name) else retrained),
-                describe_utility(audit, audit if is_retrained(audit.name) else retrained),
+                describe_alignment(audit, original, references),
+                describe_utility(audit, references),
             ],
         }
         for audit in audits

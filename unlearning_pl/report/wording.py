@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unlearning_pl.audits.embeddings import Audit
+from unlearning_pl.audits.embeddings import Audit, is_retrained
 from unlearning_pl.report.metric_terms import attack_key
 
 
@@ -58,8 +58,13 @@ def _selection(request: Mapping[str, Any]) -> str:
     }.get(next(iter(request)), "as asked")
 
 
-def describe_alignment(audit: Audit, original: Audit | None, retrained: Audit | None = None) -> str:
+def describe_alignment(audit: Audit, original: Audit | None, references: Sequence[Audit] = ()) -> str:
     """Compare the alignment of forgotten images with that of the original; an empty string if it is not known.
+
+    Args:
+        audit: The model.
+        original: The model before unlearning, if it was audited.
+        references: The retrained models, whose mean is named of a model that is not one of them.
 
     Example:
         >>> before, after = (Audit("", {"forget_alignment": value}, {}, None) for value in (0.91, 0.6))
@@ -69,19 +74,33 @@ def describe_alignment(audit: Audit, original: Audit | None, retrained: Audit | 
     value = audit.metrics.get("forget_alignment")
     if original is None or audit is original or value is None or "forget_alignment" not in original.metrics:
         return ""
-    reference = None if retrained is None else retrained.metrics.get("forget_alignment")
-    known = "" if reference is None or audit is retrained else f", in the retrained model {reference:.2f}"
+    reference = _mean(audit, references, "forget_alignment")
+    known = "" if reference is None else f", in {_name(references)} {reference:.2f}"
     before = original.metrics["forget_alignment"]
     both = "A forgotten image and its caption" if _pair_suffix(audit) else "Two views of a forgotten image"
     return f"{both} have a mean similarity of {value:.2f}; in the original it is {before:.2f}{known}."
+
+
+def _mean(audit: Audit, references: Sequence[Audit], key: str) -> float | None:
+    """Mean of a metric over the retrained models; None if no other than this model has it."""
+    known = [one.metrics[key] for one in references if key in one.metrics]
+    return None if not known or is_retrained(audit.name) else sum(known) / len(known)
+
+
+def _name(references: Sequence[Audit]) -> str:
+    return "the retrained model" if len(references) == 1 else "the retrained models on average"
 
 
 def _pair_suffix(audit: Audit) -> str:
     return " of images and captions" if attack_key(audit.metrics).startswith("pair") else ""
 
 
-def describe_utility(audit: Audit, retrained: Audit | None = None) -> str:
+def describe_utility(audit: Audit, references: Sequence[Audit] = ()) -> str:
     """Describe test accuracy and cost; an empty string if neither is known.
+
+    Args:
+        audit: The model.
+        references: The retrained models, whose mean a model that is not one of them is compared with.
 
     Example:
         >>> describe_utility(Audit("ac", {"test_accuracy": 91.2, "seconds": 2.0, "speed_up": 15.0}, {}, None))
@@ -91,14 +110,14 @@ def describe_utility(audit: Audit, retrained: Audit | None = None) -> str:
     key = "test_recall" if "test_recall" in audit.metrics else "test_accuracy"
     quality, seconds = audit.metrics.get(key), audit.metrics.get("seconds")
     if quality is not None:
-        reference = None if retrained is None else retrained.metrics.get(key)
-        against = "" if reference is None else f" ({quality - reference:+.1f} points against the retrained model)"
+        reference = _mean(audit, references, key)
+        against = "" if reference is None else f" ({quality - reference:+.1f} points against {_name(references)})"
         name = key.replace("_", " ").capitalize()
-        sentences.append(f"{name} {quality:.1f} %{'' if audit is retrained else against}.")
+        sentences.append(f"{name} {quality:.1f} %{against}.")
     if seconds is not None:
         speed = audit.metrics.get("speed_up")
         times = "" if speed is None else f", {_speed_text(speed)} than retraining"
-        sentences.append(f"It took {seconds:.1f} s{'' if audit is retrained else times}.")
+        sentences.append(f"It took {seconds:.1f} s{'' if is_retrained(audit.name) else times}.")
     return " ".join(sentences)
 
 
