@@ -44,16 +44,17 @@ def parts_of(splits: dict[Split, Embeddings]) -> dict[str, Callable[[], Any]]:
     hits = probes.correct_predictions(splits, probabilities)
     scores = membership.membership_scores(splits)
     learned = membership.learned_scores(splits)
+    utility = attacks.measure_utility(splits, hits, probes.neighbour_hits(splits))
     return {
         "linear probe": lambda: probes.linear_probe(splits),
-        "k nearest neighbours": lambda: probes.neighbour_accuracies(splits),
+        "k nearest neighbours": lambda: probes.neighbour_hits(splits),
         "support vector machines": lambda: confidence.confidence_attacks(splits, probabilities),
         "threshold attack": lambda: membership.membership(scores),
         "its intervals": lambda: membership.membership_intervals(scores),
         "learned attackers": lambda: membership.learned_scores(splits),
         "their intervals": lambda: membership.learned_attacks(learned),
         "population attack": lambda: confidence.population_attack(splits, probabilities),
-        "evidence of the verdict": lambda: attacks.collect_evidence(splits, hits, learned),
+        "evidence of the verdict": lambda: attacks.collect_evidence(splits, scores, learned, utility),
         "t-SNE map": lambda: tsne_map.embedding_map(splits),
     }
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from unlearning_pl.cli.audit_options import audit_parser
 from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.cli.finished_runs import configuration
-from unlearning_pl.commands.audit import audit_parser
 from unlearning_pl.commands.benchmark import benchmark_parser
 from unlearning_pl.commands.main import main
 from unlearning_pl.commands.owner import owner_parser

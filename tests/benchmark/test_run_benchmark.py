@@ -201,11 +201,31 @@ def test_words_of_a_method_replace_the_shared_ones() -> None:
         ({"forget": {"fraction": "much"}}, "Expected numbers"),
         ({"forget": {"where": 17}}, "Expected a condition in forget.where, got '17'"),
         ({"forget": {"per_class": "many"}}, "Expected numbers"),
-        ({"audit": "--views 1"}, "a number from 2"),
-        ({"audit": "--output x"}, "--views and a number"),
-        ({"audit": "--views 2 --retain_relearning -1"}, "--retain_relearning and a number"),
-        ({"audit": "--gradient_attack maybe"}, "--gradient_attack true or false"),
-        ({"audit": "--views 2--gradient_attack true"}, "--views and a number"),
+        ({"audit": "--views 1"}, "tiny.yaml, audit: Expected views >= 2, got 1"),
+        ({"audit": "--output x"}, "audit in tiny.yaml without --output"),
+        ({"audit": "--retrained=x"}, "audit in tiny.yaml without --retrained"),
+        ({"audit": "--devices 2"}, "audit in tiny.yaml without --devices"),
+        ({"audit": "--config two.yaml"}, "tiny.yaml, audit: Expected an option of unlearning-pl audit, got trainer"),
+        ({"audit": "--config level.yaml"}, "tiny.yaml, audit: Expected options, got a --config file"),
+        ({"audit": "--level 0.5"}, "tiny.yaml, audit: Expected level above 0 and below 0.5, got 0.5"),
+        ({"audit": "--margin 0"}, "tiny.yaml, audit: Expected margin above 0 and below 0.5"),
+        ({"audit": "--margin nan"}, "tiny.yaml, audit: "),
+        ({"audit": "--level much"}, "tiny.yaml, audit: "),
+        ({"audit": "--levle 0.1"}, "got --levle. Did you mean --level?"),
+        ({"audit": "--probe mucc"}, "tiny.yaml, audit: "),
+        ({"audit": "--relearning -1"}, "Expected relearning >= 0 epochs, got -1"),
+        ({"audit": "--views 2 --retain_relearning -1"}, "Expected retain_relearning >= 0 epochs, got -1"),
+        ({"audit": "--gradient_attack maybe"}, "tiny.yaml, audit: "),
+        ({"audit": "--views 2--gradient_attack true"}, "tiny.yaml, audit: "),
+        ({"audit": "views"}, "tiny.yaml, audit: Expected an option"),
+        ({"audit": "--views 'two"}, "No closing quotation"),
+        ({"references": 0}, "Expected references in tiny.yaml from 1 to 9"),
+        ({"references": True}, "got True"),
+        ({"references": "3"}, "got '3'"),
+        ({"references": 2.0}, "got 2.0"),
+        ({"references": [1, 2]}, "got [1, 2]"),
+        ({"references": None}, "got None"),
+        ({"references": 10**30}, "from 1 to 9"),
     ],
 )
 @pytest.mark.usefixtures("_in_an_empty_folder")
@@ -214,14 +234,37 @@ def test_a_mistake_in_a_plan_gets_one_line(
 ) -> None:
     plan = write(**changes)
     Path("two.yaml").write_text("trainer: {num_nodes: 2}")
+    Path("level.yaml").write_text("level: 0.01")
     assert message in told(["benchmark", plan], capsys)
     assert not Path("runs").exists()
 
 
 @pytest.mark.usefixtures("_in_an_empty_folder")
 def test_a_plan_asks_for_measures_of_the_audit_in_any_order() -> None:
-    options = "--gradient_attack true --views 3  --retain_relearning=5 --precision 32-true"
+    options = (
+        "--gradient_attack true --views 3  --retain_relearning=5 --precision 32-true --level 0.01 --margin=0.1 "
+        "--probe muc --relearning 0 --accelerator cpu"
+    )
     assert read_plans([write(audit=options)])[0].job.audit == options
+
+
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_seeds_of_all_retrained_models_are_checked_first(capsys: pytest.CaptureFixture[str]) -> None:
+    plan, highest = write(references=3), 2**32 - 1
+    refusal = told(["benchmark", plan, "--seeds", "0", str(highest - 1999)], capsys)
+    assert f"from 0 to {highest - 2000} for tiny.yaml, got {highest - 1999}, whose 3 retrained models" in refusal
+    refusal = told(["benchmark", write(), "--seeds", str(2**32)], capsys)
+    assert f"from 0 to {highest}, got {2**32}." in refusal
+    assert not Path("runs").exists()
+    started: list[str] = []
+
+    def stop(words: list[str]) -> None:
+        started.append(words[words.index("--seed_everything") + 1])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        benchmark(stop, [write(references=3)], [highest - 2000], "runs")
+    assert started == [str(highest - 2000)]
 
 
 @pytest.mark.parametrize(

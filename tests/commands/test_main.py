@@ -154,7 +154,12 @@ def test_retain_relearning_and_the_gradient_attack_are_in_the_report_where_they_
         assert "retain_relearning" not in model
 
 
-def test_the_monitor_is_named_as_a_callback_and_in_the_configuration(made: Path, tmp_path: Path) -> None:
+def test_the_monitor_is_named_as_a_callback_and_in_the_configuration(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = f"fit --model SimCLR --data.validation 0.1 {SHORT} --trainer.callbacks+=MembershipMonitor"
+    assert main([*wrong.split(), "--trainer.callbacks.rows", "many"]) == 2
+    assert "a whole number as trainer.callbacks.rows, got many. Correct the value." in capsys.readouterr().err
     monitor = "--data.validation 0.1 --trainer.callbacks+=MembershipMonitor --trainer.callbacks.rows 20"
     assert command(f"fit {SIMCLR} {monitor} --run {tmp_path}/watched") == 0
     config = yaml.safe_load((tmp_path / "watched/config.yaml").read_text())

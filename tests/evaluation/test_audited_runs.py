@@ -1,4 +1,4 @@
-"""The runs of an audit have names of their own, and no reference counts twice."""
+"""The runs of an audit have names of their own."""
 
 import pytest
 
@@ -9,13 +9,6 @@ from unlearning_pl.evaluation.audited_runs import runs_by_name
 def test_references_are_numbered_beside_the_models() -> None:
     named = runs_by_name(["runs/ac"], "runs/o", ["runs/a", "runs/b", "runs/c"])
     assert list(named) == ["original", "retrained", "retrained_2", "retrained_3", "ac"]
-
-
-@pytest.mark.parametrize("twice", [["runs/a", "runs/a"], ["runs/a", "runs/b", "runs/../runs/a/"]])
-def test_a_retrained_model_counts_once(twice: list[str]) -> None:
-    """Otherwise the floor, its distance from itself, would be 0."""
-    with pytest.raises(InputError, match=r"different seeds, got runs/a, .*, one of them twice\. Give each once"):
-        runs_by_name(["runs/ac"], "runs/o", twice)
 
 
 @pytest.mark.parametrize("name", ["original", "retrained", "retrained_2", "ac"])

@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
 
 from unlearning_pl.commands.main import main
+from unlearning_pl.errors import InputError
+from unlearning_pl.evaluation.audit_report import audit_runs
 from unlearning_pl.evaluation.audited_weights import AuditedWeights
 from unlearning_pl.report import read_report
+from unlearning_pl.training.recorded_weights import run_digest
 
 DIGITS = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
 QUIET = "--trainer.accelerator cpu --trainer.enable_progress_bar false"
@@ -100,6 +105,79 @@ def test_an_original_of_other_weights_is_named_as_the_cause(capsys: pytest.Captu
     shutil.copy("ga/checkpoints/last.ckpt", "original/checkpoints/last.ckpt")
     assert main(f"{AUDIT} --model ga".split()) == 2
     assert "got original, whose checkpoint is another one now. Restore it" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("place")
+def test_a_copy_of_a_retrained_model_is_no_second_training(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would make a floor of 0."""
+    shutil.copytree("retrained", "copied")
+    change_record("copied", seed=1)
+    assert refused("--retrained retrained copied", capsys) == (
+        "Expected retrained models of different seeds, got retrained and copied with the same weights. Give each once, "
+        "or train one with another --seed_everything: the floor is their distance."
+    )
+    assert "got retrained and ./copied/../retrained with the same weights" in refused(
+        "--retrained retrained ./copied/../retrained", capsys
+    )
+    with pytest.raises(InputError, match="got retrained and copied with the same weights"):
+        audit_runs(["ga"], "original", ["retrained", "copied"], allow=["tiny"])
+
+
+@pytest.mark.usefixtures("place")
+def test_a_seed_that_was_trained_twice_is_no_second_training(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two processes take the steps of one, so that the weights of one seed differ in their last bits alone."""
+    retrain_with_other_bits("again")
+    assert "got retrained and again with the same seed 0." in refused("--retrained retrained again", capsys)
+    named = {"retrained": "retrained", "retrained_2": "again"}
+    change_record("again", seed=1)
+    AuditedWeights.of(named).check_references(named)
+    change_record("again", seed=0, command=[])  # from Python, where it decides no initial weights
+    AuditedWeights.of(named).check_references(named)
+
+
+@pytest.mark.usefixtures("place")
+def test_the_original_under_another_name_is_no_retrained_model(capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree("retrained", "second")
+    shutil.copy("original/checkpoints/last.ckpt", "second/checkpoints/last.ckpt")
+    assert refused("--retrained retrained second", capsys) == (
+        "Expected a retrained model that never saw the forget set, got second with the weights of the original "
+        "original. Train it by fit with --data.train_on retain."
+    )
+
+
+@pytest.mark.usefixtures("place")
+def test_a_retrained_model_of_another_learner_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """They have no attack in common: no verdict would be possible."""
+    shutil.copytree("retrained", "other")
+    path, model = Path("other/config.yaml"), {"class_path": "unlearning_pl.learners.BYOL", "init_args": {}}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"model": model}))
+    assert refused("--retrained other", capsys) == (
+        "Expected SimCLR, the learner of ga, as --retrained, got other, BYOL. Give a run of the same learner."
+    )
+
+
+def refused(references: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line of a refusal, before anything is written."""
+    assert main(f"audit --model ga --original original {references} --views 2 --allow tiny".split()) == 2
+    assert not Path("ga/audit").exists()
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line.removeprefix("unlearning-pl: error: ")
+
+
+def change_record(run: str, **fields: object) -> None:
+    record = json.loads(Path(run, "run.json").read_text())
+    Path(run, "run.json").write_text(json.dumps(record | fields))
+
+
+def retrain_with_other_bits(name: str) -> None:
+    """A run like ``retrained`` whose weights are off by a rounding error."""
+    shutil.copytree("retrained", name)
+    path = Path(name, "checkpoints/last.ckpt")
+    saved = torch.load(path, weights_only=True)
+    weight = next(value for value in saved["state_dict"].values() if value.dtype == torch.float32)
+    weight.mul_(1 + 2**-20)
+    torch.save(saved, path)
+    change_record(name, tensors_sha256=run_digest(name))
 
 
 def test_all_equal_models_are_named() -> None:

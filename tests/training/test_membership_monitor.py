@@ -1,5 +1,6 @@
 """The monitor shows what a hand computes, and a run with it is bit for bit the run without it."""
 
+import itertools
 import os
 import random
 import signal
@@ -162,19 +163,30 @@ def test_alignment_of_an_encoder_is_the_cosine_of_two_views() -> None:
         torch.testing.assert_close(losses[part].float(), learner.losses((first, second), sample))
 
 
-def test_it_looks_every_n_epochs_at_no_more_rows_than_asked(tmp_path: Path) -> None:
-    seen: list[int] = []
+def test_it_measures_every_n_epochs_no_more_rows_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the rows that are measured: ten of either kind, from the first to the last in steps of one size."""
+    from unlearning_pl.training import membership_monitor
 
-    class Counts(MembershipMonitor):
-        def _measure(self, trainer: Trainer, learner: Any) -> dict[str, float]:
-            data = self._data(trainer)
-            seen.append(min(self.rows, len(data.positions("train"))))
-            return super()._measure(trainer, learner)
+    seen: list[list[int]] = []
 
-    trainer = make_trainer(tmp_path / "run", max_epochs=5, callbacks=[Counts(every_n_epochs=2, rows=10)], seed=0)
-    trainer.fit(make_learner("Classifier"), datamodule=make_data())
+    def note(learner: Learner, data: UnlearningData, positions: Tensor, plan: SamplePlan) -> tuple[Tensor, Tensor]:
+        seen.append(positions.tolist())
+        return measure_rows(learner, data, positions, plan)
+
+    monkeypatch.setattr(membership_monitor, "measure_rows", note)
+    data = make_data(validation=0.25)
+    callbacks = [MembershipMonitor(every_n_epochs=2, rows=10)]
+    trainer = make_trainer(tmp_path / "run", max_epochs=5, callbacks=callbacks, seed=0)
+    trainer.fit(make_learner("Classifier"), datamodule=data)
     assert [step for step, _ in scalars(tmp_path / "run", "auc")] == [0, 4, 8]
-    assert seen == [10, 10, 10]
+    assert seen[0] == seen[1] == seen[2]
+    assert len(seen) == 3
+    for kind, measured in (("train", seen[0][:10]), ("validation", seen[0][10:])):
+        places = [data.positions(kind).tolist().index(position) for position in measured]
+        assert len(places) == 10
+        assert (places[0], places[-1]) == (0, len(data.positions(kind)) - 1)
+        steps = [after - before for before, after in itertools.pairwise(places)]
+        assert max(steps) - min(steps) <= 1
     assert evenly_spaced(torch.arange(1000), 3).tolist() == [0, 500, 999]
     assert len(evenly_spaced(torch.arange(12345), 1000).unique()) == 1000
 
@@ -202,12 +214,12 @@ def test_its_seconds_are_not_those_of_the_run(tmp_path: Path, monkeypatch: pytes
     assert trainer.stopwatch.seconds == 10 * trainer.global_step
 
 
-@pytest.mark.parametrize(
-    ("options", "message"), [({"every_n_epochs": 0}, "every_n_epochs >= 1"), ({"rows": 0}, "rows >= 1")]
-)
-def test_numbers_below_one_are_refused(options: dict[str, int], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        MembershipMonitor(**options)
+@pytest.mark.parametrize("value", [0, -1, 0.5, 1.5, float("nan"), float("inf"), "2", None, True, torch.tensor([2, 2])])
+@pytest.mark.parametrize("name", ["every_n_epochs", "rows"])
+def test_what_is_no_number_from_one_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"Expected a whole number {name} >= 1 of MembershipMonitor, got ") as refusal:
+        MembershipMonitor(**{name: value})
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_training_without_held_out_images_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -216,6 +228,13 @@ def test_a_training_without_held_out_images_is_refused_before_anything_is_writte
         trainer.fit(make_learner("Classifier"), datamodule=make_data(validation=0.0))
     assert not (tmp_path / "run").exists()
     assert trainer.global_step == 0
+
+
+def test_a_module_that_lacks_what_is_measured_is_refused() -> None:
+    trainer = SimpleNamespace(datamodule=make_data(), loggers=[object()], strategy=None, callbacks=[])
+    with pytest.raises(InputError, match="got LightningModule without outputs and losses and alignment") as refusal:
+        MembershipMonitor().setup(trainer, LightningModule(), "fit")
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_training_without_a_logger_is_refused() -> None:

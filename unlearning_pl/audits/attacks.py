@@ -10,8 +10,6 @@ from torch import Tensor
 
 from unlearning_pl.audits.embeddings import BySplit, Embeddings, drop_empty
 from unlearning_pl.audits.image_text import pair_scores
-from unlearning_pl.audits.membership import membership_scores
-from unlearning_pl.audits.probes import neighbour_hits
 from unlearning_pl.audits.verdict import Evidence
 from unlearning_pl.functional.auc_difference import ScorePair
 from unlearning_pl.functional.confidence import scaled_logit
@@ -19,7 +17,10 @@ from unlearning_pl.types import Split
 
 
 def collect_evidence(
-    splits: BySplit, hits: Mapping[Split, Tensor], learned: Mapping[str, ScorePair], recalls: Tensor | None = None
+    splits: BySplit,
+    scores: Mapping[Split, Tensor],
+    learned: Mapping[str, ScorePair],
+    utility: Mapping[str, Tensor],
 ) -> Evidence:
     """What the verdict on a model is based on.
 
@@ -30,25 +31,47 @@ def collect_evidence(
 
     Args:
         splits: The model's embeddings by split.
-        hits: Correctly classified images by split, see :func:`unlearning_pl.audits.probes.correct_predictions`.
+        scores: Membership scores, see :func:`unlearning_pl.audits.membership.membership_scores`.
         learned: Scores of the learned attacks, see :func:`unlearning_pl.audits.membership.learned_scores`.
-        recalls: Recall of each test image by a model of pairs, ``(N,)`` in [0, 1].
+        utility: As :func:`measure_utility` returns it.
 
     Example:
-        >>> collect_evidence({}, {}, {}).attacks
+        >>> collect_evidence({}, {}, {}, {}).attacks
         {}
     """
     splits = drop_empty(splits)
-    utility = {} if "test" not in hits else {"test_accuracy": hits["test"].double()}
-    if recalls is not None:
-        utility = {"test_recall": recalls.double()}
-    elif "test" in splits and splits["test"].logits is None and (knn := neighbour_hits(splits, "test")) is not None:
-        utility["test_knn"] = knn.double()
     if not {"forget", "test"} <= splits.keys():
         return Evidence({}, utility)
     matched = matched_non_members(splits)
-    pairs = {name: (pair[0], pair[1][matched]) for name, pair in _score_pairs(splits, learned).items()}
+    pairs = {name: (pair[0], pair[1][matched]) for name, pair in _score_pairs(splits, scores, learned).items()}
     return Evidence(pairs, utility)
+
+
+def measure_utility(
+    splits: BySplit, hits: Mapping[Split, Tensor], neighbours: Mapping[Split, Tensor], recalls: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Whether a model is right on each test image, by measure: the utility that it may have lost.
+
+    Args:
+        splits: The model's embeddings by split.
+        hits: Correctly classified images by split, see :func:`unlearning_pl.audits.probes.correct_predictions`.
+        neighbours: The same by nearest neighbours, see :func:`unlearning_pl.audits.probes.neighbour_hits`.
+        recalls: Recall of each test image by a model of pairs, ``(N,)`` in [0, 1].
+
+    Returns:
+        ``(N,)`` float64 in [0, 1]: ``test_recall`` of a model of pairs, else ``test_accuracy``, and of an encoder
+        ``test_knn`` too.
+
+    Example:
+        >>> measure_utility({}, {"test": torch.tensor([True, False])}, {})
+        {'test_accuracy': tensor([1., 0.], dtype=torch.float64)}
+    """
+    if recalls is not None:
+        return {"test_recall": recalls.double()}
+    utility = {"test_accuracy": hits["test"].double()} if "test" in hits else {}
+    if "test" in neighbours and splits["test"].logits is None:
+        utility["test_knn"] = neighbours["test"].double()
+    return utility
 
 
 def matched_non_members(splits: BySplit) -> Tensor:
@@ -68,7 +91,9 @@ def matched_non_members(splits: BySplit) -> Tensor:
     return matched if int(matched.sum()) > 1 else every
 
 
-def _score_pairs(splits: BySplit, learned: Mapping[str, ScorePair]) -> dict[str, ScorePair]:
+def _score_pairs(
+    splits: BySplit, scores: Mapping[Split, Tensor], learned: Mapping[str, ScorePair]
+) -> dict[str, ScorePair]:
     forget, test = splits["forget"], splits["test"]
     pairs = pair_scores(splits)
     if pairs:
@@ -76,7 +101,6 @@ def _score_pairs(splits: BySplit, learned: Mapping[str, ScorePair]) -> dict[str,
     logits = forget.logits, test.logits
     if logits[0] is not None and logits[1] is not None and logits[0].shape[1] > 1 and _labelled(forget, test):
         return {"confidence": (_log_odds(forget), _log_odds(test))}
-    scores = membership_scores(splits)
     return {"mean": (scores["forget"], scores["test"]), **learned}
 
 

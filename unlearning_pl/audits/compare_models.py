@@ -6,7 +6,8 @@ from math import inf
 
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.audits.judge_model import headline_attack, judge_model
-from unlearning_pl.audits.verdict import LEVEL, MARGIN, Verdict
+from unlearning_pl.audits.verdict import Verdict
+from unlearning_pl.audits.verdict_settings import DEFAULT_SETTINGS, VerdictSettings
 from unlearning_pl.errors import InputError, require
 
 GAP_METRICS = ("encoder_mi", "retain_accuracy", "test_accuracy", "forget_accuracy", "classifier_mi")
@@ -31,9 +32,7 @@ def compare(
     audits: Sequence[Audit],
     original: str | None = None,
     retrained: str | Sequence[str] | None = None,
-    level: float = LEVEL,
-    margin: float = MARGIN,
-    drawn: bool = True,
+    settings: VerdictSettings = DEFAULT_SETTINGS,
 ) -> list[Audit]:
     """Add the metrics that compare models, and verdicts, see :func:`unlearning_pl.audits.judge_model.judge_model`.
 
@@ -48,15 +47,13 @@ def compare(
         audits: One audit per model.
         original: Name of the original's audit, if there is one.
         retrained: Names of the retrained models' audits, if there are any.
-        level: Probability of a false verdict, see :func:`unlearning_pl.audits.judge_model.judge_model`.
-        margin: Difference of the AUC that counts as equivalent.
-        drawn: Whether the images to forget were drawn at random.
+        settings: Settings of the verdicts.
 
     Returns:
         New audits in the same order; each metric only if it is defined.
 
     Raises:
-        InputError: Two audits have the same name, or a reference is not among the audits.
+        InputError: Two audits have the same name, a reference is not among the audits, or one is given twice.
 
     Example:
         >>> audits = [Audit(name, {"seconds": s}, {}, None) for name, s in (("retrained", 30.0), ("ac", 2.0))]
@@ -69,9 +66,10 @@ def compare(
         f"Expected one audit per name, got {', '.join(names)}. Give each run its own name.",
     )
     before = None if original is None else _find_audit(audits, original)
-    wanted = [retrained] if isinstance(retrained, str) else retrained or []
+    wanted = [retrained] if isinstance(retrained, str) else [*(retrained or [])]
     references = [_find_audit(audits, name) for name in wanted]
-    mean = _mean_metrics(references)
+    _require_different([*wanted, *([] if original is None else [original])])
+    mean = mean_metrics(references)
     control = None if before is None else before.evidence
     attacks = [
         name for name in (control.attacks if control else []) if all(name in o.evidence.attacks for o in references)
@@ -80,11 +78,36 @@ def compare(
     compared = []
     for audit in audits:
         others = [one.evidence for one in references if one is not audit]
-        verdict = judge_model(audit.evidence, others, control, level, margin, headline, drawn)
+        verdict = judge_model(
+            audit.evidence, others, control, settings.level, settings.margin, headline, settings.drawn
+        )
         metrics = {**audit.metrics, **_distances(verdict), **_relative_metrics(audit, before, mean)}
         is_reference = any(audit is one for one in references)
         compared.append(replace(audit, metrics=metrics, verdict=None if is_reference else verdict))
     return compared
+
+
+def mean_metrics(references: Sequence[Audit]) -> dict[str, float]:
+    """Mean of each metric over the retrained models, see :func:`mean_of_references`.
+
+    Example:
+        >>> mean_metrics([Audit("retrained", {"seconds": seconds}, {}, None) for seconds in (2.0, 4.0)])
+        {'seconds': 3.0}
+    """
+    known = references[0].metrics if references else {}
+    means = {key: mean_of_references([one.metrics.get(key) for one in references]) for key in known}
+    return {key: mean for key, mean in means.items() if mean is not None}
+
+
+def mean_of_references(values: Sequence[float | None]) -> float | None:
+    """Mean of a metric over the retrained models; None without any, or if one of them does not have it.
+
+    Example:
+        >>> mean_of_references([1.0, 2.0]), mean_of_references([1.0, None]), mean_of_references([])
+        (1.5, None, None)
+    """
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def by_distance(audits: Sequence[Audit], references: Collection[str]) -> list[Audit]:
@@ -108,6 +131,14 @@ def _distances(verdict: Verdict | None) -> dict[str, float]:
     return distance | ({} if verdict.floor is None else {"retraining_floor": verdict.floor})
 
 
+def _require_different(references: Sequence[str]) -> None:
+    require(
+        len(set(references)) == len(references),
+        f"Expected different models as references, got {', '.join(references)}. Give each once: the floor is the "
+        "distance of the retrained models from one another.",
+    )
+
+
 def _find_audit(audits: Sequence[Audit], name: str) -> Audit:
     for audit in audits:
         if audit.name == name:
@@ -116,14 +147,6 @@ def _find_audit(audits: Sequence[Audit], name: str) -> Audit:
         f"Expected the reference among {', '.join(a.name for a in audits) or 'no audits'}, got {name}. "
         "Audit that model too, or leave the reference out."
     )
-
-
-def _mean_metrics(references: Sequence[Audit]) -> dict[str, float]:
-    """Mean of the metrics that all retrained models have."""
-    shared = (
-        [key for key in references[0].metrics if all(key in one.metrics for one in references)] if references else []
-    )
-    return {key: sum(one.metrics[key] for one in references) / len(references) for key in shared}
 
 
 def _relative_metrics(audit: Audit, original: Audit | None, retrained: Mapping[str, float]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from unlearning_pl.audits.alignment import alignment_heat_map, forget_alignment
-from unlearning_pl.audits.attacks import collect_evidence
+from unlearning_pl.audits.attacks import collect_evidence, measure_utility
 from unlearning_pl.audits.compare_models import compare
 from unlearning_pl.audits.confidence import confidence_attacks, population_attack, true_class_probability
 from unlearning_pl.audits.embeddings import Audit, BySplit, drop_empty, require_finite
@@ -24,11 +24,14 @@ from unlearning_pl.audits.probes import (
     class_probabilities,
     correct_predictions,
     neighbour_accuracies,
+    neighbour_hits,
 )
 from unlearning_pl.audits.representation import ModelOutputs, against_original, against_retrained, mean_losses
 from unlearning_pl.audits.steps import step_metrics
 from unlearning_pl.audits.tsne_map import embedding_map
-from unlearning_pl.audits.verdict import LEVEL, MARGIN
+from unlearning_pl.audits.verdict_settings import DEFAULT_SETTINGS, VerdictSettings
+from unlearning_pl.functional.auc_difference import ScorePair
+from unlearning_pl.types import Split
 
 _log = logging.getLogger(__name__)
 
@@ -60,9 +63,7 @@ def compute_audits(
     steps: Sequence[Tensor] = (),
     original: str | None = None,
     retrained: str | Sequence[str] | None = None,
-    level: float = LEVEL,
-    margin: float = MARGIN,
-    drawn: bool = True,
+    settings: VerdictSettings = DEFAULT_SETTINGS,
 ) -> list[Audit]:
     """Measure several models, and compare each with the original and the retrained model.
 
@@ -72,15 +73,13 @@ def compute_audits(
         steps: As for :func:`compute_audit`.
         original: Name of the original, if it is among the models.
         retrained: Names of the retrained models among them; the first is the one to compare features with.
-        level: As for :func:`~unlearning_pl.audits.compare_models.compare`.
-        margin: As for the same.
-        drawn: As for the same.
+        settings: Settings of the verdicts.
 
     Returns:
         One audit per model, in the same order, as :func:`~unlearning_pl.audits.compare_models.compare` returns them.
 
     Raises:
-        InputError: A model's embeddings are not finite, or a reference is not among the models.
+        InputError: A model's embeddings are not finite, a reference is not among the models, or one is given twice.
 
     Example:
         >>> compute_audits({"original": {}}, {"original": {"seconds": 2.0}})[0].metrics
@@ -99,7 +98,7 @@ def compute_audits(
         if reference is not None and name not in names:
             metrics |= against_retrained(outputs, model_outputs[reference])
         audits.append(_compute_audit(name, outputs, metrics, steps))
-    return compare(audits, original, names, level, margin, drawn)
+    return compare(audits, original, names, settings)
 
 
 def _model_outputs(name: str, splits: BySplit) -> ModelOutputs:
@@ -110,35 +109,48 @@ def _model_outputs(name: str, splits: BySplit) -> ModelOutputs:
 
 def _compute_audit(name: str, outputs: ModelOutputs, known: Mapping[str, float], steps: Sequence[Tensor]) -> Audit:
     splits, probabilities = outputs
-    scores, hits = membership_scores(splits), correct_predictions(splits, probabilities)
-    population, population_intervals = population_attack(splits, probabilities)
-    learned_attackers = learned_scores(splits)
-    learned, learned_intervals = learned_attacks(learned_attackers)
-    pairs, pair_intervals = pair_membership(splits)
+    scores, learned = membership_scores(splits), learned_scores(splits)
+    hits, neighbours = correct_predictions(splits, probabilities), neighbour_hits(splits)
+    attacks, intervals = _attack_metrics(outputs, scores, learned)
     metrics = {
         **accuracies(hits),
-        **neighbour_accuracies(splits),
-        **membership(scores),
-        **learned,
-        **confidence_attacks(splits, probabilities),
-        **population,
+        **neighbour_accuracies(neighbours),
+        **attacks,
         **forget_alignment(splits),
         **mean_losses(splits),
-        **pairs,
         **retrieval(splits),
         **zero_shot(splits),
         **known,
     }
+    utility = measure_utility(splits, hits, neighbours, test_recalls(splits))
     return Audit(
         name,
         metrics,
         pair_scores(splits) or scores,
         alignment_heat_map(splits),
         step_metrics(splits, scores, hits, steps),
-        intervals={**membership_intervals(scores), **learned_intervals, **population_intervals, **pair_intervals},
+        intervals=intervals,
         losses={split: embeddings.losses for split, embeddings in splits.items() if embeddings.losses is not None},
         probabilities=true_class_probability(splits, probabilities),
         class_accuracy=class_accuracies(splits, probabilities),
         map=embedding_map(splits),
-        evidence=collect_evidence(splits, hits, learned_attackers, test_recalls(splits)),
+        evidence=collect_evidence(splits, scores, learned, utility),
     )
+
+
+def _attack_metrics(
+    outputs: ModelOutputs, scores: Mapping[Split, Tensor], learned: Mapping[str, ScorePair]
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Metrics of the membership attacks, and their intervals."""
+    splits, probabilities = outputs
+    population, population_intervals = population_attack(splits, probabilities)
+    learned_metrics, learned_intervals = learned_attacks(learned)
+    pairs, pair_intervals = pair_membership(splits)
+    metrics = {
+        **membership(scores),
+        **learned_metrics,
+        **confidence_attacks(splits, probabilities),
+        **population,
+        **pairs,
+    }
+    return metrics, {**membership_intervals(scores), **learned_intervals, **population_intervals, **pair_intervals}

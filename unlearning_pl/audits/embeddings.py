@@ -143,6 +143,18 @@ def drop_unlabelled(splits: BySplit) -> dict[Split, Embeddings]:
     return {split: embeddings for split, embeddings in drop_empty(splits).items() if (embeddings.target >= 0).all()}
 
 
+def require_views(views: int) -> None:
+    """Check that there are enough views of an image to compare.
+
+    Raises:
+        InputError: If there are fewer than two.
+
+    Example:
+        >>> require_views(2)
+    """
+    require(views >= 2, f"Expected views >= 2, got {views}. The papers use 10.")
+
+
 def require_finite(name: str, splits: BySplit) -> None:
     """Check that the embeddings of a model are finite.
 

@@ -15,7 +15,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from typing_extensions import override
 
-from unlearning_pl.audits.embeddings import Embeddings
+from unlearning_pl.audits.embeddings import Embeddings, require_views
 from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
 from unlearning_pl.audits.gather_batches import BatchEmbeddings, concat_batches, gather_batches
 from unlearning_pl.audits.probe_views import probe_features
@@ -218,7 +218,7 @@ def extract_embeddings(
     Raises:
         InputError: If there are fewer than two views, no forget set or no test images.
     """
-    require(views >= 2, f"Expected audit views >= 2, got {views}. The papers use 10.")
+    require_views(views)
     for name in splits:
         require(
             len(data.positions(AUDITED[name])) > 0,

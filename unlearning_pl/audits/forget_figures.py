@@ -4,7 +4,13 @@ from unlearning_pl.audits.confidence import population_attack
 from unlearning_pl.audits.embeddings import BySplit
 from unlearning_pl.audits.image_text import pair_scores
 from unlearning_pl.audits.membership import membership_scores
-from unlearning_pl.audits.probes import accuracies, class_probabilities, correct_predictions, neighbour_accuracies
+from unlearning_pl.audits.probes import (
+    accuracies,
+    class_probabilities,
+    correct_predictions,
+    neighbour_accuracies,
+    neighbour_hits,
+)
 from unlearning_pl.audits.representation import mean_losses
 from unlearning_pl.functional.roc import membership_auc
 
@@ -17,7 +23,7 @@ def forget_figures(splits: BySplit) -> dict[str, float]:
 
     Returns:
         ``accuracy`` in percent: of a classifier its own, else by nearest neighbours
-        (:func:`~unlearning_pl.audits.probes.neighbour_accuracies`), which takes no fit. ``auc`` of forget against test,
+        (:func:`~unlearning_pl.audits.probes.neighbour_hits`), which takes no fit. ``auc`` of forget against test,
         in [0, 1]: of a classifier by its loss, of a model of pairs by the similarity of image and captions, of an
         encoder by the mean similarity of an image's views. ``loss``. Each if it is defined.
 
@@ -43,4 +49,5 @@ def _of_encoder(splits: BySplit) -> dict[str, float | None]:
     judged: BySplit = {"forget": splits["forget"], "test": splits["test"]}
     scores = pair_scores(judged) or membership_scores(judged)
     auc = membership_auc(scores["forget"], scores["test"]).item()
-    return {"accuracy": neighbour_accuracies(splits, judged=("forget",)).get("forget_knn"), "auc": auc}
+    hits = neighbour_hits(splits, judged=("forget",))
+    return {"accuracy": neighbour_accuracies(hits).get("forget_knn"), "auc": auc}

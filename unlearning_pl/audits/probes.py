@@ -140,11 +140,27 @@ def linear_probe(splits: BySplit) -> dict[Split, Tensor]:
     return probabilities
 
 
-def neighbour_accuracies(splits: BySplit, neighbours: int = 20, judged: Sequence[Split] = JUDGED) -> dict[str, float]:
-    """k-nearest-neighbour (kNN) accuracy of each split on the features of the retain images, in percent.
+def neighbour_accuracies(hits: Mapping[Split, Tensor]) -> dict[str, float]:
+    """k-nearest-neighbour (kNN) accuracy of each split, in percent.
 
-    The k nearest retain images by cosine similarity of the features vote with weight ``exp(cos / 0.1)`` [1];
-    k = 20, the best value in [2], or all if there are fewer. A retain image is not its own neighbour.
+    Args:
+        hits: As :func:`neighbour_hits` returns them.
+
+    Returns:
+        ``retain_knn``, ``forget_knn``, ``test_knn``, each if it is among the hits.
+
+    Example:
+        >>> neighbour_accuracies({"test": torch.tensor([True, False])})
+        {'test_knn': 50.0}
+    """
+    return {f"{split}_knn": _percent(hits[split]) for split in JUDGED if split in hits}
+
+
+def neighbour_hits(splits: BySplit, neighbours: int = 20, judged: Sequence[Split] = JUDGED) -> dict[Split, Tensor]:
+    """Whether the k nearest retain images vote for the class of each image.
+
+    They are nearest by cosine similarity of the features, and vote with weight ``exp(cos / 0.1)`` [1]; k = 20, the best
+    value in [2], or all if there are fewer. A retain image is not its own neighbour.
 
     Args:
         splits: The model's embeddings by split.
@@ -152,34 +168,23 @@ def neighbour_accuracies(splits: BySplit, neighbours: int = 20, judged: Sequence
         judged: Splits to measure; retain images are the bank in any case.
 
     Returns:
-        ``retain_knn``, ``forget_knn``, ``test_knn``, each if it is defined: ``retain_knn`` needs two retain images.
+        ``(N,)`` bool by split, for splits with labelled images; empty without retain images, of which retain needs two.
 
     Example:
-        >>> neighbour_accuracies({})
+        >>> neighbour_hits({})
         {}
     """
-    hits = {split: neighbour_hits(splits, split, neighbours) for split in judged}
-    return {f"{split}_knn": _percent(values) for split, values in hits.items() if values is not None}
-
-
-def neighbour_hits(splits: BySplit, split: Split, neighbours: int = 20) -> Tensor | None:
-    """Whether the k nearest retain images vote for the class of each image of a split, ``(N,)`` bool.
-
-    None without labelled images of the split, or without other retain images; see :func:`neighbour_accuracies`.
-
-    Example:
-        >>> neighbour_hits({}, "test") is None
-        True
-    """
     splits = drop_unlabelled(splits)
-    if "retain" not in splits or split not in splits:
-        return None
-    bank, query = splits["retain"], splits[split]
-    others = len(bank.target) - (split == "retain")
-    if not others:
-        return None
-    nearest = min(neighbours, others)
-    return _knn_predictions(query.features, bank.features, bank.target, nearest, split == "retain") == query.target
+    if "retain" not in splits:
+        return {}
+    bank, hits = splits["retain"], {}
+    for split in judged:
+        nearest = min(neighbours, len(bank.target) - (split == "retain"))
+        if split in splits and nearest:
+            query, own = splits[split], split == "retain"
+            predictions = _knn_predictions(query.features, bank.features, bank.target, nearest, leave_out=own)
+            hits[split] = predictions == query.target
+    return hits
 
 
 def _knn_predictions(query: Tensor, bank: Tensor, classes: Tensor, neighbours: int, leave_out: bool) -> Tensor:

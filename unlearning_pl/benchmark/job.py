@@ -48,6 +48,15 @@ class Job:
         """Names of the retrained models."""
         return retrained_names(self.references)
 
+    def reference_seeds(self, seed: int) -> list[int]:
+        """Seeds of the retrained models of a seed, in ascending order.
+
+        Example:
+            >>> Job("", {}, {}, references=3).reference_seeds(2)
+            [2, 1002, 2002]
+        """
+        return [seed + _BETWEEN_REFERENCES * number for number in range(self.references)]
+
     def runs(self, seed: int, folder: str) -> dict[str, str]:
         """The command line of each run by its name, in the order of execution.
 
@@ -61,8 +70,8 @@ class Job:
         lines = {
             ORIGINAL: _join(f"fit --run {path}/original", self.fit, common),
         }
-        for number, name in enumerate(self.retrained):
-            own = f"--seed_everything {seed + _BETWEEN_REFERENCES * number} --overwrite"
+        for name, other in zip(self.retrained, self.reference_seeds(seed), strict=True):
+            own = f"--seed_everything {other} --overwrite"
             lines[name] = _join(f"fit --run {path}/{name}", self.fit, retain, own)
         forget = f"--original {path}/original {self._request('--forget', seed)}"
         for name, words in self.methods.items():

@@ -35,7 +35,7 @@ def benchmark(
         allow: Packages or classes that the configurations of the runs may name, besides this package's and the plans'.
 
     Raises:
-        InputError: If a plan is invalid, seeds are negative or given twice, there are several processes, or another
+        InputError: If a plan is invalid, seeds are out of range or given twice, there are several processes, or another
             benchmark runs one of the seeds in the same folder; raised before any run.
         UnfinishedError: If runs failed; the table lists them and has the results of the others.
     """
@@ -48,6 +48,8 @@ def benchmark(
     planned = [
         (plan, {seed: folder / plan.path.stem / f"seed{seed}" for seed in seeds}) for plan in read_plans(plans, allow)
     ]
+    for plan, _ in planned:
+        _check_reference_seeds(plan, max(seeds, default=0))
     with ExitStack() as locks:  # a lock a seed, since other seeds may run concurrently
         for _, folders in planned:
             for one in folders.values():
@@ -88,6 +90,15 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     records = [runs.read_record(folder / name) for name in (*references, *names)]
     audits = read_report(folder / "audit/report.json")["audits"]
     return Outcome(seed, {audit["name"]: audit["metrics"] for audit in audits}, failures, records)
+
+
+def _check_reference_seeds(plan: Plan, seed: int) -> None:
+    highest = plan.job.reference_seeds(seed)[-1]
+    require(
+        highest < 2**32,
+        f"Expected seeds from 0 to {2**32 - 1 - (highest - seed)} for {plan.path}, got {seed}, whose "
+        f"{plan.job.references} retrained models go up to {highest}. Choose others.",
+    )
 
 
 def _with_resume(line: str, run: Path) -> str:

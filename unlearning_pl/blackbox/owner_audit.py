@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.audits import Audit, Embeddings, compare, compute_audit
-from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, require_views
 from unlearning_pl.blackbox.encoder import Encoder
 from unlearning_pl.blackbox.image_folder import OwnerImages, augmented_views
 from unlearning_pl.data import Views
-from unlearning_pl.errors import require
 from unlearning_pl.functional.threshold_attack import pair_similarities
 from unlearning_pl.types import Split
 
@@ -75,18 +74,6 @@ def audit_images(
         ORIGINAL if ORIGINAL in encoders else None,
         RETRAINED if RETRAINED in encoders else None,
     )
-
-
-def require_views(views: int) -> None:
-    """Check that there are enough views to compare.
-
-    Raises:
-        InputError: If there are fewer than two.
-
-    Example:
-        >>> require_views(2)
-    """
-    require(views >= 2, f"Expected views >= 2, got {views}. The papers use 10.")
 
 
 def _embed_batches(

@@ -149,6 +149,8 @@ def _unknown_argument(key: str, message: str) -> str | None:
         )
     parameters = inspect.signature(resolved).parameters
     names = [name for name, value in parameters.items() if value.kind == value.POSITIONAL_OR_KEYWORD]
+    if option[1] in names:  # its value is what the parser does not accept
+        return None
     all_names = f"It has {', '.join(names)}." if names else "It has none."
     suggestion = suggest_names(option[1], names, all_names)
     return f"Expected an option of {resolved.__name__} in {key}, got {option[1]}. {suggestion}"

@@ -9,11 +9,11 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from unlearning_pl.audits import Audit
-from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED
+from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, require_views
 from unlearning_pl.blackbox.encoder import Encoder
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
 from unlearning_pl.blackbox.image_folder import OwnerImages, open_owner_images, require_disjoint, require_memory
-from unlearning_pl.blackbox.owner_audit import audit_images, require_views
+from unlearning_pl.blackbox.owner_audit import audit_images
 from unlearning_pl.blackbox.owner_conclusion import conclusion, owner_table, question
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_from_options

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import distributed
 
 from unlearning_pl.audits import Audit, by_distance, compute_audits
+from unlearning_pl.audits.embeddings import ORIGINAL, BySplit, is_retrained, require_views
 from unlearning_pl.audits.muc_probe import PROBE_VIEWS, Probe
 from unlearning_pl.audits.verdict import LEVEL, MARGIN
+from unlearning_pl.audits.verdict_settings import VerdictSettings
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.evaluation.audited_runs import check_run as check_run
-from unlearning_pl.evaluation.audited_runs import reference_kind, retrained_names, runs_by_name
+from unlearning_pl.evaluation.audited_runs import reference_kind, runs_by_name
 from unlearning_pl.evaluation.audited_weights import AuditedWeights
 from unlearning_pl.evaluation.gradient_attack import add_gradient_attack
 from unlearning_pl.evaluation.relearning import relearning_epochs
@@ -88,27 +91,15 @@ def audit_runs(
         Only rank 0 writes the report and returns audits; other ranks return an empty list.
 
     Raises:
-        InputError: If a folder is not a run folder or still trains, or the runs do not belong together.
+        InputError: If a folder is not a run folder or still trains, the runs do not belong together, or two retrained
+            models are one training.
     """
-    require(0 < level < 0.5, f"Expected level above 0 and below 0.5, got {level}. 0.05 is usual.")
-    require(
-        0 < margin < 0.5,
-        f"Expected margin above 0 and below 0.5, a difference of the AUC, got {margin}. 0.05 is usual.",
-    )
-    for name, epochs in (("relearning", relearning), ("retain_relearning", retain_relearning)):
-        require(epochs >= 0, f"Expected {name} >= 0 epochs, got {epochs}. 0 skips it.")
-    references = [retrained] if isinstance(retrained, str) else [*(retrained or [])]
-    named = runs_by_name(models, original, references)
-    for run in named.values():
-        require_not_training(run)
-        runs.read_record(run)
-    weights = AuditedWeights.of(named)
-    for name, run in named.items():
-        check_run(name, run, models[0], original, [named[name] for name in weights.foreign])
-        runs.trusted_settings(run, allow, ("model", "data") if run == models[0] else ("model",))
-    folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")
+    settings = check_audit_options(views, relearning, retain_relearning, level, margin)
+    references = [retrained] if isinstance(retrained, str) else retrained or []
+    named, weights = _check_runs(models, original, references, allow)
     data = data or runs.open_data(models[0], allow)
-    learners = {name: _open_learner(run, allow) for name, run in named.items()}
+    learners = _open_learners(named, allow)
+    folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")
     evaluator = UnlearningTrainer(**{"devices": 1, **SILENT, **trainer, "seed": 0})
     embeddings = evaluator.embed(learners, data, views, probe_views=PROBE_VIEWS[probe])
     if distributed.is_available() and distributed.is_initialized():
@@ -118,29 +109,88 @@ def audit_runs(
     for name, note in weights.notes.items():
         rank_zero_warn(f"{name}: {note}")
     run_metrics = _metrics_of_runs(named, weights, learners, data, relearning, trainer)
-    steps = [step.forget for step in data.splits.steps]
-    names = retrained_names(len(references))
-    drawn = all(step.request.is_drawn for step in data.splits.steps)
-    control = "original" if original is not None else None
-    audits = compute_audits(embeddings, run_metrics, steps, control, names, level, margin, drawn)
+    audits = _compare_models(embeddings, run_metrics, data, settings)
     options = _hardware(trainer)
     if retain_relearning:
         audits = add_retain_relearning(audits, learners, data, retain_relearning, views, **options)
     if gradient_attack:
         audits = add_gradient_attack(audits, learners, data, **options)
-    settings: dict[str, Any] = {"precision": evaluator.precision, "processes": evaluator.world_size}
-    settings["audit"] = {"views": views, "relearning": relearning, "seed": 0, "batch_size": data.eval_batch_size}
-    settings["audit"] |= {"retain_relearning": retain_relearning, "gradient_attack": gradient_attack}
-    settings["audit"] |= {"level": level, "margin": margin, "probe": probe}
-    ordered = by_distance(audits, [*names, "original"])
-    return ordered, _write(folder, named, ordered, report_context(named, weights, data, command) | settings)
+    own: dict[str, Any] = {"views": views, "relearning": relearning, "seed": 0, "batch_size": data.eval_batch_size}
+    own |= {"retain_relearning": retain_relearning, "gradient_attack": gradient_attack}
+    own |= {"level": level, "margin": margin, "probe": probe}
+    context = report_context(named, weights, data, command)
+    context |= {"precision": evaluator.precision, "processes": evaluator.world_size, "audit": own}
+    return audits, _write(folder, named, audits, context)
 
 
-def _open_learner(run: str, allow: Sequence[str]) -> Learner:
-    """Load whatever weights a run's checkpoint has; the report says if they are not those that the run ended with."""
-    learner: Learner = runs.instantiate_from_run(run, "model", allow)
-    load_weights(learner, checkpoint_path(run))
-    return learner
+def check_audit_options(
+    views: int, relearning: int, retain_relearning: int, level: float, margin: float
+) -> VerdictSettings:
+    """Check the numbers among the options of an audit, see :func:`audit_runs`.
+
+    Returns:
+        Settings of the verdicts.
+
+    Raises:
+        InputError: If one is outside of its range.
+
+    Example:
+        >>> check_audit_options(views=10, relearning=0, retain_relearning=0, level=0.05, margin=0.1).margin
+        0.1
+    """
+    require_views(views)
+    for name, epochs in (("relearning", relearning), ("retain_relearning", retain_relearning)):
+        require(epochs >= 0, f"Expected {name} >= 0 epochs, got {epochs}. 0 skips it.")
+    return VerdictSettings(level, margin)
+
+
+def _check_runs(
+    models: Sequence[str], original: str | None, retrained: Sequence[str], allow: Sequence[str]
+) -> tuple[dict[str, str], AuditedWeights]:
+    """Name the runs, and check that they are finished and belong together; also their weights."""
+    named = runs_by_name(models, original, retrained)
+    for run in named.values():
+        require_not_training(run)
+        runs.read_record(run)
+    weights = AuditedWeights.of(named)
+    for name, run in named.items():
+        check_run(name, run, models[0], original, [named[name] for name in weights.foreign])
+        runs.trusted_settings(run, allow, ("model", "data") if run == models[0] else ("model",))
+    weights.check_references(named)
+    return named, weights
+
+
+def _compare_models(
+    embeddings: Mapping[str, BySplit],
+    run_metrics: Mapping[str, Mapping[str, float]],
+    data: UnlearningData,
+    settings: VerdictSettings,
+) -> list[Audit]:
+    """Audits of all models, in the order of the report."""
+    steps = data.splits.steps
+    control = ORIGINAL if ORIGINAL in embeddings else None
+    retrained = [name for name in embeddings if is_retrained(name)]
+    settings = replace(settings, drawn=all(step.request.is_drawn for step in steps))
+    audits = compute_audits(embeddings, run_metrics, [step.forget for step in steps], control, retrained, settings)
+    return by_distance(audits, [*retrained, ORIGINAL])
+
+
+def _open_learners(named: Mapping[str, str], allow: Sequence[str]) -> dict[str, Learner]:
+    """Load whatever weights the checkpoints have; the report says if they are not those that a run ended with.
+
+    References are models of the same class as the first one: attacks on another class are others.
+    """
+    learners: dict[str, Learner] = {name: runs.instantiate_from_run(run, "model", allow) for name, run in named.items()}
+    first = next(name for name in named if reference_kind(name) is None)
+    for name, learner in learners.items():
+        expected, actual = (type(one).__name__ for one in (learners[first], learner))
+        require(
+            reference_kind(name) is None or actual == expected,
+            f"Expected {expected}, the learner of {named[first]}, as --{reference_kind(name)}, got {named[name]}, "
+            f"{actual}. Give a run of the same learner.",
+        )
+        load_weights(learner, checkpoint_path(named[name]))
+    return learners
 
 
 def _metrics_of_runs(

@@ -31,18 +31,12 @@ def runs_by_name(models: Sequence[str], original: str | None, retrained: Sequenc
         retrained: Run folders of the retrained models, if given.
 
     Raises:
-        InputError: If two runs have one name, or a retrained model is given twice.
+        InputError: If two runs have one name.
 
     Example:
         >>> runs_by_name(["runs/ac"], original="runs/a", retrained=["runs/b", "runs/c"])
         {'original': 'runs/a', 'retrained': 'runs/b', 'retrained_2': 'runs/c', 'ac': 'runs/ac'}
     """
-    folders = [Path(run).resolve() for run in retrained]
-    require(
-        len(set(folders)) == len(folders),
-        f"Expected retrained models of different seeds, got {', '.join(retrained)}, one of them twice. Give each once: "
-        "the floor is their distance from one another.",
-    )
     named = {} if original is None else {"original": original}
     named |= dict(zip(retrained_names(len(retrained)), retrained, strict=True))
     for run in models:

@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
 
+from unlearning_pl.audits.embeddings import ORIGINAL, is_retrained
+from unlearning_pl.errors import require
 from unlearning_pl.training.recorded_weights import is_recorded, run_digest
+from unlearning_pl.training.run_record import read_record
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,43 @@ class AuditedWeights:
             if sentences:
                 notes[name] = " ".join(sentences)
         return notes
+
+    def check_references(self, named: Mapping[str, str]) -> None:
+        """Check that the retrained models are trainings of their own: no copies of one another or of the original.
+
+        Args:
+            named: Run folders by name.
+
+        Raises:
+            InputError: If two retrained models have the same weights or the same seed, or one has the original's
+                weights.
+        """
+        retrained = [name for name in self.digests if is_retrained(name)]
+        for name in retrained:
+            require(
+                self.digests[name] != self.digests.get(ORIGINAL),
+                f"Expected a retrained model that never saw the forget set, got {named[name]} with the weights of the "
+                f"original {named.get(ORIGINAL)}. Train it by fit with --data.train_on retain.",
+            )
+        seeds = {name: None if name in self.foreign else _seed_of_command(named[name]) for name in retrained}
+        for one, other in combinations(retrained, 2):
+            same_seed = seeds[one] is not None and seeds[one] == seeds[other]
+            same_weights = self.digests[one] == self.digests[other]
+            require(
+                not same_weights and not same_seed,
+                f"Expected retrained models of different seeds, got {named[one]} and {named[other]} with the same "
+                f"{'weights' if same_weights else f'seed {seeds[one]}'}. Give each once, or train one with another "
+                "--seed_everything: the floor is their distance.",
+            )
+
+
+def _seed_of_command(run: str) -> Any:
+    """Seed of a training by a command, which its seed decides; None for one from Python, whose weights were given.
+
+    On other devices, or by another number of processes, the same seed ends with weights that differ in the last bits.
+    """
+    record = read_record(run)
+    return record.get("seed") if record["command"] else None
 
 
 _FOREIGN = (

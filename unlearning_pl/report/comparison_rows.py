@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from unlearning_pl.audits.compare_models import mean_of_references
 from unlearning_pl.audits.embeddings import ORIGINAL, Audit, is_retrained
 from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.report.metric_term import Term
@@ -118,10 +119,9 @@ def gaps_to_retraining(values: Sequence[float | None], audits: Sequence[Audit]) 
         [1.5, None, None]
     """
     pairs = list(zip(values, audits, strict=True))
-    known = [value for value, audit in pairs if value is not None and is_retrained(audit.name)]
-    if not known:
+    mean = mean_of_references([value for value, audit in pairs if is_retrained(audit.name)])
+    if mean is None:
         return [None] * len(audits)
-    mean = sum(known) / len(known)
     return [None if value is None or is_retrained(audit.name) else value - mean for value, audit in pairs]
 
 

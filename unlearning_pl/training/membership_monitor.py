@@ -43,21 +43,29 @@ class MembershipMonitor(Callback):
         rows: Most images of either kind; of more, these are evenly spaced.
 
     Raises:
-        InputError: If a number is below 1; when a training starts, without held-out rows, without a logger, or with
-            fsdp, whose processes have a part of the weights each.
+        InputError: If an argument is no whole number from 1; when a training starts, without held-out rows, without a
+            logger, with a module that lacks what is measured, or with fsdp, whose processes have a part of the weights
+            each.
     """
 
     def __init__(self, every_n_epochs: int = 1, rows: int = 1000) -> None:
-        require(
-            every_n_epochs >= 1, f"Expected every_n_epochs >= 1 of MembershipMonitor, got {every_n_epochs}. Choose 1."
-        )
-        require(rows >= 1, f"Expected rows >= 1 of MembershipMonitor, got {rows}. Choose a thousand.")
+        for name, value, usual in (("every_n_epochs", every_n_epochs, 1), ("rows", rows, 1000)):
+            require(
+                isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+                f"Expected a whole number {name} >= 1 of MembershipMonitor, got {value!r}. {usual} is usual.",
+            )
         self.every_n_epochs, self.rows = every_n_epochs, rows
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit":
             return
+        missing = [name for name in ("outputs", "losses", "alignment") if not hasattr(pl_module, name)]
+        require(
+            not missing,
+            f"Expected a learner with outputs, losses and alignment for MembershipMonitor, got "
+            f"{type(pl_module).__name__} without {' and '.join(missing)}. See docs/protocol.md.",
+        )
         data = self._data(trainer)
         held_out = len(data.positions("validation"))
         require(
