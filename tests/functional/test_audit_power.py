@@ -106,3 +106,12 @@ def test_the_number_of_images_detects_the_distance() -> None:
     assert power == pytest.approx(0.8, abs=0.005)
     assert images_needed(100, error=0.001, distance=0.4, level=0.05) == 101
     assert images_needed(10, error=0.5, distance=1e-9, level=0.05) == 10**7
+
+
+def test_a_copy_of_the_reference_has_the_power_of_independent_scores() -> None:
+    scores = torch.randn(2, 100, generator=torch.Generator().manual_seed(0))
+    copy = auc_difference((scores[0], scores[1]), [(scores[0], scores[1])])
+    assert copy.standard_error == 0
+    error = math.sqrt(2 * auc_variance(copy.auc, 100, 100))
+    two_trainings = AucDifference(copy.auc, copy.auc, error, freedom=copy.freedom, references=1)
+    assert detectable_auc(copy, 100, 100, 0.05) == detectable_auc(two_trainings, 100, 100, 0.05) > copy.auc + 0.1

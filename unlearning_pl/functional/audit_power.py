@@ -44,7 +44,8 @@ def detectable_auc(
     """The smallest AUC above the reference's that a test of this difference detects with probability ``power``.
 
     The audit calls two models different if the two-sided test of :meth:`AucDifference.interval` does. The error at a
-    larger AUC is that of the difference, scaled as the error of the AUC itself changes.
+    larger AUC is that of the difference, scaled as the error of the AUC itself changes. A model whose scores rank all
+    images as the reference's do has an error of 0, which no other model would have: that of independent scores holds.
 
     Args:
         difference: The difference that was measured, for its errors, freedom and reference.
@@ -66,11 +67,12 @@ def detectable_auc(
     reference = _inside(difference.reference)
     measured = _inside(difference.auc) if difference.references else 0.5  # where the error of the images holds
     base = auc_variance(measured, members, non_members)
-    limit = float(stats.t.ppf(1 - level / 2, difference.freedom)) * difference.standard_error
+    error = difference.image_error or sqrt(2 * base)
+    limit = float(stats.t.ppf(1 - level / 2, difference.freedom)) * hypot(error, difference.training_error)
     quantile = float(stats.t.ppf(power, difference.freedom))
 
     def excess(auc: float) -> float:
-        images = difference.image_error * sqrt(auc_variance(auc, members, non_members) / base)
+        images = error * sqrt(auc_variance(auc, members, non_members) / base)
         return auc - reference - limit - quantile * hypot(images, difference.training_error)
 
     highest = 1 - 1e-6
