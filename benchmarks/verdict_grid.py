@@ -1,25 +1,27 @@
 """Verdicts on models whose answer is known: 3 learners x 7 models x 4 requests x 1 to 3 references, over seeds.
 
-    python benchmarks/verdict_grid.py [--learners SimCLR Classifier MoCo] [--seeds 0 1 2] [--page FILE]
+    python benchmarks/verdict_grid.py [--learners SimCLR Classifier MoCo] [--seeds 0 1 2] [--output FILE] [--page FILE]
 
 Models: the original and a renamed copy of it (never "equivalent"), another retrained one and a renamed copy of a
 retrained one (never "remembers" or "over-forgets"), one with constant weights (broken), a random one and one trained on
 other data (never "equivalent" or "remembers"). Requests: 3, 30 and 300 images drawn at random, and a class. Prints
-each verdict, and writes their numbers as a page. Exits with 1 if more verdicts are false than chance explains at the
-audit's level (the 99 % quantile of the binomial distribution), or if an original with 300 images cannot be told. About
-20 minutes a seed on one core.
+each verdict, appends it to a file that a later call continues, and writes their numbers as a page. Exits with 1 if more
+verdicts are false than chance explains at the audit's level (the 99 % quantile of the binomial distribution), or if an
+original with 300 images cannot be told. About 45 minutes a seed on one core.
 """
 
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
 import argparse
 import copy
+import json
 import logging
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +32,7 @@ from torch.optim import SGD
 from unlearning_pl import learners
 from unlearning_pl.audits import compare, compute_audits
 from unlearning_pl.audits.embeddings import Audit
-from unlearning_pl.audits.verdict import LEVEL, Verdict
+from unlearning_pl.audits.verdict import LEVEL
 from unlearning_pl.data import Digits, ForgetRequest, ImageSet, JitterViews, Source, UnlearningData
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.trainer import UnlearningTrainer
@@ -38,7 +40,8 @@ from unlearning_pl.training.trainer import UnlearningTrainer
 REQUESTS = {**{f"{n} images": ForgetRequest(count=n) for n in (3, 30, 300)}, "a class": ForgetRequest(classes=[3])}
 REFERENCES = (1, 2, 3)
 TRAINED = 700
-EPOCHS = {"SimCLR": 120, "MoCo": 120, "Classifier": 60}
+EPOCHS = {"SimCLR": 300, "MoCo": 300, "Classifier": 60}  # so many that each has memorised its images
+OPTIONS = {"MoCo": {"queue_size": 300, "momentum": 0.9}}
 ALLOWED: dict[str, set[str]] = {
     "original": {"remembers", "cannot tell"},
     "original, renamed": {"remembers", "cannot tell"},
@@ -84,7 +87,7 @@ class Noise(Source):
 
 def new(name: str, seed: int) -> Learner:
     torch.manual_seed(seed)
-    learner: Learner = getattr(learners, name)("resnet9_slim", **({"queue_size": 512} if name == "MoCo" else {}))
+    learner: Learner = getattr(learners, name)("resnet9_slim", **OPTIONS.get(name, {}))
     learner.optimize_with(partial(SGD, lr=0.1, momentum=0.9), "cosine")
     return learner
 
@@ -116,36 +119,49 @@ def constant(learner: Learner) -> Learner:
 class Case(NamedTuple):
     """A verdict with what was judged."""
 
+    seed: int
     learner: str
     request: str
     references: int
     model: str
-    verdict: Verdict
+    kind: str
+    reason: str
+    attack: str
+    auc: float
+    reference: float
+    detectable: float
 
     @property
     def is_false(self) -> bool:
-        return self.verdict.kind not in ALLOWED[self.model]
+        return self.kind not in ALLOWED[self.model]
 
     @property
     def is_missed(self) -> bool:
         """Whether an original that has to be told is not."""
-        return self.model == "original" and self.request == "300 images" and self.verdict.kind == "cannot tell"
+        return self.model == "original" and self.request == "300 images" and self.kind == "cannot tell"
 
 
-def cases(name: str, seed: int) -> Iterator[Case]:
-    original = trained(name, digits(), seed)
-    other = trained(name, UnlearningData(Noise(), JitterViews(), batch_size=100), seed)
-    for title, request in REQUESTS.items():
-        audits = audited(name, request, original, other, seed)
-        for references in REFERENCES:
-            used = [f"reference {number}" for number in range(references)]
-            shown = [one for one in audits if one.name in used or not one.name.startswith("reference")]
-            for audit in compare(shown, "original", used, drawn=request.is_drawn):
-                if audit.name not in used and audit.verdict is not None:
-                    yield Case(name, title, references, audit.name, audit.verdict)
+def cases(name: str, title: str, seed: int) -> Iterator[Case]:
+    audits = audited(name, REQUESTS[title], seed)
+    for references in REFERENCES:
+        used = [f"reference {number}" for number in range(references)]
+        shown = [one for one in audits if one.name in used or not one.name.startswith("reference")]
+        for audit in compare(shown, "original", used, drawn=REQUESTS[title].is_drawn):
+            if audit.name not in used and (verdict := audit.verdict) is not None:
+                figures = verdict.headline.auc, verdict.headline.reference, verdict.detectable
+                said = verdict.kind, verdict.reason, verdict.attack
+                yield Case(seed, name, title, references, audit.name, *said, *(round(value, 4) for value in figures))
 
 
-def audited(name: str, request: ForgetRequest, original: Learner, other: Learner, seed: int) -> list[Audit]:
+@lru_cache(maxsize=1)
+def trained_once(name: str, seed: int) -> tuple[Learner, Learner]:
+    """The original and the model of other data, which all requests share."""
+    noise = UnlearningData(Noise(), JitterViews(), batch_size=100)
+    return trained(name, digits(), seed), trained(name, noise, seed)
+
+
+def audited(name: str, request: ForgetRequest, seed: int) -> list[Audit]:
+    original, other = trained_once(name, seed)
     data = digits(request, "retain")
     retrained = [trained(name, data, 1000 * (1 + number) + seed) for number in range(max(REFERENCES) + 1)]
     models = {
@@ -164,12 +180,10 @@ def audited(name: str, request: ForgetRequest, original: Learner, other: Learner
 
 
 def line(case: Case) -> str:
-    one, verdict = case.verdict.headline, case.verdict
-    return (
-        f"{case.learner:11}{case.request:11}{case.references}  {case.model:19}{verdict.kind:14}{verdict.reason:14}"
-        f"{verdict.attack:11}AUC {one.auc:.3f} of {one.reference:.3f}, detectable {verdict.detectable:.3f}"
-        f"{'  FALSE' if case.is_false else ''}{'  MISSED' if case.is_missed else ''}\n"
-    )
+    figures = f"AUC {case.auc:.3f} of {case.reference:.3f}, detectable {case.detectable:.3f}"
+    flags = f"{'  FALSE' if case.is_false else ''}{'  MISSED' if case.is_missed else ''}"
+    what = f"{case.seed} {case.learner:11}{case.request:11}{case.references}  {case.model:19}"
+    return f"{what}{case.kind:14}{case.reason:14}{case.attack:11}{figures}{flags}\n"
 
 
 def page(found: list[Case], command: str) -> str:
@@ -177,7 +191,7 @@ def page(found: list[Case], command: str) -> str:
     rows = ["| Learner | Request | Model | Verdicts | False |", "|---|---|---|---|---|"]
     for key in dict.fromkeys((case.learner, case.request, case.model) for case in found):
         group = [case for case in found if (case.learner, case.request, case.model) == key]
-        kinds = Counter(f"{case.verdict.kind}" for case in group)
+        kinds = Counter(case.kind for case in group)
         verdicts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
         rows.append(" | ".join(["|", *key, verdicts, str(sum(case.is_false for case in group)), "|"]))
     references = ", ".join(map(str, REFERENCES))
@@ -195,19 +209,29 @@ def summary(found: list[Case]) -> str:
     return f"{false} of {len(found)} verdicts are false; {missed} originals with 300 images were not told."
 
 
+def read(path: Path) -> list[Case]:
+    return [Case(**json.loads(text)) for text in path.read_text().splitlines()] if path.exists() else []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--learners", nargs="+", default=["SimCLR", "Classifier", "MoCo"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--output", type=Path, default=Path("runs/verdict_grid.jsonl"))
     parser.add_argument("--page", type=Path, default=Path("docs/results/verdicts.md"))
     options = parser.parse_args()
-    found = []
-    for seed in options.seeds:
-        for name in options.learners:
-            for case in cases(name, seed):
-                found.append(case)
-                sys.stdout.write(f"{seed} {line(case)}")
-                sys.stdout.flush()
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    wanted = list(product(options.seeds, options.learners, REQUESTS))
+    done = {(case.seed, case.learner, case.request) for case in read(options.output)}
+    for seed, name, title in wanted:
+        if (seed, name, title) in done:
+            continue
+        told = list(cases(name, title, seed))
+        with options.output.open("a") as file:
+            file.write("".join(json.dumps(case._asdict()) + "\n" for case in told))
+        sys.stdout.write("".join(map(line, told)))
+        sys.stdout.flush()
+    found = [case for case in read(options.output) if (case.seed, case.learner, case.request) in wanted]
     options.page.write_text(page(found, " ".join(["python benchmarks/verdict_grid.py", *sys.argv[1:]])))
     false = sum(case.is_false for case in found)
     wrong = false > stats.binom.ppf(0.99, len(found), LEVEL) or any(case.is_missed for case in found)
