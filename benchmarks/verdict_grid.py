@@ -33,6 +33,7 @@ from unlearning_pl import learners
 from unlearning_pl.audits import compare, compute_audits
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.audits.verdict import LEVEL
+from unlearning_pl.audits.verdict_settings import VerdictSettings
 from unlearning_pl.data import Digits, ForgetRequest, ImageSet, JitterViews, Source, UnlearningData
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.trainer import UnlearningTrainer
@@ -142,11 +143,12 @@ class Case(NamedTuple):
 
 
 def cases(name: str, title: str, seed: int) -> Iterator[Case]:
+    settings = VerdictSettings(drawn=REQUESTS[title].is_drawn)
     audits = audited(name, REQUESTS[title], seed)
     for references in REFERENCES:
         used = [f"reference {number}" for number in range(references)]
         shown = [one for one in audits if one.name in used or not one.name.startswith("reference")]
-        for audit in compare(shown, "original", used, drawn=REQUESTS[title].is_drawn):
+        for audit in compare(shown, "original", used, settings):
             if audit.name not in used and (verdict := audit.verdict) is not None:
                 figures = verdict.headline.auc, verdict.headline.reference, verdict.detectable
                 said = verdict.kind, verdict.reason, verdict.attack
