@@ -28,12 +28,17 @@ def test_nearest_model_is_shaded_and_the_original_never(page: str) -> None:
 
 def test_several_retrained_models_are_one_reference(tmp_path: Path, audits: list[Audit]) -> None:
     original, retrained, model, _ = audits
-    second = replace(retrained, name="retrained_2", metrics=retrained.metrics | {"retain_accuracy": 10.0})
-    first = replace(retrained, metrics=retrained.metrics | {"retain_accuracy": 20.0})
-    model = replace(model, metrics=model.metrics | {"retain_accuracy": 18.0})
+    second = replace(
+        retrained, name="retrained_2", metrics=retrained.metrics | {"retain_accuracy": 10.0, "test_recall": 70.0}
+    )
+    first = replace(retrained, metrics=retrained.metrics | {"retain_accuracy": 20.0, "test_recall": 80.0})
+    model = replace(model, metrics=model.metrics | {"retain_accuracy": 18.0, "test_recall": 60.0})
     page = write_report(tmp_path, [original, first, second, model]).read_text()
     row = next(row for row in page.split("<tr>") if ">Retain accuracy <" in row)
     assert '18.0 %<span class="gap">+3.0</span>' in row
     assert row.count('class="gap"') == 2  # of the model and the original
     assert page.count("the reference</span>") == 2
+    row = next(row for row in page.split("<tr>") if ">Test pairs found <" in row)
+    assert '60.0 %<span class="gap">-15.0</span>' in row
+    assert "Test recall 60.0 % (-15.0 points against the retrained models on average)." in page
     assert "mean of the retrained models" in page

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unlearning_pl.audits.compare_models import mean_metrics
+from unlearning_pl.audits.compare_models import mean_of_references
 from unlearning_pl.audits.embeddings import Audit, is_retrained
 from unlearning_pl.report.metric_terms import attack_key
 
@@ -76,20 +76,19 @@ def describe_alignment(audit: Audit, original: Audit | None, references: Sequenc
     if original is None or audit is original or value is None or "forget_alignment" not in original.metrics:
         return ""
     reference = _mean(audit, references, "forget_alignment")
-    models = "in the retrained model" if len(references) == 1 else "the mean of the retrained models is"
-    known = "" if reference is None else f", {models} {reference:.2f}"
+    known = "" if reference is None else f", in {_name(references)} {reference:.2f}"
     before = original.metrics["forget_alignment"]
     both = "A forgotten image and its caption" if _pair_suffix(audit) else "Two views of a forgotten image"
     return f"{both} have a mean similarity of {value:.2f}; in the original it is {before:.2f}{known}."
 
 
 def _mean(audit: Audit, references: Sequence[Audit], key: str) -> float | None:
-    """Mean of a metric over the retrained models; None for one of them, or if one of them does not have it."""
-    return None if is_retrained(audit.name) else mean_metrics(references).get(key)
+    """Mean of a metric over the retrained models, of which none is compared itself."""
+    return None if is_retrained(audit.name) else mean_of_references([one.metrics.get(key) for one in references])
 
 
 def _name(references: Sequence[Audit]) -> str:
-    return "the retrained model" if len(references) == 1 else "the mean of the retrained models"
+    return "the retrained model" if len(references) == 1 else "the retrained models on average"
 
 
 def _pair_suffix(audit: Audit) -> str:
