@@ -1,6 +1,7 @@
 """Verdicts have their reasons, their precedence, and no positive word without power."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -13,9 +14,7 @@ from unlearning_pl.audits.verdict import LEVEL, REASONS, Evidence
 TEST = 400
 
 
-def model(
-    shift: float = 0.0, members: int = 300, seed: int = 0, accuracy: float = 0.95, noise: float = 0.3
-) -> Evidence:
+def model(shift: float = 0.0, members: int = 300, seed: int = 0, accuracy: float = 0.95) -> Evidence:
     """Scores whose images all models share; members score higher by ``shift``."""
     own = torch.Generator().manual_seed(seed)
     base = torch.randn(members + TEST, generator=torch.Generator().manual_seed(99))
@@ -54,6 +53,77 @@ def test_each_situation_has_its_verdict(evidence: Evidence, kind: str, reason: s
     assert verdict.reason in REASONS
     assert 0.5 < verdict.detectable < 0.7
     assert verdict.floor is not None
+
+
+def kind_and_reason(*args: Any, **options: Any) -> tuple[str, str]:
+    verdict = judge_model(*args, **options)
+    assert verdict is not None
+    return verdict.kind, verdict.reason
+
+
+@pytest.mark.parametrize("missing", ["everywhere", "of the references", "too few test images"])
+def test_without_utility_nothing_is_equivalent(missing: str) -> None:
+    """A random model has no difference to the retrained ones either."""
+
+    def without(evidence: Evidence, rows: int = 0) -> Evidence:
+        return Evidence(evidence.attacks, {name: hits[:rows] for name, hits in evidence.utility.items() if rows})
+
+    rows = 9 if missing == "too few test images" else 0
+    references = [without(one, rows) for one in REFERENCES]
+    own = model(seed=6) if missing == "of the references" else without(model(seed=6), rows)
+    assert kind_and_reason(model(seed=6), REFERENCES, ORIGINAL) == ("equivalent", "within")
+    assert kind_and_reason(own, references, ORIGINAL) == ("cannot tell", "no_utility")
+
+
+def test_one_reference_shows_no_spread_of_utility() -> None:
+    assert kind_and_reason(model(seed=6), REFERENCES[:1], ORIGINAL) == ("cannot tell", "one_utility")
+
+
+def test_a_lower_utility_is_called_equivalent_at_most_as_often_as_the_level_says() -> None:
+    """Three points below the mean of trainings whose accuracy has a deviation of two: the margin is two points."""
+    generator, scores, false = torch.Generator().manual_seed(0), model(seed=6).attacks, 0
+    for _ in range(ROUNDS):
+        levels = 0.9 + 0.02 * torch.randn(3, generator=generator)
+        right = [(torch.rand(2000, generator=generator) < level).double() for level in [*levels, torch.tensor(0.87)]]
+        *known, own = (Evidence(scores, {"test_accuracy": hits}) for hits in right)
+        false += kind_and_reason(own, known, ORIGINAL)[0] == "equivalent"
+    assert false <= stats.binom.ppf(0.999, ROUNDS, LEVEL)
+
+
+def test_views_that_change_nothing_are_no_fault_of_the_model() -> None:
+    everything = [constant(one) for one in (model(seed=6), *REFERENCES, ORIGINAL)]
+    assert kind_and_reason(everything[0], everything[1:4], everything[4]) == ("cannot tell", "original")
+    assert kind_and_reason(everything[0], REFERENCES, ORIGINAL) == ("broken", "constant")
+
+
+def test_two_images_tell_nothing() -> None:
+    def two(evidence: Evidence) -> Evidence:
+        members, others = evidence.attacks["mean"]
+        return Evidence({"mean": (members[:2], others[:2])}, evidence.utility)
+
+    references = [two(one) for one in REFERENCES]
+    for shift in (-4.0, 4.0):
+        assert kind_and_reason(two(model(shift)), references, two(ORIGINAL))[0] == "cannot tell"
+
+
+def test_the_number_that_would_do_is_that_of_the_attack_that_does_not() -> None:
+    """With it a model that equals the references is within the margin in 80 % of cases."""
+
+    def both(shift: float, seed: int) -> Evidence:
+        near, far = (model(shift, seed=s).attacks["mean"] for s in (seed, seed + 50))
+        noise = torch.Generator().manual_seed(seed)
+        far = tuple(scores + 2 * torch.randn(len(scores), generator=noise) for scores in far)  # type: ignore[assignment]
+        return Evidence({"mean": near, "set": far}, model(seed=seed).utility)
+
+    verdict = judge_model(both(0.0, 6), [both(0.0, seed) for seed in (1, 2, 3)], both(1.5, 4))
+    assert verdict is not None
+    assert (verdict.reason, verdict.attack) == ("wide", "mean")
+    assert verdict.needed is not None
+    share = LEVEL / 3  # two attacks and the accuracy
+    error = verdict.difference["set"].image_error * (300 / verdict.needed) ** 0.5
+    power = 2 * stats.norm.cdf(0.05 / error - stats.norm.ppf(1 - share)) - 1
+    assert power == pytest.approx(0.8, abs=0.01)
+    assert 0.05 > verdict.interval[1] > verdict.interval[0] > -0.05
 
 
 def test_without_references_nothing_is_equivalent_and_nothing_over_forgets() -> None:

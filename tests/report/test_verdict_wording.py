@@ -28,6 +28,7 @@ VERDICT = Verdict(
 KINDS = {
     **dict.fromkeys(("constant", "utility"), "broken"),
     **dict.fromkeys(("no_reference", "no_original", "original", "wide", "utility_wide"), "cannot tell"),
+    **dict.fromkeys(("no_utility", "one_utility"), "cannot tell"),
     **dict.fromkeys(("more_alone", "less_alone", "one_reference", "original_near"), "cannot tell"),
     "less": "over-forgets",
     "more": "remembers",
@@ -49,6 +50,12 @@ def test_every_reason_has_a_sentence_of_its_kind(reason: str) -> None:
     )
     positive = ("equivalent", "forgot ", "forgotten it", "like the retrained", "safe", "removed")
     assert reason == "within" or not any(word in sentence.lower() for word in positive)
+
+
+def test_level_and_margin_are_not_rounded_away() -> None:
+    sentence = describe_verdict(audit(kind="equivalent", reason="within", level=0.001, margin=0.004))
+    assert "±0.004 of the AUC" in sentence
+    assert "a level of 0.1 %" in sentence
 
 
 def test_the_figure_comes_with_interval_floor_and_power() -> None:

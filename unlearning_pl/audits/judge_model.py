@@ -23,6 +23,8 @@ from unlearning_pl.functional.audit_power import detectable_auc, images_needed
 
 Differences = Mapping[str, AucDifference]
 Lost = Mapping[str, tuple[float, float, float]]
+FEWEST_TESTS = 10
+"""Test images that utility is compared on; fewer can all be right or wrong by chance."""
 ONE_REFERENCE_MARGIN = 10.0
 """Points of utility that a model may lose against a single reference, which shows no spread."""
 
@@ -38,12 +40,13 @@ def judge_model(
 ) -> Verdict | None:
     """Judge a model by simultaneous tests of all attacks that it and the references have, and of its utility.
 
-    In this order: ``broken`` if all scores of the first attack are alike, or utility is below the references' by more
-    than :data:`UTILITY_MARGIN` and their spread (:data:`ONE_REFERENCE_MARGIN` with one); ``over-forgets``
-    (``remembers``) if an attack finds the images to forget less (more) familiar than the references do; ``equivalent``
-    if an attack tells the original by more than ``margin``, and two one-sided tests [1] put every attack within
-    ``margin`` and every utility within its own; else ``cannot tell``. Without references only ``broken``, ``remembers``
-    and ``cannot tell`` are possible.
+    In this order: ``broken`` if all scores of the first attack are alike but not those of another model, or utility is
+    below the references' by more than :data:`UTILITY_MARGIN` and their spread (:data:`ONE_REFERENCE_MARGIN` with one);
+    ``over-forgets`` (``remembers``) if an attack finds the images to forget less (more) familiar than they do;
+    ``equivalent`` if an attack tells the original by more than ``margin``, and two one-sided tests [1] put every attack
+    within ``margin`` and utility, by at least one measure, within its own; else ``cannot tell``. One reference shows no
+    spread of utility, so that ``equivalent`` needs two. Without references only ``broken``, ``remembers`` and ``cannot
+    tell`` are possible.
 
     Args:
         model: The model.
@@ -58,9 +61,9 @@ def judge_model(
         None if no attack is defined.
 
     Example:
-        >>> scores = torch.linspace(0, 1, 200)
-        >>> original, retrained = (Evidence({"mean": (scores + shift, scores)}) for shift in (0.5, 0.0))
-        >>> [judge_model(model, [retrained], original).kind for model in (original, retrained)]
+        >>> scores, right = torch.linspace(0, 1, 200), {"test_accuracy": torch.ones(500)}
+        >>> original, retrained = (Evidence({"mean": (scores + shift, scores)}, right) for shift in (0.5, 0.0))
+        >>> [judge_model(model, [retrained, retrained], original).kind for model in (original, retrained)]
         ['remembers', 'equivalent']
     """
     others = [*references, *([] if original is None else [original])]
@@ -72,7 +75,10 @@ def judge_model(
     difference = _differences(model, references, attacks, drawn)
     control = None if original is None else _differences(original, references, attacks, drawn)
     lost = _lost_utility(model, references, share)
+    first = [one.attacks[attacks[0]] for one in (model, *others)]
     kind, reason = _decide(model, difference, control, lost, share, margin, len(references), drawn)
+    if _is_constant(first[0]) and not any(map(_is_constant, first[1:])):  # if all are, the views change nothing
+        kind, reason = "broken", "constant"
     attack = headline if headline in attacks else headline_attack(attacks, original, references)
     found, (members, non_members) = difference[attack], (len(scores) for scores in model.attacks[attack])
     return Verdict(
@@ -85,7 +91,7 @@ def judge_model(
         level,
         margin,
         detectable_auc(found, members, non_members, share),
-        _needed(reason, found, control, attack, margin, share, members),
+        _needed(reason, difference, control, attack, margin, share, members),
         lost,
         len(references),
     )
@@ -109,9 +115,19 @@ def _differences(
 
 
 def _look_drawn(references: Sequence[Evidence], attacks: Sequence[str]) -> bool:
-    """Whether no attack tells the images to forget from unseen ones in retrained models, in 999 of 1000 cases each."""
-    found = [auc_difference(evidence.attacks[name]) for evidence in references for name in attacks]
-    return all(low <= 0 <= high for low, high in (one.interval(0.001) for one in found))
+    """Whether no attack tells the images to forget from unseen ones in the mean of the retrained models, at 1 %.
+
+    Images that were drawn pass in 99 of 100 cases. A small difference of kind passes too: it is assumed not to exist.
+    """
+    for name in attacks:
+        found = [auc_difference(evidence.attacks[name]) for evidence in references]
+        if (
+            found
+            and abs(sum(one.value for one in found)) / len(found)
+            > found[0].interval(0.01 / len(attacks))[1] - found[0].value
+        ):
+            return False
+    return True
 
 
 def _decide(
@@ -124,8 +140,6 @@ def _decide(
     references: int,
     drawn: bool,
 ) -> tuple[Kind, str]:
-    if _is_constant(model.attacks[next(iter(difference))]):
-        return "broken", "constant"
     tolerated = UTILITY_MARGIN if references > 1 else ONE_REFERENCE_MARGIN
     if any(low > tolerated for _, low, _ in lost.values()):
         return "broken", "utility"
@@ -138,21 +152,28 @@ def _decide(
         return ("remembers", "more") if references or drawn else ("cannot tell", "more_alone")
     if not references:
         return "cannot tell", "no_reference"
-    return _equivalence(difference, control, lost, share, margin)
+    kind, reason = _equivalence(difference, control, share, margin)
+    return (kind, reason) if kind != "equivalent" else _utility_equivalence(model, lost, references)
 
 
-def _equivalence(
-    difference: Differences, control: Differences | None, lost: Lost, share: float, margin: float
-) -> tuple[Kind, str]:
-    """Whether a model from which nothing was told is equivalent, or why it cannot be told."""
+def _equivalence(difference: Differences, control: Differences | None, share: float, margin: float) -> tuple[Kind, str]:
+    """Whether a model from which nothing was told is equivalent by all attacks, or why it cannot be told."""
     if control is None:
         return "cannot tell", "no_original"
     told = max(one.interval(share)[0] for one in control.values())
     if told <= margin:
         return "cannot tell", "original" if told <= 0 else "original_near"
-    one_sided = [one.interval(2 * share) for one in difference.values()]
-    if not all(-margin < low and high < margin for low, high in one_sided):
+    if not all(_is_within(one, share, margin) for one in difference.values()):
         return "cannot tell", "wide"
+    return "equivalent", "within"
+
+
+def _utility_equivalence(model: Evidence, lost: Lost, references: int) -> tuple[Kind, str]:
+    """Whether a model whose attacks are all within the margin keeps its utility; one reference shows no spread."""
+    if not lost or len(lost) < len(model.utility):
+        return "cannot tell", "no_utility"
+    if references == 1:
+        return "cannot tell", "one_utility"
     if not all(high < UTILITY_MARGIN for _, _, high in lost.values()):
         return "cannot tell", "utility_wide"
     return "equivalent", "within"
@@ -172,7 +193,7 @@ def _lost_utility(
     result = {}
     for name, hits in model.utility.items():
         others = [evidence.utility[name] for evidence in references if name in evidence.utility]
-        if not others or any(len(other) != len(hits) for other in others) or len(hits) < 2:
+        if not others or any(len(other) != len(hits) for other in others) or len(hits) < FEWEST_TESTS:
             continue
         lost = 100 * (torch.stack(others).double().mean(0) - hits.double())
         parts = [(lost.var().item() / len(lost), len(lost) - 1.0)]
@@ -194,7 +215,7 @@ def _floor(headline: AucDifference, references: Sequence[ScorePair]) -> float | 
 
 def _needed(
     reason: str,
-    found: AucDifference,
+    difference: Differences,
     control: Differences | None,
     attack: str,
     margin: float,
@@ -203,12 +224,26 @@ def _needed(
 ) -> int | None:
     """Images to forget that would do, with more unseen ones in proportion; None where images do not help."""
     if reason == "original" and control is not None:
-        error, distance = control[attack].image_error, abs(control[attack].value)
-    elif reason == "wide":
-        # with which a model that equals the references would be called equivalent
-        error, distance = found.image_error, margin if abs(found.value) < margin else 0.0
-    else:
+        told = control[attack]
+        return _images(told, abs(told.value), share, images)
+    if reason != "wide":
         return None
-    if not 0 < error < inf or distance <= 0 or found.training_error > error:
+    # With which a model that equals the references is within the margin in 80 % of cases: in 90 % on either side.
+    open_ = [one for one in difference.values() if not _is_within(one, share, margin)]
+    if any(abs(one.value) >= margin for one in open_):
         return None
-    return images_needed(images, error, distance, share)
+    needed = [_images(one, margin, 2 * share, images, power=0.9) for one in open_]
+    return None if None in needed else max(count for count in needed if count is not None)
+
+
+def _images(one: AucDifference, distance: float, level: float, images: int, power: float = 0.8) -> int | None:
+    error = one.image_error
+    if not 0 < error < inf or distance <= 0 or one.training_error > error:
+        return None
+    return images_needed(images, error, distance, level, power)
+
+
+def _is_within(one: AucDifference, share: float, margin: float) -> bool:
+    """Whether two one-sided tests put a difference within the margin."""
+    low, high = one.interval(2 * share)
+    return -margin < low and high < margin

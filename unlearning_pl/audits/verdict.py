@@ -90,7 +90,9 @@ REASONS = {
     "no_original": "there is no original to show that the audit detects what was not forgotten",
     "original_near": "the original itself lies within the margin",
     "original": "the audit does not tell the original from the retrained models",
-    "wide": "the interval is wider than the margin",
+    "wide": "it is not shown to be within the margin",
+    "no_utility": "its utility is not known, and may be lost",
+    "one_utility": "one retrained model does not show how far trainings differ in utility",
     "utility_wide": "utility is not shown to be within its margin",
     "within": "all attacks and the utility are within their margins",
 }

@@ -92,7 +92,7 @@ def auc_difference(model: ScorePair, references: Sequence[ScorePair] = (), drawn
     statistic under equality.
 
     Args:
-        model: The model's scores of members ``(M,)`` and non-members ``(L,)``, two or more each for an error.
+        model: The model's scores of members ``(M,)`` and non-members ``(L,)``, three or more each for an error.
         references: The same images' scores by each retrained model.
         drawn: Whether members and non-members are drawn from one population.
 
@@ -149,9 +149,9 @@ def _share_below(scores: Tensor, others: Tensor) -> Tensor:
 
 
 def _image_variance(components: Tensor) -> tuple[float, float]:
-    """Variance of the mean of components, and its degrees of freedom; infinite for a single image."""
+    """Variance of the mean of components, and its degrees of freedom; infinite for two images, which may agree."""
     count = len(components)
-    if count < 2:
+    if count < 3:
         return inf, 0.0
     return components.var().item() / count, count - 1.0
 

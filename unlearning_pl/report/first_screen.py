@@ -78,7 +78,7 @@ def _figures(verdict: Verdict) -> list[tuple[str, str]]:
     difference, (low, high) = verdict.headline, verdict.interval
     term = BY_KEY["retraining_distance"]
     known = low > -1 and high < 1
-    share = f"{100 * (1 - verdict.level):.0f} % interval"
+    share = f"{100 * (1 - verdict.level):g} % interval"
     if not verdict.compared:
         ends = f"{0.5 + low:.3f} to {0.5 + high:.3f}" if known else "unknown"
         return [("AUC of the attack", f"{difference.auc:.3f}"), ("chance", "0.500"), (share, ends)]

@@ -38,7 +38,11 @@ _SENTENCES = {
     "original": "Cannot tell: this attack does not tell the original, which was trained on the images, from "
     "retrained models either{need}.",
     "original_near": "Cannot tell: the original itself is not shown to be outside {margin}; give a smaller margin.",
-    "wide": "Cannot tell: the difference to the retrained models is uncertain by more than {margin}{need}.",
+    "wide": "Cannot tell: the difference to the retrained models is not shown to be within {margin}{need}.",
+    "no_utility": "Cannot tell: the attacks find no difference, but it is not known whether the model is still as good "
+    "as the retrained ones, and a random one would look the same.",
+    "one_utility": "Cannot tell: the attacks find no difference to the retrained model, but one does not show how far "
+    "trainings differ in utility; give two more.",
     "utility_wide": "Cannot tell: it is not shown that its utility is within {points} points of the retrained models'.",
     "within": "Equivalent to retraining within {margin} and {points} points of utility, at a level of {level} "
     "%; the original lies outside.",
@@ -81,9 +85,9 @@ def describe_verdict(audit: Audit) -> str:
         opposite=_describe_opposite(verdict),
         lost=_describe_loss(verdict),
         spread="beyond their spread" if verdict.compared > 1 else "of which one alone shows no spread",
-        margin=f"±{verdict.margin:.2f} of the AUC",
+        margin=f"±{verdict.margin:g} of the AUC",
         points=f"{UTILITY_MARGIN:.0f}",
-        level=f"{100 * verdict.level:.0f}",
+        level=f"{100 * verdict.level:g}",
         need=_describe_need(verdict),
     )
 
