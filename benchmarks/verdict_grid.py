@@ -202,7 +202,7 @@ def page(found: list[Case], command: str) -> str:
         group = [case for case in found if (case.learner, case.request, case.model) == key]
         kinds = Counter(case.kind for case in group)
         verdicts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
-        rows.append(" | ".join(["|", *key, verdicts, str(sum(case.is_false for case in group)), "|"]).strip())
+        rows.append(f"| {' | '.join([*key, verdicts])} | {sum(case.is_false for case in group)} |")
     references = ", ".join(map(str, REFERENCES))
     parts = [
         "# Verdicts on models whose answer is known",
