@@ -9,18 +9,16 @@ they are finished; their audits are made anew with both measures. The page has c
 import argparse
 import json
 import math
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from scipy.stats import t as student
 
 from unlearning_pl.benchmark import benchmark
 from unlearning_pl.benchmark.benchmark_plan import read_plans
-from unlearning_pl.benchmark.benchmark_table import cell
+from unlearning_pl.benchmark.benchmark_table import cell, is_above_zero
 from unlearning_pl.commands.main import run
 from unlearning_pl.training import runs
 
@@ -57,11 +55,10 @@ def read(report: Path) -> dict[str, dict[str, Any]]:
 def given_back(model: str, seeds: Sequence[dict[str, dict[str, Any]]]) -> list[str]:
     """Figures that relearning moves towards "trained on", beyond the retrained model's: their mean excess."""
     found = []
-    for title, key, digits in FIGURES if len(seeds) > 1 else ():
+    for title, key, digits in FIGURES:
         excess = [change(seed[model], key) - change(seed["retrained"], key) for seed in seeds]
         excess = [-value if key == "loss" else value for value in excess]
-        limit = student.ppf(0.95, len(excess) - 1) * statistics.stdev(excess) / math.sqrt(len(excess))
-        if statistics.mean(excess) > limit:
+        if is_above_zero(excess):
             found.append(f"{title.removesuffix(' %')} ({cell(excess, digits)})")
     return found
 

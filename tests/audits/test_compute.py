@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unlearning_pl.audits import Audit, compare, compute_audit, compute_audits, probes
 from unlearning_pl.audits.alignment import alignment_heat_map, forget_alignment
-from unlearning_pl.audits.compare_models import mean_metrics
+from unlearning_pl.audits.compare_models import GAP_METRICS, by_distance, mean_metrics
 from unlearning_pl.audits.verdict_settings import VerdictSettings
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.alignment import forgetting_score
@@ -84,6 +84,27 @@ def test_a_gap_counts_in_both_directions() -> None:
         for name, value in [("r", 50.0), ("a", 60.0), ("b", 40.0)]
     ]
     assert [audit.metrics["average_gap"] for audit in compare(audits, retrained="r")] == [0, 10, 10]
+
+
+def test_one_of_several_retrained_models_is_compared_with_the_others() -> None:
+    """As the floor does: a mean with the model itself is too near to it."""
+    seconds = {"a": 10.0, "b": 20.0, "c": 60.0, "ac": 2.0}
+    audits = [
+        Audit(name, dict.fromkeys(GAP_METRICS, value) | {"seconds": value}, {}, torch.zeros(0, 0))
+        for name, value in seconds.items()
+    ]
+    compared = [audit.metrics for audit in compare(audits, retrained=["a", "b", "c"])]
+    assert [metrics["average_gap"] for metrics in compared] == [30, 15, 45, 28]
+    assert [metrics["speed_up"] for metrics in compared] == [4, 1.75, 0.25, 15]
+
+
+def test_a_broken_model_comes_after_the_other_unlearned_ones(make) -> None:  # noqa: ANN001
+    models = {"original": make(1.0), "retrained": make(0.0), "ac": make(0.3), "dead": constant(make(0.0))}
+    audits = compute_audits(models, original="original", retrained="retrained")
+    order = by_distance(audits, ["retrained", "original"])
+    assert [audit.name for audit in order] == ["ac", "dead", "original", "retrained"]
+    near, far = (audits[place].metrics["retraining_distance"] for place in (3, 2))
+    assert near < far
 
 
 def test_comparison_without_references_adds_nothing(make) -> None:  # noqa: ANN001
@@ -174,9 +195,12 @@ def constant(splits):  # noqa: ANN001, ANN201
 @pytest.mark.parametrize("constant_features", [False, True])
 @pytest.mark.parametrize("logits", [False, True])
 def test_awkward_sets_give_finite_numbers(make, sizes, constant_features, logits) -> None:  # noqa: ANN001
-    splits = make(sizes=sizes, logits=logits)
-    audit = compute_audit("ac", constant(splits) if constant_features else splits, seconds=0.0)
-    metrics = compare([audit, replace(audit, name="retrained")], "ac", "retrained")[0].metrics
+    models = {"ac": make(sizes=sizes, logits=logits), "retrained": make(sizes=sizes, logits=logits, seed=1)}
+    audits = [
+        compute_audit(name, constant(splits) if constant_features else splits, seconds=0.0)
+        for name, splits in models.items()
+    ]
+    metrics = compare(audits, "ac", "retrained")[0].metrics
     json.dumps(metrics, allow_nan=False)
     assert ("membership_auc" in metrics) == (sizes[1] > 0 < sizes[2])
 

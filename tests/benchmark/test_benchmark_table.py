@@ -1,6 +1,10 @@
 """The arithmetic of the table, on figures made by hand."""
 
-from unlearning_pl.benchmark.benchmark_table import Outcome, main_table, render_page
+import numpy as np
+import pytest
+from scipy import stats
+
+from unlearning_pl.benchmark.benchmark_table import Outcome, is_above_zero, main_table, render_page
 
 METHODS = ["fine_tune", "near", "far", "lost"]
 
@@ -50,14 +54,35 @@ def compared(**distances: list[float]) -> list[str]:
     return [line for line in main_table([*distances], seeds).splitlines() if line.startswith("- Farther")]
 
 
-def test_a_method_is_farther_than_fine_tuning_only_beyond_the_spread_over_the_seeds() -> None:
+def test_a_method_is_farther_than_fine_tuning_only_by_a_test_over_the_seeds() -> None:
     base = [0.10, 0.12, 0.11]
     assert compared(fine_tune=base, far=[0.20, 0.23, 0.21]) == [
-        "- Farther from retraining than fine_tune, by more than the spread over the seeds: far, 0.103 ± 0.006 farther."
+        "- Farther from retraining than fine_tune, by a one-sided paired t-test over the seeds at 5 %: "
+        "far, 0.103 ± 0.006 farther."
     ]
     assert compared(fine_tune=base, noisy=[0.05, 0.30, 0.08]) == []
     assert compared(fine_tune=base, near=[0.01, 0.02, 0.01]) == []
     assert compared(fine_tune=[0.1], far=[0.9]) == []  # one seed has no spread
+    assert compared(fine_tune=[0.1, 0.1], near=[0.12, 0.20]) == []  # mean 0.06, deviation 0.057: p is 0.19
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_differences_are_above_zero_where_the_paired_t_test_says_so(count: int) -> None:
+    generator = np.random.default_rng(count)
+    found = []
+    for _ in range(200):
+        own, other = generator.normal(1.0, 1.0, count), generator.normal(0.0, 0.5, count)
+        found.append(is_above_zero((own - other).tolist()))
+        assert found[-1] == (stats.ttest_rel(own, other, alternative="greater").pvalue < 0.05)
+    assert 0 < sum(found) < 200
+
+
+def test_broken_methods_come_after_the_others_and_are_named() -> None:
+    verdicts = [{"near": "broken", "fine_tune": "remembers", "original": "broken"}, {"near": "equivalent"}]
+    seeds = [one._replace(verdicts=kinds) for one, kinds in zip(outcomes(), verdicts, strict=True)]
+    text = main_table(METHODS, seeds)
+    assert rows(text)[1:4] == ["fine_tune", "far (1 of 2 seeds)", "near"]
+    assert [line for line in text.splitlines() if "roken" in line] == ["- Broken in 1 of 2 seeds: near."]
 
 
 def test_the_page_tells_its_command_failures_and_circumstances() -> None:

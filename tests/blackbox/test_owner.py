@@ -21,10 +21,11 @@ from unlearning_pl.audits.verdict import Evidence
 from unlearning_pl.blackbox import EmbeddingServer, Encoder, audit_images, open_encoder, open_owner_images
 from unlearning_pl.blackbox.image_folder import augmented_views
 from unlearning_pl.blackbox.owner_audit import embed_images
-from unlearning_pl.blackbox.owner_conclusion import conclusion, question
+from unlearning_pl.blackbox.owner_conclusion import conclusion, question, remarks
 from unlearning_pl.commands.main import main
 from unlearning_pl.data import ContrastiveViews, Digits, JitterViews
 from unlearning_pl.errors import InputError
+from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 from unlearning_pl.training import runs
 
 Serving = Callable[[HTTPServer], AbstractContextManager[str]]
@@ -260,6 +261,14 @@ def audits(images: int = 100, **shifts: float) -> list[Audit]:
 )
 def test_the_conclusion_follows_from_the_figures(models: list[Audit], words: str) -> None:
     assert words in conclusion(models)
+
+
+def test_the_page_gets_what_the_verdict_does_not_say() -> None:
+    found = audits(2, original=0.9, after=0.1)
+    said = [describe(found[1]) for describe in (describe_verdict, describe_attack, describe_power)]
+    assert conclusion(found) == " ".join([*said, remarks(found)])
+    assert remarks(found).startswith("More images reveal smaller traces, and so do views like those of the training")
+    assert remarks(audits(original=0.5, after=0.4)) == ""
 
 
 def test_a_server_that_answers_every_image_alike_is_broken() -> None:

@@ -31,6 +31,8 @@ def test_the_commands_run(made: Path, owned: Path, tmp_path: Path, monkeypatch: 
     assert [line[0] for line in lines] == ["owner", "serve"]
     assert main(lines[0]) == 0
     assert (tmp_path / "owner_audit/report.html").is_file()
+    given = json.loads((tmp_path / "owner_audit/report.json").read_text())["context"]["conclusion"]
+    assert "AUC" not in given  # the page has the sentences of the verdict anyway
     assert serve_parser().parse_args(lines[1][1:]).port == 8000
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from tiny import make_data, make_learner, make_trainer
 
 from unlearning_pl.commands.main import main
 from unlearning_pl.errors import InputError
@@ -131,8 +132,39 @@ def test_a_seed_that_was_trained_twice_is_no_second_training(capsys: pytest.Capt
     named = {"retrained": "retrained", "retrained_2": "again"}
     change_record("again", seed=1)
     AuditedWeights.of(named).check_references(named)
-    change_record("again", seed=0, command=[])  # from Python, where it decides no initial weights
-    AuditedWeights.of(named).check_references(named)
+
+
+def test_trainings_from_python_are_told_apart_by_their_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trainer's seed decides no initial weights there, and the command of a record is that of the script."""
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    named = {name: str(tmp_path / name) for name in ("retrained", "retrained_2", "retrained_3")}
+    for name, seed in zip(named, (1, 2, 2), strict=True):
+        torch.manual_seed(seed)
+        data = make_data(train_on="retain", validation=0)
+        make_trainer(tmp_path / name, seed=0, max_epochs=1).fit(make_learner("Classifier"), datamodule=data)
+    record = json.loads((tmp_path / "retrained/run.json").read_text())
+    assert (record["command"], record["seed"]) == (["train.py"], 0)
+    first, second, third = named.items()
+    AuditedWeights.of(dict([first, second])).check_references(dict([first, second]))
+    with pytest.raises(InputError, match="with the same weights"):
+        AuditedWeights.of(dict([second, third])).check_references(dict([second, third]))
+
+
+@pytest.mark.usefixtures("place")
+def test_an_export_of_a_retrained_model_is_no_second_training() -> None:
+    """Rounding changes the digest, not the order of the scores; as an ordinary model it is audited."""
+    shutil.copytree("retrained", "export")
+    path = Path("export/checkpoints/last.ckpt")
+    saved = torch.load(path, weights_only=True)
+    for value in saved["state_dict"].values():
+        value.copy_(value.half())
+    torch.save(saved, path)
+    change_record("export", seed=1, tensors_sha256=run_digest("export"))
+    options = {"views": 2, "relearning": 0, "allow": ["tiny"], "accelerator": "cpu"}
+    with pytest.raises(InputError, match="got retrained and retrained_2, which score all images in the same order"):
+        audit_runs(["ga"], "original", ["retrained", "export"], **options)
+    audits, _ = audit_runs(["export"], "original", ["retrained"], **options)
+    assert [audit.name for audit in audits] == ["export", "original", "retrained"]
 
 
 @pytest.mark.usefixtures("place")

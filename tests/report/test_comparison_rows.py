@@ -26,6 +26,20 @@ def test_nearest_model_is_shaded_and_the_original_never(page: str) -> None:
     assert ['class="nearest"' in cell for cell in cells] == [True, False, False, False]
 
 
+def test_a_broken_model_is_neither_the_nearest_nor_the_first(tmp_path: Path, audits: list[Audit]) -> None:
+    original, retrained, near, far = audits
+    assert near.verdict is not None
+    near = replace(near, verdict=replace(near.verdict, kind="broken", reason="constant"))
+    third = replace(far, name="third", metrics=far.metrics | {"membership_auc": far.metrics["membership_auc"] + 0.01})
+    page = write_report(tmp_path, [original, retrained, near, far, third]).read_text()
+    assert re.findall(r"<h3>(\w+)", page)[0] == "neg_grad"
+    row = next(row for row in page.split("<tr>") if "Membership AUC, forget against test" in row)
+    assert ['class="nearest"' in cell for cell in row.split("<td")[1:]] == [True, False, False, False, False]
+    head = re.search(r"<thead><tr>(.*?)</tr>", page)
+    assert head is not None
+    assert re.findall(r'<th scope="col">([^<]+)', head.group(1))[1:4] == ["neg_", "third", "ac"]
+
+
 def test_several_retrained_models_are_one_reference(tmp_path: Path, audits: list[Audit]) -> None:
     original, retrained, model, _ = audits
     second = replace(

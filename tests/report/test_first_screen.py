@@ -2,12 +2,10 @@
 
 import html
 import re
-from pathlib import Path
 
 from page_text import words
 
 from unlearning_pl.audits import Audit
-from unlearning_pl.report import write_report
 from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict, label
 
 
@@ -22,14 +20,6 @@ def test_the_first_screen_says_what_the_verdict_says(page: str, audits: list[Aud
     assert f"<dt>floor, of images alone</dt><dd>{verdict.floor:.3f}</dd>" in answer
     assert "Before: the original" in answer
     assert "After: ac" in answer
-
-
-def test_a_conclusion_does_not_repeat_the_first_screen(tmp_path: Path, audits: list[Audit]) -> None:
-    said = f"{describe_verdict(audits[2])} {describe_power(audits[2])} Give more images."
-    page = html.unescape(words(write_report(tmp_path, audits, {"conclusion": said}).read_text()))
-    text = page.partition("Other models")[0]
-    assert text.count(describe_verdict(audits[2])) == 1
-    assert "Give more images." in text
 
 
 def test_the_unlearned_model_comes_first(page: str, audits: list[Audit]) -> None:

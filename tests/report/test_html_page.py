@@ -112,6 +112,12 @@ def test_limits_are_stated(page: str, tmp_path: Path, audits: list[Audit]) -> No
     assert "the floor" not in without.partition("What this does not show")[2].partition("Comparison")[0]
 
 
+def test_what_test_images_show_needs_images_of_one_kind(page: str) -> None:
+    text = words(page)
+    assert "above it the model remembers, if forget and test images are of one kind, and far below it" in text
+    assert "If forget and test images are of one kind, a model that never saw the forget images has them" in text
+
+
 def test_markup_in_names_is_text(tmp_path: Path, make) -> None:  # noqa: ANN001
     name = '<script>alert("x_y")</script>'
     audits = compare([compute_audit("original", make(1.0)), compute_audit(name, make(0.2))], "original")

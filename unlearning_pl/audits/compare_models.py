@@ -6,6 +6,7 @@ from math import inf
 
 from unlearning_pl.audits.embeddings import Audit
 from unlearning_pl.audits.judge_model import headline_attack, judge_model
+from unlearning_pl.audits.same_training import require_own_trainings
 from unlearning_pl.audits.verdict import Verdict
 from unlearning_pl.audits.verdict_settings import DEFAULT_SETTINGS, VerdictSettings
 from unlearning_pl.errors import InputError, require
@@ -41,7 +42,8 @@ def compare(
     minus the model's (needs the original). ``average_gap`` = mean of ``|model - retrained|`` over
     :data:`PAIR_GAP_METRICS` if all of them are defined in both models, else over :data:`GAP_METRICS`, in percentage
     points (needs the retrained model). ``speed_up`` = seconds of retraining / seconds of the model (not for the
-    original, which unlearned nothing). Of several retrained models the metrics are those of their mean.
+    original, which unlearned nothing). Of several retrained models the metrics are those of their mean, for one of them
+    that of the others.
 
     Args:
         audits: One audit per model.
@@ -53,7 +55,8 @@ def compare(
         New audits in the same order; each metric only if it is defined.
 
     Raises:
-        InputError: Two audits have the same name, a reference is not among the audits, or one is given twice.
+        InputError: Two audits have the same name, a reference is not among the audits, one is given twice, or two are
+            one training.
 
     Example:
         >>> audits = [Audit(name, {"seconds": s}, {}, None) for name, s in (("retrained", 30.0), ("ac", 2.0))]
@@ -69,7 +72,8 @@ def compare(
     wanted = [retrained] if isinstance(retrained, str) else [*(retrained or [])]
     references = [_find_audit(audits, name) for name in wanted]
     _require_different([*wanted, *([] if original is None else [original])])
-    mean = mean_metrics(references)
+    trainings = [*references, *([] if before is None else [before])]
+    require_own_trainings({audit.name: audit.evidence for audit in trainings}, original)
     control = None if before is None else before.evidence
     attacks = [
         name for name in (control.attacks if control else []) if all(name in o.evidence.attacks for o in references)
@@ -77,11 +81,13 @@ def compare(
     headline = headline_attack(attacks, control, [one.evidence for one in references]) if attacks else None
     compared = []
     for audit in audits:
-        others = [one.evidence for one in references if one is not audit]
+        others = [one for one in references if one is not audit]
+        evidence = [one.evidence for one in others]
         verdict = judge_model(
-            audit.evidence, others, control, settings.level, settings.margin, headline, settings.drawn
+            audit.evidence, evidence, control, settings.level, settings.margin, headline, settings.drawn
         )
-        metrics = {**audit.metrics, **_distances(verdict), **_relative_metrics(audit, before, mean)}
+        relative = _relative_metrics(audit, before, mean_metrics(others or references))
+        metrics = {**audit.metrics, **_distances(verdict), **relative}
         is_reference = any(audit is one for one in references)
         compared.append(replace(audit, metrics=metrics, verdict=None if is_reference else verdict))
     return compared
@@ -111,7 +117,7 @@ def mean_of_references(values: Sequence[float | None]) -> float | None:
 
 
 def by_distance(audits: Sequence[Audit], references: Collection[str]) -> list[Audit]:
-    """Order audits: unlearned models first, the nearest to retraining before the others, then the references.
+    """Order audits: unlearned models by their distance to retraining, then broken ones, then the references.
 
     Example:
         >>> audits = [Audit(name, {"retraining_distance": d}, {}, None) for name, d in (("original", 0.3), ("ac", 0.1))]
@@ -119,9 +125,18 @@ def by_distance(audits: Sequence[Audit], references: Collection[str]) -> list[Au
         ['ac', 'original']
     """
     distance = {audit.name: audit.metrics.get("retraining_distance", inf) for audit in audits}
-    return sorted(
-        audits, key=lambda audit: (audit.name in references, audit.name not in references and distance[audit.name])
-    )
+    unlearned = sorted((audit for audit in audits if audit.name not in references), key=lambda one: distance[one.name])
+    return [*sorted(unlearned, key=is_broken), *(audit for audit in audits if audit.name in references)]
+
+
+def is_broken(audit: Audit) -> bool:
+    """Whether the verdict is "broken": such a model is near to nothing, whatever its distance.
+
+    Example:
+        >>> is_broken(Audit("ac", {}, {}, None))
+        False
+    """
+    return audit.verdict is not None and audit.verdict.kind == "broken"
 
 
 def _distances(verdict: Verdict | None) -> dict[str, float]:

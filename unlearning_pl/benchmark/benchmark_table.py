@@ -2,7 +2,11 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from math import sqrt
+from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from scipy import stats
 
 from unlearning_pl.audits.compare_models import GAP_METRICS, gap_metrics
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, is_retrained
@@ -28,12 +32,14 @@ class Outcome(NamedTuple):
         metrics: Value by metric, by model; empty if there is no audit.
         failures: Error message of each failed run, by its name.
         records: Records (``run.json``) of the runs.
+        verdicts: Kind of the verdict by model, where there is one.
     """
 
     seed: int
     metrics: Mapping[str, Mapping[str, float]]
     failures: Mapping[str, str]
     records: Sequence[Mapping[str, Any]]
+    verdicts: Mapping[str, str] = MappingProxyType({})
 
 
 def cell(values: Sequence[float], digits: int) -> str:
@@ -49,15 +55,30 @@ def cell(values: Sequence[float], digits: int) -> str:
     return f"{statistics.mean(values):.{digits}f}{spread}"
 
 
+def is_above_zero(differences: Sequence[float]) -> bool:
+    """Whether paired differences are above 0 by a one-sided t-test at 5 %; never for a single one.
+
+    Example:
+        >>> is_above_zero([0.10, 0.11, 0.10]), is_above_zero([0.02, 0.10]), is_above_zero([0.1])
+        (True, False, False)
+    """
+    count = len(differences)
+    if count < 2:
+        return False
+    limit = float(stats.t.ppf(0.95, count - 1)) * statistics.stdev(differences) / sqrt(count)
+    return statistics.mean(differences) > limit
+
+
 def main_table(methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
-    """Table of the main metrics, one row per model by distance, then the methods farther than fine-tuning or failed.
+    """Table of the main metrics, one row per model by distance, then lines on methods broken, far or failed.
 
     Args:
         methods: Names of the methods.
         outcomes: One per seed.
     """
+    notes = (_broken(methods, outcomes), _farther_than_baseline(methods, outcomes), _failures(outcomes))
     parts = [_table(columns(_metric_keys(outcomes)), _by_distance(methods, outcomes), outcomes)]
-    parts += ["\n".join(lines) for lines in (_farther_than_baseline(methods, outcomes), _failures(outcomes)) if lines]
+    parts += ["\n".join(lines) for lines in notes if lines]
     return "\n\n".join(parts) + "\n"
 
 
@@ -90,9 +111,12 @@ def render_page(title: str, command: str, methods: Sequence[str], outcomes: Sequ
 
 
 def _by_distance(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
-    """Methods by their distance to retraining, the nearest first, then those without one, then the references."""
+    """Methods by their distance to retraining, then those broken in a seed or without one, then the references."""
     distances = {name: _values(name, DISTANCE, outcomes) for name in methods}
-    known = sorted((name for name in methods if distances[name]), key=lambda name: statistics.mean(distances[name]))
+    known = sorted(
+        (name for name in methods if distances[name]),
+        key=lambda name: (bool(_seeds_broken(name, outcomes)), statistics.mean(distances[name])),
+    )
     retrained = sorted({name for outcome in outcomes for name in outcome.metrics if is_retrained(name)} or {RETRAINED})
     return [*known, *(name for name in methods if not distances[name]), *retrained, ORIGINAL]
 
@@ -118,17 +142,26 @@ def _table(headings: Sequence[tuple[str, str]], models: Sequence[str], outcomes:
     return "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])])
 
 
+def _seeds_broken(model: str, outcomes: Sequence[Outcome]) -> int:
+    return sum(outcome.verdicts.get(model) == "broken" for outcome in outcomes)
+
+
+def _broken(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
+    counts = {name: _seeds_broken(name, outcomes) for name in methods}
+    return [f"- Broken in {count} of {len(outcomes)} seeds: {name}." for name, count in counts.items() if count]
+
+
 def _farther_than_baseline(methods: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
-    """One line per method that is farther from retraining than fine-tuning by more than the spread over the seeds."""
+    """One line per method that is farther from retraining than fine-tuning, by :func:`is_above_zero`."""
     lines = []
     for name in methods:
         both = [o for o in outcomes if all(DISTANCE in o.metrics.get(one, {}) for one in (name, BASELINE))]
         distances, baseline = (_values(one, DISTANCE, both) for one in (name, BASELINE))
         excess = [own - other for own, other in zip(distances, baseline, strict=True)]
-        if len(excess) > 1 and statistics.mean(excess) > statistics.stdev(excess):
+        if is_above_zero(excess):
             lines.append(
-                f"- Farther from retraining than {BASELINE}, by more than the spread over the seeds: {name}, "
-                f"{cell(excess, 3)} farther."
+                f"- Farther from retraining than {BASELINE}, by a one-sided paired t-test over the seeds at 5 %: "
+                f"{name}, {cell(excess, 3)} farther."
             )
     return lines
 

@@ -89,7 +89,8 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
         return Outcome(seed, {}, failures, [])
     records = [runs.read_record(folder / name) for name in (*references, *names)]
     audits = read_report(folder / "audit/report.json")["audits"]
-    return Outcome(seed, {audit["name"]: audit["metrics"] for audit in audits}, failures, records)
+    verdicts = {audit["name"]: audit["verdict"]["kind"] for audit in audits if "verdict" in audit}
+    return Outcome(seed, {audit["name"]: audit["metrics"] for audit in audits}, failures, records, verdicts)
 
 
 def _check_reference_seeds(plan: Plan, seed: int) -> None:

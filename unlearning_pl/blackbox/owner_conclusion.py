@@ -71,13 +71,29 @@ def conclusion(audits: Sequence[Audit]) -> str:
         'Without unseen images to compare '
     """
     after = audits[-1]
+    verdict = [] if after.verdict is None else [describe_verdict(after), describe_attack(after), describe_power(after)]
+    sentences = [*verdict, remarks(audits)]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def remarks(audits: Sequence[Audit]) -> str:
+    """What an owner may do or compare, beside the verdict that the page has in any case.
+
+    Args:
+        audits: As for :func:`conclusion`.
+
+    Example:
+        >>> remarks([Audit("after", {}, {}, None)])[:33]
+        'Without unseen images to compare '
+    """
+    after = audits[-1]
     if after.verdict is None:
         return (
             "Without unseen images to compare with, no membership attack is possible: give --unseen, images of the "
             "same kind that no model was trained on. A forgetting score alone shows that the model embeds your images "
             "differently, not that it forgot them."
         )
-    sentences = [describe_verdict(after), describe_attack(after), describe_power(after)]
+    sentences = []
     before = next((audit.verdict for audit in audits if audit.name == ORIGINAL), None)
     if before is not None and before.kind == "remembers" and after.verdict.kind == "cannot tell":
         sentences.append("In the model before unlearning this attack found your images.")

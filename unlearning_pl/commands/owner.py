@@ -14,7 +14,7 @@ from unlearning_pl.blackbox.encoder import Encoder
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
 from unlearning_pl.blackbox.image_folder import OwnerImages, open_owner_images, require_disjoint, require_memory
 from unlearning_pl.blackbox.owner_audit import audit_images
-from unlearning_pl.blackbox.owner_conclusion import conclusion, owner_table, question
+from unlearning_pl.blackbox.owner_conclusion import conclusion, owner_table, question, remarks
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_from_options
 from unlearning_pl.data import Views
@@ -99,7 +99,7 @@ def _context(images: Mapping[Split, OwnerImages], audits: Sequence[Audit]) -> di
     return {
         "title": "Owner's audit",
         "question": question(counts),
-        "conclusion": conclusion(audits),
+        "conclusion": remarks(audits),
         "dataset": str(images["forget"].folder),
         "fingerprint": images["forget"].fingerprint(),
         "counts": counts,

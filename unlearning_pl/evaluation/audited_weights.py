@@ -60,8 +60,8 @@ class AuditedWeights:
             named: Run folders by name.
 
         Raises:
-            InputError: If two retrained models have the same weights or the same seed, or one has the original's
-                weights.
+            InputError: If two retrained models have the same weights, or were trained by ``unlearning-pl fit`` with the
+                same seed, or if one has the original's weights.
         """
         retrained = [name for name in self.digests if is_retrained(name)]
         for name in retrained:
@@ -83,14 +83,15 @@ class AuditedWeights:
 
 
 def _seed_of_command(run: str) -> Any:
-    """Seed of a training by a command, which its seed decides; None for one from Python, whose weights were given.
+    """Seed of a training by ``unlearning-pl fit``, which it decides; None for one from Python, which is given weights.
 
     On other devices, or by another number of processes, the same seed ends with weights that differ in the last bits.
     """
     record = read_record(run)
-    return record.get("seed") if record["command"] else None
+    return record.get("seed") if record["command"][:2] == _FIT else None
 
 
+_FIT = ["unlearning-pl", "fit"]
 _FOREIGN = (
     "Its checkpoint does not have the weights that the run ended with: it is measured as a bare checkpoint, and the "
     "method, seconds, epochs and lineage of the run are not attributed to it."

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from unlearning_pl.audits.compare_models import mean_of_references
+from unlearning_pl.audits.compare_models import is_broken, mean_of_references
 from unlearning_pl.audits.embeddings import ORIGINAL, Audit, is_retrained
 from unlearning_pl.audits.steps import STEP_METRICS
 from unlearning_pl.report.metric_term import Term
@@ -143,11 +143,11 @@ def _row(term: Term, audits: Sequence[Audit]) -> Row:
 
 
 def _nearest(gaps: Sequence[float | None], audits: Sequence[Audit], digits: int) -> set[int]:
-    """Indices of the unlearned models with the smallest printed gap; empty if all gaps are equal."""
+    """Indices of the unlearned models with the smallest printed gap, broken ones aside; empty if all are equal."""
     distances = {
         row: round(abs(gap), digits)
         for row, (gap, audit) in enumerate(zip(gaps, audits, strict=True))
-        if gap is not None and audit.name != ORIGINAL and not is_retrained(audit.name)
+        if gap is not None and audit.name != ORIGINAL and not is_retrained(audit.name) and not is_broken(audit)
     }
     if len(set(distances.values())) < 2:
         return set()

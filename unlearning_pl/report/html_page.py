@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from unlearning_pl.audits.compare_models import is_broken
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit, is_retrained
 from unlearning_pl.errors import printable, require
 from unlearning_pl.io import write_json, write_text
@@ -37,10 +38,10 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
     Args:
         folder: Output folder, created if it does not exist.
         audits: As :func:`unlearning_pl.audits.compute.compare` returns them; the page shows the
-            first that is neither the original nor retrained before all others.
+            first that is neither the original nor retrained before all others, and broken ones after the others.
         context: Background for the reader, every key optional: ``title``, ``dataset``, ``fingerprint``,
             ``request`` (its fields by name) or ``steps`` (list of request and count, oldest first) or ``question``
-            (the same as a sentence), ``conclusion`` (a sentence above the results), ``counts`` (images by split),
+            (the same as a sentence), ``conclusion`` (sentences below the verdict), ``counts`` (images by split),
             ``class_names`` (list), ``commands`` (list), ``versions`` (by package), ``date``, ``hardware``,
             ``precision``, ``processes``, ``audit`` (its own settings, by name), ``seeds`` (by run name), ``settings``
             (by run name), ``models`` (address of each model, by name), ``notes`` (sentences on the weights of a model,
@@ -58,7 +59,7 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
         'report.html'
     """
     require(bool(audits), "Expected one audit or more, got none. Audit a model first.")
-    audits = unlearned_first(audits)
+    audits = unlearned_first(sorted(audits, key=is_broken))
     content = build_report(audits, context or {})
     page = printable(_render_page(audits, content["context"]), keep="\n\t")
     write_json(Path(folder) / "report.json", content)
@@ -76,7 +77,7 @@ def _render_page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
         context=context,
         question=context.get("question") or _question(context),
         first=first_screen(audits),
-        conclusion=_conclusion(audits[0], context),
+        conclusion=context.get("conclusion") or "",
         models=_model_cards(audits, context),
         folded=len(audits) > _MAX_OPEN,
         main=metric_groups(audits, MAIN),
@@ -96,14 +97,6 @@ def _render_page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
 def _question(context: Mapping[str, Any]) -> str:
     counts, steps = context.get("counts") or {}, context.get("steps")
     return describe_steps(steps, counts) if steps else describe_request(context.get("request") or {}, counts)
-
-
-def _conclusion(subject: Audit, context: Mapping[str, Any]) -> str:
-    """The given conclusion without the sentences that the first screen has."""
-    text: str = context.get("conclusion") or ""
-    for describe in (describe_verdict, describe_attack, describe_power):
-        text = text.replace(describe(subject) or "\0", "")
-    return " ".join(text.split())
 
 
 def _model_cards(audits: Sequence[Audit], context: Mapping[str, Any]) -> list[dict[str, Any]]:

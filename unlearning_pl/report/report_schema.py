@@ -107,7 +107,7 @@ _CONTEXT = {
         },
     ),
     "question": _text("Forget request as a sentence; replaces the sentence built from request and counts."),
-    "conclusion": _text("Conclusion as a sentence, shown above the results."),
+    "conclusion": _text("Sentences that the page adds to the verdict."),
     "counts": _by_name("Number of images by split.", {"type": "integer", "minimum": 0}),
     "class_names": _list("Names of the classes, in their order.", {"type": "string"}),
     "commands": _list("Commands that reproduce the models and this report, in order.", {"type": "string"}),
