@@ -35,10 +35,10 @@ def learner(request: pytest.FixtureRequest) -> Learner:
     learner = make_learner(getattr(request, "param", "SimCLR")).double().eval()
     learner.terms = {}
 
-    def log(name: str, value: torch.Tensor, *, batch_size: int, **_: object) -> None:
-        learner.terms[name.removeprefix("train/")] = (float(value), batch_size)
+    def add(name: str, value: torch.Tensor, rows: int, shown: bool = False) -> None:
+        learner.terms[name] = (float(value.detach()), rows)
 
-    learner.log = log
+    learner.epoch_terms.add = add
     return learner
 
 

@@ -141,7 +141,6 @@ def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
 @pytest.mark.parametrize("partner", ["batch", "dataset"])
 def test_an_image_lends_its_caption_to_another_forget_image(partner: Literal["batch", "dataset"]) -> None:
     learner, data = make_learner("CLIP").double().eval(), Captioned()
-    learner.log = lambda *_, **__: None
     batch = data.batch(torch.tensor([7, 2, 5]))
     method = AlignmentCalibration(0.6, 4.0, partner)
     method.prepare(learner, data)
@@ -211,7 +210,6 @@ def test_a_third_view_takes_a_third_pass_and_no_more(
 def test_a_lender_in_the_batch_is_no_negative_of_its_own_image(name: str) -> None:
     """Unit vectors with an axis for each view: moving one along its own pair's axis changes that cosine only."""
     learner = make_learner(name).double().eval()
-    learner.log = lambda *_, **__: None
     data = Data(3) if name == "SimCLR" else Captioned()
     batch = data.batch(2) if name == "SimCLR" else data.batch(torch.arange(3))
     batch = {**batch, "forget": batch["forget"]._replace(index=torch.arange(3))}

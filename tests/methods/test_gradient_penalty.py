@@ -146,7 +146,6 @@ def test_its_gradient_equals_differences_in_the_weights(learner: Learner, batch:
 def test_autocast_changes_its_gradient_by_no_more_than_rounding(name: str, wrt: Any) -> None:
     torch.manual_seed(0)
     learner, found = make_learner(name).eval(), []
-    learner.log = lambda *_, **__: None
     batch = {"retain": make_rows(16), "forget": make_rows(8, start=16)}
     for enabled in (False, True):
         learner.zero_grad()
@@ -186,7 +185,6 @@ def test_attention_has_a_second_derivative() -> None:
     from unlearning_pl.learners import Classifier
 
     learner = Classifier("vit_tiny")
-    learner.log = lambda *_, **__: None
     batch = {"retain": make_rows(2, size=32), "forget": make_rows(2, start=2, size=32)}
     GradientPenalty(target=0.0).objective(learner, batch).backward()
     gradient = learner.backbone.encoder.layers[0].self_attention.in_proj_weight.grad

@@ -48,6 +48,17 @@ def test_they_end_bit_equal(method: str, name: str, two_processes: dict[str, lis
 
 
 @pytest.mark.parametrize("name", LEARNERS)
+def test_they_log_the_mean_over_both(name: str, two_processes: dict[str, list[dict[str, Any]]]) -> None:
+    """Each has as many rows; the sums of a checkpoint are those of both, on either."""
+    first, second = two_processes[f"FineTune {name}"]
+    both = [(one + other) / 2 for one, other in zip(first["losses"], second["losses"], strict=True)]
+    assert first["logged"] == second["logged"] == pytest.approx(sum(both) / len(both), rel=1e-6)
+    rows = len(first["rows"][0]) + len(second["rows"][0])
+    assert first["sums"][0]["loss"] == second["sums"][0]["loss"] == [pytest.approx(both[0] * rows, rel=1e-6), rows]
+    assert first["losses"] != second["losses"]
+
+
+@pytest.mark.parametrize("name", LEARNERS)
 def test_they_draw_views_of_their_own(name: str, two_processes: dict[str, list[dict[str, Any]]]) -> None:
     first, second = (rank["seeds"] for rank in two_processes[f"AlignmentCalibration {name}"])
     assert len(first) == len(second) > 0

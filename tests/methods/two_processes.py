@@ -21,15 +21,21 @@ from tiny import LEARNERS, METHODS, PLUGINS, evaluated, make_data, make_learner,
 
 
 class Fed(Callback):
-    """Notes the rows that this process was fed, and the seeds that it drew their views from."""
+    """Notes the rows that this process was fed, the seeds that it drew their views from, and its losses."""
 
     def __init__(self) -> None:
         self.rows: list[list[int]] = []
         self.seeds: list[int] = []
+        self.losses: list[float] = []
+        self.sums: list[dict[str, list[float]]] = []
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.rows.append([row for sample in batch.values() for row in sample.index.tolist()])
         self.seeds.append(torch.initial_seed())
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.losses.append(outputs["loss"].item())
+        self.sums.append(pl_module.epoch_terms.state())  # a checkpoint's, if it were written now
 
 
 def digest(learner: torch.nn.Module) -> str:
@@ -48,6 +54,8 @@ def main(folder: Path, originals: dict[str, str]) -> None:
             trainer = make_trainer(max_epochs=1, devices=2, strategy="ddp", logger=False, callbacks=[fed])
             trainer.unlearn(learner, make_data(), originals[name], **make_method(method))
             found[f"{method} {name}"] = {"weights": digest(learner), "rows": fed.rows, "seeds": fed.seeds}
+            found[f"{method} {name}"] |= {"losses": fed.losses, "sums": fed.sums}
+            found[f"{method} {name}"] |= {"logged": float(trainer.callback_metrics.get("train/loss", 0))}
     for name, run in originals.items():
         found[f"evaluated {name}"] = evaluated(name, run, devices=2, strategy="ddp")
     (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))

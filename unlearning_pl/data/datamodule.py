@@ -16,7 +16,7 @@ from unlearning_pl.data.augment.view_policies import JitterViews, Views
 from unlearning_pl.data.loaders import PositionLoader, RowDataset, Rows, SampleLoader, index_loader
 from unlearning_pl.data.make_samples import make_eval_sample, make_sample
 from unlearning_pl.data.plans import InputSpec, SamplePlan, training_plan
-from unlearning_pl.data.seeds import effective_seed, run_seed
+from unlearning_pl.data.seeds import effective_seed, run_seed, seed_generators
 from unlearning_pl.data.sources.digits import Digits
 from unlearning_pl.data.sources.source import Source
 from unlearning_pl.data.split_datamodule import SplitDataModule
@@ -229,6 +229,7 @@ class UnlearningData(SplitDataModule):
         trainer = self.trainer
         assert trainer is not None
         # The step's index in the run seeds everything random in it (views, partners, dropout).
-        seed = next(iter(batch.values())).plan.seed
-        torch.manual_seed(run_seed(seed, "fit", trainer.fit_loop.total_batch_idx, trainer.global_rank))
+        rows = next(iter(batch.values()))
+        place = trainer.fit_loop.total_batch_idx, trainer.global_rank
+        seed_generators(rows.index.device, run_seed(rows.plan.seed, "fit", *place))
         return {name: make_sample(self.pool, self.views, rows) for name, rows in batch.items()}

@@ -41,6 +41,8 @@ class Rows:
 
     def to(self, device: torch.device) -> "Rows":
         """Move the tensors to a device; Lightning calls it."""
+        if self.images is None and self.index.device == device:
+            return self
         index, images = move_data_to_device((self.index, self.images), device)
         return Rows(index, images, self.plan, self.first)
 

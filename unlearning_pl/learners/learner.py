@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.optim import SGD
@@ -17,9 +16,10 @@ from typing_extensions import override
 from unlearning_pl.data.seeds import effective_seed, isolated_rng, run_seed
 from unlearning_pl.deprecated.old_attributes import RenamedAttributes, auxiliary_state
 from unlearning_pl.distributed.collectives import single_process
+from unlearning_pl.learners.epoch_terms import EpochTerms
 from unlearning_pl.learners.held_out_means import HeldOutMeans
 from unlearning_pl.learners.image_check import check_images
-from unlearning_pl.learners.loss_terms import log_term
+from unlearning_pl.learners.loss_terms import log_epoch_terms, log_term
 from unlearning_pl.learners.non_finite_guard import NonFiniteGuard
 from unlearning_pl.learners.optimized_module import OptimizedModule
 from unlearning_pl.types import Batch, Pixels, Sample, concat_streams
@@ -70,7 +70,7 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
         self.backbone, self.feature_dim = backbone, feature_dim
         self.objective: Objective = mean_loss
         self.auxiliary_modules = nn.ModuleDict()  # added by a method for training; saved apart from the model
-        self._non_finite_guard, self._held_out = NonFiniteGuard(), HeldOutMeans()
+        self._non_finite_guard, self._held_out, self.epoch_terms = NonFiniteGuard(), HeldOutMeans(), EpochTerms()
         self.optimize_with(lambda parameters: SGD(parameters, lr=0.06, momentum=0.9, weight_decay=5e-4), "cosine")
 
     def features(self, x: Tensor) -> Tensor:
@@ -152,13 +152,20 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
         """
 
     @override
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        self.epoch_terms = EpochTerms()  # those of a run that failed are not this one's
+
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["planned"] = self.plan(self.trainer)
+        checkpoint["epoch_terms"] = self.epoch_terms.state()
         own = [name for name in checkpoint["state_dict"] if name.startswith("auxiliary_modules.")]
         checkpoint["auxiliary_modules"] = {name: checkpoint["state_dict"].pop(name) for name in own}
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.epoch_terms.load(checkpoint.get("epoch_terms", {}))
         if "state_dict" not in checkpoint:  # FSDP has already loaded it
             return
         wanted, auxiliary = self.state_dict(), auxiliary_state(checkpoint)
@@ -170,8 +177,11 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
         if batch_idx and every and batch_idx % every == 0:
             self.check_finite()  # at every step it would synchronise with the device
         loss = self.objective(self, batch)
-        self._non_finite_guard.update(loss, index := torch.cat([sample.index for sample in batch.values()]))
-        log_term(self, "loss", loss, len(index), prog_bar=True)
+        index = [sample.index for sample in batch.values()]
+        self._non_finite_guard.update(loss, index)
+        log_term(self, "loss", loss, sum(map(len, index)), prog_bar=True)
+        if self.trainer.is_last_batch:
+            log_epoch_terms(self, self.epoch_terms)
         return loss
 
     @override
@@ -180,6 +190,7 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
 
     @override
     def on_train_epoch_end(self) -> None:
+        log_epoch_terms(self, self.epoch_terms)  # of an epoch that max_steps ended
         # For its progress bar rank 0 reduces the epoch's metrics, a collective that the other ranks must join.
         _ = self.trainer.callback_metrics
         self.check_finite()

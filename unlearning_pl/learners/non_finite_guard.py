@@ -1,6 +1,6 @@
 """Detects non-finite losses and weights.
 
-Letters: B rows of a batch.
+Letters: B rows of a stream.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,23 +10,40 @@ from torch import Tensor
 
 from unlearning_pl.distributed.collectives import all_gather_object, async_all_reduce_max
 from unlearning_pl.errors import DivergedError
+from unlearning_pl.learners.epoch_terms import FOLDED
 
 
 class NonFiniteGuard:
-    """Records whether the losses of an epoch are finite, and synchronises with the device only in :meth:`check`."""
+    """Records whether the losses of an epoch are finite, and synchronises with the device only in :meth:`check`.
+
+    A step only keeps references; every :data:`~unlearning_pl.learners.epoch_terms.FOLDED` steps a few operations on the
+    device examine them.
+    """
 
     def __init__(self) -> None:
-        self._finite: Tensor | None = None  # whether all losses of the epoch so far are finite
+        self._steps: list[tuple[Tensor, Sequence[Tensor]]] = []  # losses with their positions, not yet examined
+        self._finite: Tensor | None = None  # whether all losses examined so far are finite
         self._suspects: Tensor | None = None  # positions of the first batch with a non-finite loss
 
-    def update(self, loss: Tensor, index: Tensor) -> None:
-        """Record the loss of a step, a scalar, and its positions, ``(B,)``; B stays the same within an epoch."""
-        finite = torch.isfinite(loss.detach())
-        if self._finite is None or self._suspects is None:
-            self._finite, self._suspects = finite, index
+    def update(self, loss: Tensor, index: Sequence[Tensor]) -> None:
+        """Record the loss of a step, a scalar, and its positions by stream, ``(B,)`` each."""
+        self._steps.append((loss.detach(), index))
+        if len(self._steps) >= FOLDED:
+            self._examine()
+
+    def _examine(self) -> None:
+        """Keep the positions of the first step whose loss is not finite; all steps of an epoch have as many."""
+        if not self._steps:
             return
-        self._suspects = torch.where(self._finite & ~finite, index, self._suspects)
-        self._finite = self._finite & finite
+        finite = torch.isfinite(torch.stack([loss for loss, _ in self._steps]))
+        rows = torch.stack([torch.cat(list(index)) for _, index in self._steps])
+        suspects = rows[(~finite).int().argmax()]
+        if self._finite is None or self._suspects is None:
+            self._finite, self._suspects = finite.all(), suspects
+        else:
+            self._suspects = torch.where(self._finite, suspects, self._suspects)
+            self._finite = self._finite & finite.all()
+        self._steps = []
 
     def check(self, parameters: Iterable[Tensor], where: str, ids: Sequence[str]) -> None:
         """Raise on all processes if a recorded loss, or a weight, is not finite on any of them.
@@ -39,6 +56,7 @@ class NonFiniteGuard:
         Raises:
             DivergedError: With the images of the first batch whose loss was not finite.
         """
+        self._examine()
         finite_weights = torch.stack([torch.isfinite(p.detach()).all() for p in parameters]).all()
         finite_losses = finite_weights if self._finite is None else self._finite.to(finite_weights.device)
         weights_ok, losses_ok = torch.stack([finite_weights, finite_losses]).tolist()
