@@ -160,6 +160,28 @@ def test_checkpoints_come_by_the_clock(tmp_path: Path, saved: list[int]) -> None
     assert saved == [5, 5]
 
 
+def test_checkpoints_after_epochs_take_a_twentieth_of_the_time(
+    tmp_path: Path, saved: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Epochs of 15 seconds, and checkpoints that take two: the third epoch after a checkpoint has the next one."""
+    now = [0.0]
+    save = Trainer.save_checkpoint
+
+    def slow_save(*args: Any, **kwargs: Any) -> None:
+        now[0] += 2
+        save(*args, **kwargs)
+
+    class Slow(Callback):
+        def on_train_epoch_start(self, *_: Any) -> None:
+            now[0] += 15
+
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("unlearning_pl.training.last_checkpoint.time", clock)
+    monkeypatch.setattr(Trainer, "save_checkpoint", slow_save)
+    train(tmp_path / "run", max_epochs=8, callbacks=[Slow()])
+    assert [step // 5 for step in saved] == [1, 4, 7, 8]
+
+
 def test_the_clock_is_heard_once_where_processes_answer_a_step_later(
     tmp_path: Path, saved: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

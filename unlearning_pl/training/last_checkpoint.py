@@ -23,10 +23,15 @@ from unlearning_pl.training.run_record import RECORD
 
 NO_REQUEST, SAVE_REQUEST = 0, 1
 """Requests of a process; any larger number is the signal that asks the run to end."""
+MOST_TIME = 0.05
+"""Fraction of the time of training that checkpoints after epochs may take."""
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves the state of a run as checkpoints/last.ckpt: after each epoch, every few minutes, and at the end.
+    """Saves the state of a run as checkpoints/last.ckpt: after epochs, every few minutes, and at the end.
+
+    After an epoch it saves if the last checkpoint took at most :data:`MOST_TIME` of the time since then: epochs of half
+    a second do not each wait for the disk, and whatever is killed loses no more than twenty times what saving takes.
 
     A run ends early when any of its processes receives SIGTERM or SIGUSR1: all processes agree on a step, save its
     checkpoint and raise :class:`PreemptedError`. After SIGUSR1, which SLURM can send before the time limit, the job is
@@ -42,14 +47,14 @@ class LastCheckpoint(Checkpoint):
         self.path, self.minutes = run / CHECKPOINT, minutes
         self._pending_request: Callable[[], int] = _no_request
         self._request, self._saving = NO_REQUEST, False
-        self._saved_step, self._saved_time = 0, 0.0
+        self._saved_step, self._saved_time, self._seconds = 0, 0.0, 0.0
         self._first_step = 0
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pending_request, self._request = _no_request, NO_REQUEST
         self._first_step = self._saved_step = trainer.global_step
-        self._saved_time = time.monotonic()
+        self._saved_time, self._seconds = time.monotonic(), 0.0
         if world_size() > 1:
             cpu_group(getattr(trainer.strategy, "_timeout", None))
         check_readable({callback.state_key: callback.state_dict() for callback in trainer.callbacks})  # type: ignore[attr-defined]
@@ -75,7 +80,11 @@ class LastCheckpoint(Checkpoint):
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._save(trainer)  # after the model's check for finite weights: Lightning calls Checkpoint callbacks last
+        # After the model's check for finite weights: Lightning calls Checkpoint callbacks last.
+        elapsed = time.monotonic() - self._saved_time
+        is_due = elapsed >= min(60 * self.minutes, self._seconds / MOST_TIME)
+        if async_all_reduce_max(trainer.is_global_zero and is_due)():
+            self._save(trainer)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -95,6 +104,7 @@ class LastCheckpoint(Checkpoint):
             normalize_loop_progress(checkpoint["loops"]["fit_loop"], trainer.num_training_batches)
 
     def _save(self, trainer: Trainer) -> None:
+        started = time.monotonic()
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             if trainer.is_global_zero:
                 check_writer(self.path.parents[1])
@@ -103,6 +113,7 @@ class LastCheckpoint(Checkpoint):
             trainer.save_checkpoint(self.path, weights_only=False)
             self._saving = False
         self._saved_step, self._saved_time = trainer.global_step, time.monotonic()
+        self._seconds = self._saved_time - started
 
     def _exchange_requests(self, trainer: Trainer) -> int:
         """Return the largest request of all processes one step ago; in a single process, its request now."""

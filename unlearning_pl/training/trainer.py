@@ -48,7 +48,7 @@ class UnlearningTrainer(Trainer):
         channels_last: Use the channels-last memory format, which is faster for convolutions on most devices; ignored
             with fsdp, which restores the optimiser's state of such weights in another order.
         compile: Compile the encoder with torch.compile; not possible with the gradient penalty.
-        checkpoint_minutes: Time between checkpoints within an epoch, besides the one after it; 0 saves at every step.
+        checkpoint_minutes: Time between checkpoints within an epoch, besides those after epochs; 0 saves at every step.
         seed: Seed of the order of batches, views, partners and dropout, which are a function of it and of a place in
             the run; without one that of ``lightning.seed_everything``, else 0.
         kwargs: Lightning's own arguments.
