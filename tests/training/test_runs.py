@@ -1,3 +1,4 @@
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,14 @@ def test_a_damaged_record_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(InputError, match=r"run\.json"):
         runs.read_record(tmp_path)
+
+
+def test_a_source_tree_that_is_not_installed_has_an_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(package: str) -> str:
+        if package == "unlearning-pl":
+            raise PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(runs, "version", version)
+    versions = runs.environment()["versions"]
+    assert (versions["unlearning-pl"], versions["torch"]) == ("not installed", "1.0")
