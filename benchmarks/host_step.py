@@ -23,8 +23,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import throughput
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.trainer.connectors.logger_connector.logger_connector import _LoggerConnector
 from torch import Tensor, nn
@@ -39,9 +40,6 @@ from unlearning_pl.learners.non_finite_guard import NonFiniteGuard
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.types import Sample
-
-WARM = 20
-"""First steps, which are not counted."""
 
 
 class SameViews(Views):
@@ -140,21 +138,18 @@ def watch(clock: Clock) -> None:
         clock.wrap(owner, attribute, name)
 
 
-class Window(Callback):
-    """Starts the clock after the first steps, and stops it with the last one."""
+class Window(throughput.Window):
+    """Starts the clock after the first steps, too."""
 
     def __init__(self, clock: Clock) -> None:
-        self.clock, self.total, self._start = clock, 0.0, 0.0
+        super().__init__()
+        self.clock = clock
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if trainer.global_step == WARM:
+        if trainer.global_step == throughput.WARM:
             self.clock.seconds.clear()
-            self._start = time.perf_counter()
-
-    @override
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.total = time.perf_counter() - self._start
+        super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
 
 
 def round_of(options: argparse.Namespace, clock: Clock) -> dict[str, float]:
@@ -170,7 +165,7 @@ def round_of(options: argparse.Namespace, clock: Clock) -> dict[str, float]:
         trainer = UnlearningTrainer(
             run=run,
             accelerator="cpu",
-            max_steps=options.steps + WARM,
+            max_steps=options.steps + throughput.WARM,
             max_epochs=-1,
             enable_model_summary=False,
             seed=0,
@@ -178,7 +173,7 @@ def round_of(options: argparse.Namespace, clock: Clock) -> dict[str, float]:
         )
         trainer.fit(module, datamodule=data)
     parts = {name: 1e6 * value / options.steps for name, value in clock.seconds.items()}
-    total = 1e6 * window.total / options.steps
+    total = 1e6 * window.seconds / options.steps
     return {**parts, "Lightning and the rest": total - sum(parts.values()), "a step": total}
 
 
