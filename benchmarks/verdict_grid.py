@@ -5,9 +5,8 @@
 Models: the original and a renamed copy of it (never "equivalent"), another retrained one and a renamed copy of a
 retrained one (never "remembers" or "over-forgets"), one with constant weights (broken), a random one and one trained on
 other data (never "equivalent" or "remembers"). Requests: 3, 30 and 300 images drawn at random, and a class. DIR keeps
-the evidence of each request, so that a later call continues and a later version judges the same models. Exits with 1
-if a model that is none of the retrained ones is called equivalent, or one of other data said to remember, if more
-verdicts on another retrained model are false than chance explains at the audit's level (the 99 % quantile of the
+the evidence of each request: a later call continues, and a later version judges the same models. Exits with 1 if any
+verdict is false, except that chance may explain some on unrelated models at the audit's level (the 99 % quantile of the
 binomial distribution), or if an original with 300 images cannot be told. About 45 minutes a seed on one core.
 """
 
@@ -52,6 +51,8 @@ ALLOWED: dict[str, set[str]] = {
     "random": {"broken", "over-forgets", "cannot tell"},
     "other data": {"broken", "over-forgets", "cannot tell"},
 }
+UNRELATED = ("retrained again", "random", "other data")
+"""Models whose difference from the references is chance, which the level of the audit bounds."""
 
 
 class WrongLabels(Digits):
@@ -219,10 +220,10 @@ def summary(found: list[Case]) -> str:
 
 
 def is_wrong(found: list[Case]) -> bool:
-    """Whether more is false than the level of the audit allows; only verdicts on another training may be at all."""
-    again = [case.is_false for case in found if case.model == "retrained again"]
-    others = [case.is_false for case in found if case.model != "retrained again"]
-    return any(others) or sum(again) > stats.binom.ppf(0.99, len(again), LEVEL) or any(c.is_missed for c in found)
+    """Whether more is false than the level of the audit allows."""
+    told = [one.is_false for one in found if one.model in UNRELATED and one.kind != "equivalent"]
+    never = [one.is_false for one in found if one.model not in UNRELATED or one.kind == "equivalent"]
+    return any(never) or sum(told) > stats.binom.ppf(0.99, len(told), LEVEL) or any(case.is_missed for case in found)
 
 
 def main() -> None:
