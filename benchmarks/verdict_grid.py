@@ -204,11 +204,10 @@ def page(found: list[Case], command: str) -> str:
         kinds = Counter(case.kind for case in group)
         verdicts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
         rows.append(f"| {' | '.join([*key, verdicts])} | {sum(case.is_false for case in group)} |")
-    references = ", ".join(map(str, REFERENCES))
     parts = [
         "# Verdicts on models whose answer is known",
         f"    {command}",
-        f"Each verdict with {references} retrained models, over the seeds. {summary(found)}",
+        f"Each verdict with {', '.join(map(str, REFERENCES))} retrained models, over the seeds. {summary(found)}",
         "\n".join(rows),
     ]
     return "\n\n".join(parts) + "\n"
