@@ -41,6 +41,21 @@ def test_a_checkpoint_has_the_sums() -> None:
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
 
 
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_the_sums_of_a_checkpoint(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has every term: a process that lacked one would not join in logging it."""
+    shares = []
+    for rank in range(processes):
+        monkeypatch.setattr("unlearning_pl.learners.epoch_terms.world_size", lambda: processes)
+        monkeypatch.setattr("unlearning_pl.learners.epoch_terms.rank", lambda own=rank: own)
+        terms = EpochTerms()
+        terms.load({"loss": [40.0, 100], "contrast": [7.0, 100]})
+        shares.append(terms.take())
+    for name, mean in (("loss", 0.4), ("contrast", 0.07)):
+        assert [share[name][0].item() for share in shares] == pytest.approx([mean] * processes)
+        assert sum(share[name][1] for share in shares) == 100
+
+
 class Logged(Callback):
     """The loss of each step, and what an epoch logs, as callbacks see it when it ends."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlearning_pl.distributed.collectives import all_reduce_shares, rank
+from unlearning_pl.distributed.collectives import all_reduce_shares, rank, world_size
 
 FOLDED = 64
 """Steps after which the values that have gathered are summed, all at once."""
@@ -60,9 +60,15 @@ class EpochTerms:
         return {name: [float(total), int(rows)] for name, (total, rows) in sums.items()}
 
     def load(self, state: dict[str, list[Any]]) -> None:
-        """Continue from the sums of a checkpoint, which are those of all processes: the first one takes them."""
+        """Continue from the sums of a checkpoint, those of all processes: each one takes its share of the rows.
+
+        All of them then have the same terms to log, which is a collective.
+        """
         self._steps.clear()
-        self._sums = {name: (torch.tensor(total), rows) for name, (total, rows) in state.items()} if rank() == 0 else {}
+        self._sums = {}
+        for name, (total, rows) in state.items():
+            own = rows // world_size() + (rank() < rows % world_size())
+            self._sums[name] = torch.tensor(total * own / rows), own
 
     def _all_sums(self) -> dict[str, tuple[Tensor, int]]:
         for name in [name for name, steps in self._steps.items() if steps]:

@@ -30,8 +30,8 @@ MOST_TIME = 0.05
 class LastCheckpoint(Checkpoint):
     """Saves the state of a run as checkpoints/last.ckpt: after epochs, every few minutes, and at the end.
 
-    After an epoch it saves if the last checkpoint took at most :data:`MOST_TIME` of the time since then: epochs of half
-    a second do not each wait for the disk, and whatever is killed loses no more than twenty times what saving takes.
+    After an epoch it saves if the last checkpoint took at most :data:`MOST_TIME` of the time since then, so that epochs
+    of half a second do not each wait for the disk.
 
     A run ends early when any of its processes receives SIGTERM or SIGUSR1: all processes agree on a step, save its
     checkpoint and raise :class:`PreemptedError`. After SIGUSR1, which SLURM can send before the time limit, the job is
