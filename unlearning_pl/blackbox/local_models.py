@@ -17,6 +17,7 @@ from torch import Tensor
 from unlearning_pl.blackbox.encoder import BATCH, Encoder, Pixels
 from unlearning_pl.data import Source
 from unlearning_pl.errors import InputError, require, suggest_names
+from unlearning_pl.images.resizing import side_of
 from unlearning_pl.learners import Learner
 from unlearning_pl.training import runs
 from unlearning_pl.training.weights import load_weights
@@ -50,7 +51,7 @@ def open_run(
     name = str(weights or run)
     normalisation = Pixels(*(learner.pixels or (source.mean, source.std)))
     embed = _inference(normalisation, forward, device)
-    return Encoder(name, embed, pixels.size(source.image_size, name), BATCH).probe()
+    return Encoder(name, embed, pixels.size(side_of(source.image_size), name), BATCH).probe()
 
 
 def open_checkpoint(path: Path, pixels: Pixels, layer: Layer = "features", allow: Sequence[str] = ()) -> Encoder:

@@ -12,10 +12,11 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from unlearning_pl.images.image_formats import image_suffixes, readable_formats, unreadable_reason
 from unlearning_pl.images.image_metadata import load_upright, without_metadata
+from unlearning_pl.images.resizing import ImageSize, resize
 from unlearning_pl.images.rgb_conversion import is_deep, to_rgb
 
 __all__ = [
@@ -83,7 +84,7 @@ def read_encoded(image: Reference | bytes, most: int | None = None) -> bytes:
     return data
 
 
-def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
+def decode(data: bytes, image_size: ImageSize | None = None) -> npt.NDArray[np.uint8]:
     """Decode the first frame of an image, upright and in RGB.
 
     Formats are those of :func:`~unlearning_pl.images.image_formats.readable_formats`; of the metadata only the EXIF
@@ -91,7 +92,8 @@ def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
 
     Args:
         data: The encoded image.
-        image_size: Height and width to which the largest centred square is resized bilinearly; None keeps the size.
+        image_size: Height and width to which the largest centred square is resized bilinearly, or a
+            :class:`~unlearning_pl.images.resizing.Resize`; None keeps the size.
 
     Returns:
         Pixels ``(3, H, W)``.
@@ -113,9 +115,7 @@ def decode(data: bytes, image_size: int | None = None) -> npt.NDArray[np.uint8]:
         raise UnreadableImageError("no memory to decode it") from error
     except Exception as error:  # Pillow's formats raise OSError, SyntaxError, struct.error and more
         raise CorruptImageError(_reason(data, error)) from error
-    if image_size is not None:
-        image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+    return np.ascontiguousarray(np.asarray(resize(image, image_size)).transpose(2, 0, 1))
 
 
 def _decode_upright(data: bytes) -> Image.Image:

@@ -25,6 +25,7 @@ from unlearning_pl.images.decode_image import (
 )
 from unlearning_pl.images.encoded_images import EncodedImages, map_threads
 from unlearning_pl.images.machine_memory import total_memory
+from unlearning_pl.images.resizing import ImageSize, side_of
 from unlearning_pl.images.shared_pixels import share_pixels
 
 __all__ = ["OnError", "Reference", "Storage", "decode", "load_images"]
@@ -39,7 +40,7 @@ _MAX_NAMED = 5  # images that a message lists
 def load_images(
     encoded: Sequence[Reference | bytes],
     names: Sequence[str],
-    image_size: int | None,
+    image_size: ImageSize | None,
     on_error: OnError = "raise",
     storage: Storage = "auto",
 ) -> tuple[Tensor | EncodedImages, list[int]]:
@@ -52,7 +53,8 @@ def load_images(
     Args:
         encoded: Location or bytes of each image; at least one.
         names: Name of each image in messages, N.
-        image_size: S, to which the largest centred square is resized; without it all images must have one size.
+        image_size: S, to which the largest centred square is resized, or a
+            :class:`~unlearning_pl.images.resizing.Resize`; without it all images must have one size.
         on_error: ``raise`` one error that names the corrupt images, or ``skip`` them with a warning.
         storage: ``memory`` holds all pixels, ``stream`` decodes batch by batch, ``auto`` holds pixels that take at most
             a quarter of the machine's total memory (free memory differs between two processes of one run).
@@ -71,11 +73,8 @@ def load_images(
         unlearning_pl.errors.InputError: Expected images that Pillow reads, got 2 of 2 that it does not: a.png (it ...
     """
     require(len(encoded) > 0, "Expected images, got none. Correct the source.")
-    require(
-        image_size is None or image_size >= 1,
-        f"Expected image_size >= 1, got {image_size}. Choose a size in pixels, or leave it out.",
-    )
-    first, shape = (0, (3, image_size, image_size)) if image_size is not None else _first_shape(encoded)
+    side = side_of(image_size)
+    first, shape = (0, (3, side, side)) if side is not None else _first_shape(encoded)
     bytes_of_all = len(encoded) * int(np.prod(shape))
     if storage == "memory" or (storage == "auto" and bytes_of_all <= total_memory() // 4):
         return _load_pixels(encoded, names, image_size, on_error, (first, shape))
@@ -92,7 +91,7 @@ def load_images(
 def _load_pixels(
     encoded: Sequence[Reference | bytes],
     names: Sequence[str],
-    image_size: int | None,
+    image_size: ImageSize | None,
     on_error: OnError,
     first: tuple[int, Shape],
 ) -> tuple[Tensor, list[int]]:
@@ -130,7 +129,7 @@ def _first_shape(encoded: Sequence[Reference | bytes]) -> tuple[int, Shape]:
 
 
 def _decode_all(
-    encoded: Sequence[Reference | bytes], image_size: int | None, shape: Shape, unread: list[int]
+    encoded: Sequence[Reference | bytes], image_size: ImageSize | None, shape: Shape, unread: list[int]
 ) -> tuple[npt.NDArray[np.uint8], dict[int, str], dict[int, tuple[int, ...]]]:
     """Pixels, the fault of each corrupt image, and each shape that differs from ``shape``; extends ``unread``."""
     pixels = np.empty((len(encoded), *shape), dtype=np.uint8)
@@ -153,7 +152,7 @@ def _decode_all(
     return pixels, faults, shapes
 
 
-def _find_faults(encoded: Sequence[Reference | bytes], image_size: int | None) -> dict[int, str]:
+def _find_faults(encoded: Sequence[Reference | bytes], image_size: ImageSize | None) -> dict[int, str]:
     """Fault of each image that cannot be decoded, by row: checks all pixels with ``image_size``, else headers alone."""
     faults: dict[int, str] = {}
 
@@ -188,7 +187,7 @@ def _decodable_rows(faults: Mapping[int, str], names: Sequence[str], on_error: O
     return [row for row in range(len(names)) if row not in faults]
 
 
-def _cache_key(encoded: Sequence[Reference | bytes], image_size: int | None, on_error: OnError) -> Iterator[Any]:
+def _cache_key(encoded: Sequence[Reference | bytes], image_size: ImageSize | None, on_error: OnError) -> Iterator[Any]:
     """Everything that determines the pixels; another version of Pillow may decode differently."""
     yield from (PIL.__version__, image_size, on_error)
     stamps: dict[str, tuple[int, int, int]] = {}

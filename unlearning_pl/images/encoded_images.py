@@ -18,6 +18,7 @@ from torch.utils.data import get_worker_info
 from unlearning_pl.errors import InputError
 from unlearning_pl.images.decode_image import CorruptImageError, Reference, decode, file_stamp, read_encoded
 from unlearning_pl.images.packed_strings import PackedStrings
+from unlearning_pl.images.resizing import ImageSize, side_of
 
 _CHUNK = 64  # most images that a thread takes at a time
 
@@ -31,7 +32,8 @@ class EncodedImages:
     Args:
         encoded: Location or bytes of each image.
         names: Name of each image in messages.
-        image_size: S; the largest centred square is resized to it.
+        image_size: S, to which the largest centred square is resized, or a
+            :class:`~unlearning_pl.images.resizing.Resize`.
 
     Example:
         >>> images = EncodedImages([b"no image"], ["a.png"], image_size=8)
@@ -43,7 +45,7 @@ class EncodedImages:
         unlearning_pl.errors.InputError: Expected an image that Pillow reads, got a.png (no image format that ...
     """
 
-    def __init__(self, encoded: Sequence[Reference | bytes], names: Sequence[str], image_size: int) -> None:
+    def __init__(self, encoded: Sequence[Reference | bytes], names: Sequence[str], image_size: ImageSize) -> None:
         files = {image.path: 0 for image in encoded if isinstance(image, Reference)}
         files = {path: number for number, path in enumerate(files)}
         held = [image for image in encoded if isinstance(image, bytes)]
@@ -63,7 +65,8 @@ class EncodedImages:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """The shape ``(N, 3, S, S)`` that a tensor of all pixels would have."""
-        return len(self), 3, self._image_size, self._image_size
+        side = side_of(self._image_size) or 1
+        return len(self), 3, side, side
 
     @property
     def digest(self) -> bytes:

@@ -17,6 +17,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_names import HEAD_BYTES, is_image, is_system_name, looks_like_image
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.images.resizing import ImageSize
 from unlearning_pl.tables import arrow_types
 from unlearning_pl.tables.table_files import is_typed, read_table
 from unlearning_pl.unicode_names import normalize_name, normalize_path
@@ -70,7 +71,7 @@ class Folder(Source):
         self,
         train: str,
         test: str,
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         on_error: OnError = "raise",
         storage: Storage = "auto",
     ) -> None:

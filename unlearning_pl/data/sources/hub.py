@@ -21,6 +21,7 @@ from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Sourc
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decoding import OnError, Reference
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.images.resizing import ImageSize, side_of
 
 
 class Hub(Source):
@@ -62,17 +63,14 @@ class Hub(Source):
         train: str = "train",
         test: str = "test",
         label: str | None = "label",
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         on_error: OnError = "raise",
     ) -> None:
         require(
             train != test,
             f"Expected test images that are not trained on, got the split {test} as both. Give another split.",
         )
-        require(
-            image_size is None or image_size >= 1,
-            f"Expected image_size >= 1, got {image_size}. Choose a size in pixels, or leave it out.",
-        )
+        side_of(image_size)  # it raises if the size is not positive
         self.name, self.train, self.test, self.label = name, train, test, label
         self.image_size = image_size
         self.on_error: OnError = on_error

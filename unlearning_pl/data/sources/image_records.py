@@ -18,6 +18,7 @@ from unlearning_pl.data.sources.left_out import report_left_out
 from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import OnError, Reference, Storage, load_images
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.images.resizing import ImageSize
 from unlearning_pl.unicode_names import normalize_name
 
 
@@ -65,7 +66,7 @@ def image_sets(
     train: Records,
     test: Records,
     class_names: Sequence[str] | None = None,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     on_error: OnError = "raise",
     storage: Storage = "auto",
 ) -> tuple[ImageSet, ImageSet]:

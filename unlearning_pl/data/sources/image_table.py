@@ -28,6 +28,7 @@ from unlearning_pl.data.sources.source import IMAGENET_MEAN, IMAGENET_STD, Sourc
 from unlearning_pl.errors import require
 from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.images.resizing import ImageSize, side_of
 from unlearning_pl.tables.table_files import is_typed, read_table
 from unlearning_pl.tables.text_tables import first_line
 
@@ -72,14 +73,11 @@ class ImageTable(Source):
         train: str,
         test: str,
         images: str | None = None,
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         on_error: OnError = "raise",
         storage: Storage = "auto",
     ) -> None:
-        require(
-            image_size is None or image_size >= 1,
-            f"Expected image_size >= 1, got {image_size}. Choose a size in pixels, or leave it out.",
-        )
+        side_of(image_size)  # it raises if the size is not positive
         self.train, self.test, self.images, self.image_size = train, test, images, image_size
         self.on_error: OnError = on_error
         self.storage: Storage = storage

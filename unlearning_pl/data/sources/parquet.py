@@ -25,6 +25,7 @@ from unlearning_pl.data.sources.source import CIFAR10_MEAN, CIFAR10_STD, Source,
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decoding import OnError
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.images.resizing import ImageSize, side_of
 from unlearning_pl.tables.arrow_types import is_text
 
 
@@ -71,13 +72,10 @@ class Parquet(Source):
         test: str,
         train_size: int | None = None,
         test_size: int | None = None,
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         on_error: OnError = "raise",
     ) -> None:
-        require(
-            image_size is None or image_size >= 1,
-            f"Expected image_size >= 1, got {image_size}. Choose a size in pixels, or leave it out.",
-        )
+        side_of(image_size)  # it raises if the size is not positive
         self.train, self.test = train, test
         self.train_size, self.test_size, self.image_size = train_size, test_size, image_size
         self.on_error: OnError = on_error

@@ -17,6 +17,7 @@ from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decoding import OnError, Reference, Storage
 from unlearning_pl.images.image_names import HEAD_BYTES, is_image, looks_like_image
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.images.resizing import ImageSize
 from unlearning_pl.tables.json_objects import parse_object, plain_column
 from unlearning_pl.unicode_names import normalize_name
 
@@ -84,7 +85,7 @@ class Shards(Source):
         self,
         train: str,
         test: str,
-        image_size: int | None = None,
+        image_size: ImageSize | None = None,
         classes: str | None = None,
         on_error: OnError = "raise",
         storage: Storage = "auto",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from unlearning_pl.errors import require
 from unlearning_pl.images.image_set import ImageSet
+from unlearning_pl.images.resizing import ImageSize
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
@@ -22,13 +23,14 @@ class Source(ABC):
     Attributes:
         mean: Mean of each channel of the training images in ``[0, 1]``, for the normalisation of batches.
         std: Standard deviation of each channel, for the same purpose.
-        image_size: Height and width of all images if it is known before they are loaded, else None.
+        image_size: Height and width of all images, or how they are resized, if it is known before they are loaded, else
+            None.
         templates: Prompts of zero-shot classification, with ``{}`` in the place of the class name.
     """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    image_size: int | None = None
+    image_size: ImageSize | None = None
     templates: Sequence[str] = (DEFAULT_PROMPT,)
 
     @abstractmethod
