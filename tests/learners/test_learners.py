@@ -257,7 +257,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_is_saved(tmp_path: py
 
 @pytest.mark.parametrize("name", [name for name in BUILDERS if name != "resnet50"])
 def test_backbones_give_the_features_they_announce(name: str) -> None:
-    net, dim = build_backbone(name)
+    net, dim, _ = build_backbone(name)
     assert net.eval()(torch.randn(2, 3, 32, 32)).shape == (2, dim)
 
 

@@ -20,8 +20,9 @@ from torch.optim.swa_utils import AveragedModel
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner, SimCLR
 from unlearning_pl.learners.open_clip_towers import tower_settings
+from unlearning_pl.training.match_weights import match_weights
 from unlearning_pl.training.state_dicts import find_state_dict, strip_prefixes
-from unlearning_pl.training.weights import load_weights, match_names
+from unlearning_pl.training.weights import load_weights
 
 State = dict[str, Tensor]
 KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "ema", "model_ema", "module", "weights")
@@ -66,7 +67,7 @@ def test_any_wrapper_and_prefix_gives_the_plain_weights(
 ) -> None:
     learner = learner_of("CLIP" if name == "open_clip" else name)
     plain = plain_state(name)
-    wanted = match_names(learner, plain, Path("w.pt"))
+    wanted = match_weights(learner, plain, Path("w.pt")).state
     assert wanted.keys() == learner.state_dict().keys()
     changed: Any = {}
     for key, value in plain.items():
@@ -76,7 +77,7 @@ def test_any_wrapper_and_prefix_gives_the_plain_weights(
         changed["".join(prefixes) + new] = value.half() if half and value.is_floating_point() else value
     for key in keys:
         changed = {key: changed, "epoch": 3, "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]}}
-    found = match_names(learner, find_state_dict(changed, Path("w.pt")), Path("w.pt"))
+    found = match_weights(learner, find_state_dict(changed, Path("w.pt")), Path("w.pt")).state
     assert found.keys() == wanted.keys()
     for key, value in wanted.items():
         if not key.endswith("num_batches_tracked"):
@@ -128,11 +129,11 @@ def test_names_that_become_equal_are_refused() -> None:
     with pytest.raises(
         InputError, match=r"backbone\.0\.weight and module\.backbone\.0\.weight in w\.pt, which are equal"
     ):
-        match_names(learner_of("SimCLR"), double, Path("w.pt"))
+        match_weights(learner_of("SimCLR"), double, Path("w.pt"))
     clip = open_clip_state()
     both = clip | {"text.token_embedding.weight": clip["token_embedding.weight"]}
     with pytest.raises(InputError, match=r"one tensor for text_encoder\.token_embedding\.weight"):
-        match_names(learner_of("CLIP"), both, Path("w.pt"))
+        match_weights(learner_of("CLIP"), both, Path("w.pt"))
 
 
 def test_names_that_fit_as_they_are_are_not_stripped() -> None:
@@ -209,7 +210,7 @@ def test_what_differs_is_named_in_one_line(change: Any, message: str, tmp_path: 
 def test_a_nested_tensor_is_refused() -> None:
     state = plain_state("SimCLR") | {"backbone.0.weight": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])}
     with pytest.raises(InputError, match="Expected dense tensors"):
-        match_names(learner_of("SimCLR"), state, Path("w.pt"))
+        match_weights(learner_of("SimCLR"), state, Path("w.pt"))
 
 
 def test_the_obvious_weights_come_before_others(tmp_path: Path) -> None:

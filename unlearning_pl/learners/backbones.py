@@ -6,13 +6,29 @@ Letters: B rows of a batch, H height, W width, D width of the features.
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
-from typing import cast
+from typing import NamedTuple, cast
 
 from lightly.models import ResNetGenerator
 from torch import nn
 from torchvision.models import VisionTransformer, vgg16_bn
 
 from unlearning_pl.errors import InputError
+from unlearning_pl.learners.library_models import library_model
+from unlearning_pl.types import Pixels
+
+
+class Backbone(NamedTuple):
+    """An image encoder.
+
+    Attributes:
+        net: Images ``(B, 3, H, W)`` to features ``(B, D)``.
+        feature_dim: D.
+        pixels: Channel statistics that normalise its images; None for those of the data source.
+    """
+
+    net: nn.Module
+    feature_dim: int
+    pixels: Pixels | None = None
 
 
 def _resnet(name: str, width: float = 1.0) -> tuple[nn.Module, int]:
@@ -57,19 +73,21 @@ BUILDERS: dict[str, Callable[[], tuple[nn.Module, int]]] = {
 }
 
 
-def build_backbone(name: str) -> tuple[nn.Module, int]:
+def build_backbone(name: str) -> Backbone:
     """Build an image encoder with random weights.
 
     The ResNets have the 3x3 stem without pooling that is usual for 32x32 images (SimCLR, arXiv 2002.05709,
     appendix B.9); ``resnet9_slim`` is a quarter as wide and trains on a CPU. ``vgg16_bn`` needs images of at least
     32 pixels, ``vit_tiny`` (patches of 4, 12 layers, 3 heads, width 192) exactly 32.
 
-    Args:
-        name: ``resnet9_slim``, ``resnet18``, ``resnet34``, ``resnet50``, ``vgg16_bn``, ``vit_tiny``, or any timm
-            model when timm is installed.
+    Models of other libraries get their images normalised as the library does: ``torchvision/resnet50``,
+    ``timm/vit_small_patch16_224.augreg_in21k`` and others, see
+    :func:`~unlearning_pl.learners.library_models.library_model`. A timm name without the prefix and without a tag is
+    normalised by the data source.
 
-    Returns:
-        A module that maps images ``(B, 3, H, W)`` to features ``(B, D)``, and D.
+    Args:
+        name: ``resnet9_slim``, ``resnet18``, ``resnet34``, ``resnet50``, ``vgg16_bn``, ``vit_tiny``, a model of another
+            library, or any timm model when timm is installed.
 
     Raises:
         InputError: If no encoder has that name.
@@ -78,4 +96,9 @@ def build_backbone(name: str) -> tuple[nn.Module, int]:
         >>> build_backbone("resnet9_slim")[1]
         128
     """
-    return BUILDERS[name]() if name in BUILDERS else _timm(name)
+    if name in BUILDERS:
+        return Backbone(*BUILDERS[name]())
+    model = library_model(name)
+    if model is None:
+        return Backbone(*_timm(name))
+    return Backbone(*model.encoder(), None if model.preprocessing is None else model.preprocessing.pixels)

@@ -3,6 +3,8 @@
 Letters: B rows of a batch, E width of the embeddings.
 """
 
+from typing import Literal
+
 import torch
 from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
 from torch import Tensor
@@ -13,6 +15,7 @@ from unlearning_pl.functional.contrastive_losses import negative_cosine
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
 from unlearning_pl.learners.momentum_encoder import MomentumEncoder
+from unlearning_pl.learners.projection_heads import build_projection_head
 from unlearning_pl.types import Batch, Sample
 
 
@@ -28,6 +31,9 @@ class BYOL(ContrastiveLearner):
         momentum: EMA coefficient: the fraction of its weights that the target encoder keeps at each step, in [0, 1].
         hidden_dim: Width of the hidden layers of both heads (4096 in the paper).
         projection_dim: Width of the embedding (256 in the paper).
+        projection_head: Kind of both heads, see
+            :func:`~unlearning_pl.learners.projection_heads.build_projection_head`.
+        prediction_dim: Width of the hidden layer of the prediction head; ``hidden_dim`` by default.
 
     Raises:
         InputError: If the momentum or a width is out of range, or the backbone does not exist.
@@ -37,16 +43,22 @@ class BYOL(ContrastiveLearner):
     supports_fsdp = False  # FSDP shards the momentum encoder unlike the online encoder
 
     def __init__(
-        self, backbone: str = "resnet18", momentum: float = 0.996, hidden_dim: int = 4096, projection_dim: int = 256
+        self,
+        backbone: str = "resnet18",
+        momentum: float = 0.996,
+        hidden_dim: int = 4096,
+        projection_dim: int = 256,
+        projection_head: Literal["lightly", "mlp", "mlp_bn"] = "lightly",
+        prediction_dim: int | None = None,
     ) -> None:
         super().__init__(*build_backbone(backbone))
         require(0 <= momentum <= 1, f"Expected momentum in [0, 1], got {momentum}. The paper uses 0.996.")
-        require(hidden_dim >= 1, f"Expected hidden_dim >= 1, got {hidden_dim}. Papers use 128 or more.")
-        require(projection_dim >= 1, f"Expected projection_dim >= 1, got {projection_dim}. Papers use 128 or more.")
         self.save_hyperparameters()
         self.momentum = momentum
-        self.projection_head = BYOLProjectionHead(self.feature_dim, hidden_dim, projection_dim)
-        self.prediction_head = BYOLPredictionHead(projection_dim, hidden_dim, projection_dim)
+        widths = (self.feature_dim, hidden_dim, projection_dim)
+        self.projection_head = build_projection_head(projection_head, BYOLProjectionHead, *widths)
+        widths = (projection_dim, prediction_dim or hidden_dim, projection_dim)
+        self.prediction_head = build_projection_head(projection_head, BYOLPredictionHead, *widths)
         self.target_encoder = MomentumEncoder(self.backbone, self.projection_head)
 
     @override

@@ -4,7 +4,6 @@ Letters: B rows of a batch, L tokens of a caption, E width of the embeddings.
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import symmetric_info_nce
 from unlearning_pl.functional.permutations import differing_partner
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
-from unlearning_pl.learners.open_clip_towers import build_towers, pretrained_path, rename_open_clip_weights
+from unlearning_pl.learners.open_clip_towers import build_towers, pretrained_path
 from unlearning_pl.types import Batch, Sample
 
 
@@ -90,10 +89,6 @@ class CLIP(ContrastiveLearner):
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         with torch.no_grad():
             self.logit_scale.clamp_(0, math.log(100))
-
-    @override
-    def weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return rename_open_clip_weights(state)
 
     @override
     def pretrained_path(self, name: str) -> str | None:

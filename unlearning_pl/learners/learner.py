@@ -4,7 +4,7 @@ Letters: B rows of a batch, D width of the features, E of the embeddings that th
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -19,6 +19,8 @@ from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.learners.epoch_terms import EpochTerms
 from unlearning_pl.learners.held_out_means import HeldOutMeans
 from unlearning_pl.learners.image_check import check_images
+from unlearning_pl.learners.key_maps import KEY_MAPS, KeyMap, classifier_map
+from unlearning_pl.learners.library_models import library_model
 from unlearning_pl.learners.loss_terms import log_epoch_terms, log_term
 from unlearning_pl.learners.non_finite_guard import NonFiniteGuard
 from unlearning_pl.learners.optimized_module import OptimizedModule
@@ -42,6 +44,7 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
     Args:
         backbone: The image encoder, ``(B, 3, H, W)`` to ``(B, D)``.
         feature_dim: D.
+        pixels: Channel statistics that normalise its images; None for those of the data source.
 
     Attributes:
         num_views: Number of augmented views of an image that its loss needs.
@@ -51,6 +54,7 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
             depend on the others, so that they may be computed in parts.
         borrows_targets: Whether :meth:`corrupt_targets` takes targets of ``partners``.
         supports_fsdp: Whether its weights can be sharded over processes (FSDP).
+        optional_weights: Names of weights that a file of another tool may lack: they keep their initial values.
         context_length: Length in tokens of the captions that it reads; None if it reads no text.
         pixels: Channel statistics that normalise its images; None for those of the data source.
     """
@@ -61,13 +65,14 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
     independent_rows: ClassVar[bool] = False
     borrows_targets: ClassVar[bool] = False
     supports_fsdp: ClassVar[bool] = True
+    optional_weights: ClassVar[tuple[str, ...]] = ()
     context_length: int | None = None
-    pixels: Pixels | None = None
+    pixels: Pixels | None
     auxiliary_modules: nn.ModuleDict
 
-    def __init__(self, backbone: nn.Module, feature_dim: int) -> None:
+    def __init__(self, backbone: nn.Module, feature_dim: int, pixels: Pixels | None = None) -> None:
         super().__init__()
-        self.backbone, self.feature_dim = backbone, feature_dim
+        self.backbone, self.feature_dim, self.pixels = backbone, feature_dim, pixels
         self.objective: Objective = mean_loss
         self.auxiliary_modules = nn.ModuleDict()  # added by a method for training; saved apart from the model
         self._non_finite_guard, self._held_out, self.epoch_terms = NonFiniteGuard(), HeldOutMeans(), EpochTerms()
@@ -91,8 +96,14 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
         raise NotImplementedError(f"{type(self).__name__} reads no text")
 
     def weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Rename weights that come from another code base to this learner's parameter names."""
+        """Rename weights that come from another code base, after its key map, to this learner's parameter names."""
         return dict(state)
+
+    def key_maps(self) -> Sequence[KeyMap]:
+        """Maps from the names of other code bases to this learner's, see ``learners/key_maps.py``."""
+        maps = next((KEY_MAPS[kind.__name__] for kind in type(self).__mro__ if kind.__name__ in KEY_MAPS), ())
+        library = library_model(str(getattr(self, "hparams", {}).get("backbone", "")))
+        return maps if library is None else (*maps, classifier_map(library.classifier))
 
     def pretrained_path(self, name: str) -> str | None:
         """Path of the published weights of that name, downloaded if necessary; None if there are none."""

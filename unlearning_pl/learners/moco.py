@@ -19,6 +19,7 @@ from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
 from unlearning_pl.learners.key_queue import KeyQueue
 from unlearning_pl.learners.momentum_encoder import MomentumEncoder
+from unlearning_pl.learners.projection_heads import HeadKind, build_projection_head
 from unlearning_pl.types import Batch, Sample
 
 
@@ -40,11 +41,15 @@ class MoCo(ContrastiveLearner):
         projection_dim: Width of the embedding.
         shuffle: Whether to shuffle rows across processes for the key encoder's batch statistics; no effect in a single
             process.
+        projection_head: Kind of projection head, see
+            :func:`~unlearning_pl.learners.projection_heads.build_projection_head`.
+        hidden_dim: Width of the hidden layer of the head; that of the features by default.
 
     Raises:
         InputError: If a number is out of its range or the backbone does not exist.
     """
 
+    optional_weights = ("queue.keys",)
     supports_fsdp = False  # FSDP shards the momentum encoder unlike the online encoder
     forget_mask: Tensor | None = None
     """During unlearning, mask of the images to forget among all images, ``(N,)`` bool."""
@@ -57,15 +62,18 @@ class MoCo(ContrastiveLearner):
         queue_size: int = 4096,
         projection_dim: int = 128,
         shuffle: bool = False,
+        projection_head: HeadKind = "lightly",
+        hidden_dim: int | None = None,
     ) -> None:
         super().__init__(*build_backbone(backbone))
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. Papers use 0.07 to 0.2.")
         require(0 <= momentum <= 1, f"Expected momentum in [0, 1], got {momentum}. Papers use 0.99 or 0.999.")
         require(queue_size > 0, f"Expected queue_size > 0, got {queue_size}. Papers use 4096 or more.")
-        require(projection_dim >= 1, f"Expected projection_dim >= 1, got {projection_dim}. Papers use 128 or more.")
         self.save_hyperparameters()
         self.temperature, self.momentum, self.shuffle = temperature, momentum, shuffle
-        self.projection_head = MoCoProjectionHead(self.feature_dim, self.feature_dim, projection_dim)
+        self.projection_head = build_projection_head(
+            projection_head, MoCoProjectionHead, self.feature_dim, hidden_dim, projection_dim
+        )
         self.key_encoder = MomentumEncoder(self.backbone, self.projection_head)
         self.queue = KeyQueue(queue_size, projection_dim)
         self._keys: list[tuple[Tensor, Tensor]] = []  # of each pass of a step, with the positions of its rows

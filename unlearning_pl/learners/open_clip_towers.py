@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from unlearning_pl.errors import InputError, require, suggest_names
 from unlearning_pl.types import Pixels
@@ -96,38 +96,6 @@ def tower_settings(name: str) -> Mapping[str, Any]:
         f"Expected a model with CLIP's own tokens and two towers, got {name!r}. Choose another, such as ViT-B-32.",
     )
     return settings
-
-
-def rename_open_clip_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights of an open_clip or OpenAI checkpoint to those of :class:`~unlearning_pl.learners.CLIP`.
-
-    Args:
-        state: Weights by name; those of this package's learners keep their names.
-
-    Example:
-        >>> import torch
-        >>> [*rename_open_clip_weights({"visual.proj": torch.ones(1), "token_embedding.weight": torch.ones(1)})]
-        ['backbone.proj', 'text_encoder.token_embedding.weight']
-    """
-    if any(name.startswith("backbone.") for name in state):
-        return {name: _scale(value) if name == "logit_scale" else value for name, value in state.items()}
-    weights: dict[str, Tensor] = {}
-    for name, value in state.items():
-        if name.startswith("visual."):
-            key = f"backbone.{name.removeprefix('visual.')}"
-        elif name == "logit_scale":
-            key, value = name, _scale(value)
-        elif name.removeprefix("text.") in ("attn_mask", "context_length", "input_resolution", "vocab_size"):
-            continue
-        else:
-            key = f"text_encoder.{name.removeprefix('text.')}"
-        require(key not in weights, f"Expected one tensor for {key}, got {name} besides. Save one of both forms.")
-        weights[key] = value
-    return weights
-
-
-def _scale(value: Tensor) -> Tensor:
-    return value.reshape(1) if value.numel() == 1 else value  # another number is an error of shape
 
 
 def pretrained_path(model: str, tag: str) -> str | None:

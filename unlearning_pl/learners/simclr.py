@@ -13,6 +13,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import nt_xent
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
+from unlearning_pl.learners.projection_heads import HeadKind, build_projection_head
 from unlearning_pl.types import Sample
 
 
@@ -28,6 +29,9 @@ class SimCLR(ContrastiveLearner):
         backbone: Name of the encoder.
         temperature: Softmax temperature, positive.
         projection_dim: Width of the embedding.
+        projection_head: Kind of projection head, see
+            :func:`~unlearning_pl.learners.projection_heads.build_projection_head`.
+        hidden_dim: Width of the hidden layer of the head; that of the features by default.
 
     Raises:
         InputError: If the temperature or the width is out of range, or the backbone does not exist.
@@ -35,13 +39,21 @@ class SimCLR(ContrastiveLearner):
 
     compares_rows = True
 
-    def __init__(self, backbone: str = "resnet18", temperature: float = 0.5, projection_dim: int = 128) -> None:
+    def __init__(
+        self,
+        backbone: str = "resnet18",
+        temperature: float = 0.5,
+        projection_dim: int = 128,
+        projection_head: HeadKind = "lightly",
+        hidden_dim: int | None = None,
+    ) -> None:
         super().__init__(*build_backbone(backbone))
         require(temperature > 0, f"Expected temperature > 0, got {temperature}. Papers use 0.1 to 0.5.")
-        require(projection_dim >= 1, f"Expected projection_dim >= 1, got {projection_dim}. Papers use 128 or more.")
         self.save_hyperparameters()
         self.temperature = temperature
-        self.projection_head = SimCLRProjectionHead(self.feature_dim, self.feature_dim, projection_dim)
+        self.projection_head = build_projection_head(
+            projection_head, SimCLRProjectionHead, self.feature_dim, hidden_dim, projection_dim
+        )
 
     @override
     def outputs(self, sample: Sample) -> Pair:

@@ -14,7 +14,7 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.learners.optimizer_settings import NOT_RECORDED
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, read_checkpoint
-from unlearning_pl.training.dense_tensors import check_tensors
+from unlearning_pl.training.match_weights import match_weights
 from unlearning_pl.training.recorded_weights import check_recorded
 from unlearning_pl.training.resume import NORMALISATION, SEED, normalisation
 from unlearning_pl.training.weights import check_weights
@@ -87,8 +87,7 @@ def _check_schedule(planned: Mapping[str, Any], trainer: Trainer, model: Learner
 
 def _check_shapes(model: Learner, state: dict[str, Tensor], path: Path) -> None:
     """Check that weights fit the model as they are: converted ones load, but their optimiser's state would not fit."""
-    check_tensors(state, path)
-    converted = model.weights(state)
+    converted = match_weights(model, state, path).state
     check_weights(model, converted, path)
     require(
         all(name in state and state[name].shape == value.shape for name, value in converted.items()),

@@ -2,23 +2,22 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
+from unlearning_pl.learners.key_maps import OWN, KeyMap
 from unlearning_pl.training.checkpoint_files import checkpoint_path, read_checkpoint
 from unlearning_pl.training.dense_tensors import check_tensors
+from unlearning_pl.training.match_weights import COUNTER, match_weights
 from unlearning_pl.training.recorded_weights import check_recorded
 from unlearning_pl.training.run_lock import require_not_training
-from unlearning_pl.training.state_dicts import plain_name, strip_prefixes
 from unlearning_pl.training.weight_differences import name_difference, shape_difference
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_COUNTER = "num_batches_tracked"
-"""Buffer of batch normalisation that older or other tools do not save, and that is not used with a momentum."""
 
 
 def find_weights(learner: Learner, run: str | Path) -> Path:
@@ -46,62 +45,41 @@ def load_weights(learner: Learner, run: str | Path) -> None:
     saved = read_checkpoint(path)["state_dict"]
     check_tensors(saved, path)
     check_recorded(run, saved)
-    state = match_names(learner, saved, path)
-    check_weights(learner, state, path)
-    learner.load_state_dict(state)
+    matched = match_weights(learner, saved, path)
+    check_weights(learner, matched.state, path, matched.key_map)
+    learner.load_state_dict(matched.state)
+    missing = [name for name in matched.added if not name.endswith(COUNTER)]
+    if missing:
+        rank_zero_info(f"{path} has no {', '.join(missing)}, which stays as it was initialised.")
 
 
-def match_names(learner: Learner, state: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-    """Give weights the names of a learner: strip the prefixes of wrappers, then convert names of another code base.
-
-    The counters of batch normalisation are the learner's own if the file has none. Nothing else is added or dropped.
+def check_weights(learner: Learner, state: Mapping[str, Tensor], path: str | Path, key_map: KeyMap = OWN) -> None:
+    """Compare the names and shapes of weights with those of a learner, and load nothing.
 
     Args:
         learner: The learner.
-        state: Content of the file by name.
-        path: The file, for messages.
-
-    Returns:
-        The weights, under the learner's names as far as they have such; :func:`check_weights` compares them.
-
-    Raises:
-        InputError: If a value is no dense tensor, or two names become equal.
-    """
-    check_tensors(state, path)
-    own = {plain_name(name): name for name in learner.state_dict()}
-    required = {name for name in own if not name.endswith(_COUNTER)}
-
-    def converted(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {plain_name(name): value for name, value in learner.weights(names).items()}
-
-    def differences(names: Mapping[str, Tensor]) -> int:
-        given = converted(names).keys()
-        return len(required - given) + len(given - own.keys())
-
-    matched = {
-        own.get(name, name): value for name, value in converted(strip_prefixes(state, path, differences)).items()
-    }
-    counters = {name: value for name, value in learner.state_dict().items() if name.endswith(_COUNTER)}
-    return {**counters, **matched}
-
-
-def check_weights(learner: Learner, state: Mapping[str, Tensor], path: str | Path) -> None:
-    """Compare the names and shapes of weights with those of a learner, and load nothing.
+        state: Weights by the learner's names.
+        path: Their file, for messages.
+        key_map: The map of names that was applied.
 
     Raises:
         InputError: If the names or shapes are not those of the learner, or a weight is not finite.
     """
     expected = learner.state_dict()
-    kind = f"Expected weights of a {type(learner).__name__} with the configured backbone, got {path}"
+    named = "" if key_map is OWN else f" (names of {key_map.name})"
+    kind = f"Expected weights of a {type(learner).__name__} with the configured backbone, got {path}{named}"
     difference = name_difference(expected.keys(), state.keys())
     settings = "Give the model settings that it was trained with"
     remedy = settings if expected.keys() - state.keys() else "Save the weights of the model alone"
     require(difference is None, f"{kind} with other names: {difference}. {remedy}.")
     difference = shape_difference(expected, state)
+    classes = state["head.weight"].shape[0] if "head.weight" in state and hasattr(learner, "num_classes") else None
+    if classes is not None and classes != getattr(learner, "num_classes"):  # noqa: B009  only a classifier has it
+        settings = f"The file has {classes} classes: give --model.num_classes {classes}"
     require(difference is None, f"{kind} of another architecture: {difference}. {settings}.")
     for name, value in state.items():
         require(
-            name.endswith(_COUNTER) or _converts(value.dtype, expected[name].dtype),
+            name.endswith(COUNTER) or _converts(value.dtype, expected[name].dtype),
             f"{kind}, in which {name} is {value.dtype} in place of {expected[name].dtype}. Save unquantised weights.",
         )
         finite = torch.isfinite(value.to(expected[name].dtype)).all()
