@@ -66,7 +66,7 @@ class KeyMap(NamedTuple):
                 new not in renamed,
                 f"Expected one tensor for {new}, got {origin.get(new)} and {name}. Save one of both forms.",
             )
-            renamed[new], origin[new] = value.T if new in self.transposed else value, name
+            renamed[new], origin[new] = value.T if new in self.transposed and value.dim() == 2 else value, name
         return renamed
 
 
@@ -82,7 +82,7 @@ def classifier_map(classifier: str | None) -> KeyMap:
         ('head.bias', 'backbone.conv1.weight')
     """
     head = () if classifier is None else ((rf"{re.escape(classifier)}\.(weight|bias)", r"head.\1"),)
-    return KeyMap("the library's own model", (*head, (r"(?!head\.|backbone\.)(.+)", r"backbone.\1")))
+    return KeyMap("the library's own model", (*head, (r"(?!head\.(?:weight|bias)$|backbone\.)(.+)", r"backbone.\1")))
 
 
 def _momentum(backbone: str, head: str, encoder: str) -> Rules:

@@ -68,14 +68,11 @@ def check_weights(learner: Learner, state: Mapping[str, Tensor], path: str | Pat
     expected = learner.state_dict()
     named = "" if key_map is OWN else f" (names of {key_map.name})"
     kind = f"Expected weights of a {type(learner).__name__} with the configured backbone, got {path}{named}"
+    settings = _settings_that_help(learner, state)
     difference = name_difference(expected.keys(), state.keys())
-    settings = "Give the model settings that it was trained with"
-    remedy = settings if expected.keys() - state.keys() else "Save the weights of the model alone"
+    remedy = settings if expected.keys() - state.keys() else f"{settings}, or save the weights of the model alone"
     require(difference is None, f"{kind} with other names: {difference}. {remedy}.")
     difference = shape_difference(expected, state)
-    classes = state["head.weight"].shape[0] if "head.weight" in state and hasattr(learner, "num_classes") else None
-    if classes is not None and classes != getattr(learner, "num_classes"):  # noqa: B009  only a classifier has it
-        settings = f"The file has {classes} classes: give --model.num_classes {classes}"
     require(difference is None, f"{kind} of another architecture: {difference}. {settings}.")
     for name, value in state.items():
         require(
@@ -84,6 +81,21 @@ def check_weights(learner: Learner, state: Mapping[str, Tensor], path: str | Pat
         )
         finite = torch.isfinite(value.to(expected[name].dtype)).all()
         require(bool(finite), f"Expected finite weights, got NaN or infinity in {name} of {path}. Train it again.")
+
+
+def _settings_that_help(learner: Learner, state: Mapping[str, Tensor]) -> str:
+    """What to do about names or shapes that differ: the option whose part of the model they belong to."""
+    expected = learner.state_dict()
+    missing = {name for name in expected if name not in state or expected[name].shape != state[name].shape}
+    parts = {name.removeprefix("key_encoder.").partition(".")[0] for name in missing | (state.keys() - expected.keys())}
+    if parts == {"head"} and "head.weight" in state:
+        classes = len(state["head.weight"])
+        return f"The file has {classes} classes: give --model.num_classes {classes}"
+    if parts == {"queue"}:
+        return f"Give --model.queue_size {len(state['queue.keys'])}"
+    if parts <= {"projection_head", "prediction_head", "queue"}:
+        return "Give model.projection_head (lightly, mlp, mlp_bn or linear), hidden_dim and projection_dim of the file"
+    return "Give the model settings that it was trained with"
 
 
 def _converts(given: torch.dtype, expected: torch.dtype) -> bool:
