@@ -16,6 +16,7 @@ usage: unlearning-pl COMMAND [options]
 
   demo      train, retrain, unlearn with five methods and audit on handwritten digits, in minutes
   fit       train the original on all images, or the retrained reference (--data.train_on retain)
+  import    put the weights of torchvision, timm, solo-learn, open_clip and others into a run folder
   unlearn   make a trained model forget some of its training images
   split     preview a forget request before training, and select hard or similar images
   audit     compare unlearned models with the original and the retrained one, and write a report
@@ -33,6 +34,7 @@ usage: unlearning-pl COMMAND [options]
 
 COMMANDS = {
     "demo": "demo.run_demo",
+    "import": "import_weights.import_weights",
     "audit": "audit.audit",
     "owner": "owner.owner",
     "serve": "serve.serve",

@@ -203,7 +203,9 @@ def _metrics_of_runs(
 ) -> dict[str, dict[str, float]]:
     """Metrics that do not come from embeddings: seconds from the record of the run, and epochs to relearn."""
     run_metrics: dict[str, dict[str, float]] = {
-        name: {} if name in weights.foreign else {"seconds": runs.read_record(run)["seconds"]}
+        name: {}
+        if name in weights.foreign or (seconds := runs.read_record(run)["seconds"]) is None
+        else {"seconds": seconds}
         for name, run in named.items()
     }
     options = _hardware(trainer)

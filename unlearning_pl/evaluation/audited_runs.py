@@ -108,7 +108,7 @@ def _check_reference(name: str, run: str, ancestors: Sequence[str]) -> None:
     if kind is None or (kind == "original" and weights_digest(run) in ancestors):
         return
     trained_on, expected = runs.read_config(run)["data"].get("train_on"), REFERENCES[kind]
-    command = "unlearn" if runs.lineage(run) else "fit"
+    command = "unlearn" if "original" in runs.read_record(run) else "fit"
     require(
         trained_on == expected and command == "fit",
         f"Expected a run of fit with data.train_on = {expected} as --{kind}, got {run}, a run of {command} with "

@@ -76,7 +76,7 @@ class EncodedImages:
         hours. An image replaced by another of the same number of bytes therefore goes unnoticed.
         """
         sizes = self._locations[self._rows, 2].astype("<i8")
-        return hashlib.sha256(sizes.tobytes() + str(self._image_size).encode()).digest()
+        return hashlib.sha256(sizes.tobytes() + repr(self._image_size).encode()).digest()
 
     def take(self, rows: Tensor | Sequence[int] | slice) -> "EncodedImages":
         """Select the images at ``rows``, in that order, without reading them."""

@@ -44,6 +44,9 @@ class Resize:
             "Give the length before the crop, or leave it out.",
         )
 
+    def __str__(self) -> str:
+        return f"shorter side {self.shorter_side or self.size}, {self.interpolation}, centre {self.size}"
+
     def __call__(self, image: Image.Image) -> Image.Image:
         """The resized and cropped image."""
         short = self.shorter_side or self.size

@@ -7,7 +7,7 @@ from typing import Any
 from unlearning_pl.errors import require
 
 _RECORD: dict[str, type | tuple[type, ...]] = {
-    "seconds": (int, float),
+    "seconds": (int, float, type(None)),  # None for weights of a file
     "command": list,
     "lineage": list,
     "original": str,

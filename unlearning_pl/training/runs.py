@@ -209,6 +209,8 @@ def _check_continued_request(run: str | Path, data: UnlearningData, unlearned: b
 def lineage(run: str | Path) -> list[str]:
     """Return the SHA-256 of the weights of all ancestors of a run, oldest first; an empty list for a checkpoint file.
 
+    The first is that of the file that an imported run was made of.
+
     Raises:
         InputError: If the run is not finished.
     """
@@ -216,7 +218,8 @@ def lineage(run: str | Path) -> list[str]:
         return []
     record = read_record(run)
     parent = [record["original_sha256"]] if "original_sha256" in record else []
-    return list(record.get("lineage", parent))
+    file = [record["imported"]["sha256"]] if "imported" in record else []
+    return [*file, *record.get("lineage", parent)]
 
 
 def environment() -> dict[str, Any]:
