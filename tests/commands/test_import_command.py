@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from learners.foreign_models import FOREIGN, Foreign, timm_convnext
+from learners.foreign_models import FOREIGN, Foreign, moco_v2, solo_learn_simclr, timm_convnext, torchvision_classifier
 from PIL import Image
 from torchvision.models import ResNet18_Weights, mobilenet_v3_small, resnet18
 
@@ -17,7 +17,12 @@ from unlearning_pl.training.checkpoint_files import read_checkpoint
 from unlearning_pl.training.match_weights import match_weights
 from unlearning_pl.training.state_dicts import find_state_dict
 
-KNOWN = [make for make in FOREIGN if make is not timm_convnext]
+QUICK = (torchvision_classifier, solo_learn_simclr, moco_v2)
+KNOWN = [
+    make if make in QUICK else pytest.param(make, marks=pytest.mark.slow)
+    for make in FOREIGN
+    if make is not timm_convnext
+]
 
 
 @pytest.fixture
