@@ -1,4 +1,4 @@
-"""The wheel, built from the source distribution, in an environment of its own: the README's commands in an empty folder.
+"""The wheel, built from the source distribution, in an environment of its own runs the README in an empty folder.
 
 Nothing is downloaded: setuptools of this environment builds, and its other packages are on the path of the new one.
 """

@@ -107,7 +107,7 @@ def test_a_plan_is_found_by_name_and_finds_what_it_stacks(tmp_path: Path, monkey
     monkeypatch.setattr(run_benchmark, "run_seed", lambda job, seed, folder, command: Outcome(seed, {}, {}, []))
     run_benchmark.benchmark(lambda words: None, ["benchmarks/digits_moco"], [0], "made")
     page = (tmp_path / "made/digits_moco/table.md").read_text()
-    assert "unlearning-pl benchmark benchmarks/digits_moco --seeds 0" in page  # where it is installed is no one's affair
+    assert "unlearning-pl benchmark benchmarks/digits_moco --seeds 0" in page  # and not where it is installed
 
 
 def test_a_copy_of_a_plan_needs_nothing_beside_it(tmp_path: Path) -> None:

@@ -46,7 +46,10 @@ def test_copy_replaces_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     [
         ("sho methods/ssd", "Expected list, show or copy, got 'sho'. Did you mean show?"),
         ("show", "Expected show NAME, got no name. Run `unlearning-pl configs` for a list."),
-        ("list methods/ssd", "Expected no name after list, got 'methods/ssd'. Write show methods/ssd to see that file."),
+        (
+            "list methods/ssd",
+            "Expected no name after list, got 'methods/ssd'. Write show methods/ssd to see that file.",
+        ),
         ("copy methods/sssd", "Expected a configuration of the package, got 'methods/sssd'. Did you mean methods/ssd?"),
     ],
 )

@@ -72,7 +72,9 @@ def make_parser(command: str, description: str) -> ArgumentParser:
     parser = ArgumentParser(
         prog=prog, description=description, exit_on_error=False, allow_abbrev=False, parser_mode=PARSER_MODE
     )
-    parser.add_argument("--config", action=_ConfigFile, help="Configuration file: a path, or a name that `unlearning-pl configs` lists.")
+    parser.add_argument(
+        "--config", action=_ConfigFile, help="Configuration file: a path, or a name that `unlearning-pl configs` lists."
+    )
     return parser
 
 

@@ -26,7 +26,9 @@ def shipped_configs() -> dict[str, Path]:
     """
     place = next((place for place in _PLACES if place.is_dir()), None)
     if place is None:
-        raise InputError(f"Expected configuration files in {_PLACES[0]}, got no such folder. Install the package again.")
+        raise InputError(
+            f"Expected configuration files in {_PLACES[0]}, got no such folder. Install the package again."
+        )
     return {path.relative_to(place).with_suffix("").as_posix(): path for path in sorted(place.glob("*/*.yaml"))}
 
 
@@ -42,10 +44,10 @@ def shipped_config(name: str) -> Path:
     Example:
         >>> shipped_config("configs/methods/neg_grad.yaml") == shipped_config("methods/neg_grad")
         True
-        >>> shipped_config("neg-grad")
+        >>> shipped_config("ssd")
         Traceback (most recent call last):
         ...
-        unlearning_pl.errors.InputError: Expected a configuration of the package, got 'neg-grad'. Did you mean methods/neg_grad or methods/neg_grad_plus?
+        unlearning_pl.errors.InputError: Expected a configuration of the package, got 'ssd'. Did you mean methods/ssd?
     """
     configs = shipped_configs()
     path = configs.get(_key(name))
@@ -112,7 +114,7 @@ def describe_config(path: Path) -> str:
 
     Example:
         >>> describe_config(shipped_config("methods/ssd"))
-        'SSD takes no step, so there are no optimizer and epochs.'
+        'Shrink the weights that matter for the forget set, without training (arXiv 2308.07707).'
     """
     comments = [line.removeprefix("# ") for line in path.read_text(encoding="utf-8").splitlines() if line[:1] == "#"]
     return next((comment for comment in comments if not comment.startswith("unlearning-pl ")), "")
