@@ -45,6 +45,7 @@ def test_copy_replaces_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ("words", "message"),
     [
         ("sho methods/ssd", "Expected list, show or copy, got 'sho'. Did you mean show?"),
+        ("show methods/ssd --to x", "Expected --to with copy alone, got show. Leave it out."),
         ("show", "Expected show NAME, got no name. Run `unlearning-pl configs` for a list."),
         (
             "list methods/ssd",

@@ -23,7 +23,7 @@ def configs_parser() -> ArgumentParser:
     )
     parser.add_argument("action", type=str, nargs="?", default="list", help="list, show NAME, or copy NAME.")
     parser.add_argument("name", type=str, nargs="?", default=None, help="Name, such as methods/neg_grad.")
-    parser.add_argument("--to", type=str, default=".", help="Folder to copy to.")
+    parser.add_argument("--to", type=str | None, default=None, help="Folder to copy to; by default the current one.")
     return parser
 
 
@@ -35,12 +35,15 @@ def configs(args: list[str]) -> None:
         action in _ACTIONS, f"Expected list, show or copy, got {quote(action)}. {suggest_names(str(action), _ACTIONS)}"
     )
     require((action == "list") == (name is None), _wrong_number(action, name))
+    require(action == "copy" or options.to is None, f"Expected --to with copy alone, got {action}. Leave it out.")
     console = open_console()
     if action == "list":
         text = _listing()
     else:
         path = shipped_config(name)
-        text = path.read_text(encoding="utf-8").rstrip() if action == "show" else f"Copy: {_copy(path, options.to)}"
+        text = (
+            path.read_text(encoding="utf-8").rstrip() if action == "show" else f"Copy: {_copy(path, options.to or '.')}"
+        )
     console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
