@@ -307,7 +307,7 @@ def test_a_file_that_is_no_plan_is_told(text: str, message: str, capsys: pytest.
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("nowhere.yaml", "nowhere.yaml, which is no file"),
+        ("nowhere.yaml", "got 'nowhere.yaml', which is no file"),
         (". ", "which is no file"),
         ("", "plan"),
         ("tiny.yaml tiny.yaml", "tiny twice"),

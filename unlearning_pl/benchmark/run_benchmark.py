@@ -29,7 +29,7 @@ def benchmark(
 
     Args:
         command: Runs one command line, given as a list of words.
-        plans: Paths of plans, see :func:`unlearning_pl.benchmark.benchmark_plan.read_plans`.
+        plans: Paths or names of plans, see :func:`unlearning_pl.benchmark.benchmark_plan.read_plans`.
         seeds: Seeds of weights, batches and requests.
         output: Output folder.
         allow: Packages or classes that the configurations of the runs may name, besides this package's and the plans'.
@@ -54,11 +54,11 @@ def benchmark(
         for _, folders in planned:
             for one in folders.values():
                 locks.enter_context(lock_folder(one, "--output or other --seeds"))
-        for plan, folders in planned:
+        for name, (plan, folders) in zip(plans, planned, strict=True):
             outcomes = [run_seed(plan.job, seed, one, command) for seed, one in folders.items()]
             table = folder / plan.path.stem / "table.md"
-            _write(plan, outcomes, table, ["unlearning-pl", "benchmark", str(plan.path)], output)
-            failed += [f"{name} of {plan.path.stem}, seed {o.seed}" for o in outcomes for name in o.failures]
+            _write(plan, outcomes, table, ["unlearning-pl", "benchmark", name], output)
+            failed += [f"{run} of {plan.path.stem}, seed {o.seed}" for o in outcomes for run in o.failures]
     if failed:
         raise UnfinishedError(f"Failed: {'; '.join(failed)}. The table has the reasons; the same command tries again.")
 

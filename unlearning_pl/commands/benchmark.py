@@ -13,7 +13,7 @@ def benchmark_parser() -> ArgumentParser:
         "benchmark",
         "Run plans over several seeds and write a table. Finished runs are kept: repeat the command to resume.",
     )
-    parser.add_argument("plan", type=str, nargs="+", help="Plans, such as the files in configs/benchmarks/.")
+    parser.add_argument("plan", type=str, nargs="+", help="Plans: files, or names such as benchmarks/digits_simclr.")
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of weights, batches and requests."
     )

@@ -25,11 +25,12 @@ usage: unlearning-pl COMMAND [options]
   benchmark compare methods over several seeds in a table of means and standard deviations
   shadow    train shadow models, and attack a model and its original: LiRA, U-LiRA, RMIA, KLOM
   views     draw the augmented views of images of a dataset on one sheet
+  configs   list, show or copy the configuration files that come with the package
   validate  compute the loss (and accuracy) of a run on its validation images
   test      compute the loss (and accuracy) of a run on its test images
   predict   save the features of every image by a run's model as predictions.npz
 
-`unlearning-pl COMMAND --help` explains a command. Configuration files to combine are in configs/.
+`unlearning-pl COMMAND --help` explains a command. `unlearning-pl configs` lists the configurations to combine.
 """
 
 COMMANDS = {
@@ -42,6 +43,7 @@ COMMANDS = {
     "shadow": "shadow.shadow_attack",
     "split": "split.split",
     "views": "views.draw_views",
+    "configs": "configs.configs",
 }
 """Commands that do not use LightningCLI, with the function of this package that runs each."""
 TRAINING = ("fit", "unlearn", "validate", "test", "predict")
