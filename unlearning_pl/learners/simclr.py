@@ -25,7 +25,7 @@ class SimCLR(ContrastiveLearner):
     a hidden layer as wide as the features.
 
     Args:
-        backbone: Name of the encoder.
+        backbone: Encoder: resnet9_slim, resnet18, resnet34, resnet50, vgg16_bn, vit_tiny, or a timm model by its name.
         temperature: Softmax temperature, positive.
         projection_dim: Width of the embedding.
 
