@@ -1,6 +1,7 @@
 """The last lines of a command: the folder or file that it wrote, and what usually comes next."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,16 @@ def next_command(*words: str) -> str:
         "Next: unlearning-pl audit --model 'my runs/ac'"
     """
     return f"Next: {shlex.join(['unlearning-pl', *words])}"
+
+
+def allow_words(allowed: Sequence[str]) -> list[str]:
+    """The option with classes of the user's own, which the next command needs too.
+
+    Example:
+        >>> allow_words(["my_package", "other.Net", "my_package"])
+        ['--allow', 'my_package', 'other.Net']
+    """
+    return ["--allow", *dict.fromkeys(allowed)] if allowed else []
 
 
 def page_written(page: Path) -> LastLines:

@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from unlearning_pl import __version__
@@ -80,7 +81,7 @@ def run(args: list[str]) -> "LastLines | None":
 
 def _help_wanted(words: list[str]) -> str | None:
     """``short`` for ``--help``, ``all`` for ``--help all`` and ``--help=all``, None for a command to run."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if word == "--help=all" or (word == "--help" and following == "all"):
             return "all"
         if word in ("-h", "--help"):

@@ -5,7 +5,7 @@ from jsonargparse import ArgumentParser
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, split_data_options
-from unlearning_pl.commands.last_lines import LastLines, next_command
+from unlearning_pl.commands.last_lines import LastLines, allow_words, next_command
 from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.report.terminal import open_console
 from unlearning_pl.shadow.shadow_table import sentence, table
@@ -51,4 +51,4 @@ def shadow_attack(args: list[str]) -> LastLines:
     console.print(sentence(result), soft_wrap=True, highlight=False, markup=False)
     references = [] if options["retrained"] is None else ["--retrained", options["retrained"]]
     hint = ["audit", "--model", options["model"], "--original", options["original"], *references]
-    return LastLines(f"Result: {path}", next_command(*hint))
+    return LastLines(f"Result: {path}", next_command(*hint, *allow_words(options["allow"])))

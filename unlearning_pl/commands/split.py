@@ -6,9 +6,10 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import open_run_data, split_data_options
-from unlearning_pl.commands.last_lines import LastLines, next_command
+from unlearning_pl.commands.last_lines import LastLines, allow_words, next_command
 from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
@@ -92,6 +93,7 @@ def split(args: list[str]) -> LastLines | None:
     document = result.document(options.include_duplicates)
     path = write_json(Path(options.output).expanduser(), document)
     hint = ["unlearn", "--original", options.original or "ORIGINAL", "--method", "NegGrad", "--forget.file", str(path)]
+    hint += allow_words([*options.allow, *allowed_classes(data_options)])
     return LastLines(f"Ids of {pluralize(len(document['forget']), 'image')}: {path}", next_command(*hint))
 
 

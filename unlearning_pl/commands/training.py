@@ -4,7 +4,7 @@ from pathlib import Path
 
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
-from unlearning_pl.commands.last_lines import LastLines, next_command
+from unlearning_pl.commands.last_lines import LastLines, allow_words, next_command
 from unlearning_pl.commands.printable_output import make_printable
 from unlearning_pl.report.wording import pluralize
 from unlearning_pl.training import runs
@@ -27,7 +27,7 @@ def train(args: list[str]) -> LastLines | None:
     run = Path(cli.config[args[0]].trainer.run)
     if args[0] not in ("fit", "unlearn") or not (run / runs.RECORD).exists():  # a fast_dev_run writes nothing
         return None
-    return LastLines(f"Run: {run}", next_command(*_next_words(cli, str(run)), *_allow(args)))
+    return LastLines(f"Run: {run}", next_command(*_next_words(cli, str(run)), *allow_words(allowed_classes(args))))
 
 
 def _next_words(cli: UnlearningCLI, run: str) -> list[str]:
@@ -45,9 +45,3 @@ def _original(path: Path) -> list[str]:
     folders = [path, *path.parents[:2]]  # RUN/checkpoints/last.ckpt
     run = next((folder for folder in folders if (folder / runs.RECORD).is_file()), None)
     return [] if run is None else ["--original", str(run)]
-
-
-def _allow(args: list[str]) -> list[str]:
-    """The option with the classes of the user's own, which the next command needs too."""
-    allowed = [*dict.fromkeys(allowed_classes(args))]
-    return ["--allow", *allowed] if allowed else []
