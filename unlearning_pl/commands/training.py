@@ -34,7 +34,7 @@ def _next_words(cli: UnlearningCLI, run: str) -> list[str]:
     command = str(cli.subcommand)
     settings = cli.config[command]
     if command == "unlearn":
-        return ["audit", "--model", run, *_original(Path(settings.original))]
+        return ["audit", "--model", run, *_original(Path(settings.original).expanduser())]
     if settings.data.train_on == "retain":
         return ["audit", "--model", "UNLEARNED", "--original", "ORIGINAL", "--retrained", run]
     return ["unlearn", "--original", run, "--method", "NegGrad", "--forget.fraction", "0.1"]
