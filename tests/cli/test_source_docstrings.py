@@ -37,3 +37,9 @@ def test_an_argument_has_its_whole_text_on_one_line() -> None:
 def test_a_class_that_a_file_lacks_is_an_error() -> None:
     with pytest.raises(KeyError):
         documented("data/datamodule.py", "UnlearningDat")
+
+
+@pytest.mark.parametrize(("package", "one"), [(data, data.ForgetRequest), (methods, methods.AlignmentCalibration)])
+def test_no_default_is_lost(package: object, one: type) -> None:
+    defaults = {key: value.default for key, value in inspect.signature(one).parameters.items()}
+    assert exported(package.__name__.rpartition(".")[2])[one.__name__].defaults == defaults
