@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from unlearning_pl.cli.forget_options import quote_names
 from unlearning_pl.cli.interpolation import refuse_interpolation
+from unlearning_pl.cli.option_texts import OPTIONS
 from unlearning_pl.cli.parse_errors import explain_parse_error
 from unlearning_pl.cli.shipped_configs import find_configs
 from unlearning_pl.data import UnlearningData
@@ -96,7 +97,7 @@ def add_allow(parser: ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="PACKAGE",
-        help="Package or class of your own, or of somebody you trust, that the configuration of a run may name.",
+        help=OPTIONS["allow"],
     )
 
 
