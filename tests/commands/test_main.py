@@ -495,7 +495,7 @@ def test_near_misses_are_named(words: str, message: str, made: Path, capsys: pyt
         ("audit --model x --view 3", "Did you mean --views?"),
         ("demo --sed 3", "Did you mean --seed?"),
         ("benchmrk x", "Did you mean benchmark?"),
-        ("--nope", "Choose from audit, benchmark, demo,"),
+        ("--nope", "Choose from audit, benchmark, configs,"),
         ("fit --modl SimCLR", "Did you mean --model?"),
     ],
 )
