@@ -104,7 +104,9 @@ def test_a_plan_is_found_by_name_and_finds_what_it_stacks(tmp_path: Path, monkey
     (read,) = read_plans(["benchmarks/digits_moco"])
     assert read.path.samefile(CONFIGS / "benchmarks/digits_moco.yaml")
     monkeypatch.setattr(run_benchmark, "read_plans", lambda paths, allow: [read])
-    monkeypatch.setattr(run_benchmark, "run_seed", lambda job, seed, folder, command: Outcome(seed, {}, {}, []))
+    monkeypatch.setattr(
+        run_benchmark, "run_seed", lambda job, seed, folder, command, progress: Outcome(seed, {}, {}, [])
+    )
     run_benchmark.benchmark(lambda words: None, ["benchmarks/digits_moco"], [0], "made")
     page = (tmp_path / "made/digits_moco/table.md").read_text()
     assert "unlearning-pl benchmark benchmarks/digits_moco --seeds 0" in page  # and not where it is installed
