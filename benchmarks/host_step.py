@@ -34,7 +34,7 @@ from typing_extensions import override
 
 from unlearning_pl import methods
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData, loaders
-from unlearning_pl.data.augment.view_policies import Views
+from unlearning_pl.data.augment.views import Views
 from unlearning_pl.learners import Learner, learner
 from unlearning_pl.learners.non_finite_guard import NonFiniteGuard
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
