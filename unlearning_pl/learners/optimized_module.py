@@ -64,7 +64,8 @@ class OptimizedModule(LightningModule):
         return self.optimizer_settings.configure(self, self._dimensions, self.trainer.estimated_stepping_batches)
 
     def plan(self, trainer: Trainer) -> dict[str, str | float | None]:
-        """Settings of the optimiser and its learning-rate schedule that a resumed run must repeat."""
+        """Settings of the optimiser, its learning-rate schedule and the trainer that a resumed run must repeat."""
         own = {name: getattr(self.optimizer_settings, name) for name in ("schedule", "warmup_steps", "weight_decay_on")}
         own |= {"epochs": trainer.max_epochs, "steps": trainer.max_steps}
+        own |= {"trainer.compile": getattr(trainer, "compile", False)}
         return own | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}

@@ -1,4 +1,4 @@
-"""Settings of a learner and of the loops that depend on the trainer: memory format, compilation, validation."""
+"""Settings of a learner and of the loops that depend on the trainer: memory format, validation."""
 
 import torch
 from lightning.pytorch import Trainer
@@ -8,12 +8,11 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.learners import Learner
 
 
-def prepare_model(trainer: Trainer, compiled: bool, channels_last: bool, model: Learner, data: UnlearningData) -> None:
-    """Choose memory format and compilation of a learner, and turn validation off without held-out images.
+def prepare_model(trainer: Trainer, channels_last: bool, model: Learner, data: UnlearningData) -> None:
+    """Choose the memory format of a learner, and turn validation off without held-out images.
 
     Args:
         trainer: The trainer.
-        compiled: Whether to compile the encoder.
         channels_last: Whether to use the channels-last memory format; ignored with fsdp.
         model: The learner.
         data: The data, split.
@@ -22,5 +21,3 @@ def prepare_model(trainer: Trainer, compiled: bool, channels_last: bool, model: 
         trainer.limit_val_batches = 0
     if channels_last and not isinstance(trainer.strategy, FSDPStrategy):
         model.to(memory_format=torch.channels_last)
-    if compiled:
-        model.backbone.compile()

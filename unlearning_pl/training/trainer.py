@@ -21,6 +21,7 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.training import checks, runs
 from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
+from unlearning_pl.training.compilation import CompileMode, compile_callbacks
 from unlearning_pl.training.component_errors import explain_component_errors
 from unlearning_pl.training.prepare_model import prepare_model
 from unlearning_pl.training.rank_zero_result import rank_zero_result
@@ -47,7 +48,7 @@ class UnlearningTrainer(Trainer):
         overwrite: Replace the run that the folder holds.
         channels_last: Use the channels-last memory format, which is faster for convolutions on most devices; ignored
             with fsdp, which restores the optimiser's state of such weights in another order.
-        compile: Compile the encoder with torch.compile; not possible with the gradient penalty.
+        compile: Compile encoders, heads and views for training steps; ``graphs``: as CUDA graphs (docs/performance.md).
         checkpoint_minutes: Time between checkpoints within an epoch, besides those after epochs; 0 saves at every step.
         seed: Seed of the order of batches, views, partners and dropout, which are a function of it and of a place in
             the run; without one that of ``lightning.seed_everything``, else 0.
@@ -65,7 +66,7 @@ class UnlearningTrainer(Trainer):
         run: str | None = None,
         overwrite: bool = False,
         channels_last: bool = True,
-        compile: bool = False,
+        compile: CompileMode = False,
         checkpoint_minutes: float = 30.0,
         seed: int | None = None,
         **kwargs: Any,
@@ -76,11 +77,11 @@ class UnlearningTrainer(Trainer):
         )
         self.run_folder = None if run is None else Path(run).expanduser()
         self.overwrite, self.channels_last, self.compile, self.seed = overwrite, channels_last, compile, seed
-        self.stopwatch = Stopwatch()
-        self.command = sys.argv  # command of the record, run.json
+        self.stopwatch, self.command = Stopwatch(), sys.argv  # the command of the record, run.json
         self.configuration: str | None = None  # content of config.yaml, set by the commands
         self.provenance: dict[str, Any] = {}  # weights that the run starts from, and their ancestors
-        kwargs = trainer_arguments(self.run_folder, self.stopwatch, checkpoint_minutes, kwargs)
+        own = [self.stopwatch, *compile_callbacks(compile)]
+        kwargs = trainer_arguments(self.run_folder, own, checkpoint_minutes, kwargs)
         super().__init__(*args, **kwargs)
         self._signal_connector = SignalHandler(self)
 
@@ -136,7 +137,7 @@ class UnlearningTrainer(Trainer):
             self.provenance = {"weights": weights, "weights_sha256": weights_digest(path)}
             if checkpoint is None:
                 load_weights(model, weights)
-        prepare_model(self, self.compile, self.channels_last, model, data)
+        prepare_model(self, self.channels_last, model, data)
         overwrite = self.overwrite or ckpt_path == "auto"  # auto replaces a run killed before its first checkpoint
         with open_run_folder(self.run_folder, overwrite, checkpoint, self._writes, self.configuration) as is_new:
             if self.run_folder is not None and self._writes and is_new:

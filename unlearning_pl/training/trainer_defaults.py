@@ -1,5 +1,6 @@
 """Arguments of Lightning's trainer for a run: callbacks, logger, checkpoints, processes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,22 @@ SILENT: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable
 """Arguments of a trainer without logger, progress bar and model summary: for audits, relearning, previews."""
 
 
-def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: dict[str, Any]) -> dict[str, Any]:
+def trainer_arguments(
+    run: Path | None, first: Sequence[Callback], minutes: float, given: dict[str, Any]
+) -> dict[str, Any]:
     """Complete the user's arguments of Lightning's trainer with the defaults of a run.
 
     Args:
         run: The run folder; None if nothing is saved.
-        first: The callback before all others.
+        first: The callbacks before all others.
         minutes: Time between checkpoints in the middle of an epoch.
         given: The user's arguments, which take precedence.
 
     Example:
-        >>> trainer_arguments(None, Callback(), 30, {"max_epochs": 3})["max_epochs"]
+        >>> trainer_arguments(None, [], 30, {"max_epochs": 3})["max_epochs"]
         3
     """
-    arguments = {**given, "callbacks": [first, *_as_list(given.get("callbacks"))]}
+    arguments = {**given, "callbacks": [*first, *_as_list(given.get("callbacks"))]}
     if given.get("logger") in (None, True):
         # Lightning's hp_metric would be the only one in TensorBoard's HPARAMS tab; an audit writes informative ones.
         arguments["logger"] = run is not None and RunLogger(run, name="", version="", default_hp_metric=False)
