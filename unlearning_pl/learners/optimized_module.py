@@ -67,5 +67,5 @@ class OptimizedModule(LightningModule):
         """Settings of the optimiser, its learning-rate schedule and the trainer that a resumed run must repeat."""
         own = {name: getattr(self.optimizer_settings, name) for name in ("schedule", "warmup_steps", "weight_decay_on")}
         own |= {"epochs": trainer.max_epochs, "steps": trainer.max_steps}
-        own |= {"trainer.compile": getattr(trainer, "compile", False)}
+        own |= {"trainer.compile": str(getattr(trainer, "compile", False)).lower()}
         return own | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}

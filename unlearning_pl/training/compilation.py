@@ -119,7 +119,9 @@ def check_compilation(trainer: Trainer, mode: CompileMode, methods: Sequence[Unl
     strategy: Any = trainer.strategy
     excluded = [f"{type(method).__name__}" for method in methods if not method.supports_compile]
     excluded += ["fsdp"] if isinstance(strategy, FSDPStrategy) else []
-    excluded += ["sync_batchnorm"] if trainer.world_size > 1 and strategy._layer_sync is not None else []
+    excluded += (
+        ["sync_batchnorm"] if trainer.world_size > 1 and getattr(strategy, "_layer_sync", None) is not None else []
+    )
     require(not excluded, f"Expected trainer.compile = false with {'/'.join(excluded)}, got {chosen}. Leave it out.")
     device, one = strategy.root_device.type, trainer.world_size == 1
     require(
