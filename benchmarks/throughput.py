@@ -2,7 +2,7 @@
 
     python benchmarks/throughput.py --learner SimCLR --backbone resnet9_slim --batch 256 --images 2560
     python benchmarks/throughput.py --learner Classifier --backbone resnet18 --batch 64 --images 640 --output FILE.json
-    python benchmarks/throughput.py --accelerator gpu --backbone resnet18 --batch 512 --precision bf16-mixed --compile true
+    python benchmarks/throughput.py --accelerator gpu --backbone resnet18 --precision bf16-mixed --compile true
 
 The bare loop has the same model, views, loss and optimiser, and nothing else: no Lightning, no logs, no checkpoints. A
 user's run has a folder, TensorBoard, a progress bar and checkpoints. All of them draw views from images in memory. The

@@ -53,7 +53,7 @@ class Compilation(Callback):
 
     def _begin_step(self) -> None:
         if self.mode == "graphs":
-            torch.compiler.cudagraph_mark_step_begin()
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
     @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
