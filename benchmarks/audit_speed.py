@@ -5,11 +5,11 @@
     python benchmarks/audit_speed.py --accelerator gpu --backbone resnet18 --images 18000 --models 10
 
 The passes alone are those of ready views of the audit's batch sizes through the same encoders, with batch normalisation
-fused, as the audit does it, or not, and nothing else. The audit is the user's: embedding by the trainer, then all metrics. EncoderMI is everything
-but what serves other metrics alone (clean images, losses, probes, neighbours, other attacks, the map): it draws views,
-embeds and compares them, attacks, and has intervals. Both take turns; the table has medians over rounds in seconds, and
-ratios of medians. Half of the images are retained, a third are test images, a sixth are to forget. The first number of
-images is measured with every number of models, the others with the first one.
+fused, as the audit does it, or not, and nothing else. The audit is the user's: embedding by the trainer, then all
+metrics. EncoderMI is everything but what serves other metrics alone (clean images, losses, probes, neighbours, other
+attacks, the map): it draws views, embeds and compares them, attacks, and has intervals. They take turns; the table has
+medians over rounds in seconds, and ratios of medians. Half of the images are retained, a third are test images, a sixth
+are to forget. The first number of images is measured with every number of models and views, the others with the first.
 """
 
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
@@ -130,8 +130,9 @@ def watch_passes(clock: Clock) -> None:
 class Audit:
     """An audit of so many models of so many images."""
 
-    def __init__(self, options: argparse.Namespace, images: int, models: int) -> None:
-        self.options, self.device = options, torch.device("cuda" if options.accelerator == "gpu" else "cpu")
+    def __init__(self, options: argparse.Namespace, images: int, models: int, views: int) -> None:
+        self.views, self.size = views, options.size
+        self.device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
         torch.manual_seed(0)
         names = ["original", "retrained", *(f"model{number}" for number in range(models))][:models]
         self.learners: dict[str, Learner] = {
@@ -150,7 +151,7 @@ class Audit:
             for split in extract.AUDITED.values()
             for part in self.data.positions(split).split(self.data.eval_batch_size)
         ]
-        views = torch.randn(self.options.views, max(rows), 3, self.options.size, self.options.size, device=self.device)
+        views = torch.randn(self.views, max(rows), 3, self.size, self.size, device=self.device)
         precision = self.trainer.precision_plugin.forward_context()
         with ExitStack() as stack, torch.inference_mode(), precision:
             for learner in self.learners.values():
@@ -170,7 +171,7 @@ class Audit:
         clock.seconds.clear()
         settle()
         start = time.perf_counter()
-        embeddings = self.trainer.embed(self.learners, self.data, self.options.views)
+        embeddings = self.trainer.embed(self.learners, self.data, self.views)
         references = {name: name for name in ("original", "retrained") if name in embeddings}
         compute.compute_audits(embeddings, **references)
         seconds = time.perf_counter() - start
@@ -180,9 +181,9 @@ class Audit:
         return parts | rest | {"the audit": seconds}
 
 
-def measure(options: argparse.Namespace, clock: Clock, images: int, models: int) -> dict[str, float]:
+def measure(options: argparse.Namespace, clock: Clock, images: int, models: int, views: int) -> dict[str, float]:
     """Medians of the parts and of the passes alone, and ratios."""
-    audit, rounds = Audit(options, images, models), []
+    audit, rounds = Audit(options, images, models, views), []
     audit.passes(fused=True)  # takes memory, and chooses kernels
     for number in range(options.rounds):
         parts = audit.audit(clock) if number % 2 else {}
@@ -199,7 +200,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--backbone", default="resnet9_slim")
     parser.add_argument("--images", type=int, nargs="+", default=[3000], help="Images of an audit, of all splits.")
     parser.add_argument("--models", type=int, nargs="+", default=[1])
-    parser.add_argument("--views", type=int, default=10)
+    parser.add_argument("--views", type=int, nargs="+", default=[10])
     parser.add_argument("--size", type=int, default=32, help="Pixels of a side.")
     parser.add_argument("--batch", type=int, default=256, help="Rows of a batch.")
     parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
@@ -213,9 +214,11 @@ def main() -> None:
     options, clock = parse(), SettledClock()
     watch(clock)
     watch_passes(clock)
-    cases = [(options.images[0], models) for models in options.models]
-    cases += [(images, options.models[0]) for images in options.images[1:]]
-    found = {f"{images} images, {models} models": measure(options, clock, images, models) for images, models in cases}
+    images, models, views = options.images[0], options.models[0], options.views[0]
+    cases = [(number, models, views) for number in options.images]
+    cases += [(images, number, views) for number in options.models[1:]]
+    cases += [(images, models, number) for number in options.views[1:]]
+    found = {"{} images, {} models, {} views".format(*case): measure(options, clock, *case) for case in cases}
     lines = [f"| seconds | {' | '.join(found)} |", "|---" * (len(found) + 1) + "|"]
     for name in next(iter(found.values())):
         lines.append(f"| {name} | {' | '.join(f'{figures[name]:.2f}' for figures in found.values())} |")

@@ -6,6 +6,7 @@ from functional.scores import labelled, normal, tied
 from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor
 
+from unlearning_pl.functional import counted_resamples
 from unlearning_pl.functional.counted_resamples import resampled_roc, resampled_thresholds
 from unlearning_pl.functional.roc import bootstrap_resamples, membership_auc, tpr_at_fpr
 from unlearning_pl.functional.threshold_attack import best_threshold
@@ -66,3 +67,18 @@ def test_sets_of_no_score_and_other_rates_are_refused() -> None:
             resampled_thresholds(*sets, draws=3)
     with pytest.raises(ValueError, match=r"rates in \[0, 1\), got \[1\.0\]"):
         resampled_roc(one, one, [1.0])
+
+
+def test_memory_is_bounded_where_few_of_many_scores_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, count = list[int](), counted_resamples._count_below
+
+    def counted(places: Tensor, scores: int) -> Tensor:
+        sizes.append(len(places) * scores)
+        return count(places, scores)
+
+    sets = normal(5, mean=0.5), normal(2000, seed=1)
+    whole = resampled_thresholds(*sets, draws=50)
+    monkeypatch.setattr(counted_resamples, "_COUNTERS", 10_000)
+    monkeypatch.setattr(counted_resamples, "_count_below", counted)
+    assert torch.equal(resampled_thresholds(*sets, draws=50), whole)
+    assert max(sizes) <= 10_000

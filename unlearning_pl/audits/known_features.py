@@ -34,7 +34,7 @@ def known_features(learner: Learner, views: Sequence[Tensor], features: Sequence
     compute = learner.features
 
     def features_of(x: Tensor) -> Tensor:
-        parts = [_find(part, views, features) for part in (x.split(len(views[0])) if len(views[0]) else ())]
+        parts = [_find(part, views, features) for part in (torch.split(x, len(views[0])) if len(views[0]) else ())]
         known = [part for part in parts if part is not None]
         return torch.cat(known) if parts and len(known) == len(parts) else compute(x)
 

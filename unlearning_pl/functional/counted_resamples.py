@@ -85,8 +85,8 @@ def resampled_thresholds(members: Tensor, non_members: Tensor, draws: int, seed:
     size = min(len(members), len(non_members))
     drawn = bootstrap_resamples(place[: len(members)], place[len(members) :], draws, seed, size)
     rows = max(1, _COUNTERS // len(values))  # of many scores few may be drawn: a chunk of draws has many counters
-    parts = [zip(*(places.split(rows) for places in pair), strict=True) for pair in drawn]
-    return values[torch.cat([_best(*pair, len(values)) for pairs in parts for pair in pairs])]
+    parts = [(m, o) for pair in drawn for m, o in zip(*(torch.split(places, rows) for places in pair), strict=True)]
+    return values[torch.cat([_best(m, o, len(values)) for m, o in parts])]
 
 
 def _best(members: Tensor, non_members: Tensor, scores: int) -> Tensor:
