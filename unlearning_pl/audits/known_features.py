@@ -29,7 +29,7 @@ def known_features(learner: Learner, views: Sequence[Tensor], features: Sequence
         >>> learner, views = SimCLR("resnet9_slim").eval(), torch.rand(2, 4, 3, 32, 32)
         >>> with known_features(learner, views, torch.ones(2, 4, 1)):
         ...     [tuple(learner.features(images).shape) for images in (views[1], torch.cat([*views]), views[0] / 2)]
-        [(4, 1), (8, 1), (4, 64)]
+        [(4, 1), (8, 1), (4, 128)]
     """
     compute = learner.features
 

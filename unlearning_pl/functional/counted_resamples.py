@@ -86,7 +86,8 @@ def resampled_thresholds(members: Tensor, non_members: Tensor, draws: int, seed:
     drawn = bootstrap_resamples(place[: len(members)], place[len(members) :], draws, seed, size)
     rows = max(1, _COUNTERS // len(values))  # of many scores few may be drawn: a chunk of draws has many counters
     parts = [(m, o) for pair in drawn for m, o in zip(*(torch.split(places, rows) for places in pair), strict=True)]
-    return values[torch.cat([_best(m, o, len(values)) for m, o in parts])]
+    thresholds: Tensor = values[torch.cat([_best(m, o, len(values)) for m, o in parts])]
+    return thresholds
 
 
 def _best(members: Tensor, non_members: Tensor, scores: int) -> Tensor:

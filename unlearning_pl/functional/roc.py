@@ -154,8 +154,8 @@ def percentile_interval(statistics: Tensor, level: float = 0.95) -> tuple[float,
         ValueError: A level outside (0, 1).
 
     Example:
-        >>> percentile_interval(torch.arange(101.0), 0.9)
-        (5.0, 95.0)
+        >>> percentile_interval(torch.arange(101.0), 0.5)
+        (25.0, 75.0)
     """
     require_level(level)
     ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64, device=statistics.device)
