@@ -121,7 +121,7 @@ def bare(options: argparse.Namespace) -> float:
     return time.perf_counter() - start
 
 
-def fitted(options: argparse.Namespace, folder: bool) -> float:
+def fitted(options: argparse.Namespace, folder: bool, *callbacks: Callback) -> float:
     """Seconds of the counted steps by the trainer."""
     learner, data = make(options)
     window = Window()
@@ -136,15 +136,15 @@ def fitted(options: argparse.Namespace, folder: bool) -> float:
             max_steps=WARM + options.steps,
             max_epochs=-1,
             seed=0,
-            callbacks=[window],
+            callbacks=[window, *callbacks],
             **quiet,
         )
         trainer.fit(learner, datamodule=data)
     return window.seconds
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the training that is measured."""
     parser.add_argument("--learner", default="SimCLR")
     parser.add_argument("--backbone", default="resnet9_slim")
     parser.add_argument("--batch", type=int, default=256, help="Rows of a step.")
@@ -153,6 +153,11 @@ def main() -> None:
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
     parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
     parser.add_argument("--steps", type=int, default=20)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path, help="JSON file of the figures.")
     options = parser.parse_args()

@@ -19,11 +19,16 @@ def skip_without_gpu(config: pytest.Config, items: Iterable[pytest.Item]) -> Non
 def placed(place: str, params: Iterable[Any]) -> list[Any]:
     """Parameters of a test with a place before them: ``cpu``, or ``device``, which marks them ``gpu``."""
     marks = [pytest.mark.gpu] if place == "device" else []
-    return [pytest.param(place, *param.values, marks=[*param.marks, *marks]) for param in params]
+    return [pytest.param(place, *param.values, marks=[*param.marks, *marks], id=param.id) for param in params]
 
 
-def on_both(params: Sequence[Any]) -> list[Any]:
-    return [param for place in ("cpu", "device") for param in placed(place, params)]
+def diagonal(methods: Iterable[str], learners: Sequence[str]) -> list[Any]:
+    """All pairs; `slow`, which `make gpu TINY=1` leaves out, but for a learner each with the first methods."""
+    return [
+        pytest.param(method, name, marks=() if row == column else pytest.mark.slow)
+        for row, method in enumerate(methods)
+        for column, name in enumerate(learners)
+    ]
 
 
 def trainer_options(place: str, config: pytest.Config) -> dict[str, Any]:

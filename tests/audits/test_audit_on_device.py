@@ -12,7 +12,11 @@ from unlearning_pl.data import Views
 from unlearning_pl.data.pool import Pool
 from unlearning_pl.types import Split
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not have a deterministic implementation")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.filterwarnings("ignore:.*does not have a deterministic implementation"),
+]
+CASES = [pytest.param(name, marks=() if name in ("SimCLR", "CLIP") else pytest.mark.slow) for name in LEARNERS]
 
 
 class HostShift(Views):
@@ -37,7 +41,7 @@ def embeddings(name: str, **options: Any) -> dict[Split, Embeddings]:
 
 
 @pytest.mark.usefixtures("_float64")
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", CASES)
 def test_the_device_measures_what_the_cpu_does(name: str, options: dict[str, Any]) -> None:
     expected, measured = embeddings(name), embeddings(name, **options)
     assert expected.keys() == measured.keys()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from devices import on_both, placed, trainer_options
+from devices import diagonal, placed, trainer_options
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
@@ -59,7 +59,7 @@ UNBROKEN = [
     pytest.param(param.values, marks=param.marks, id="-".join(param.values))
     for param in (
         *placed("cpu", [pytest.param(*pair) for pair in PAIRS]),
-        *placed("device", pairwise_with("half the data")),
+        *placed("device", diagonal(NAMES, [*LEARNERS])),
     )
 ]
 
@@ -92,7 +92,10 @@ def test_trains_and_leaves_the_seam_as_it_was(unbroken: Unbroken) -> None:
     assert len(trainer.callbacks) == len(make_trainer().callbacks)
 
 
-@pytest.mark.parametrize(("options", "method", "name"), on_both(pairwise_with("autocast")), indirect=["options"])
+AUTOCAST = [*placed("cpu", pairwise_with("autocast")), *placed("device", diagonal(NAMES, [*LEARNERS]))]
+
+
+@pytest.mark.parametrize(("options", "method", "name"), AUTOCAST, indirect=["options"])
 def test_trains_under_autocast(options: dict[str, Any], method: str, name: str, originals: dict[str, Path]) -> None:
     learner, trainer = make_learner(name), make_trainer(max_epochs=1, precision="bf16-mixed", **options)
     trainer.unlearn(learner, make_data(), str(originals[name]), **make_method(method))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from devices import on_both
+from devices import placed
 from lightning.pytorch import Callback, LightningModule, Trainer
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
@@ -45,11 +45,13 @@ class NoWait(Callback):
             torch.cuda.set_sync_debug_mode("default")
 
 
-CASES = [*((name, None) for name in LEARNERS), *(("SimCLR", method) for method in [*METHODS, *PLUGINS])]
-PARAMS = [pytest.param(*case, id="-".join(map(str, case))) for case in CASES]
+LEARNED = [pytest.param(name, None) for name in LEARNERS]
+UNLEARNED = [pytest.param("SimCLR", method) for method in [*METHODS, *PLUGINS]]
+LATER = [pytest.param(*param.values, marks=pytest.mark.slow) for param in UNLEARNED]  # TINY=1 leaves them out
+CASES = [*placed("cpu", [*LEARNED, *UNLEARNED]), *placed("device", [*LEARNED, *LATER])]
 
 
-@pytest.mark.parametrize(("options", "name", "method"), on_both(PARAMS), indirect=["options"])
+@pytest.mark.parametrize(("options", "name", "method"), CASES, indirect=["options"])
 def test_no_step_waits_for_the_device(
     options: dict[str, Any], name: str, method: str | None, originals: dict[str, Path]
 ) -> None:

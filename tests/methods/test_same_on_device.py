@@ -4,19 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from devices import diagonal
 from same_steps import error, start_of, take_steps
 from tiny import LEARNERS, METHODS, PLUGINS
 
-METHODS_AND_NONE = ["plain", *METHODS, *PLUGINS]
-PAIRS = [
-    pytest.param(method, name, marks=() if (i + j) % len(LEARNERS) == 0 else pytest.mark.slow)
-    for i, method in enumerate(METHODS_AND_NONE)
-    for j, name in enumerate(LEARNERS)
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.filterwarnings("ignore:.*does not have a deterministic implementation"),
+    pytest.mark.filterwarnings("ignore:SCRUB with max_epochs"),  # runs of one epoch
 ]
 
 
-@pytest.mark.parametrize(("method", "name"), PAIRS)
-@pytest.mark.filterwarnings("ignore:.*does not have a deterministic implementation", "ignore:SCRUB with max_epochs")
+@pytest.mark.parametrize(("method", "name"), diagonal(["plain", *METHODS, *PLUGINS], [*LEARNERS]))
 def test_the_device_takes_the_steps_of_the_cpu(method: str, name: str, options: dict[str, Any], tmp_path: Path) -> None:
     expected = take_steps(method, name, frozen=False, folder=tmp_path, processes=1)
     weights = take_steps(method, name, frozen=False, folder=tmp_path, processes=1, **options)
