@@ -18,7 +18,7 @@ def union_length(intervals: Iterable[Interval]) -> float:
 
     Example:
         >>> union_length([(0, 2), (5, 6), (1, 3)])
-        4
+        4.0
     """
     total, reached = 0.0, float("-inf")
     for start, end in sorted(intervals):
