@@ -42,7 +42,8 @@ def test_a_stage_that_runs_out_of_time_ends_with_its_children(
 ) -> None:
     monkeypatch.setattr(gpu_stages, "LEAST", 0.0)
     beats = tmp_path / "beats"
-    beat = f"import time\nwhile True: open({str(beats)!r}, 'a').write('.'); time.sleep(0.05)"
+    deaf = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    beat = f"{deaf}while True: open({str(beats)!r}, 'a').write('.'); time.sleep(0.05)"
     code = f"import subprocess, sys\nprint('started', flush=True)\nsubprocess.run([sys.executable, '-c', {beat!r}])"
     stopped = run(code, 1.5, tmp_path, Stage("a", [], for_rest=for_rest))
     assert (stopped.result, stopped.detail, stopped.failed) == ("stopped", "started", not for_rest)

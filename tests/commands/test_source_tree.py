@@ -11,8 +11,7 @@ from unlearning_pl.commands.main import main
 SHORT = ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
 
 
-@pytest.mark.usefixtures("_undrawn_here")
-def test_commands_need_no_metadata_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trainings_need_no_metadata_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from_name = Distribution.from_name
 
     def without_ours(name: str) -> Distribution:
@@ -26,6 +25,5 @@ def test_commands_need_no_metadata_of_the_package(tmp_path: Path, monkeypatch: p
     source = [*source, "--model", "Classifier", "--data.views", "JitterViews"]
     assert main(["fit", *source, "--run", original, *SHORT]) == 0
     assert main(["unlearn", "--original", original, "--run", unlearned, "--forget.count", "5", *SHORT]) == 0
-    assert main(["audit", "--model", unlearned, "--original", original, "--views", "2"]) == 0
-    for file in ("run.json", "audit/report.json"):
-        assert '"unlearning-pl": "not installed"' in json.dumps(json.loads((Path(unlearned) / file).read_text()))
+    for run in (original, unlearned):
+        assert json.loads((Path(run) / "run.json").read_text())["versions"]["unlearning-pl"] == "not installed"
