@@ -130,7 +130,7 @@ def loop(options: argparse.Namespace, learner: Learner, data: UnlearningData, mo
     return time.perf_counter() - start
 
 
-def fitted(options: argparse.Namespace, folder: bool, mode: CompileMode = False) -> float:
+def fitted(options: argparse.Namespace, folder: bool, *callbacks: Callback, mode: CompileMode = False) -> float:
     """Seconds of the counted steps by the trainer."""
     learner, data = make(options)
     window = Window()
@@ -146,15 +146,15 @@ def fitted(options: argparse.Namespace, folder: bool, mode: CompileMode = False)
             max_epochs=-1,
             seed=0,
             compile=mode,
-            callbacks=[window],
+            callbacks=[window, *callbacks],
             **quiet,
         )
         trainer.fit(learner, datamodule=data)
     return window.seconds
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the training that is measured."""
     parser.add_argument("--learner", default="SimCLR")
     parser.add_argument("--backbone", default="resnet9_slim")
     parser.add_argument("--batch", type=int, default=256, help="Rows of a step.")
@@ -163,6 +163,11 @@ def main() -> None:
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
     parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
     parser.add_argument("--steps", type=int, default=20)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compile", choices=["true", "graphs"], help="Measure compiled ways, too, in this mode.")
     parser.add_argument("--output", type=Path, help="JSON file of the figures.")

@@ -76,10 +76,9 @@ def test_the_seed_of_torch_makes_views_come_again(module: nn.Module) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("module", ALL)
-def test_views_are_made_on_the_gpu(module: nn.Module) -> None:
-    images = same(4).cuda()
+def test_views_are_made_on_the_device(module: nn.Module, pytestconfig: pytest.Config) -> None:
+    images = same(4).to(pytestconfig.getoption("--device"))
     torch.manual_seed(1)
     first = module(images)
     torch.manual_seed(1)
