@@ -3,9 +3,11 @@
 from typing import ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from typing_extensions import override
 
+from unlearning_pl.learners.fused_optimizer import use_fused
 from unlearning_pl.learners.lr_schedule import Schedule
 from unlearning_pl.learners.optimizer_settings import OptimizerFactory, OptimizerSettings
 from unlearning_pl.learners.parameter_groups import WeightDecayOn, parameter_dimensions
@@ -61,7 +63,11 @@ class OptimizedModule(LightningModule):
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        return self.optimizer_settings.configure(self, self._dimensions, self.trainer.estimated_stepping_batches)
+        steps = self.trainer.estimated_stepping_batches
+        config = self.optimizer_settings.configure(self, self._dimensions, steps)
+        if isinstance(self.trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):  # others shard or replace the state
+            use_fused(config["optimizer"])
+        return config
 
     def plan(self, trainer: Trainer) -> dict[str, str | float | None]:
         """Settings of the optimiser and its learning-rate schedule that a resumed run must repeat."""

@@ -16,7 +16,7 @@ from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, read_checkpoint
 from unlearning_pl.training.dense_tensors import check_tensors
 from unlearning_pl.training.recorded_weights import check_recorded
-from unlearning_pl.training.resume import NORMALISATION, SEED, normalisation
+from unlearning_pl.training.resume import NORMALISATION, SEED, TF32, normalisation
 from unlearning_pl.training.weights import check_weights
 
 
@@ -53,6 +53,12 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
     require(
         (checkpoint.get(SEED, seed) or 0) == seed,
         f"Expected the seed {checkpoint.get(SEED)} of {path} when resuming, got {seed}. Repeat it, or start a new run.",
+    )
+    recorded, tf32 = checkpoint.get(TF32, False), getattr(trainer, "tf32", False)
+    require(
+        recorded == tf32 or trainer.strategy.root_device.type != "cuda",
+        f"Expected --trainer.tf32 {str(recorded).lower()} as in {path} when resuming, got {str(tf32).lower()}. Repeat "
+        "it, or start a new run.",
     )
     pixels = normalisation(model, data)
     require(
