@@ -65,7 +65,9 @@ class OptimizedModule(LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         steps = self.trainer.estimated_stepping_batches
         config = self.optimizer_settings.configure(self, self._dimensions, steps)
-        if isinstance(self.trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):  # others shard or replace the state
+        has_sparse = any(getattr(module, "sparse", False) for module in self.modules())  # embeddings: their gradients
+        # Other strategies shard the optimiser or replace it.
+        if isinstance(self.trainer.strategy, (SingleDeviceStrategy, DDPStrategy)) and not has_sparse:
             use_fused(config["optimizer"])
         return config
 

@@ -54,12 +54,7 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
         (checkpoint.get(SEED, seed) or 0) == seed,
         f"Expected the seed {checkpoint.get(SEED)} of {path} when resuming, got {seed}. Repeat it, or start a new run.",
     )
-    recorded, tf32 = checkpoint.get(TF32, False), getattr(trainer, "tf32", False)
-    require(
-        recorded == tf32 or trainer.strategy.root_device.type != "cuda",
-        f"Expected --trainer.tf32 {str(recorded).lower()} as in {path} when resuming, got {str(tf32).lower()}. Repeat "
-        "it, or start a new run.",
-    )
+    _check_precision(checkpoint, trainer, path)
     pixels = normalisation(model, data)
     require(
         checkpoint.get(NORMALISATION, pixels) == pixels,
@@ -88,6 +83,16 @@ def _check_schedule(planned: Mapping[str, Any], trainer: Trainer, model: Learner
         constant or not changed,
         f"Expected {recorded} as in {path}, got {changed}. Repeat them: only a run with a constant learning rate can "
         "be extended.",
+    )
+
+
+def _check_precision(checkpoint: Mapping[str, Any], trainer: Trainer, path: Path) -> None:
+    """Check that a run on CUDA keeps the precision of its float32 products; elsewhere the setting has no effect."""
+    before, now = checkpoint.get(TF32, False), getattr(trainer, "tf32", False)
+    require(
+        before == now or trainer.strategy.root_device.type != "cuda",
+        f"Expected --trainer.tf32 {shown(before).lower()} as in {path} when resuming, got {shown(now).lower()}. Repeat "
+        "it, or start a new run.",
     )
 
 
