@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,21 @@ def test_a_failed_write_ends_the_run_at_the_next_step(tmp_path: Path, monkeypatc
     assert not (tmp_path / "run/run.json").exists()
 
 
+def test_a_run_is_recorded_when_its_last_checkpoint_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded: list[bool] = []
+    save = AtomicCheckpointIO.save_checkpoint
+
+    def slow(self: AtomicCheckpointIO, *args: Any) -> None:
+        time.sleep(0.2)
+        recorded.append((tmp_path / "run/run.json").exists())
+        save(self, *args)
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", slow)
+    train(tmp_path / "run", max_epochs=1)
+    assert recorded == [False, False]
+    assert (tmp_path / "run/run.json").exists()
+
+
 def test_a_folder_removed_within_an_epoch_is_not_made_again(tmp_path: Path) -> None:
     removed = AtStep(7, lambda: shutil.rmtree(tmp_path / "run"))
     with pytest.raises(StorageError, match="was removed"):
@@ -243,6 +259,7 @@ def test_a_folder_that_becomes_read_only_ends_the_run_and_keeps_its_checkpoint(t
     assert saved(tmp_path / "run")["global_step"] == 5
 
 
+@pytest.mark.usefixtures("gate")  # closed: a thread would never write
 def test_with_no_minutes_each_step_begins_with_a_complete_checkpoint(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
 

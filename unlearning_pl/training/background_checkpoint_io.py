@@ -96,10 +96,9 @@ class BackgroundCheckpointIO(AtomicCheckpointIO):
 
 @contextmanager
 def finished_writes(trainer: Trainer) -> Iterator[None]:
-    """Wait at the end of the context, also after an exception, for the checkpoint that a trainer is writing.
+    """Wait after an exception for the checkpoint that a trainer is writing, and warn if that failed.
 
-    Raises:
-        StorageError: If the write failed. An exception of the context takes precedence, and then there is a warning.
+    The run folder stays locked meanwhile. A run that ends without an exception has waited already.
     """
     writer = trainer.strategy.checkpoint_io
     try:
@@ -111,8 +110,6 @@ def finished_writes(trainer: Trainer) -> Iterator[None]:
             except Exception as failure:
                 rank_zero_warn(f"The last checkpoint of this run was not written. {failure}")
         raise
-    if isinstance(writer, BackgroundCheckpointIO):
-        writer.wait()
 
 
 def _snapshot(value: Any) -> Any:

@@ -32,10 +32,9 @@ MOST_TIME = 0.05
 class LastCheckpoint(Checkpoint):
     """Saves the state of a run as checkpoints/last.ckpt: after epochs, every few minutes, and at the end.
 
-    A thread writes checkpoints while training continues, except with ``minutes=0`` and when the run ends; see
-    :class:`BackgroundCheckpointIO`. After an epoch it saves unless the previous write still runs, or training waited
-    for the last checkpoint more than :data:`MOST_TIME` of the time since then. The error of a write ends the run at the
-    next step.
+    A thread writes checkpoints while training continues, see :class:`BackgroundCheckpointIO`; the end of a run waits
+    for it. After an epoch it saves unless the previous write still runs, or training waited for the last checkpoint
+    more than :data:`MOST_TIME` of the time since then. The error of a write ends the run at the next step.
 
     A run ends early when any of its processes receives SIGTERM or SIGUSR1: all processes agree on a step, save its
     checkpoint and raise :class:`PreemptedError`. After SIGUSR1, which SLURM can send before the time limit, the job is
@@ -77,9 +76,9 @@ class LastCheckpoint(Checkpoint):
         if trainer.global_step > self._saved_step:
             learner: Any = pl_module
             learner.check_finite()
-            self._save(trainer, in_background=self._request == SAVE_REQUEST and self.minutes > 0)
+            self._save(trainer)
         if self._request != SAVE_REQUEST:
-            self.writer.wait()  # for one of this very step
+            self.writer.wait()
             outcome = requeue_slurm_job() if requeue and trainer.is_global_zero else ""
             async_all_reduce_max(NO_REQUEST)()  # if a process exited earlier, SLURM could kill the one that requeues
             raise PreemptedError(self._request, outcome)
@@ -91,12 +90,13 @@ class LastCheckpoint(Checkpoint):
         elapsed = time.monotonic() - self._saved_time
         is_due = elapsed >= min(60 * self.minutes, self._seconds / MOST_TIME) and not self.writer.is_writing
         if async_all_reduce_max(trainer.is_global_zero and is_due)():
-            self._save(trainer, in_background=self.minutes > 0)
+            self._save(trainer)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pending_request()  # no process exits before the last exchange is complete
-        self._save(trainer, in_background=False)  # a run may end in the middle of an epoch
+        self._save(trainer)  # a run may end in the middle of an epoch
+        self.writer.wait()
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -110,14 +110,14 @@ class LastCheckpoint(Checkpoint):
                 check_readable(checkpoint["callbacks"])
             normalize_loop_progress(checkpoint["loops"]["fit_loop"], trainer.num_training_batches)
 
-    def _save(self, trainer: Trainer, in_background: bool) -> None:
+    def _save(self, trainer: Trainer) -> None:
         started = time.monotonic()
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             if trainer.is_global_zero:
                 check_writer(self.path.parents[1])
                 (self.path.parents[1] / RECORD).unlink(missing_ok=True)  # the run has no record until it is finished
             self._saving = True
-            with self.writer.in_background() if in_background else nullcontext():
+            with self.writer.in_background() if self.minutes > 0 else nullcontext():
                 trainer.save_checkpoint(self.path, weights_only=False)
             self._saving = False
         self._saved_step, self._saved_time = trainer.global_step, time.monotonic()
