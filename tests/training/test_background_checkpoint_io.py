@@ -174,14 +174,13 @@ def test_an_error_of_training_waits_for_the_write_under_the_lock(tmp_path: Path,
     assert not (tmp_path / "run" / LOCK).exists()
 
 
-@pytest.mark.filterwarnings("ignore:The last checkpoint of this run was not written")
 def test_an_error_of_training_is_not_replaced_by_that_of_a_write(tmp_path: Path, gate: Gate) -> None:
     def fail() -> None:
         shutil.rmtree(tmp_path / "run")
         gate.open_in(0.1)
         raise_key_error()
 
-    with pytest.raises(KeyError, match="a mistake"):
+    with pytest.warns(UserWarning, match="was not written.*was removed"), pytest.raises(KeyError, match="a mistake"):
         train(tmp_path / "run", callbacks=[AtStep(7, fail)], logger=False)
 
 

@@ -124,8 +124,8 @@ def _snapshot(value: Any) -> Any:
 
 def _record_event() -> "torch.cuda.Event | None":
     """An event behind all copies from CUDA that are queued now."""
-    if not torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return None
-    event = torch.cuda.Event()
-    event.record()  # type: ignore[no-untyped-call]
+    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    event.record()
     return event
