@@ -20,7 +20,7 @@ def bars(**options: Any) -> list[type]:
 
 def test_the_users_choice_comes_first() -> None:
     assert bars() == bars(enable_progress_bar=True) == [TimedProgressBar]
-    assert bars(enable_progress_bar=False) == []
+    assert bars(enable_progress_bar=False) == bars(barebones=True) == []
     assert bars(callbacks=[TQDMProgressBar()]) == [TQDMProgressBar]
 
 

@@ -29,7 +29,7 @@ def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: 
         given: The user's arguments, which take precedence.
 
     Raises:
-        InputError: If the time is negative, or callbacks or plug-ins are no list.
+        InputError: If the time is negative, or callbacks or plugins are no list.
 
     Example:
         >>> trainer_arguments(None, Callback(), 30, {"max_epochs": 3})["max_epochs"]
@@ -38,7 +38,7 @@ def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: 
     require(minutes >= 0, f"Expected trainer.checkpoint_minutes >= 0, got {minutes}. Choose some minutes.")
     arguments = {**given, "callbacks": [first, *_as_list(given.get("callbacks"))]}
     has_bar = any(isinstance(callback, ProgressBar) for callback in arguments["callbacks"])
-    if given.get("enable_progress_bar") in (None, True) and not has_bar:
+    if given.get("enable_progress_bar") in (None, True) and not has_bar and not given.get("barebones"):
         arguments["callbacks"].append(TimedProgressBar())
     if given.get("logger") in (None, True):
         # Lightning's hp_metric would be the only one in TensorBoard's HPARAMS tab; an audit writes informative ones.
