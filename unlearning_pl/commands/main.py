@@ -118,5 +118,5 @@ def _filter_warnings() -> None:
     warnings.filterwarnings("ignore", ".*LeafSpec.*")
     warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "Tip" not in record.getMessage()
+        lambda record: not any(word in record.getMessage() for word in ("Tip", "Tensor Cores"))
     )
