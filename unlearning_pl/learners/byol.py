@@ -12,6 +12,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import negative_cosine
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
+from unlearning_pl.learners.feature_memory import concat_views
 from unlearning_pl.learners.momentum_encoder import MomentumEncoder
 from unlearning_pl.types import Batch, Sample
 
@@ -51,7 +52,7 @@ class BYOL(ContrastiveLearner):
 
     @override
     def outputs(self, sample: Sample) -> Pair:
-        views = torch.cat(sample.views[:2])
+        views = concat_views(sample.views[:2])
         prediction = self.prediction_head(self.embed(views)).unflatten(0, (2, -1))
         target = self.target_encoder(views).unflatten(0, (2, -1))
         return prediction, target.flip(0)  # view 0 predicts view 1, and the reverse

@@ -3,7 +3,6 @@
 Letters: B rows of a batch, E width of the embeddings.
 """
 
-import torch
 from lightly.models.modules import SimCLRProjectionHead
 from torch import Tensor
 from typing_extensions import override
@@ -13,6 +12,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import nt_xent
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
+from unlearning_pl.learners.feature_memory import concat_views
 from unlearning_pl.types import Sample
 
 
@@ -45,7 +45,7 @@ class SimCLR(ContrastiveLearner):
 
     @override
     def outputs(self, sample: Sample) -> Pair:
-        anchor, positive = self.embed(torch.cat(sample.views[:2])).chunk(2)
+        anchor, positive = self.embed(concat_views(sample.views[:2])).chunk(2)
         return anchor, positive
 
     @override
