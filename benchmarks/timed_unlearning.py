@@ -1,4 +1,4 @@
-"""What benchmarks of unlearning share: a timed run of a method, and rounds in which ways of doing a thing take turns."""
+"""What benchmarks of unlearning share: a timed run of a method, and rounds in which ways take turns."""
 
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
@@ -38,7 +38,7 @@ def make_trainer(options: argparse.Namespace, run: Path | None, steps: int, call
         devices=1,
         precision=options.precision,
         max_steps=steps,
-        max_epochs=-1,
+        max_epochs=1000,  # L1Sparse needs their number
         num_sanity_val_steps=0,
         limit_val_batches=0,
         seed=0,

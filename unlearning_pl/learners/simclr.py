@@ -3,6 +3,7 @@
 Letters: B rows of a batch, E width of the embeddings.
 """
 
+import torch
 from lightly.models.modules import SimCLRProjectionHead
 from torch import Tensor
 from typing_extensions import override
@@ -48,9 +49,12 @@ class SimCLR(ContrastiveLearner):
         anchor, positive = self.embed(concat_views(sample.views[:2])).chunk(2)
         return anchor, positive
 
-    @override
-    def replace_positives(self, outputs: Pair, sample: Sample) -> Pair:
-        return outputs[0], self.embed(sample.views[1])
+    def outputs_with_positives(self, sample: Sample, others: Sample) -> tuple[Pair, Pair]:
+        """Outputs, and those of the last rows with the positives of ``others``: one pass, joint batch statistics."""
+        rows, last = len(sample.index), len(others.index)
+        z = self.embed(torch.cat([*sample.views[:2], others.views[1]]))
+        anchor, positive, other = z.split([rows, rows, last])
+        return (anchor, positive), (anchor[rows - last :], other)
 
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:
