@@ -62,7 +62,7 @@ class BYOL(ContrastiveLearner):
         rows, last = len(sample.index), len(others.index)
         views = torch.cat([*sample.views[:2], others.views[1]])
         embeddings = self.prediction_head(self.embed(views)), self.target_encoder(views)
-        (p0, p1, p2), (t0, t1, t2) = (values.split([rows, rows, last]) for values in embeddings)
+        (p0, p1, p2), (t0, t1, t2) = (torch.split(z, [rows, rows, last]) for z in embeddings)
         own = torch.stack([p0[rows - last :], p2]), torch.stack([t2, t0[rows - last :]])
         return (torch.stack([p0, p1]), torch.stack([t1, t0])), own
 

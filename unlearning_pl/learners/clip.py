@@ -71,7 +71,7 @@ class CLIP(ContrastiveLearner):
         assert others.text is not None
         rows, last = len(sample.index), len(others.index)
         image = self.embed(sample.views[0])
-        text, other = self.embed_text(torch.cat([sample.text, others.text])).split([rows, last])
+        text, other = torch.split(self.embed_text(torch.cat([sample.text, others.text])), [rows, last])
         return (image, text), (image[rows - last :], other)
 
     @override

@@ -81,7 +81,8 @@ class MoCo(ContrastiveLearner):
         """
         rows, last = len(sample.index), len(others.index)
         query = self.embed(sample.views[0])
-        key, other = self._positive_keys(sample, torch.cat([sample.views[1], others.views[1]])).split([rows, last])
+        keys = self._positive_keys(sample, torch.cat([sample.views[1], others.views[1]]))
+        key, other = torch.split(keys, [rows, last])
         return (query, key), (query[rows - last :], other)
 
     def _positive_keys(self, sample: Sample, views: Tensor) -> Tensor:

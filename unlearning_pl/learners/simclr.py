@@ -53,7 +53,7 @@ class SimCLR(ContrastiveLearner):
         """Outputs, and those of the last rows with the positives of ``others``: one pass, joint batch statistics."""
         rows, last = len(sample.index), len(others.index)
         z = self.embed(torch.cat([*sample.views[:2], others.views[1]]))
-        anchor, positive, other = z.split([rows, rows, last])
+        anchor, positive, other = torch.split(z, [rows, rows, last])
         return (anchor, positive), (anchor[rows - last :], other)
 
     @override
