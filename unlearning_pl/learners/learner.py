@@ -121,10 +121,6 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
         Where negatives are the batch, the sample names the lenders: an own pair is no negative in :meth:`losses`.
         """
 
-    def replace_positives(self, outputs: Any, sample: Sample) -> Any:
-        """Outputs with the same anchors and the positives of ``sample``; a whole pass unless a learner needs less."""
-        return self.outputs(sample)
-
     @abstractmethod
     def alignment(self, outputs: Any, sample: Sample) -> Tensor:
         """Alignment of each sample with its positive, ``(B,)``: cosine similarity, or probability of the label."""
