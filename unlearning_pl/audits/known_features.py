@@ -3,17 +3,19 @@
 Letters: B rows of a batch, V views of an image, D width of the features.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
 
 from unlearning_pl.learners import Learner
+from unlearning_pl.learners.feature_memory import replaced_features
 
 
-@contextmanager
-def known_features(learner: Learner, views: Sequence[Tensor], features: Sequence[Tensor]) -> Iterator[None]:
+def known_features(
+    learner: Learner, views: Sequence[Tensor], features: Sequence[Tensor]
+) -> AbstractContextManager[None]:
     """Context manager in which ``learner.features`` returns known features of known views, and computes all others.
 
     A learner that embeds several views in one joint pass gets the features of all of them. Images are compared by their
@@ -38,11 +40,7 @@ def known_features(learner: Learner, views: Sequence[Tensor], features: Sequence
         known = [part for part in parts if part is not None]
         return torch.cat(known) if parts and len(known) == len(parts) else compute(x)
 
-    vars(learner)["features"] = features_of
-    try:
-        yield
-    finally:
-        del vars(learner)["features"]
+    return replaced_features(learner, features_of)
 
 
 def _find(images: Tensor, views: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor | None:

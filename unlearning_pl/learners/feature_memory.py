@@ -4,7 +4,7 @@ Letters: B rows of a view, V views, D width of the features.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -62,7 +62,32 @@ class FeatureMemory:
 
 
 @contextmanager
-def remember_features(module: Any) -> Iterator[None]:
+def replaced_features(module: Any, features: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Within the context ``module.features`` is another function.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> module = SimpleNamespace(features=abs)
+        >>> with replaced_features(module, round):
+        ...     module.features
+        <built-in function round>
+        >>> module.features
+        <built-in function abs>
+    """
+    # The instance's dictionary comes before submodules and methods, and a module may have `features` as any of them.
+    attributes = vars(module)
+    outer = attributes.get("features")
+    attributes["features"] = features
+    try:
+        yield
+    finally:
+        if outer is None:
+            del attributes["features"]
+        else:
+            attributes["features"] = outer
+
+
+def remember_features(module: Any) -> AbstractContextManager[None]:
     """Within the context ``module.features`` is a :class:`FeatureMemory` of the module's own function.
 
     Example:
@@ -71,20 +96,8 @@ def remember_features(module: Any) -> Iterator[None]:
         >>> with remember_features(module):
         ...     isinstance(module.features, FeatureMemory)
         True
-        >>> module.features
-        <built-in function abs>
     """
-    # The instance's dictionary comes before submodules and methods, and a module may have `features` as any of them.
-    attributes, memory = vars(module), FeatureMemory(module.features)
-    outer = attributes.get("features")
-    attributes["features"] = memory
-    try:
-        yield
-    finally:
-        if outer is None:
-            del attributes["features"]
-        else:
-            attributes["features"] = outer
+    return replaced_features(module, FeatureMemory(module.features))
 
 
 def features_of(module: Any, view: Tensor) -> Tensor:
