@@ -56,16 +56,14 @@ def tests(options: argparse.Namespace) -> Stage:
     return Stage("tests marked gpu", [*command, *gpu_test_files()])
 
 
-def throughput(learner: str, compiled: bool, options: argparse.Namespace) -> Stage:
-    name = f"{learner}{', compiled' if compiled else ''}"
-    if compiled and options.tiny:
+def throughput(learner: str, mode: str | None, options: argparse.Namespace) -> Stage:
+    name = learner if mode is None else f"{learner}, compile {mode}"
+    if mode is not None and options.tiny:
         return Stage(name, [], lambda: "compiling takes longer than all tiny stages")
-    if compiled and '"--compile"' not in (ROOT / HERE / "throughput.py").read_text():
-        return Stage(name, [], lambda: "throughput.py has no --compile")
     file = options.out / f"{stem(name)}.json"
     counts = "--steps 3 --rounds 1" if options.tiny else "--steps 100 --rounds 3"
     command = [sys.executable, f"{HERE}/throughput.py", "--learner", learner, *trained(options), *counts.split()]
-    command += ["--compile"] if compiled else []
+    command += [] if mode is None else ["--compile", mode]
 
     def describe() -> str:
         rates: dict[str, float] = json.loads(file.read_text())["images_per_second"]
@@ -96,10 +94,10 @@ def stages(options: argparse.Namespace) -> Iterator[Stage]:
     command = [sys.executable, f"{HERE}/gpu_environment.py", "--output", str(options.out / "environment.json")]
     yield Stage("environment", command + ["--tiny"] * options.tiny, lambda: environment_line(environment(options.out)))
     yield tests(options)
-    for compiled in (False, True):
+    for mode in (None, "graphs", "true"):
         for learner in ("SimCLR", "Classifier"):
-            yield throughput(learner, compiled, options)
-        if not compiled:
+            yield throughput(learner, mode, options)
+        if mode is None:
             yield trace(options)
     if options.plan:
         words = ["benchmark", *shlex.split(options.plan), "--output", str(options.out / "benchmark")]
