@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow cases exactness format lint type check docs containers nodes slurm kills clean
+.PHONY: demo test slow cases exactness gpu gpu-wheels format lint type check docs containers nodes slurm
+.PHONY: kills clean
 
 demo: $(READY)
 	$(BIN)/unlearning-pl demo
@@ -29,6 +30,21 @@ cases: $(READY)
 exactness: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/same_steps.py
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/distributed/sharded.py
+
+# What a machine with a GPU can check, in BUDGET seconds; TINY=1 does the same on a CPU, PLAN=FILE.yaml adds a benchmark.
+# An interpreter with torch and Lightning, as in images, is used as it is: a machine with a GPU may have no network.
+BUDGET ?= 520
+GPU_OUT ?= build/gpu
+WHEELS ?= build/wheels
+HAS_TORCH := $(PYTHON) -c "from importlib.util import find_spec; exit(not (find_spec('torch') and find_spec('lightning')))"
+gpu:
+	@if $(HAS_TORCH); then python=$(PYTHON); else $(MAKE) --no-print-directory $(READY) && python=$(BIN)/python; fi && \
+	$$python benchmarks/gpu_checks.py --budget $(BUDGET) --out $(GPU_OUT) --wheels $(WHEELS) $(if $(TINY),--tiny) \
+	$(if $(PLAN),--plan "$(PLAN)")
+
+# Packages that an image with torch lacks, for `make gpu` without network; WHEELS_PYTHON=3.12 if its Python is that one.
+gpu-wheels: $(READY)
+	$(BIN)/python benchmarks/gpu_wheels.py --folder $(WHEELS) $(if $(WHEELS_PYTHON),--python $(WHEELS_PYTHON))
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -26,7 +26,6 @@ from typing import Any
 import throughput
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.trainer.connectors.logger_connector.logger_connector import _LoggerConnector
 from torch import Tensor, nn
 from torch.optim import SGD
@@ -34,10 +33,11 @@ from typing_extensions import override
 
 from unlearning_pl import methods
 from unlearning_pl.data import Digits, ForgetRequest, UnlearningData, loaders
-from unlearning_pl.data.augment.view_policies import Views
+from unlearning_pl.data.augment.views import Views
 from unlearning_pl.learners import Learner, learner
 from unlearning_pl.learners.non_finite_guard import NonFiniteGuard
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
+from unlearning_pl.training.timed_progress_bar import TimedProgressBar
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.types import Sample
 
@@ -132,7 +132,7 @@ def watch(clock: Clock) -> None:
         (SGD, "step", "optimiser"),
         (Learner, "optimizer_zero_grad", "zero_grad"),
         (LastCheckpoint, "on_train_batch_start", "LastCheckpoint"),
-        (TQDMProgressBar, "on_train_batch_end", "progress bar"),
+        (TimedProgressBar, "on_train_batch_end", "progress bar"),
         (_LoggerConnector, "update_train_step_metrics", "Lightning's logger connector"),
     ):
         clock.wrap(owner, attribute, name)

@@ -2,12 +2,13 @@
 
     python benchmarks/throughput.py --learner SimCLR --backbone resnet9_slim --batch 256 --images 2560
     python benchmarks/throughput.py --learner Classifier --backbone resnet18 --batch 64 --images 640 --output FILE.json
-    python benchmarks/throughput.py --accelerator gpu --backbone resnet18 --batch 512 --precision bf16-mixed
+    python benchmarks/throughput.py --accelerator gpu --backbone resnet18 --precision bf16-mixed --compile true
 
 The bare loop has the same model, views, loss and optimiser, and nothing else: no Lightning, no logs, no checkpoints. A
 user's run has a folder, TensorBoard, a progress bar and checkpoints. All of them draw views from images in memory. The
 ways take turns within a round; the first steps of each are not counted, the end of an epoch is. The table has medians
-over rounds, and the ratio of each way to the bare loop.
+over rounds, and the ratio of each way to the bare loop. With ``--compile`` the bare loop and the trainer are measured
+compiled, too, in that mode; compiling is part of the first steps.
 """
 
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
@@ -39,6 +40,7 @@ from unlearning_pl.data.make_samples import make_sample
 from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.learners import Learner, mean_loss
 from unlearning_pl.training import runs
+from unlearning_pl.training.compilation import CompileMode, compiled
 from unlearning_pl.training.trainer import UnlearningTrainer
 
 WARM = 3
@@ -96,11 +98,16 @@ def make(options: argparse.Namespace) -> tuple[Learner, UnlearningData]:
     return learner, UnlearningData(source, views, ForgetRequest(fraction=0.1), batch_size=options.batch)
 
 
-def bare(options: argparse.Namespace) -> float:
+def bare(options: argparse.Namespace, mode: CompileMode = False) -> float:
     """Seconds of the counted steps in a loop of torch alone."""
     learner, data = make(options)
-    device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
     data.load()
+    with compiled(learner, data.views, mode) if mode else nullcontext():
+        return loop(options, learner, data, mode)
+
+
+def loop(options: argparse.Namespace, learner: Learner, data: UnlearningData, mode: CompileMode) -> float:
+    device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
     learner.to(device, memory_format=torch.channels_last).train()
     optimizer = SGD(learner.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     plan = SamplePlan.training(InputSpec.of(learner), seed=0)
@@ -110,6 +117,8 @@ def bare(options: argparse.Namespace) -> float:
         if step == WARM:
             settle()
             start = time.perf_counter()
+        if mode == "graphs":
+            torch.compiler.cudagraph_mark_step_begin()
         index = torch.randint(options.images, (options.batch,), device=device)
         sample = make_sample(data.pool, data.views, Rows(index, None, plan, first=0))
         with precision:
@@ -121,7 +130,7 @@ def bare(options: argparse.Namespace) -> float:
     return time.perf_counter() - start
 
 
-def fitted(options: argparse.Namespace, folder: bool) -> float:
+def fitted(options: argparse.Namespace, folder: bool, *callbacks: Callback, mode: CompileMode = False) -> float:
     """Seconds of the counted steps by the trainer."""
     learner, data = make(options)
     window = Window()
@@ -136,15 +145,16 @@ def fitted(options: argparse.Namespace, folder: bool) -> float:
             max_steps=WARM + options.steps,
             max_epochs=-1,
             seed=0,
-            callbacks=[window],
+            compile=mode,
+            callbacks=[window, *callbacks],
             **quiet,
         )
         trainer.fit(learner, datamodule=data)
     return window.seconds
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the training that is measured."""
     parser.add_argument("--learner", default="SimCLR")
     parser.add_argument("--backbone", default="resnet9_slim")
     parser.add_argument("--batch", type=int, default=256, help="Rows of a step.")
@@ -153,7 +163,13 @@ def main() -> None:
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
     parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
     parser.add_argument("--steps", type=int, default=20)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compile", choices=["true", "graphs"], help="Measure compiled ways, too, in this mode.")
     parser.add_argument("--output", type=Path, help="JSON file of the figures.")
     options = parser.parse_args()
     ways: dict[str, Callable[[], float]] = {
@@ -161,9 +177,14 @@ def main() -> None:
         "trainer": lambda: fitted(options, folder=False),
         "trainer, as a user runs it": lambda: fitted(options, folder=True),
     }
+    if options.compile is not None:
+        mode: CompileMode = options.compile == "true" or "graphs"
+        ways["bare loop, compiled"] = lambda: bare(options, mode)
+        ways["trainer, compiled"] = lambda: fitted(options, folder=False, mode=mode)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(options.rounds):
-        for name in [*ways][number % 3 :] + [*ways][: number % 3]:
+        first = number % len(ways)
+        for name in [*ways][first:] + [*ways][:first]:
             with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
                 seconds[name].append(ways[name]())
     rates = {name: options.batch * options.steps / median(values) for name, values in seconds.items()}

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import torch
+from devices import skip_without_gpu, trainer_options
 from jsonschema import Draft202012Validator
 from lightning.pytorch import seed_everything
 from markupsafe import Markup
 from remembering import remembering
 from tiny import LEARNERS, make_learner
-from xdist.scheduler import LoadScopeScheduling
 
 from unlearning_pl.audits import Embeddings
 from unlearning_pl.data.sources import digits
@@ -32,22 +32,14 @@ torch.set_num_threads(1)  # the models are tiny
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
-class Groups(LoadScopeScheduling):  # type: ignore[misc]
-    """What one process runs where several do, ``-n 2``: what shares costly fixtures.
-
-    That is a file; of the contract, the longest, the tests of one learner.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        path, _, test = nodeid.partition("::")
-        if not path.endswith("test_contract.py"):
-            return path
-        parameters = test.partition("[")[2]
-        return f"{path} {next((name for name in LEARNERS if name in parameters), 'SimCLR')}"
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cuda", choices=["cuda", "cpu"], help="Device of the tests marked gpu.")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from file_groups import Groups  # xdist is there: it calls this
+
     return Groups(config, log)
 
 
@@ -71,8 +63,12 @@ LONGEST = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take long come first: one of them at the end would keep one process busy and the others waiting."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip tests of a GPU without one, and put files that take long first.
+
+    One of them at the end would keep one process busy and the others waiting.
+    """
+    skip_without_gpu(config, items)
     order = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
@@ -146,3 +142,9 @@ def make() -> Callable[..., dict[Split, Embeddings]]:
 @pytest.fixture(params=LEARNERS)
 def learner(request: pytest.FixtureRequest) -> Learner:
     return make_learner(request.param)
+
+
+@pytest.fixture(params=[pytest.param("device", marks=pytest.mark.gpu)])
+def options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Arguments of a trainer on the device under test, or on the place that a test's parameter names."""
+    return trainer_options(request.param, request.config)

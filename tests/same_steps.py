@@ -71,7 +71,7 @@ class Frozen(Callback):
 
 def neighbours(keys: Tensor, further: Tensor) -> Tensor:
     """Partners that one process of two has too: the rows of a step are dealt out in turns."""
-    return torch.arange(len(keys)) ^ (3 - world_size())
+    return torch.arange(len(keys), device=keys.device) ^ (3 - world_size())
 
 
 def start_of(name: str) -> Learner:
@@ -96,7 +96,7 @@ def nothing_random() -> Iterator[None]:
 
 
 @nothing_random()
-def take_steps(method: str, name: str, frozen: bool, folder: Path, processes: int) -> dict[str, Tensor]:
+def take_steps(method: str, name: str, frozen: bool, folder: Path, processes: int, **options: Any) -> dict[str, Tensor]:
     """Two steps from random weights, with the same rows whoever has them; all weights, and the queue in an order."""
     original = folder / f"{name}.pt"
     if not original.exists():
@@ -105,7 +105,7 @@ def take_steps(method: str, name: str, frozen: bool, folder: Path, processes: in
     data = Float64Examples(source, forget=ForgetRequest(count=12), validation=0.25, batch_size=24)
     shared = {"devices": 2, "strategy": "ddp", "sync_batchnorm": not frozen} if processes == 2 else {}
     callbacks = [Frozen()] if frozen else []
-    trainer = make_trainer(max_epochs=2, logger=False, limit_val_batches=0, callbacks=callbacks, **shared)
+    trainer = make_trainer(max_epochs=2, logger=False, limit_val_batches=0, callbacks=callbacks, **shared, **options)
     learner = start_of(name).double()
     if method == "plain":
         trainer.fit(learner, datamodule=data, weights=str(original))

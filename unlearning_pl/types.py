@@ -66,7 +66,7 @@ def concat_streams(batch: Batch) -> tuple[Sample, Tensor]:
 
     Returns:
         The rows of all streams, concatenated in the order of the batch, and a mask ``(B,)``, true for rows of the
-        forget stream.
+        forget stream. Of a single stream the tensors are the stream's own.
 
     Example:
         >>> rows = lambda n: Sample((torch.zeros(n, 1, 2, 2),), torch.zeros(n), torch.arange(n))
@@ -75,9 +75,11 @@ def concat_streams(batch: Batch) -> tuple[Sample, Tensor]:
         (torch.Size([4, 1, 2, 2]), [False, False, False, True])
     """
     samples = list(batch.values())
+    masks = [torch.full_like(rows.target, name == "forget", dtype=torch.bool) for name, rows in batch.items()]
+    if len(samples) == 1:
+        return samples[0]._replace(partner=None), masks[0]
     views = tuple(torch.cat(view) for view in zip(*(sample.views for sample in samples), strict=True))
     target = torch.cat([sample.target for sample in samples])
     index = torch.cat([sample.index for sample in samples])
     texts = [sample.text for sample in samples if sample.text is not None]
-    masks = [torch.full_like(rows.target, name == "forget", dtype=torch.bool) for name, rows in batch.items()]
     return Sample(views, target, index, torch.cat(texts) if texts else None), torch.cat(masks)

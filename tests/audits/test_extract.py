@@ -11,6 +11,7 @@ from launching import launch
 from tiny import LEARNERS, make_data, make_learner, make_rows, make_trainer
 
 from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
+from unlearning_pl.audits.known_features import known_features
 from unlearning_pl.audits.sample_losses import per_sample_losses
 from unlearning_pl.data import ContrastiveViews, CropViews, ForgetRequest, JitterViews
 from unlearning_pl.errors import InputError
@@ -107,10 +108,12 @@ def test_a_loss_computed_in_parts_is_that_of_the_whole_and_depends_on_the_batch_
     learner, sample = make_learner(name).eval(), make_rows(9)
     clean = sample._replace(views=(sample.views[0], *sample.views), text=sample.text[:, None])
     with torch.no_grad():
-        losses = per_sample_losses(learner, clean)
+        known = [learner.features(view) for view in clean.views]
+        losses, again = (per_sample_losses(learner, clean, features) for features in (known, ()))
         whole = learner.losses(learner.outputs(sample), sample)
         few = learner.losses(learner.outputs(sample.take(slice(4))), sample.take(slice(4)))
     torch.testing.assert_close(losses, whole, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(again, whole, atol=1e-5, rtol=1e-5)
     assert torch.allclose(few, whole[:4], atol=1e-5) is not learner.compares_rows
 
 
@@ -154,3 +157,35 @@ def test_half_precision_is_the_models_and_not_the_views(views: Any) -> None:
         trainer.embed({"a": Sees("resnet9_slim")}, make_data(views=views), views=2, splits=("forget",))
         found.append(torch.stack(seen[:1] + seen[-2:]))
     assert torch.equal(*found)
+
+
+@pytest.mark.parametrize(("name", "targets"), [(name, {"MoCo": 1, "BYOL": 2}.get(name, 0)) for name in LEARNERS])
+@pytest.mark.parametrize("size", [8, 5])
+def test_a_view_takes_one_pass_for_all_metrics(name: str, targets: int, size: int) -> None:
+    """Also in a batch whose rows do not divide by the views of the loss; the encoder of the targets takes its own."""
+    learner, passed = make_learner(name), {"own": 0, "targets": 0}
+
+    class Counts(type(learner)):  # type: ignore[misc]
+        def features(self, x: torch.Tensor) -> torch.Tensor:
+            passed["own"] += len(x)
+            return super().features(x)
+
+    def count(module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        passed["targets"] += len(inputs[0])
+
+    learner.__class__ = Counts
+    encoder = getattr(learner, "key_encoder", getattr(learner, "target_encoder", torch.nn.Identity()))
+    encoder.register_forward_pre_hook(count)
+    trainer, data = make_trainer(logger=False), make_data(eval_batch_size=size)
+    trainer.embed({"a": learner, "b": learner}, data, views=4, splits=("forget",))
+    assert passed == {"own": 2 * 8 * (1 + 4), "targets": 2 * 8 * targets}
+
+
+def test_only_pixels_that_were_embedded_have_known_features() -> None:
+    learner, views = make_learner("SimCLR").eval(), torch.rand(2, 3, 3, 16, 16)
+    swapped, changed = torch.cat([views[1], views[0]]), torch.cat([views[0], views[1] + 1e-6])
+    with torch.no_grad(), known_features(learner, views, [learner.features(view) + 1 for view in views]):
+        inside = [learner.features(images) for images in (swapped, changed, views[0, :2])]
+    expected = [learner.features(images) for images in (swapped, changed, views[0, :2])]
+    for features, computed, known in zip(inside, expected, (1, 0, 0), strict=True):
+        torch.testing.assert_close(features, computed + known)

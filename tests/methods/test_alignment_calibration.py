@@ -180,7 +180,7 @@ class Captioned(SimpleNamespace):
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)
 @pytest.mark.parametrize(("partner", "views"), [("batch", 3), ("dataset", 2), ("dataset", 3)])
-def test_a_third_view_takes_a_third_pass_and_no_more(
+def test_a_third_view_takes_a_pass_of_the_forget_rows_and_no_more(
     learner: Learner, partner: Literal["batch", "dataset"], views: Literal[2, 3], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each view of a row is embedded once by the online network, or by the momentum encoder; a label takes no pass."""
@@ -196,14 +196,32 @@ def test_a_third_view_takes_a_third_pass_and_no_more(
         monkeypatch.setattr(learner.key_encoder, "forward", lambda x: keys.append(x) or key_encoder(x))
         learner.train()
     method.objective(learner, batch)
-    embedded, passes = torch.cat([*rows, *keys]), 1 if isinstance(learner, Classifier) else 3
-    assert len(embedded) == passes * 8
+    embedded = torch.cat([*rows, *keys])
+    assert len(rows) == 1  # batch statistics are joint
+    assert len(embedded) == (8 if isinstance(learner, Classifier) else 8 + 8 + 3)
     retained, first = batch["retain"], torch.cat([batch["retain"].views[0], batch["forget"].views[0]])
     assert all(int((embedded == image).flatten(1).all(1).sum()) == 1 for image in first)
     if isinstance(learner, MoCo):  # it takes in a key of each row, whatever else it has compared
         ((taken, _),) = learner._keys
         assert len(taken) == 8
         assert torch.equal(keys[0][:5], retained.views[1])
+
+
+@pytest.mark.parametrize("views", [2, 3])
+@pytest.mark.parametrize("name", ["SimCLR", "MoCo", "CLIP"])
+def test_a_module_without_a_joint_pass_has_the_same_loss(name: str, views: Literal[2, 3]) -> None:
+    """In evaluation mode, where rows do not depend on one another; it embeds all rows twice."""
+    learner, losses = make_learner(name).double().eval(), []
+    data = Data() if name != "CLIP" else Captioned()
+    for embeds in (True, False):
+        if not embeds:
+            learner.outputs_with_positives = None
+        method = AlignmentCalibration(0.6, 4.0, "dataset", views)
+        method.prepare(learner, data)
+        batch = data.batch(torch.tensor([7, 2, 5])) if name == "CLIP" else data.batch(3)
+        torch.manual_seed(3)
+        losses.append(method.objective(learner, batch))
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["SimCLR", "CLIP"])
@@ -220,7 +238,8 @@ def test_a_lender_in_the_batch_is_no_negative_of_its_own_image(name: str) -> Non
         moved = cosine * axes[40] + (1 - cosine**2).sqrt() * axes[0]
         return torch.where(sample.index[:, None] == 0, moved, first), axes[40 + sample.partner]
 
-    learner.outputs, learner.replace_positives = outputs, lambda pairs, sample: pairs
+    learner.outputs = outputs
+    learner.outputs_with_positives = lambda sample, others: (outputs(sample), (axes[:3], axes[:3]))
     method, lends = AlignmentCalibration(beta=0.0, partner="dataset"), 0
     method.prepare(learner, data)
     for seed in range(60):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from devices import diagonal, placed, trainer_options
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
@@ -22,7 +23,10 @@ from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.types import Sample, Split
 
 NAMES = [*METHODS, *PLUGINS]
-pytestmark = pytest.mark.filterwarnings("ignore:SCRUB with max_epochs")  # runs of one epoch
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:SCRUB with max_epochs"),  # runs of one epoch
+    pytest.mark.filterwarnings("ignore:.*does not have a deterministic implementation"),
+]
 PAIRS = [(method, learner) for method in NAMES for learner in LEARNERS]
 VARIANTS = ["autocast", "accumulated", "one image", "three images", "half the data"]
 
@@ -51,35 +55,49 @@ def stepped(trainer: UnlearningTrainer, method: str) -> bool:
     return bool(torch.isfinite(trainer.callback_metrics["train/loss"])) if trains else trainer.global_step == 0
 
 
+UNBROKEN = [
+    pytest.param(param.values, marks=param.marks, id="-".join(param.values))
+    for param in (
+        *placed("cpu", [pytest.param(*pair) for pair in PAIRS]),
+        *placed("device", diagonal(NAMES, [*LEARNERS])),
+    )
+]
+
+
 class Unbroken(NamedTuple):
     method: str
     name: str
     learner: Learner
     data: UnlearningData
     trainer: UnlearningTrainer
+    options: dict[str, Any]
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+@pytest.fixture(scope="module", params=UNBROKEN)
 def unbroken(request: pytest.FixtureRequest, originals: dict[str, Path]) -> Unbroken:
     """A run of three epochs, made once for the tests that look at how it ended."""
-    method, name = request.param
+    place, method, name = request.param
     seed_everything(0, verbose=False)
-    learner, data, trainer = make_learner(name), make_data(), make_trainer(max_epochs=3)
+    options = trainer_options(place, request.config)
+    learner, data, trainer = make_learner(name), make_data(), make_trainer(max_epochs=3, **options)
     trainer.unlearn(learner, data, str(originals[name]), **make_method(method))
-    return Unbroken(method, name, learner, data, trainer)
+    return Unbroken(method, name, learner, data, trainer, options)
 
 
 def test_trains_and_leaves_the_seam_as_it_was(unbroken: Unbroken) -> None:
-    method, _, learner, _, trainer = unbroken
+    method, _, learner, _, trainer, _ = unbroken
     assert stepped(trainer, method)
     assert all(torch.isfinite(value).all() for value in learner.state_dict().values())
     assert learner.objective is mean_loss
     assert len(trainer.callbacks) == len(make_trainer().callbacks)
 
 
-@pytest.mark.parametrize(("method", "name"), pairwise_with("autocast"))
-def test_trains_under_autocast(method: str, name: str, originals: dict[str, Path]) -> None:
-    learner, trainer = make_learner(name), make_trainer(max_epochs=1, precision="bf16-mixed")
+AUTOCAST = [*placed("cpu", pairwise_with("autocast")), *placed("device", diagonal(NAMES, [*LEARNERS]))]
+
+
+@pytest.mark.parametrize(("options", "method", "name"), AUTOCAST, indirect=["options"])
+def test_trains_under_autocast(options: dict[str, Any], method: str, name: str, originals: dict[str, Path]) -> None:
+    learner, trainer = make_learner(name), make_trainer(max_epochs=1, precision="bf16-mixed", **options)
     trainer.unlearn(learner, make_data(), str(originals[name]), **make_method(method))
     assert stepped(trainer, method)
     assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in learner.parameters())
@@ -139,15 +157,15 @@ class Stops(Callback):
 
 
 def test_resumes_to_the_same_weights(unbroken: Unbroken, originals: dict[str, Path], tmp_path: Path) -> None:
-    method, name, expected, _, whole = unbroken
-    half = make_trainer(tmp_path / "run", max_epochs=3, callbacks=[Stops()])
+    method, name, expected, _, whole, options = unbroken
+    half = make_trainer(tmp_path / "run", max_epochs=3, callbacks=[Stops()], **options)
     trains = whole.global_step > 0
     with pytest.raises(PreemptedError) if trains else nullcontext():
         half.unlearn(make_learner(name), make_data(), str(originals[name]), **make_method(method))
     assert half.global_step < whole.global_step or not trains
     torch.rand(7)  # a resumed process has drawn other numbers before
     resumed = make_learner(name)
-    rest = make_trainer(tmp_path / "run", max_epochs=3)
+    rest = make_trainer(tmp_path / "run", max_epochs=3, **options)
     rest.unlearn(resumed, make_data(), str(originals[name]), **make_method(method), ckpt_path="last")
     assert rest.global_step == whole.global_step
     assert moved(weights(expected), weights(resumed)) == []

@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import loops
 import pytest
@@ -9,7 +10,8 @@ from tiny import make_data, make_learner, make_trainer
 from unlearning_pl.data.plans import InputSpec, SamplePlan, TrainingPlan
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods import SSD, CoUn, FineTune, GradientAscent
+from unlearning_pl.learners.epoch_terms import EpochTerms
+from unlearning_pl.methods import SSD, CoUn, FineTune, GradientAscent, NegGrad, NegGradPlus, RandomLabel, Unlearner
 from unlearning_pl.types import Batch
 
 
@@ -44,6 +46,44 @@ def test_a_method_without_retain_samples_still_sees_its_own_stream_only(learner:
     assert plugin.extend_plan(below).streams(0) == ("forget", "retain")
     ascent = GradientAscent().objective(learner, {"forget": batch["forget"]})
     torch.testing.assert_close(plugin.objective(learner, batch), ascent + plugin.term(learner, batch))
+
+
+@pytest.mark.parametrize("name", ["Classifier", "MoCo"])
+def test_in_training_mode_it_equals_a_pass_of_its_own_and_counts_one_batch_less(name: str, batch: Batch) -> None:
+    """The first view's batch statistics are those of its own rows in either; the running ones take them in once."""
+    ends, only_retain = [], {"retain": batch["retain"]}
+    for remembers in (True, False):
+        torch.manual_seed(0)
+        learner, plugin = make_learner(name).double(), CoUn()
+        plugin._inner_objective, plugin.inner_streams = FineTune().objective, FineTune().streams
+        if remembers:
+            loss = plugin.objective(learner, only_retain)
+        else:
+            loss = FineTune().objective(learner, only_retain) + plugin.term(learner, only_retain)
+        loss.backward()
+        batches = next(b for key, b in learner.backbone.named_buffers() if key.endswith("num_batches_tracked"))
+        gradients = torch.cat([p.grad.flatten() for p in learner.parameters() if p.grad is not None])
+        ends.append((loss.detach(), gradients, int(batches)))
+    (loss, gradient, batches), (expected, expected_gradient, more) = ends
+    assert torch.equal(loss, expected)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-10, atol=1e-12)
+    assert (batches, more) == (2, 3)
+
+
+@pytest.mark.parametrize("method", [NegGrad, GradientAscent, RandomLabel, NegGradPlus])
+def test_in_training_mode_forget_rows_never_change_the_term(
+    method: type[Unlearner], batch: Batch, splits: SimpleNamespace
+) -> None:
+    """A joint pass has batch statistics of forget rows too, so that its features are not those of the term."""
+    learner, under, plugin, terms = make_learner("Classifier").double(), method(), CoUn(), []
+    under.prepare(learner, splits)
+    plugin._inner_objective, plugin.inner_streams = under.objective, under.streams
+    for factor in (1.0, 3.0):
+        views = tuple(factor * view for view in batch["forget"].views)
+        learner.epoch_terms = EpochTerms()
+        plugin.objective(learner, {**batch, "forget": batch["forget"]._replace(views=views)})
+        terms.append(learner.epoch_terms.state()["retain_contrast"])
+    assert terms[0] == terms[1]
 
 
 @pytest.fixture(scope="module")

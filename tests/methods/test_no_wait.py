@@ -5,21 +5,28 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback
+from devices import placed
+from lightning.pytorch import Callback, LightningModule, Trainer
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore:SCRUB with max_epochs")  # runs of one epoch
 
 
 class NoWait(Callback):
-    """Within a step, reading a tensor's value raises: on a device it would wait for everything before it."""
+    """Within a step, reading a tensor's value raises: on a device it would wait for everything before it.
+
+    On a GPU CUDA raises on any wait, from the first step to the last: making samples between the steps is included.
+    """
 
     READS = ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__")
 
     def __init__(self) -> None:
         self.patch = pytest.MonkeyPatch()
 
-    def on_train_batch_start(self, *_: Any) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if pl_module.device.type == "cuda":
+            torch.cuda.set_sync_debug_mode("error")
+            return
         for name in self.READS:
             self.patch.setattr(torch.Tensor, name, self.read)
 
@@ -27,19 +34,30 @@ class NoWait(Callback):
     def read(tensor: torch.Tensor, *_: Any) -> None:
         raise AssertionError("a step reads the value of a tensor")
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         self.patch.undo()
+        if pl_module.device.type == "cuda" and trainer.is_last_batch:
+            torch.cuda.set_sync_debug_mode("default")
 
     def on_exception(self, *_: Any) -> None:
         self.patch.undo()
+        if torch.cuda.is_initialized():
+            torch.cuda.set_sync_debug_mode("default")
 
 
-CASES = [*((name, None) for name in LEARNERS), *(("SimCLR", method) for method in [*METHODS, *PLUGINS])]
+LEARNED = [pytest.param(name, None) for name in LEARNERS]
+UNLEARNED = [pytest.param("SimCLR", method) for method in [*METHODS, *PLUGINS]]
+LATER = [pytest.param(*param.values, marks=pytest.mark.slow) for param in UNLEARNED]  # TINY=1 leaves them out
+CASES = [*placed("cpu", [*LEARNED, *UNLEARNED]), *placed("device", [*LEARNED, *LATER])]
 
 
-@pytest.mark.parametrize(("name", "method"), CASES, ids=[f"{name}-{method}" for name, method in CASES])
-def test_no_step_waits_for_the_device(name: str, method: str | None, originals: dict[str, Path]) -> None:
-    trainer = make_trainer(max_epochs=1, callbacks=[NoWait()], logger=False)
+@pytest.mark.parametrize(("options", "name", "method"), CASES, indirect=["options"])
+def test_no_step_waits_for_the_device(
+    options: dict[str, Any], name: str, method: str | None, originals: dict[str, Path]
+) -> None:
+    if options["accelerator"] == "gpu":
+        options = {"accelerator": "gpu"}  # deterministic kernels may wait
+    trainer = make_trainer(max_epochs=1, callbacks=[NoWait()], logger=False, **options)
     if method is None:
         trainer.fit(make_learner(name), datamodule=make_data())
     else:

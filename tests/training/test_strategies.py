@@ -10,7 +10,6 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser
 from lightly.models.batchnorm import SplitBatchNorm
-from lightning.pytorch import Callback
 from lightning.pytorch.strategies import FSDPStrategy, Strategy
 from open_clip.transformer import ResidualAttentionBlock
 from tiny import make_data, make_learner, make_trainer
@@ -140,4 +139,4 @@ def test_all_gpus_are_those_of_the_launcher(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("WORLD_SIZE", "4")
     for said, taken in ((-1, 2), ("-1", 2), ("auto", 2), (3, 3)):
-        assert trainer_arguments(None, Callback(), 30, {"devices": said})["devices"] == taken
+        assert trainer_arguments(None, [], 30, {"devices": said})["devices"] == taken

@@ -100,7 +100,8 @@ def embed_batch(
 ) -> list[BatchEmbeddings]:
     """Compute the fields of :class:`~unlearning_pl.audits.embeddings.Embeddings` for one batch, on the CPU.
 
-    All models embed a view before the next one is made, so that any number of views needs the memory of one.
+    All models embed a view before the next one is made, so that any number of views needs the memory of one, and each
+    model embeds it once: the loss reads the features.
 
     Args:
         models: The models.
@@ -112,13 +113,14 @@ def embed_batch(
     fields = [_clean_fields(*row, clean) for row in zip(models, features, classes, strict=True)]
     needed = max([1, *(learner.num_views for learner in models)])
     first = list(islice(views, needed))
-    for learner, columns in zip(models, fields, strict=True):
-        columns["losses"] = per_sample_losses(learner, clean._replace(views=(*clean.views, *first))).float()
-    augmented: list[list[Tensor]] = [[] for _ in models]
-    while first:
-        _embed_view(models, first.pop(0), augmented)  # its pixels are freed before the next view is made
+    augmented = [[learner.features(view) for view in first] for learner in models]
+    sample = clean._replace(views=(*clean.views, *first))
+    for learner, columns, clean_features, embedded in zip(models, fields, features, augmented, strict=True):
+        columns["losses"] = per_sample_losses(learner, sample, [clean_features, *embedded]).float()
+    del first, sample  # their pixels are freed before the next view is made
     for view in views:
-        _embed_view(models, view, augmented)
+        for learner, embedded in zip(models, augmented, strict=True):
+            embedded.append(learner.features(view))
         del view  # as above
     for learner, columns, embedded in zip(models, fields, augmented, strict=True):
         columns["similarities"] = pair_similarities(torch.stack(embedded, dim=1))
@@ -126,11 +128,6 @@ def embed_batch(
             if name not in columns:
                 columns[name] = learner.project(view).float()
     return [{name: None if value is None else value.cpu() for name, value in columns.items()} for columns in fields]
-
-
-def _embed_view(models: Sequence[Learner], view: Tensor, augmented: list[list[Tensor]]) -> None:
-    for learner, embedded in zip(models, augmented, strict=True):
-        embedded.append(learner.features(view))
 
 
 def _clean_fields(learner: Learner, features: Tensor, classes: Tensor | None, clean: Sample) -> BatchEmbeddings:

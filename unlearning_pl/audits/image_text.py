@@ -67,7 +67,7 @@ def retrieval(splits: BySplit) -> dict[str, float]:
     """
     splits = drop_empty(splits)
     test = splits.get("test")
-    if test is None or test.text is None or 2 * len(torch.unique(test.text, dim=0)) <= len(test.text):
+    if test is None or not _has_distinct_captions(test):
         return {}
     metrics: dict[str, float] = {}
     for split, embeddings in splits.items():
@@ -87,9 +87,9 @@ def test_recalls(splits: BySplit) -> Tensor | None:
         >>> test_recalls({}) is None
         True
     """
-    if not retrieval(splits):
+    test = drop_empty(splits).get("test")
+    if test is None or not _has_distinct_captions(test):
         return None
-    test = splits["test"]
     owner, captions = _flatten_captions(test)
     assert test.captions is not None
     ranks = image_to_text_ranks(test.features, test.captions, test.index, captions, owner)
@@ -111,6 +111,10 @@ def zero_shot(splits: BySplit) -> dict[str, float]:
         for split, embeddings in drop_empty(splits).items()
         if embeddings.zero_shot is not None
     }
+
+
+def _has_distinct_captions(test: Embeddings) -> bool:
+    return test.text is not None and 2 * len(torch.unique(test.text, dim=0)) > len(test.text)
 
 
 def _pair_key(key: str) -> str:

@@ -15,8 +15,7 @@ from unlearning_pl.audits.verdict import CONSTANT, LEVEL, MARGIN, UTILITY_MARGIN
 from unlearning_pl.functional.auc_difference import (
     AucDifference,
     ScorePair,
-    auc_components,
-    auc_difference,
+    component_difference,
     welch_freedom,
 )
 from unlearning_pl.functional.audit_power import detectable_auc, images_needed
@@ -87,7 +86,7 @@ def judge_model(
         attack,
         difference,
         {name: one.interval(share) for name, one in difference.items()},
-        _floor(found, [evidence.attacks[attack] for evidence in references]),
+        _floor(found, [evidence.components[attack] for evidence in references]),
         level,
         margin,
         detectable_auc(found, members, non_members, share),
@@ -109,7 +108,7 @@ def _differences(
     model: Evidence, references: Sequence[Evidence], attacks: Sequence[str], drawn: bool
 ) -> dict[str, AucDifference]:
     return {
-        name: auc_difference(model.attacks[name], [evidence.attacks[name] for evidence in references], drawn)
+        name: component_difference(model.components[name], [one.components[name] for one in references], drawn)
         for name in attacks
     }
 
@@ -120,7 +119,7 @@ def _look_drawn(references: Sequence[Evidence], attacks: Sequence[str]) -> bool:
     Images that were drawn pass in 99 of 100 cases. A small difference of kind passes too: it is assumed not to exist.
     """
     for name in attacks:
-        found = [auc_difference(evidence.attacks[name]) for evidence in references]
+        found = [component_difference(evidence.components[name]) for evidence in references]
         if (
             found
             and abs(sum(one.value for one in found)) / len(found)
@@ -209,7 +208,7 @@ def _floor(headline: AucDifference, references: Sequence[ScorePair]) -> float | 
     """Mean distance among the references; with one, that of a normal AUC from its mean, by the images alone."""
     if headline.floor is not None or not references:
         return headline.floor
-    variance = sum(part.var().item() / len(part) for part in auc_components(*references[0]) if len(part) > 1)
+    variance = sum(part.var().item() / len(part) for part in references[0] if len(part) > 1)
     return sqrt(2 / pi * variance)
 
 

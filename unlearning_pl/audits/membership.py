@@ -1,14 +1,14 @@
 """Membership inference from embeddings: EncoderMI's attacks on the similarities of an image's views."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TypeVar
 
 from torch import Tensor
 
 from unlearning_pl.audits.embeddings import BySplit, drop_empty
+from unlearning_pl.functional.counted_resamples import resampled_roc
 from unlearning_pl.functional.learned_attacks import Kind, cross_fitted_scores
-from unlearning_pl.functional.roc import bootstrap_interval, membership_auc, tpr_at_fpr
+from unlearning_pl.functional.roc import membership_auc, percentile_interval, tpr_at_fpr
 from unlearning_pl.functional.threshold_attack import (
     binned_threshold,
     encoder_mi,
@@ -21,7 +21,8 @@ from unlearning_pl.types import Split
 Scores = Mapping[Split, Tensor]
 Interval = tuple[float, float]
 T = TypeVar("T")
-_RATES = {"tpr_at_1_fpr": 0.01, "tpr_at_0.1_fpr": 0.001}
+RATES = {"tpr_at_1_fpr": 0.01, "tpr_at_0.1_fpr": 0.001}
+"""False positive rates of the reported true positive rates."""
 _MIN_IMAGES = 10  # of a set, for an interval: with 2 images, 38 of 100 intervals would miss a true 0.5
 _KINDS: tuple[Kind, ...] = ("vector", "set")
 
@@ -72,16 +73,16 @@ def roc_metrics(members: Tensor, non_members: Tensor) -> dict[str, float]:
         >>> roc_metrics(tensor([0.9, 0.8]), tensor([0.2, 0.1]))
         {'auc': 1.0}
     """
-    rates = {key: rate for key, rate in _RATES.items() if rate * len(non_members) >= 1}
+    rates = {key: rate for key, rate in RATES.items() if rate * len(non_members) >= 1}
     results = {key: 100 * tpr_at_fpr(members, non_members, rate).item() for key, rate in rates.items()}
     return {"auc": membership_auc(members, non_members).item(), **results}
 
 
-def roc_intervals(members: Tensor, non_members: Tensor) -> dict[str, Interval]:
-    """95 % bootstrap intervals of the metrics of :func:`roc_metrics`.
+def roc_intervals(members: Tensor, non_members: Tensor, rates: Mapping[str, float] = RATES) -> dict[str, Interval]:
+    """95 % bootstrap intervals of the metrics of :func:`roc_metrics`, all from the same resamples.
 
     Resamples of few images are almost the same images: with fewer than ten in a set the interval would be far too
-    narrow, so none is returned; nor is one if all resamples agree.
+    narrow, so none is returned; nor is one if all resamples agree. ``rates`` are the false positive rates by key.
 
     Example:
         >>> from torch import arange, tensor
@@ -92,11 +93,12 @@ def roc_intervals(members: Tensor, non_members: Tensor) -> dict[str, Interval]:
     """
     if min(len(members), len(non_members)) < _MIN_IMAGES:
         return {}
-    results = {"auc": bootstrap_interval(membership_auc, members, non_members)}
-    for key, rate in _RATES.items():
-        if rate * len(non_members) >= 1:
-            low, high = bootstrap_interval(partial(tpr_at_fpr, rate=rate), members, non_members)
-            results[key] = (100 * low, 100 * high)
+    known = {key: rate for key, rate in rates.items() if rate * len(non_members) >= 1}
+    aucs, tprs = resampled_roc(members, non_members, [*known.values()])
+    results = {"auc": percentile_interval(aucs)}
+    for key, resampled in zip(known, tprs, strict=True):
+        low, high = percentile_interval(resampled)
+        results[key] = (100 * low, 100 * high)
     return {key: (low, high) for key, (low, high) in results.items() if low < high}
 
 
@@ -189,7 +191,7 @@ def learned_attacks(scores: Mapping[str, tuple[Tensor, Tensor]]) -> tuple[dict[s
     for kind, (forget_scores, test_scores) in scores.items():
         metrics[f"encoder_mi_{kind}"] = 100 * (forget_scores < 0).double().mean().item()
         metrics[f"membership_auc_{kind}"] = membership_auc(forget_scores, test_scores).item()
-        results = roc_intervals(forget_scores, test_scores)
+        results = roc_intervals(forget_scores, test_scores, rates={})
         intervals |= {f"membership_auc_{kind}": results["auc"]} if "auc" in results else {}
     return metrics, intervals
 

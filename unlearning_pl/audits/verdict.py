@@ -6,11 +6,12 @@ shown that it detects the original, and that the model is within a margin of the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from torch import Tensor
 
-from unlearning_pl.functional.auc_difference import AucDifference, ScorePair
+from unlearning_pl.functional.auc_difference import AucDifference, ScorePair, auc_components
 
 Kind = Literal["broken", "over-forgets", "remembers", "cannot tell", "equivalent"]
 CONSTANT = 1e-5
@@ -33,6 +34,11 @@ class Evidence:
 
     attacks: Mapping[str, ScorePair]
     utility: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def components(self) -> dict[str, ScorePair]:
+        """Components of the AUC by attack; sorted once, although a reference is compared with every model."""
+        return {name: auc_components(*pair) for name, pair in self.attacks.items()}
 
 
 @dataclass(frozen=True)

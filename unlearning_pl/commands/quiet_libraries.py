@@ -9,6 +9,7 @@ HIDDEN: dict[str, tuple[str, ...]] = {
         *("💡 Tip: ", "Tip: "),  # advertisement
         *("GPU available: False", "TPU available: False"),
         *("`Trainer.fit` stopped: `max_epochs=", "`Trainer.fit` stopped: `max_steps="),  # what the user asked for
+        "You are using a CUDA device",  # with Tensor Cores: trainer.tf32 uses them
     ),
     "lightning.fabric.utilities.seed": ("Seed set to ", "[rank: "),  # run.json records the seed
 }

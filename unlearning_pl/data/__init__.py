@@ -1,6 +1,7 @@
 """Image sources, forget requests, splits and views."""
 
-from unlearning_pl.data.augment.view_policies import ContrastiveViews, CropViews, JitterViews, SupervisedViews, Views
+from unlearning_pl.data.augment.view_policies import ContrastiveViews, CropViews, JitterViews, SupervisedViews
+from unlearning_pl.data.augment.views import DrawnViews, Views
 from unlearning_pl.data.datamodule import UnlearningData
 from unlearning_pl.data.sources.cifar import CIFAR10, CIFAR100
 from unlearning_pl.data.sources.digits import Digits
@@ -30,6 +31,7 @@ __all__ = [
     "ContrastiveViews",
     "CropViews",
     "Digits",
+    "DrawnViews",
     "FashionMNIST",
     "Folder",
     "ForgetRequest",

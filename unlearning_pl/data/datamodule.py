@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import DistributedSampler
 from typing_extensions import override
 
-from unlearning_pl.data.augment.view_policies import JitterViews, Views
+from unlearning_pl.data.augment.view_policies import JitterViews
+from unlearning_pl.data.augment.views import Views
 from unlearning_pl.data.loaders import PositionLoader, RowDataset, Rows, SampleLoader, index_loader
 from unlearning_pl.data.make_samples import make_eval_sample, make_sample
 from unlearning_pl.data.plans import InputSpec, SamplePlan, training_plan

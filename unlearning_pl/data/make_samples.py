@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from unlearning_pl.data.augment.view_policies import Views
+from unlearning_pl.data.augment.views import Views
 from unlearning_pl.data.loaders import Rows
 from unlearning_pl.data.plans import SamplePlan
 from unlearning_pl.data.pool import Pool

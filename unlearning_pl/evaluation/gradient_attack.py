@@ -135,6 +135,6 @@ def add_gradient_attack(
             added.append(audit)
             continue
         metrics = audit.metrics | {"gradient_auc": membership_auc(*scores).item()}
-        intervals = {f"gradient_{key}": ends for key, ends in roc_intervals(*scores).items() if key == "auc"}
+        intervals = {f"gradient_{key}": ends for key, ends in roc_intervals(*scores, rates={}).items()}
         added.append(replace(audit, metrics=metrics, intervals=audit.intervals | intervals))
     return added

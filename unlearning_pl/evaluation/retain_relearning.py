@@ -103,7 +103,7 @@ def _embed_clean(learner: Learner, data: UnlearningData, split: Split, losses: b
     for sample in data.samples((split,), plan, learner.device)[split]:
         features, none = learner.features(sample.views[0]), torch.zeros(len(sample.index), 0)
         logits = learner.classify(features)
-        loss = per_sample_losses(learner, sample).float() if losses else None
+        loss = per_sample_losses(learner, sample, [features]).float() if losses else None
         known: BatchEmbeddings = {"index": sample.index, "target": sample.target, "features": features.float()}
         known |= {"logits": logits, "losses": loss, "similarities": none, "anchor": none, "positive": none}
         batches.append({name: None if value is None else value.cpu() for name, value in known.items()})

@@ -107,17 +107,33 @@ def auc_difference(model: ScorePair, references: Sequence[ScorePair] = (), drawn
         >>> difference.interval(0.05)[0] > 0
         True
     """
+    return component_difference(auc_components(*model), [auc_components(*pair) for pair in references], drawn)
+
+
+def component_difference(model: ScorePair, references: Sequence[ScorePair] = (), drawn: bool = True) -> AucDifference:
+    """The same as :func:`auc_difference`, from components that were computed once for several comparisons.
+
+    Args:
+        model: The model's components ``(M,)`` and ``(L,)``, see :func:`auc_components`.
+        references: Those of each retrained model.
+        drawn: Whether members and non-members are drawn from one population.
+
+    Raises:
+        ValueError: References with other numbers of images.
+
+    Example:
+        >>> component_difference((torch.tensor([1.0, 0.25]), torch.tensor([0.5, 0.75]))).auc
+        0.625
+    """
     m, n = len(model[0]), len(model[1])
-    own = auc_components(*model)
-    auc = own[0].mean().item()
+    auc = model[0].mean().item()
     if not references:
         return AucDifference(auc, 0.5, sqrt((m + n + 1) / (12 * m * n)))
     if any((len(r[0]), len(r[1])) != (m, n) for r in references):
         raise ValueError(f"Expected references with scores of the same {m} and {n} images. Audit them together.")
-    others = [auc_components(*pair) for pair in references]
-    aucs = [members.mean().item() for members, _ in others]
-    mean = tuple(torch.stack(parts).mean(0) for parts in zip(*others, strict=True))
-    parts = [_image_variance(ours - theirs) for ours, theirs in zip(own, mean, strict=True)]
+    aucs = [members.mean().item() for members, _ in references]
+    mean = tuple(torch.stack(parts).mean(0) for parts in zip(*references, strict=True))
+    parts = [_image_variance(ours - theirs) for ours, theirs in zip(model, mean, strict=True)]
     images = sum(value for value, _ in parts)
     freedom, training = min(welch_freedom(parts), max(1.0, min(m, n) - 1.0)), 0.0
     if not drawn and len(aucs) > 1:

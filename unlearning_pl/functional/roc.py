@@ -135,13 +135,31 @@ def bootstrap_interval(
         (1.0, 1.0)
     """
     require_scores(members, non_members)
-    if not 0 < level < 1:
-        raise ValueError(f"Expected a level in (0, 1), got {level}. Give 0.95 for 95 percent.")
-    statistics = torch.cat(
-        [statistic(*pair) for pair in bootstrap_resamples(members, non_members, draws, seed)]
-    ).double()
+    require_level(level)
+    statistics = [statistic(*pair) for pair in bootstrap_resamples(members, non_members, draws, seed)]
+    return percentile_interval(torch.cat(statistics), level)
+
+
+def percentile_interval(statistics: Tensor, level: float = 0.95) -> tuple[float, float]:
+    """The interval that contains a fraction of the resamples, and as many on either side of it [2].
+
+    Args:
+        statistics: A statistic of each resample, ``(R,)``.
+        level: Fraction of the resamples inside the interval, in (0, 1).
+
+    Returns:
+        The lower and the upper end.
+
+    Raises:
+        ValueError: A level outside (0, 1).
+
+    Example:
+        >>> percentile_interval(torch.arange(101.0), 0.5)
+        (25.0, 75.0)
+    """
+    require_level(level)
     ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64, device=statistics.device)
-    low, high = statistics.quantile(ends).tolist()
+    low, high = statistics.double().quantile(ends).tolist()
     return low, high
 
 
@@ -179,6 +197,19 @@ def bootstrap_resamples(
     for start in range(0, draws, chunk):
         count = min(chunk, draws - start)
         yield draw(members, count), draw(non_members, count)
+
+
+def require_level(level: float) -> None:
+    """Check the level of an interval.
+
+    Raises:
+        ValueError: A level outside (0, 1).
+
+    Example:
+        >>> require_level(0.95)
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"Expected a level in (0, 1), got {level}. Give 0.95 for 95 percent.")
 
 
 def require_scores(first: Tensor, second: Tensor) -> None:

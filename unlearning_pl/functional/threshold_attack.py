@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearning_pl.functional.roc import bootstrap_resamples, require_scores
+from unlearning_pl.functional.counted_resamples import resampled_thresholds
+from unlearning_pl.functional.roc import require_scores
 
 
 def pair_similarities(views: Tensor) -> Tensor:
@@ -214,8 +215,7 @@ def encoder_mi_bagged(forget: Tensor, members: Tensor, non_members: Tensor, draw
     """
     require_scores(forget, members)
     require_scores(forget, non_members)
-    pairs = bootstrap_resamples(members, non_members, draws, seed, size=min(len(members), len(non_members)))
-    thresholds = torch.cat([best_threshold(*pair) for pair in pairs])
+    thresholds = resampled_thresholds(members, non_members, draws, seed)
     below = torch.searchsorted(forget.sort().values, thresholds)
     return 100 * below.sum() / (len(thresholds) * len(forget))
 

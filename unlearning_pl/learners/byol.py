@@ -14,6 +14,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import negative_cosine
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
+from unlearning_pl.learners.feature_memory import concat_views
 from unlearning_pl.learners.momentum_encoder import MomentumEncoder
 from unlearning_pl.learners.projection_heads import build_projection_head
 from unlearning_pl.types import Batch, Sample
@@ -64,15 +65,19 @@ class BYOL(ContrastiveLearner):
 
     @override
     def outputs(self, sample: Sample) -> Pair:
-        views = torch.cat(sample.views[:2])
+        views = concat_views(sample.views[:2])
         prediction = self.prediction_head(self.embed(views)).unflatten(0, (2, -1))
         target = self.target_encoder(views).unflatten(0, (2, -1))
         return prediction, target.flip(0)  # view 0 predicts view 1, and the reverse
 
-    @override
-    def replace_positives(self, outputs: Pair, sample: Sample) -> Pair:
-        prediction, target = self.prediction_head(self.embed(sample.views[1])), self.target_encoder(sample.views[1])
-        return torch.stack([outputs[0][0], prediction]), torch.stack([target, outputs[1][1]])
+    def outputs_with_positives(self, sample: Sample, others: Sample) -> tuple[Pair, Pair]:
+        """Outputs, and those of the last rows with the positives of ``others``: one pass, joint batch statistics."""
+        rows, last = len(sample.index), len(others.index)
+        views = torch.cat([*sample.views[:2], others.views[1]])
+        embeddings = self.prediction_head(self.embed(views)), self.target_encoder(views)
+        (p0, p1, p2), (t0, t1, t2) = (torch.split(z, [rows, rows, last]) for z in embeddings)
+        own = torch.stack([p0[rows - last :], p2]), torch.stack([t2, t0[rows - last :]])
+        return (torch.stack([p0, p1]), torch.stack([t1, t0])), own
 
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:

@@ -71,9 +71,10 @@ class Classifier(Learner):
     def swap_positives(self, outputs: Tensor, sample: Sample, partner: Tensor) -> tuple[Tensor, Sample]:
         return outputs, sample._replace(target=sample.target[partner])
 
-    @override
-    def replace_positives(self, outputs: Tensor, sample: Sample) -> Tensor:
-        return outputs  # the positive is the label, which takes no pass
+    def outputs_with_positives(self, sample: Sample, others: Sample) -> tuple[Tensor, Tensor]:
+        """Outputs, and those of the last rows, whose positive is the label: it takes no pass."""
+        outputs = self.outputs(sample)
+        return outputs, outputs[len(outputs) - len(others.index) :]
 
     @override
     def alignment(self, outputs: Tensor, sample: Sample) -> Tensor:

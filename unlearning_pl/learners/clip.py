@@ -64,10 +64,14 @@ class CLIP(ContrastiveLearner):
         assert sample.text is not None, "the data module gives captions to a learner with a context_length"
         return self.embed(sample.views[0]), self.embed_text(sample.text)
 
-    @override
-    def replace_positives(self, outputs: Pair, sample: Sample) -> Pair:
+    def outputs_with_positives(self, sample: Sample, others: Sample) -> tuple[Pair, Pair]:
+        """Outputs, and those of the last rows with the captions of ``others``; an image is embedded once."""
         assert sample.text is not None
-        return outputs[0], self.embed_text(sample.text)
+        assert others.text is not None
+        rows, last = len(sample.index), len(others.index)
+        image = self.embed(sample.views[0])
+        text, other = torch.split(self.embed_text(torch.cat([sample.text, others.text])), [rows, last])
+        return (image, text), (image[rows - last :], other)
 
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:

@@ -12,12 +12,13 @@ renames it. Sources, as repository and commit:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from unlearning_pl.errors import require
+from unlearning_pl.learners.library_models import library_model
 
 Rules = tuple[tuple[str, str], ...]
 
@@ -175,3 +176,16 @@ KEY_MAPS: dict[str, tuple[KeyMap, ...]] = {
     ),
 }
 """Maps of the learners, by the name of their class."""
+
+
+def key_maps_of(learner: nn.Module) -> Sequence[KeyMap]:
+    """Maps from the names of other code bases to a learner's, its library's own among them.
+
+    Example:
+        >>> from unlearning_pl.learners import SimCLR
+        >>> [key_map.name for key_map in key_maps_of(SimCLR("resnet9_slim"))]
+        ['solo-learn', 'lightly', 'SimCLR in PyTorch']
+    """
+    maps = next((KEY_MAPS[kind.__name__] for kind in type(learner).__mro__ if kind.__name__ in KEY_MAPS), ())
+    library = library_model(str(getattr(learner, "hparams", {}).get("backbone", "")))
+    return maps if library is None else (*maps, classifier_map(library.classifier))

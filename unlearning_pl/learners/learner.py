@@ -4,7 +4,7 @@ Letters: B rows of a batch, D width of the features, E of the embeddings that th
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -19,8 +19,6 @@ from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.learners.epoch_terms import EpochTerms
 from unlearning_pl.learners.held_out_means import HeldOutMeans
 from unlearning_pl.learners.image_check import check_images
-from unlearning_pl.learners.key_maps import KEY_MAPS, KeyMap, classifier_map
-from unlearning_pl.learners.library_models import library_model
 from unlearning_pl.learners.loss_terms import log_epoch_terms, log_term
 from unlearning_pl.learners.non_finite_guard import NonFiniteGuard
 from unlearning_pl.learners.optimized_module import OptimizedModule
@@ -99,12 +97,6 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
         """Rename weights that come from another code base, after its key map, to this learner's parameter names."""
         return dict(state)
 
-    def key_maps(self) -> Sequence[KeyMap]:
-        """Maps from the names of other code bases to this learner's, see ``learners/key_maps.py``."""
-        maps = next((KEY_MAPS[kind.__name__] for kind in type(self).__mro__ if kind.__name__ in KEY_MAPS), ())
-        library = library_model(str(getattr(self, "hparams", {}).get("backbone", "")))
-        return maps if library is None else (*maps, classifier_map(library.classifier))
-
     def pretrained_path(self, name: str) -> str | None:
         """Path of the published weights of that name, downloaded if necessary; None if there are none."""
         return None
@@ -131,10 +123,6 @@ class Learner(RenamedAttributes, OptimizedModule, ABC):
 
         Where negatives are the batch, the sample names the lenders: an own pair is no negative in :meth:`losses`.
         """
-
-    def replace_positives(self, outputs: Any, sample: Sample) -> Any:
-        """Outputs with the same anchors and the positives of ``sample``; a whole pass unless a learner needs less."""
-        return self.outputs(sample)
 
     @abstractmethod
     def alignment(self, outputs: Any, sample: Sample) -> Tensor:

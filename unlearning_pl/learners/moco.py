@@ -81,15 +81,25 @@ class MoCo(ContrastiveLearner):
 
     @override
     def outputs(self, sample: Sample) -> Pair:
-        query, key = self.embed(sample.views[0]), self._encode_keys(sample.views[1])
-        if self.training:  # teachers and measurements run in evaluation mode and enqueue nothing
-            self._keys.append((key, sample.index))
-        return query, key
+        return self.embed(sample.views[0]), self._positive_keys(sample, sample.views[1])
 
-    @override
-    def replace_positives(self, outputs: Pair, sample: Sample) -> Pair:
-        """Keys that are compared, and not enqueued: the queue takes in one key of each row of a step."""
-        return outputs[0], self._encode_keys(sample.views[1])
+    def outputs_with_positives(self, sample: Sample, others: Sample) -> tuple[Pair, Pair]:
+        """Outputs, and those of the last rows with the keys of ``others``: one pass of each encoder.
+
+        The keys of ``others`` are compared, and not enqueued: the queue takes in one key of each row of a step.
+        """
+        rows, last = len(sample.index), len(others.index)
+        query = self.embed(sample.views[0])
+        keys = self._positive_keys(sample, torch.cat([sample.views[1], others.views[1]]))
+        key, other = torch.split(keys, [rows, last])
+        return (query, key), (query[rows - last :], other)
+
+    def _positive_keys(self, sample: Sample, views: Tensor) -> Tensor:
+        """Keys of views, the first of which are the positives of a sample's rows, for the queue."""
+        keys = self._encode_keys(views)
+        if self.training:  # teachers and measurements run in evaluation mode and enqueue nothing
+            self._keys.append((keys[: len(sample.index)], sample.index))
+        return keys
 
     def _encode_keys(self, view: Tensor) -> Tensor:
         """Keys ``(B, E)``; evaluation mode and a single process have no batch statistics to shuffle."""

@@ -3,9 +3,11 @@
 from typing import ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from typing_extensions import override
 
+from unlearning_pl.learners.fused_optimizer import use_fused
 from unlearning_pl.learners.lr_schedule import Schedule
 from unlearning_pl.learners.optimizer_settings import OptimizerFactory, OptimizerSettings
 from unlearning_pl.learners.parameter_groups import WeightDecayOn, parameter_dimensions
@@ -61,10 +63,17 @@ class OptimizedModule(LightningModule):
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        return self.optimizer_settings.configure(self, self._dimensions, self.trainer.estimated_stepping_batches)
+        steps = self.trainer.estimated_stepping_batches
+        config = self.optimizer_settings.configure(self, self._dimensions, steps)
+        has_sparse = any(getattr(module, "sparse", False) for module in self.modules())  # embeddings: their gradients
+        # Other strategies shard the optimiser or replace it.
+        if isinstance(self.trainer.strategy, (SingleDeviceStrategy, DDPStrategy)) and not has_sparse:
+            use_fused(config["optimizer"])
+        return config
 
     def plan(self, trainer: Trainer) -> dict[str, str | float | None]:
-        """Settings of the optimiser and its learning-rate schedule that a resumed run must repeat."""
+        """Settings of the optimiser, its learning-rate schedule and the trainer that a resumed run must repeat."""
         own = {name: getattr(self.optimizer_settings, name) for name in ("schedule", "warmup_steps", "weight_decay_on")}
         own |= {"epochs": trainer.max_epochs, "steps": trainer.max_steps}
+        own |= {"trainer.compile": str(getattr(trainer, "compile", False)).lower()}
         return own | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}

@@ -14,7 +14,7 @@ from unlearning_pl.learners.lr_schedule import Schedule, scheduler
 from unlearning_pl.learners.parameter_groups import WeightDecayOn, parameter_groups
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
-NOT_RECORDED: Mapping[str, Any] = {"warmup_steps": 0, "weight_decay_on": "all"}
+NOT_RECORDED: Mapping[str, Any] = {"warmup_steps": 0, "weight_decay_on": "all", "trainer.compile": "false"}
 """Settings of runs that do not record them, as those of version 0.1."""
 
 

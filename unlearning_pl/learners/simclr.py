@@ -13,6 +13,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import nt_xent
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.contrastive_learner import ContrastiveLearner, Pair
+from unlearning_pl.learners.feature_memory import concat_views
 from unlearning_pl.learners.projection_heads import HeadKind, build_projection_head
 from unlearning_pl.types import Sample
 
@@ -58,12 +59,15 @@ class SimCLR(ContrastiveLearner):
 
     @override
     def outputs(self, sample: Sample) -> Pair:
-        anchor, positive = self.embed(torch.cat(sample.views[:2])).chunk(2)
+        anchor, positive = self.embed(concat_views(sample.views[:2])).chunk(2)
         return anchor, positive
 
-    @override
-    def replace_positives(self, outputs: Pair, sample: Sample) -> Pair:
-        return outputs[0], self.embed(sample.views[1])
+    def outputs_with_positives(self, sample: Sample, others: Sample) -> tuple[Pair, Pair]:
+        """Outputs, and those of the last rows with the positives of ``others``: one pass, joint batch statistics."""
+        rows, last = len(sample.index), len(others.index)
+        z = self.embed(torch.cat([*sample.views[:2], others.views[1]]))
+        anchor, positive, other = torch.split(z, [rows, rows, last])
+        return (anchor, positive), (anchor[rows - last :], other)
 
     @override
     def losses(self, outputs: Pair, sample: Sample) -> Tensor:

@@ -27,8 +27,9 @@ class AlignmentCalibration(Unlearner):
 
     The authors draw partners from the whole forget set (``partner: dataset``) and a third view v^2 (``views: 3``). By
     default the partner is another forget sample of the batch and v^2 is v^1, so an image is embedded in two views. Any
-    other choice embeds a third view, of all rows for the sake of batch statistics; MoCo enqueues a single key of each
-    row, that of its positive in l_i.
+    other choice embeds a further view of the forget rows, in the same pass as the other two, so that batch statistics
+    are joint; the authors embed each of three views of all rows in a pass with statistics of its own. MoCo enqueues a
+    single key of each row, that of its positive in l_i.
 
     Either choice gives every forget sample a random partner and keeps its own pair out of l_i. With SimCLR and CLIP,
     whose negatives are the batch, an image's own positive is in the batch by default, in its partner's place, and with
@@ -87,38 +88,42 @@ class AlignmentCalibration(Unlearner):
         if forget is None or len(forget.index) == 0:
             return mean_loss(learner, {"retain": batch["retain"]})
         sample, _ = concat_streams({"retain": batch["retain"], "forget": forget})
-        with_partners = self._batch_partners if self.partner == "batch" else self._dataset_partners
-        losses, has_partner, outputs = with_partners(learner, batch, sample)
-        if self.partner == "dataset" or self.views == 3:
-            sample = sample._replace(views=(*sample.views[:1], *sample.views[self.views - 1 : self.views]))
-            # A module of another framework may lack it: it embeds the anchors once more.
-            replace = getattr(learner, "replace_positives", lambda _, pairs: learner.outputs(pairs))
-            outputs = replace(outputs, sample)
+        own = sample._replace(views=(*sample.views[:1], *sample.views[self.views - 1 : self.views]))
+        if self.partner == "batch":
+            rows = torch.arange(len(sample.index), device=sample.index.device)
+            partner = torch.cat([rows[:retained], self.partners.in_batch(batch)])
+            outputs, alignment = self._embed(learner, sample, own, len(forget.index))
+            losses = learner.losses(*learner.swap_positives(outputs, sample, partner))
+            has_partner = (partner != rows)[retained:]
+        else:
+            pairs, has_partner = self._lend_positives(batch)
+            outputs, alignment = self._embed(learner, pairs, own, len(forget.index))
+            losses = learner.losses(outputs, pairs)
         alpha = self.alpha * has_partner
         # Ranks may have different numbers of partners: with their mean as weight, the average over ranks is the loss
         # of a single process.
         weight = all_reduce_sum(retained + alpha.sum()) / world_size()
         calibrated = (losses[:retained].sum() + (alpha * losses[retained:]).sum()) / weight
-        alignment = learner.alignment(outputs, sample)[retained:].mean()
         log_term(learner, "forget_alignment", alignment, len(forget.index))
         return calibrated + self.beta * self.forget_fraction * alignment
 
-    def _batch_partners(self, learner: Learner, batch: Batch, sample: Sample) -> tuple[Tensor, Tensor, Any]:
-        """Losses with partners from the batch, a mask of the forget rows that have one, and outputs of true pairs."""
-        rows, retained = torch.arange(len(sample.index), device=sample.index.device), len(batch["retain"].index)
-        partner = torch.cat([rows[:retained], self.partners.in_batch(batch)])
-        outputs = learner.outputs(sample)
-        losses = learner.losses(*learner.swap_positives(outputs, sample, partner))
-        return losses, (partner != rows)[retained:], outputs
+    def _embed(self, learner: Learner, sample: Sample, own: Sample, forgotten: int) -> tuple[Any, Tensor]:
+        """Outputs of ``sample``, and the mean alignment of the last rows of ``own``, in as few passes as they take."""
+        if self.partner == "batch" and self.views == 2:
+            outputs = own_outputs = learner.outputs(sample)
+        elif (embed := getattr(learner, "outputs_with_positives", None)) is not None:
+            own = own.take(slice(len(own.index) - forgotten, None))
+            outputs, own_outputs = embed(sample, own)
+        else:  # another module embeds all rows again, for the sake of batch statistics
+            outputs, own_outputs = learner.outputs(sample), learner.outputs(own)
+        return outputs, learner.alignment(own_outputs, own)[-forgotten:].mean()
 
-    def _dataset_partners(self, learner: Learner, batch: Batch, sample: Sample) -> tuple[Tensor, Tensor, Any]:
-        """The same with partners from the whole data set, and outputs of the pairs with them."""
+    def _lend_positives(self, batch: Batch) -> tuple[Sample, Tensor]:
+        """Rows of both streams with partners from the data set, and a mask of the forget rows that have one."""
         forget = batch["forget"]
         partner, has_partner = self.partners.in_data(forget.index)
         lent = self.data.samples_at(partner)
         lent = lent._replace(views=(forget.views[0], *lent.views[1:2]), index=forget.index)
         retain = batch["retain"]._replace(views=batch["retain"].views[:2])
         pairs, _ = concat_streams({"retain": retain, "forget": lent})
-        pairs = pairs._replace(partner=torch.cat([retain.index, partner]))
-        outputs = learner.outputs(pairs)
-        return learner.losses(outputs, pairs), has_partner, outputs
+        return pairs._replace(partner=torch.cat([retain.index, partner])), has_partner

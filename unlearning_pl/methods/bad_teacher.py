@@ -1,6 +1,5 @@
 """Bad teacher (incompetent teacher)."""
 
-import torch
 from torch import Tensor
 from typing_extensions import override
 
@@ -9,7 +8,7 @@ from unlearning_pl.data.seeds import effective_seed
 from unlearning_pl.errors import require
 from unlearning_pl.functional.divergences import distillation
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods.teachers import frozen_copy, random_copy
+from unlearning_pl.methods.teachers import frozen_copy, random_copy, teacher_logits
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, concat_streams
 
@@ -48,6 +47,5 @@ class BadTeacher(Unlearner):
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         sample, forget = concat_streams(batch)
         student = learner.logits(learner.outputs(sample))
-        with torch.no_grad():
-            original, random = (teacher.logits(teacher.outputs(sample)) for teacher in (self.good, self.bad))
+        original, random = (teacher_logits(teacher, sample) for teacher in (self.good, self.bad))
         return distillation(student, random.where(forget[:, None], original), self.temperature).mean()

@@ -12,6 +12,7 @@ from unlearning_pl.distributed.collectives import gather_with_indices
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import symmetric_info_nce
 from unlearning_pl.learners import Learner, log_term
+from unlearning_pl.learners.feature_memory import features_of, remember_features
 from unlearning_pl.methods.plug_in import PlugIn
 from unlearning_pl.types import Batch
 
@@ -26,8 +27,13 @@ class CoUn(PlugIn):
 
     Khalil et al., "CoUn: Empowering Machine Unlearning via Contrastive Learning", NeurIPS 2025, arXiv 2509.16391.
     Reads the retain stream, which is fed in addition to the streams of the method below; it reads no forget sample. z
-    and z' are the encoder's outputs for two views, both with a gradient. The features of the first view are computed
-    once more for this term.
+    and z' are the encoder's outputs for two views, both with a gradient.
+
+    Features that the loss of the method below has computed are not computed again: a classifier's loss has those of the
+    first view, as in the paper, and the loss of SimCLR or BYOL those of both, by one pass and so with joint batch
+    statistics. They must come from a pass of the retain rows alone. A joint pass with forget rows (NegGrad,
+    RandomLabel) has batch statistics of both, and the paper's term depends on retain rows only. There, and on methods
+    that read no retain row, the term embeds both views in passes of its own.
 
     The paper has no projection head. ``projection_dim`` adds one for the time of training and discards it afterwards.
     The paper searches lambda in [0.1, 6], and its best tau is 0.1. Combines with any method that takes training steps.
@@ -68,8 +74,13 @@ class CoUn(PlugIn):
             learner.auxiliary_modules[HEAD] = SimCLRProjectionHead(width, width, self.projection_dim)
 
     @override
+    def objective(self, learner: Learner, batch: Batch) -> Tensor:
+        with remember_features(learner):
+            return super().objective(learner, batch)
+
+    @override
     def term(self, learner: Learner, batch: Batch) -> Tensor:
-        first, second = (learner.features(view) for view in batch["retain"].views[:2])
+        first, second = (features_of(learner, view) for view in batch["retain"].views[:2])
         if self.projection_dim:
             first, second = (learner.auxiliary_modules[HEAD](features) for features in (first, second))
         contrast = symmetric_info_nce(first, second, self.temperature, gather_with_indices).mean()

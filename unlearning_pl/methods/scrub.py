@@ -1,6 +1,5 @@
 """SCRUB."""
 
-import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
@@ -9,7 +8,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.functional.divergences import distillation
 from unlearning_pl.learners import Learner
-from unlearning_pl.methods.teachers import frozen_copy
+from unlearning_pl.methods.teachers import frozen_copy, teacher_logits
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, Split, concat_streams
 
@@ -67,8 +66,7 @@ class SCRUB(Unlearner):
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         sample, _ = concat_streams(batch)
         outputs = learner.outputs(sample)
-        with torch.no_grad():
-            teacher = self.teacher.logits(self.teacher.outputs(sample))
+        teacher = teacher_logits(self.teacher, sample)
         distance = distillation(learner.logits(outputs), teacher, self.temperature).mean()
         if "forget" in batch:
             return -distance

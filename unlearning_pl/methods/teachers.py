@@ -1,12 +1,16 @@
-"""Frozen teacher models: the callback holds them, no checkpoint does."""
+"""Frozen teacher models: the callback holds them, no checkpoint does.
+
+Letters: B rows of a batch, K classes or candidates.
+"""
 
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unlearning_pl.data.seeds import isolated_rng, run_seed
 from unlearning_pl.learners import Learner
+from unlearning_pl.types import Sample
 
 
 def frozen_copy(learner: Learner) -> Learner:
@@ -29,6 +33,17 @@ def random_copy(learner: Learner, seed: int) -> Learner:
         for module in teacher.modules():
             _reinitialise(module)
     return teacher
+
+
+def teacher_logits(teacher: Learner, sample: Sample) -> Tensor:
+    """Scores of a teacher for distillation, ``(B, K)``, computed in inference mode.
+
+    The scores are a copy made outside of it: autograd saves them for the student's gradient, and refuses to save
+    tensors of inference mode.
+    """
+    with torch.inference_mode():
+        logits = teacher.logits(teacher.outputs(sample))
+    return logits.clone()
 
 
 def _reinitialise(module: nn.Module) -> None:

@@ -67,7 +67,8 @@ class _FeatureExtractor(LightningModule):
     def predict_step(self, batch: Sample, batch_idx: int) -> tuple[Tensor, ...]:
         if self.learner is None:
             return batch.index.cpu(), thumbnails(batch.views[0]).cpu(), torch.empty(0)
-        vectors, losses = self.learner.features(batch.views[0]), per_sample_losses(self.learner, batch)
+        vectors = self.learner.features(batch.views[0])
+        losses = per_sample_losses(self.learner, batch, [vectors])
         return batch.index.cpu(), vectors.float().cpu(), losses.float().cpu()
 
 

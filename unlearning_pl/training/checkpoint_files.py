@@ -15,6 +15,7 @@ from unlearning_pl.data.splits.manifest import MANIFEST
 from unlearning_pl.errors import InputError, StorageError, require
 from unlearning_pl.io import atomic_write
 from unlearning_pl.training.read_tensors import read_tensors
+from unlearning_pl.training.run_lock import check_writer
 from unlearning_pl.training.state_dicts import find_state_dict
 
 CHECKPOINT = "checkpoints/last.ckpt"
@@ -113,6 +114,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise StorageError(
                 f"Expected the run folder {run} to exist, but it was removed. Train again with another --run."
             )
+        if path == run / CHECKPOINT:
+            check_writer(run)
         try:
             for partial in path.parent.glob(f".{path.name}.*"):  # left by a process that was killed while writing
                 partial.unlink()

@@ -13,6 +13,7 @@ from unlearning_pl.data.plans import training_plan
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
+from unlearning_pl.training.compilation import CompileMode, check_compilation
 from unlearning_pl.training.monitor_checks import check_monitors
 from unlearning_pl.training.optimizer_checks import check_optimizer, check_warmup
 from unlearning_pl.types import Split
@@ -67,12 +68,12 @@ def check_not_replaced(run: Path | None, weights: Path) -> None:
     )
 
 
-def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: UnlearningData) -> None:
+def check_fit(trainer: Trainer, compiled: CompileMode, model: Learner, data: UnlearningData) -> None:
     """Check that a training run is possible.
 
     Args:
         trainer: The trainer, with the methods among its callbacks.
-        compiled: Whether the encoder is compiled.
+        compiled: What ``trainer.compile`` was set to.
         model: The learner.
         data: The data, split.
 
@@ -91,7 +92,8 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
         "Expected trainer.strategy ddp, got ddp_spawn, which has to pickle the model and the data. Choose ddp.",
     )
     if isinstance(trainer.strategy, FSDPStrategy):
-        _check_fsdp(trainer, compiled, (model, *methods))
+        _check_fsdp(trainer, (model, *methods))
+    check_compilation(trainer, compiled, methods)
     data.setup("fit")
     check_optimizer(model, getattr(trainer, "channels_last", False), trainer.strategy.root_device)
     check_monitors(trainer, model, bool(len(data.positions("validation"))))
@@ -102,10 +104,6 @@ def check_fit(trainer: Trainer, compiled: bool, model: Learner, data: Unlearning
             method.takes_steps or not any(minima),
             f"Expected no trainer.min_epochs and min_steps with {type(method).__name__}, which takes no step, got "
             f"{minima[0]} and {minima[1]}. Leave them out.",
-        )
-        require(
-            method.supports_compile or not compiled,
-            f"Expected trainer.compile = false with {type(method).__name__}, got true. Leave it out.",
         )
     streams = training_plan(trainer, model, data.train_on).streams
     check_warmup(trainer, model, planned_steps(trainer, model, data))
@@ -167,14 +165,13 @@ def _check_val_interval(trainer: Trainer, fewest: int) -> None:
     )
 
 
-def _check_fsdp(trainer: Trainer, compiled: bool, components: Sequence[Learner | Unlearner]) -> None:
+def _check_fsdp(trainer: Trainer, components: Sequence[Learner | Unlearner]) -> None:
     for component in components:
         require(
             component.supports_fsdp,
             f"Expected a model and methods whose weights can be sharded over processes, got {type(component).__name__}."
             " Choose trainer.strategy ddp; docs/strategies.md lists what fsdp supports.",
         )
-    require(not compiled, "Expected trainer.compile = false with fsdp, got true. Leave it out.")
     clips = trainer.gradient_clip_val and trainer.gradient_clip_algorithm != "value"
     require(
         not clips,

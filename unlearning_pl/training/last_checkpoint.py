@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,24 @@ from unlearning_pl.distributed.collectives import async_all_reduce_max, cpu_grou
 from unlearning_pl.distributed.slurm import requeue_slurm_job
 from unlearning_pl.errors import PreemptedError
 from unlearning_pl.learners import Learner
+from unlearning_pl.training.background_checkpoint_io import BackgroundCheckpointIO
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, check_readable
-from unlearning_pl.training.resume import NORMALISATION, SEED, normalisation
+from unlearning_pl.training.resume import NORMALISATION, SEED, TF32, normalisation
 from unlearning_pl.training.run_lock import check_writer
 from unlearning_pl.training.run_record import RECORD
 
 NO_REQUEST, SAVE_REQUEST = 0, 1
 """Requests of a process; any larger number is the signal that asks the run to end."""
 MOST_TIME = 0.05
-"""Fraction of the time of training that checkpoints after epochs may take."""
+"""Fraction of its time that a training may wait for checkpoints after epochs."""
 
 
 class LastCheckpoint(Checkpoint):
     """Saves the state of a run as checkpoints/last.ckpt: after epochs, every few minutes, and at the end.
 
-    After an epoch it saves if the last checkpoint took at most :data:`MOST_TIME` of the time since then, so that epochs
-    of half a second do not each wait for the disk.
+    A thread writes checkpoints while training continues, see :class:`BackgroundCheckpointIO`; the end of a run waits
+    for it. After an epoch it saves unless the previous write still runs, or training waited for the last checkpoint
+    more than :data:`MOST_TIME` of the time since then. The error of a write ends the run at the next step.
 
     A run ends early when any of its processes receives SIGTERM or SIGUSR1: all processes agree on a step, save its
     checkpoint and raise :class:`PreemptedError`. After SIGUSR1, which SLURM can send before the time limit, the job is
@@ -40,11 +43,12 @@ class LastCheckpoint(Checkpoint):
 
     Args:
         run: The run folder.
-        minutes: Time between two checkpoints; 0 saves one after every step.
+        minutes: Time between two checkpoints; 0 saves one after every step, complete before the next one.
+        writer: Writes the files. If the trainer has another ``CheckpointIO``, training waits for each checkpoint.
     """
 
-    def __init__(self, run: Path, minutes: float) -> None:
-        self.path, self.minutes = run / CHECKPOINT, minutes
+    def __init__(self, run: Path, minutes: float, writer: BackgroundCheckpointIO) -> None:
+        self.path, self.minutes, self.writer = run / CHECKPOINT, minutes, writer
         self._pending_request: Callable[[], int] = _no_request
         self._request, self._saving = NO_REQUEST, False
         self._saved_step, self._saved_time, self._seconds = 0, 0.0, 0.0
@@ -61,6 +65,7 @@ class LastCheckpoint(Checkpoint):
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.writer.check()
         # The previous step is complete only now: callbacks' on_train_batch_end runs before the model's own.
         self._request = max(self._request, self._exchange_requests(trainer))
         if self._request == NO_REQUEST or batch_idx % trainer.accumulate_grad_batches:
@@ -73,6 +78,7 @@ class LastCheckpoint(Checkpoint):
             learner.check_finite()
             self._save(trainer)
         if self._request != SAVE_REQUEST:
+            self.writer.wait()
             outcome = requeue_slurm_job() if requeue and trainer.is_global_zero else ""
             async_all_reduce_max(NO_REQUEST)()  # if a process exited earlier, SLURM could kill the one that requeues
             raise PreemptedError(self._request, outcome)
@@ -82,7 +88,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # After the model's check for finite weights: Lightning calls Checkpoint callbacks last.
         elapsed = time.monotonic() - self._saved_time
-        is_due = elapsed >= min(60 * self.minutes, self._seconds / MOST_TIME)
+        is_due = elapsed >= min(60 * self.minutes, self._seconds / MOST_TIME) and not self.writer.is_writing
         if async_all_reduce_max(trainer.is_global_zero and is_due)():
             self._save(trainer)
 
@@ -90,10 +96,11 @@ class LastCheckpoint(Checkpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pending_request()  # no process exits before the last exchange is complete
         self._save(trainer)  # a run may end in the middle of an epoch
+        self.writer.wait()
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint[SEED] = given_seed(trainer)
+        checkpoint[SEED], checkpoint[TF32] = given_seed(trainer), getattr(trainer, "tf32", False)
         checkpoint[ORIGINAL] = getattr(trainer, "provenance", {}).get(ORIGINAL)
         data = getattr(trainer, "datamodule", None)
         if isinstance(pl_module, Learner) and isinstance(data, UnlearningData):
@@ -110,14 +117,16 @@ class LastCheckpoint(Checkpoint):
                 check_writer(self.path.parents[1])
                 (self.path.parents[1] / RECORD).unlink(missing_ok=True)  # the run has no record until it is finished
             self._saving = True
-            trainer.save_checkpoint(self.path, weights_only=False)
+            with self.writer.in_background() if self.minutes > 0 else nullcontext():
+                trainer.save_checkpoint(self.path, weights_only=False)
             self._saving = False
         self._saved_step, self._saved_time = trainer.global_step, time.monotonic()
         self._seconds = self._saved_time - started
 
     def _exchange_requests(self, trainer: Trainer) -> int:
         """Return the largest request of all processes one step ago; in a single process, its request now."""
-        due = trainer.is_global_zero and time.monotonic() - self._saved_time >= 60 * self.minutes
+        is_due = time.monotonic() - self._saved_time >= 60 * self.minutes and not self.writer.is_writing
+        due = trainer.is_global_zero and is_due
         if due:  # request it once: the result arrives a step later, when the next exchange has already started
             self._saved_time = time.monotonic()
         local = max(trainer._signal_connector.received_signal, SAVE_REQUEST if due else NO_REQUEST)  # type: ignore[attr-defined]

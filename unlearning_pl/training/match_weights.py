@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from unlearning_pl.learners import Learner
-from unlearning_pl.learners.key_maps import OWN, KeyMap
+from unlearning_pl.learners.key_maps import OWN, KeyMap, key_maps_of
 from unlearning_pl.training.dense_tensors import check_tensors
 from unlearning_pl.training.state_dicts import plain_name, strip_prefixes
 
@@ -36,8 +36,8 @@ class MatchedWeights(NamedTuple):
 def match_weights(learner: Learner, state: Mapping[str, Any], path: Path) -> MatchedWeights:
     """Give weights the names of a learner: strip the prefixes of wrappers, then convert names of another code base.
 
-    Of the maps that the learner knows (:meth:`~unlearning_pl.learners.Learner.key_maps`) the one counts with which the
-    fewest names differ. The counters of batch normalisation, and what a learner can start without (MoCo's queue), are
+    Of the learner's maps (:func:`~unlearning_pl.learners.key_maps.key_maps_of`) the one counts with which the fewest
+    names differ. The counters of batch normalisation, and what a learner can start without (MoCo's queue), are
     the learner's own if the file has none. Single numbers get the learner's shape.
 
     Args:
@@ -57,7 +57,7 @@ def match_weights(learner: Learner, state: Mapping[str, Any], path: Path) -> Mat
         return len(own.keys() - optional - given) + len(given - own.keys())
 
     candidates = []
-    for key_map in (OWN, *learner.key_maps()):
+    for key_map in (OWN, *key_maps_of(learner)):
         stripped = strip_prefixes(state, path, lambda names, key_map=key_map: differences(names, key_map))  # type: ignore[misc]
         candidates.append((differences(stripped, key_map), key_map, stripped))
     _, key_map, stripped = min(candidates, key=lambda candidate: candidate[0])

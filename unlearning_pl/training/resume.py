@@ -11,6 +11,8 @@ from unlearning_pl.training.run_record import RECORD
 
 NORMALISATION = "normalisation"
 """Key, in a checkpoint, of the mean and standard deviation that normalise the images."""
+TF32 = "tf32"
+"""Key, in a checkpoint, of whether float32 products on CUDA use TF32; runs that do not record it used none."""
 SEED = "seed"
 """Key, in a checkpoint, of the seed of the run; None if none was given."""
 

@@ -16,7 +16,7 @@ from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, read_checkpoint
 from unlearning_pl.training.match_weights import match_weights
 from unlearning_pl.training.recorded_weights import check_recorded
-from unlearning_pl.training.resume import NORMALISATION, SEED, normalisation
+from unlearning_pl.training.resume import NORMALISATION, SEED, TF32, normalisation
 from unlearning_pl.training.weights import check_weights
 
 
@@ -54,6 +54,7 @@ def check_resume(trainer: Trainer, run: Path | None, path: Path, model: Learner,
         (checkpoint.get(SEED, seed) or 0) == seed,
         f"Expected the seed {checkpoint.get(SEED)} of {path} when resuming, got {seed}. Repeat it, or start a new run.",
     )
+    _check_precision(checkpoint, trainer, path)
     pixels = normalisation(model, data)
     require(
         checkpoint.get(NORMALISATION, pixels) == pixels,
@@ -82,6 +83,16 @@ def _check_schedule(planned: Mapping[str, Any], trainer: Trainer, model: Learner
         constant or not changed,
         f"Expected {recorded} as in {path}, got {changed}. Repeat them: only a run with a constant learning rate can "
         "be extended.",
+    )
+
+
+def _check_precision(checkpoint: Mapping[str, Any], trainer: Trainer, path: Path) -> None:
+    """Check that a run on CUDA keeps the precision of its float32 products; elsewhere the setting has no effect."""
+    before, now = checkpoint.get(TF32, False), getattr(trainer, "tf32", False)
+    require(
+        before == now or trainer.strategy.root_device.type != "cuda",
+        f"Expected --trainer.tf32 {shown(before).lower()} as in {path} when resuming, got {shown(now).lower()}. Repeat "
+        "it, or start a new run.",
     )
 
 

@@ -16,13 +16,15 @@ from unlearning_pl.audits.extract import AUDITED, extract_embeddings
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
 from unlearning_pl.data.seeds import given_seed, isolated_rng
 from unlearning_pl.distributed.launchers import terminate_children_on_error
-from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.training import checks, runs
+from unlearning_pl.training.background_checkpoint_io import finished_writes
 from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
+from unlearning_pl.training.compilation import CompileMode, compile_callbacks
 from unlearning_pl.training.component_errors import explain_component_errors
-from unlearning_pl.training.prepare_model import prepare_model
+from unlearning_pl.training.cuda_precision import cuda_precision
+from unlearning_pl.training.prepare_model import load_initial_weights, prepare_model
 from unlearning_pl.training.rank_zero_result import rank_zero_result
 from unlearning_pl.training.resume import is_finished, resume_point
 from unlearning_pl.training.resume_checks import check_resume
@@ -31,7 +33,7 @@ from unlearning_pl.training.run_lock import lock_folder
 from unlearning_pl.training.signals import SignalHandler
 from unlearning_pl.training.stopwatch import Stopwatch
 from unlearning_pl.training.trainer_defaults import trainer_arguments
-from unlearning_pl.training.weights import find_weights, load_weights
+from unlearning_pl.training.weights import load_weights
 from unlearning_pl.types import Split
 
 
@@ -47,7 +49,8 @@ class UnlearningTrainer(Trainer):
         overwrite: Replace the run that the folder holds.
         channels_last: Use the channels-last memory format, which is faster for convolutions on most devices; ignored
             with fsdp, which restores the optimiser's state of such weights in another order.
-        compile: Compile the encoder with torch.compile; not possible with the gradient penalty.
+        compile: Compile encoders, heads and views for training steps; ``graphs``: as CUDA graphs (docs/performance.md).
+        tf32: Use TF32 for float32 products and convolutions on CUDA; false computes them in full precision.
         checkpoint_minutes: Time between checkpoints within an epoch, besides those after epochs; 0 saves at every step.
         seed: Seed of the order of batches, views, partners and dropout, which are a function of it and of a place in
             the run; without one that of ``lightning.seed_everything``, else 0.
@@ -65,22 +68,20 @@ class UnlearningTrainer(Trainer):
         run: str | None = None,
         overwrite: bool = False,
         channels_last: bool = True,
-        compile: bool = False,
+        compile: CompileMode = False,
+        tf32: bool = True,
         checkpoint_minutes: float = 30.0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        require(
-            checkpoint_minutes >= 0,
-            f"Expected trainer.checkpoint_minutes >= 0, got {checkpoint_minutes}. Choose some minutes.",
-        )
         self.run_folder = None if run is None else Path(run).expanduser()
         self.overwrite, self.channels_last, self.compile, self.seed = overwrite, channels_last, compile, seed
-        self.stopwatch = Stopwatch()
+        self.stopwatch, self.tf32 = Stopwatch(), tf32
         self.command = sys.argv  # command of the record, run.json
         self.configuration: str | None = None  # content of config.yaml, set by the commands
         self.provenance: dict[str, Any] = {}  # weights that the run starts from, and their ancestors
-        kwargs = trainer_arguments(self.run_folder, self.stopwatch, checkpoint_minutes, kwargs)
+        own = [self.stopwatch, *compile_callbacks(compile)]
+        kwargs = trainer_arguments(self.run_folder, own, checkpoint_minutes, kwargs)
         super().__init__(*args, **kwargs)
         self._signal_connector = SignalHandler(self)
 
@@ -131,12 +132,8 @@ class UnlearningTrainer(Trainer):
         if checkpoint is not None:
             check_resume(self, self.run_folder, checkpoint, model, data)
         if weights is not None:
-            path = find_weights(model, weights)
-            checks.check_not_replaced(self.run_folder, path)
-            self.provenance = {"weights": weights, "weights_sha256": weights_digest(path)}
-            if checkpoint is None:
-                load_weights(model, weights)
-        prepare_model(self, self.compile, self.channels_last, model, data)
+            self.provenance = load_initial_weights(self.run_folder, model, weights, resumed=checkpoint is not None)
+        prepare_model(self, self.channels_last, model, data)
         overwrite = self.overwrite or ckpt_path == "auto"  # auto replaces a run killed before its first checkpoint
         with open_run_folder(self.run_folder, overwrite, checkpoint, self._writes, self.configuration) as is_new:
             if self.run_folder is not None and self._writes and is_new:
@@ -225,6 +222,11 @@ class UnlearningTrainer(Trainer):
         steps = [step.forget for step in datamodule.splits.steps]
         return rank_zero_result(self.strategy, lambda: compute_audit(name, embeddings[name], seconds, steps))
 
+    @override
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        with finished_writes(self), cuda_precision(self.strategy.root_device, self.tf32):
+            return super()._run(*args, **kwargs)
+
     @property
     @override
     def estimated_stepping_batches(self) -> int | float:
@@ -233,10 +235,9 @@ class UnlearningTrainer(Trainer):
         Lightning would create a loader to count them before a resumed run knows the batch that it resumes at.
         """
         data: Any = getattr(self, "datamodule", None)
-        is_limited = isinstance(data, UnlearningData) and (self.max_epochs or 0) > 0
-        if not is_limited:
-            return super().estimated_stepping_batches
-        return checks.planned_steps(self, self.lightning_module, data)
+        if isinstance(data, UnlearningData) and (self.max_epochs or 0) > 0:
+            return checks.planned_steps(self, self.lightning_module, data)
+        return super().estimated_stepping_batches
 
     @property
     def _writes(self) -> bool:

@@ -1,37 +1,48 @@
 """Arguments of Lightning's trainer for a run: callbacks, logger, checkpoints, processes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 
 from unlearning_pl.distributed.batch_norm import SyncBatchNormPlugin
 from unlearning_pl.distributed.launchers import launched_processes
-from unlearning_pl.errors import InputError
-from unlearning_pl.training.checkpoint_files import AtomicCheckpointIO
+from unlearning_pl.errors import InputError, require
+from unlearning_pl.training.background_checkpoint_io import BackgroundCheckpointIO
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
 from unlearning_pl.training.run_logger import RunLogger
+from unlearning_pl.training.timed_progress_bar import TimedProgressBar
 
 SILENT: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 """Arguments of a trainer without logger, progress bar and model summary: for audits, relearning, previews."""
 
 
-def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: dict[str, Any]) -> dict[str, Any]:
+def trainer_arguments(
+    run: Path | None, first: Sequence[Callback], minutes: float, given: dict[str, Any]
+) -> dict[str, Any]:
     """Complete the user's arguments of Lightning's trainer with the defaults of a run.
 
     Args:
         run: The run folder; None if nothing is saved.
-        first: The callback before all others.
+        first: The callbacks before all others.
         minutes: Time between checkpoints in the middle of an epoch.
         given: The user's arguments, which take precedence.
 
+    Raises:
+        InputError: If the time is negative, or callbacks or plugins are no list.
+
     Example:
-        >>> trainer_arguments(None, Callback(), 30, {"max_epochs": 3})["max_epochs"]
+        >>> trainer_arguments(None, [], 30, {"max_epochs": 3})["max_epochs"]
         3
     """
-    arguments = {**given, "callbacks": [first, *_as_list(given.get("callbacks"))]}
+    require(minutes >= 0, f"Expected trainer.checkpoint_minutes >= 0, got {minutes}. Choose some minutes.")
+    arguments = {**given, "callbacks": [*first, *_as_list(given.get("callbacks"))]}
+    has_bar = any(isinstance(callback, ProgressBar) for callback in arguments["callbacks"])
+    if given.get("enable_progress_bar") in (None, True) and not has_bar and not given.get("barebones"):
+        arguments["callbacks"].append(TimedProgressBar())
     if given.get("logger") in (None, True):
         # Lightning's hp_metric would be the only one in TensorBoard's HPARAMS tab; an audit writes informative ones.
         arguments["logger"] = run is not None and RunLogger(run, name="", version="", default_hp_metric=False)
@@ -41,9 +52,10 @@ def trainer_arguments(run: Path | None, first: Callback, minutes: float, given: 
     arguments["enable_checkpointing"] = keep
     plugins = arguments["plugins"] = _as_list(given.get("plugins"))
     if run is not None and keep:
-        arguments["callbacks"].append(LastCheckpoint(run, minutes))
+        writer = BackgroundCheckpointIO()
+        arguments["callbacks"].append(LastCheckpoint(run, minutes, writer))
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            plugins.append(AtomicCheckpointIO())
+            plugins.append(writer)
     if given.get("sync_batchnorm"):
         plugins.append(SyncBatchNormPlugin())
     if any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):

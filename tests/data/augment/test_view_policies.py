@@ -39,7 +39,9 @@ def same(rows: int, height: int = 16, width: int = 16) -> Tensor:
 def fixed(monkeypatch: pytest.MonkeyPatch, *values: float) -> None:
     """Let the parameters be ``values``, in the order in which they are drawn."""
     drawn = iter(values)
-    monkeypatch.setattr(draws, "uniform", lambda images, low, high: torch.full((len(images),), next(drawn)))
+    monkeypatch.setattr(
+        draws, "uniforms", lambda images, *bounds: [torch.full((len(images),), next(drawn)) for _ in bounds]
+    )
 
 
 @pytest.mark.parametrize("module", ALL)
@@ -74,10 +76,9 @@ def test_the_seed_of_torch_makes_views_come_again(module: nn.Module) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("module", ALL)
-def test_views_are_made_on_the_gpu(module: nn.Module) -> None:
-    images = same(4).cuda()
+def test_views_are_made_on_the_device(module: nn.Module, pytestconfig: pytest.Config) -> None:
+    images = same(4).to(pytestconfig.getoption("--device"))
     torch.manual_seed(1)
     first = module(images)
     torch.manual_seed(1)
@@ -177,13 +178,15 @@ def test_colour_changes_keep_to_their_strength() -> None:
 
 def test_the_hue_moves_by_a_quarter_of_the_strength() -> None:
     red = torch.tensor([0.5, 0.3, 0.3]).view(1, 3, 1, 1).expand(2000, -1, 4, 4)  # nothing is cut at this strength
-    hue = kornia.color.rgb_to_hsv(color_jitter.color_jitter(red, 0.2))[:, 0, 0, 0]
+    order = torch.randperm(4)
+    factors = draws.uniforms(red, *color_jitter.factor_bounds(order, 0.2))
+    hue = kornia.color.rgb_to_hsv(color_jitter.color_jitter(red, order, factors))[:, 0, 0, 0]
     turn = (hue + math.pi).remainder(math.tau) / math.tau - 0.5  # all other changes keep it
     assert -0.0501 < turn.min() < -0.049
     assert 0.049 < turn.max() < 0.0501
 
 
-def test_recolouring_is_that_of_kornia_one_change_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recolouring_is_that_of_kornia_one_change_after_the_other() -> None:
     images = torch.rand(3, 3, 8, 8)
     jitter = kornia.augmentation.ColorJitter(0.5, 0.5, 0.5, 0.1, p=1.0, order=[2, 0, 3, 1])
     parameters = jitter.generate_parameters(images.shape)
@@ -191,9 +194,8 @@ def test_recolouring_is_that_of_kornia_one_change_after_the_other(monkeypatch: p
     for name, factor in factors.items():
         parameters[f"{name}_factor"] = torch.full((3,), factor)
     expected = jitter.apply_transform(images, parameters, {})
-    monkeypatch.setattr(torch, "randperm", lambda _: torch.tensor([2, 0, 3, 1]))
-    fixed(monkeypatch, 1.3, 0.8, 0.2, 0.7)
-    torch.testing.assert_close(color_jitter.color_jitter(images, 0.4), expected)
+    drawn = [torch.full((3,), factor) for factor in (1.3, 0.8, 0.2, 0.7)]
+    torch.testing.assert_close(color_jitter.color_jitter(images, torch.tensor([2, 0, 3, 1]), drawn), expected)
 
 
 def test_hue_turns_as_in_hsv() -> None:
@@ -220,7 +222,7 @@ def test_grayscale_weighs_the_channels_by_their_luminance() -> None:
 def test_half_of_the_images_are_blurred_each_by_its_own_sigma() -> None:
     point = torch.zeros(1000, 3, 32, 32)
     point[..., 16, 16] = 1
-    made = color_jitter.gaussian_blur(point)
+    made = color_jitter.gaussian_blur(point, *draws.uniforms(point, (0.1, 2.0)))
     torch.testing.assert_close(made.sum(dim=(2, 3)), torch.ones(1000, 3))
     peaks = made[:, 0, 16, 16]
     beside = made[:, 0, 16, 17]
@@ -251,7 +253,8 @@ def test_boxes_are_those_of_torchvision(scale: float, size: tuple[int, int]) -> 
     theirs = torch.tensor(
         [RandomResizedCrop.get_params(torch.empty(1, *size), [scale, 1.0], [3 / 4, 4 / 3])[2:] for _ in range(2000)]
     ) / torch.tensor([height, width])
-    drawn = crops.sample_crop_box(torch.empty(2000, 1, 1, 1).expand(-1, -1, *size), scale, 4 / 3)
+    images = torch.empty(2000, 1, 1, 1).expand(-1, -1, *size)
+    drawn = crops.first_box(images, crops.draw_boxes(images), scale, 4 / 3)
     ours = torch.stack(drawn[::-1], dim=1)  # torchvision's order is height, width
     for side in (0, 1):  # theirs are whole pixels
         assert ks_2samp((ours[:, side] * size[side]).round(), (theirs[:, side] * size[side]).round()).pvalue > 1e-3
@@ -263,7 +266,7 @@ def test_boxes_are_those_of_torchvision(scale: float, size: tuple[int, int]) -> 
 
 def test_a_box_is_enlarged_as_torchvision_does(monkeypatch: pytest.MonkeyPatch) -> None:
     images = torch.rand(2, 3, 16, 24)
-    monkeypatch.setattr(crops, "sample_crop_box", lambda *_: (torch.full((2,), 0.5), torch.full((2,), 0.25)))
+    monkeypatch.setattr(crops, "first_box", lambda *_: (torch.full((2,), 0.5), torch.full((2,), 0.25)))
     # The box is 12 wide and 4 high; x from -1 to 1 is its place from left to right.
     for place, (top, left), coin in [
         ((-1.0, -1.0), (0, 0), 0.9),

@@ -9,34 +9,21 @@ Letters: B rows, H height, W width.
 """
 
 import math
-from abc import ABC, abstractmethod
 
 import torch
 from kornia.color import rgb_to_grayscale
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from unlearning_pl.data.augment import color_jitter, crops, draws
+from unlearning_pl.data.augment.views import DrawnViews
+from unlearning_pl.data.augment.views import Views as Views
 from unlearning_pl.errors import require
 
-
-class Views(nn.Module, ABC):
-    """Base class of random views; a new policy is a subclass that implements ``forward``."""
-
-    @abstractmethod
-    def forward(self, images: Tensor) -> Tensor:
-        """Views of ``images`` ``(B, 3, H, W)`` in ``[0, 1]``, of the same shape and range."""
-
-    @override
-    def extra_repr(self) -> str:
-        """Arguments of the policy, which are its public attributes."""
-        given = {name: value for name, value in vars(self).items() if name != "training" and name[0] != "_"}
-        return ", ".join(
-            f"{name}={value:g}" if type(value) is float else f"{name}={value}" for name, value in given.items()
-        )
+_UNIT = (0.0, 1.0)
 
 
-class JitterViews(Views):
+class JitterViews(DrawnViews):
     """Slightly rotated, shifted, scaled and noisy copies, for images that must not be mirrored, such as digits.
 
     Pixels from outside of the image are black.
@@ -63,21 +50,24 @@ class JitterViews(Views):
         self.scale = _in_range("scale", scale, 0, 0.99)
         self.noise = _in_range("noise", noise, 0, math.inf)
 
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        """Views of ``images`` ``(B, 3, H, W)`` in ``[0, 1]``, of the same shape and range."""
+    @override
+    def draw(self, images: Tensor) -> tuple[Tensor, ...]:
+        shift = (-self.translate, self.translate)
+        bounds = ((-self.degrees, self.degrees), (1 - self.scale, 1 + self.scale), shift, shift)
+        return *draws.uniforms(images, *bounds), torch.randn_like(images, memory_format=torch.contiguous_format)
+
+    @override
+    def transform(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        degrees, size, across, down, noise = drawn
         height, width = images.shape[-2:]
-        angle = draws.uniform(images, -self.degrees, self.degrees) * (math.pi / 180)
-        size = draws.uniform(images, 1 - self.scale, 1 + self.scale)
+        angle = degrees * (math.pi / 180)
         # Coordinates run from -1 to 1 along both axes; the aspect ratio keeps a rotation rigid.
         cos, sin = angle.cos() / size, angle.sin() / size
-        x = [cos, -sin * height / width, 2 * draws.uniform(images, -self.translate, self.translate)]
-        y = [sin * width / height, cos, 2 * draws.uniform(images, -self.translate, self.translate)]
-        moved = crops.affine_sample(images, [x, y], padding="zeros")
-        return (moved + self.noise * torch.randn_like(moved)).clamp(0, 1)
+        theta = [[cos, -sin * height / width, 2 * across], [sin * width / height, cos, 2 * down]]
+        return (crops.affine_sample(images, theta, padding="zeros") + self.noise * noise).clamp(0, 1)
 
 
-class ContrastiveViews(Views):
+class ContrastiveViews(DrawnViews):
     """SimCLR's and MoCo's views: random crop, flip, color jitter, grayscale and, for large images, blur.
 
     Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020,
@@ -120,26 +110,31 @@ class ContrastiveViews(Views):
         self.flip_p = _in_range("flip_p", flip_p, 0, 1)
         self.blur = blur
 
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        """Views of ``images`` ``(B, 3, H, W)`` in ``[0, 1]``, of the same shape and range."""
-        views = self._crop(images)
-        views = torch.where(
-            draws.bernoulli_mask(views, self.jitter_p), color_jitter.color_jitter(views, self.jitter), views
-        )
-        views = torch.where(draws.bernoulli_mask(views, self.grayscale_p), rgb_to_grayscale(views), views)
+    @override
+    def draw(self, images: Tensor) -> tuple[Tensor, ...]:
+        box = ((self.min_scale, 1), (math.log(3 / 4), math.log(4 / 3)), *crops.PLACE)
+        first = draws.uniforms(images, *box, _UNIT)
+        order = torch.randperm(4)
+        blur = (_UNIT, (0.1, 2.0)) if self.blur else ()
+        return *first, order, *draws.uniforms(images, *color_jitter.factor_bounds(order, self.jitter), _UNIT, *blur)
+
+    @override
+    def transform(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        area, log_ratio, *place, jittered, order = drawn[:7]
+        *factors, gray = drawn[7:12]
+        ratio = log_ratio.exp() * (images.shape[-2] / images.shape[-1])
+        width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+        views = crops.resize_crop(images, width, height, place, self.flip_p)
+        changed = color_jitter.color_jitter(views, order, factors)
+        views = torch.where(draws.bernoulli_mask(jittered, self.jitter_p), changed, views)
+        views = torch.where(draws.bernoulli_mask(gray, self.grayscale_p), rgb_to_grayscale(views), views)
         if self.blur:
-            views = torch.where(draws.bernoulli_mask(views, 0.5), color_jitter.gaussian_blur(views), views)
+            blurred, sigma = drawn[12:]
+            views = torch.where(draws.bernoulli_mask(blurred, 0.5), color_jitter.gaussian_blur(views, sigma), views)
         return views.clamp(0, 1)
 
-    def _crop(self, images: Tensor) -> Tensor:
-        area = draws.uniform(images, self.min_scale, 1)
-        ratio = draws.uniform(images, math.log(3 / 4), math.log(4 / 3)).exp() * (images.shape[-2] / images.shape[-1])
-        width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-        return crops.resize_crop(images, width, height, self.flip_p)
 
-
-class CropViews(Views):
+class CropViews(DrawnViews):
     """A random crop, resized to the size of the image, and a flip: views that do not change colors.
 
     Sources: with the defaults, Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, arXiv 1409.4842, section
@@ -168,15 +163,17 @@ class CropViews(Views):
         self.ratio = _in_range("ratio", ratio, 1, math.inf)
         self.flip_p = _in_range("flip_p", flip_p, 0, 1)
 
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        """Views of ``images`` ``(B, 3, H, W)`` in ``[0, 1]``, of the same shape and range."""
-        return crops.resize_crop(images, *crops.sample_crop_box(images, self.min_scale, self.ratio), self.flip_p).clamp(
-            0, 1
-        )
+    @override
+    def draw(self, images: Tensor) -> tuple[Tensor, ...]:
+        return crops.draw_boxes(images), *draws.uniforms(images, *crops.PLACE)
+
+    @override
+    def transform(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        width, height = crops.first_box(images, drawn[0], self.min_scale, self.ratio)
+        return crops.resize_crop(images, width, height, drawn[1:], self.flip_p).clamp(0, 1)
 
 
-class SupervisedViews(Views):
+class SupervisedViews(DrawnViews):
     """The usual augmentation for training a classifier: a shift by whole pixels and a flip.
 
     Each side is padded with black, then a crop of the original size is taken. Source: He et al., "Deep Residual
@@ -200,14 +197,17 @@ class SupervisedViews(Views):
         self.padding = int(_in_range("padding", padding, 0, math.inf))
         self.flip_p = _in_range("flip_p", flip_p, 0, 1)
 
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        """Views of ``images`` ``(B, 3, H, W)`` in ``[0, 1]``, of the same shape and range."""
+    @override
+    def draw(self, images: Tensor) -> tuple[Tensor, ...]:
         shape, device = (2, len(images)), images.device
-        shift = torch.randint(-self.padding, self.padding + 1, shape, device=device).to(images.dtype)
+        return torch.randint(-self.padding, self.padding + 1, shape, device=device), *draws.uniforms(images, _UNIT)
+
+    @override
+    def transform(self, images: Tensor, *drawn: Tensor) -> Tensor:
+        shift, flip = drawn[0].to(images.dtype), drawn[1]
         x, y = 2 * shift[0] / images.shape[-1], 2 * shift[1] / images.shape[-2]
         none = torch.zeros_like(x)
-        theta = [[draws.random_flip_sign(images, self.flip_p), none, x], [none, none + 1, y]]
+        theta = [[draws.flip_sign(flip, self.flip_p), none, x], [none, none + 1, y]]
         return crops.affine_sample(images, theta, padding="zeros", mode="nearest")
 
 

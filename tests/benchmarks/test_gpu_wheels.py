@@ -1,0 +1,44 @@
+"""`make gpu-wheels` collects what an image with torch lacks, and `make gpu` takes of it what is not there."""
+
+import zipfile
+from pathlib import Path
+
+import gpu_wheels
+
+
+def make_wheel(folder: Path, name: str) -> None:
+    """A wheel of one module."""
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n"
+    tags = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files = {f"{name}.py": "", f"{name}-9.9.dist-info/METADATA": metadata, f"{name}-9.9.dist-info/WHEEL": tags}
+    files[f"{name}-9.9.dist-info/RECORD"] = "".join(f"{path},,\n" for path in files)
+    with zipfile.ZipFile(folder / f"{name}-9.9-py3-none-any.whl", "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+
+
+def test_what_images_have_is_not_collected() -> None:
+    names = gpu_wheels.missing_names("3.12")
+    assert {"jsonargparse", "kornia", "kornia-rs", "lightly", "antlr4-python3-runtime", "typeshed-client"} <= {*names}
+    assert not {"torch", "torchvision", "lightning", "pytorch-lightning", "numpy", "scipy", "unlearning-pl"} & {*names}
+    assert not [name for name in names if name.startswith("nvidia")]
+    everything = gpu_wheels.closure(gpu_wheels.NEEDED, "3.12")
+    assert everything - gpu_wheels.closure(gpu_wheels.IMAGE, "3.12") == {*names, "unlearning-pl"}
+
+
+def test_dependencies_of_extras_are_followed() -> None:
+    assert "docstring-parser" in gpu_wheels.closure(["unlearning-pl"], "3.12")  # of jsonargparse[signatures]
+    assert "docstring-parser" not in gpu_wheels.closure(["jsonargparse"], "3.12")
+
+
+def test_a_package_of_the_image_is_not_replaced(tmp_path: Path) -> None:
+    for name in ("torch", "surely_missing"):
+        make_wheel(tmp_path, name)
+    site = tmp_path / "site"
+    (site / "left_over").mkdir(parents=True)
+    assert gpu_wheels.install_missing(tmp_path, site) == ["surely_missing"]
+    assert sorted(path.name for path in site.iterdir()) == ["surely_missing-9.9.dist-info", "surely_missing.py"]
+
+
+def test_without_wheels_nothing_is_installed(tmp_path: Path) -> None:
+    assert gpu_wheels.install_missing(tmp_path / "missing", tmp_path / "site") == []
