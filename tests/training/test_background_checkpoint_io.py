@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -288,3 +289,44 @@ def test_a_background_checkpoint_is_that_of_the_training_thread(tmp_path: Path) 
     assert len(ours) == len(theirs)
     for one, other in zip(ours, theirs, strict=True):
         assert torch.equal(one, other) if isinstance(other, Tensor) else one == other
+
+
+def test_a_copy_keeps_classes_attributes_and_shared_memory(tmp_path: Path) -> None:
+    state = nn.BatchNorm1d(3).state_dict()
+    weight = torch.arange(1000.0)
+    content = {"state_dict": state, "steps": range(3), "shared": [weight, weight.detach(), (weight[:],)], "seen": {1}}
+    writer = BackgroundCheckpointIO()
+    with writer.in_background():
+        writer.save_checkpoint(content, tmp_path / "a.ckpt")
+    weight.zero_()
+    content["seen"].add(2)
+    writer.wait()
+    loaded = torch.load(tmp_path / "a.ckpt", weights_only=False)
+    assert loaded["state_dict"]._metadata == state._metadata
+    assert (loaded["steps"], loaded["seen"]) == (range(3), {1})
+    first, second, (third,) = loaded["shared"]
+    assert torch.equal(first, torch.arange(1000.0))
+    assert first.data_ptr() == second.data_ptr() == third.data_ptr()
+
+
+def test_interrupts_do_not_leave_a_write_behind(tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C twice while the last checkpoint is written: the folder is restored only when the thread has ended."""
+    train(tmp_path / "run", max_epochs=1, checkpoint_minutes=0)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    result, interrupts = Future.result, []
+
+    def interrupted(self: Future[Any], timeout: float | None = None) -> Any:
+        if threading.current_thread() is threading.main_thread() and not gate.open.is_set():
+            interrupts.append(1)
+            if len(interrupts) == 2:
+                gate.open_in(0.2)
+            raise KeyboardInterrupt
+        return result(self, timeout)
+
+    monkeypatch.setattr(Future, "result", interrupted)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        train(tmp_path / "run", max_epochs=1, overwrite=True, logger=False)
+    assert len(interrupts) > 1
+    assert gate.active == 0
+    after = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert {path: after.get(path) for path in before} == before or saved(tmp_path / "run")["global_step"] == 5

@@ -294,6 +294,16 @@ def test_a_run_resumes_in_its_own_mode(tmp_path: Path) -> None:
         assert (run / "checkpoints/last.ckpt").read_bytes() == before
 
 
+@pytest.mark.usefixtures("small")
+def test_a_run_that_recorded_no_mode_resumes_in_any(tmp_path: Path) -> None:
+    trained("Classifier", None, None, tmp_path / "run", max_epochs=1)
+    path = tmp_path / "run/checkpoints/last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint["planned"]["trainer.compile"]  # of an earlier version, which compiled too
+    torch.save(checkpoint, path)
+    trained("Classifier", None, None, tmp_path / "run", compile=True, ckpt_path="last", max_epochs=1)
+
+
 class Breaks(nn.Module):
     """An encoder of two graphs."""
 

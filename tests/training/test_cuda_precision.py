@@ -118,9 +118,23 @@ def test_a_resumed_run_keeps_it_on_cuda(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Expected --trainer\.tf32 true as in .* when resuming, got false"):
         resume(tf32=False, device="cuda")
     torch.save({key: value for key, value in checkpoint.items() if key != "tf32"}, path)  # of an earlier version
-    with pytest.raises(InputError, match=r"Expected --trainer\.tf32 false as in .* when resuming, got true"):
-        resume(tf32=True, device="cuda")
-    resume(tf32=False, device="cuda")
+    for tf32 in (True, False):
+        with pytest.warns(UserWarning, match=r"of a version without trainer\.tf32.*not bit for bit"):
+            resume(tf32, device="cuda")
+
+
+@pytest.mark.parametrize("tf32", [True, False])
+@pytest.mark.parametrize("backend", [torch.backends.cuda.matmul, torch.backends.cudnn.conv])
+def test_a_precision_set_by_the_newer_attributes_stays(backend: Any, tf32: bool) -> None:
+    before = backend.fp32_precision
+    backend.fp32_precision = "ieee" if backend is torch.backends.cudnn.conv else "tf32"
+    chosen = backend.fp32_precision
+    try:
+        with pytest.warns(UserWarning, match="trainer.tf32 has no effect"), cuda_precision(CUDA, tf32):
+            assert backend.fp32_precision == chosen
+        assert backend.fp32_precision == chosen
+    finally:
+        backend.fp32_precision = before
 
 
 def test_commands_omit_lightnings_line_about_tensor_cores(caplog: pytest.LogCaptureFixture) -> None:

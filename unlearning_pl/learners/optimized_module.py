@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from unlearning_pl.learners.fused_optimizer import use_fused
 from unlearning_pl.learners.lr_schedule import Schedule
-from unlearning_pl.learners.optimizer_settings import OptimizerFactory, OptimizerSettings
+from unlearning_pl.learners.optimizer_settings import COMPILE, OptimizerFactory, OptimizerSettings
 from unlearning_pl.learners.parameter_groups import WeightDecayOn, parameter_dimensions
 
 
@@ -66,8 +66,8 @@ class OptimizedModule(LightningModule):
         steps = self.trainer.estimated_stepping_batches
         config = self.optimizer_settings.configure(self, self._dimensions, steps)
         has_sparse = any(getattr(module, "sparse", False) for module in self.modules())  # embeddings: their gradients
-        # Other strategies shard the optimiser or replace it.
-        if isinstance(self.trainer.strategy, (SingleDeviceStrategy, DDPStrategy)) and not has_sparse:
+        # Other strategies, DeepSpeed's subclass of DDP's among them, shard the optimiser or replace it.
+        if type(self.trainer.strategy) in (SingleDeviceStrategy, DDPStrategy) and not has_sparse:
             use_fused(config["optimizer"])
         return config
 
@@ -75,5 +75,5 @@ class OptimizedModule(LightningModule):
         """Settings of the optimiser, its learning-rate schedule and the trainer that a resumed run must repeat."""
         own = {name: getattr(self.optimizer_settings, name) for name in ("schedule", "warmup_steps", "weight_decay_on")}
         own |= {"epochs": trainer.max_epochs, "steps": trainer.max_steps}
-        own |= {"trainer.compile": str(getattr(trainer, "compile", False)).lower()}
+        own |= {COMPILE: str(getattr(trainer, "compile", False)).lower()}
         return own | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}

@@ -14,8 +14,10 @@ from unlearning_pl.learners.lr_schedule import Schedule, scheduler
 from unlearning_pl.learners.parameter_groups import WeightDecayOn, parameter_groups
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
-NOT_RECORDED: Mapping[str, Any] = {"warmup_steps": 0, "weight_decay_on": "all", "trainer.compile": "false"}
+NOT_RECORDED: Mapping[str, Any] = {"warmup_steps": 0, "weight_decay_on": "all"}
 """Settings of runs that do not record them, as those of version 0.1."""
+COMPILE = "trainer.compile"
+"""Key, in a plan, of the mode of compilation; runs of earlier versions do not record it."""
 
 
 @dataclass(frozen=True)

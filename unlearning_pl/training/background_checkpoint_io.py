@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_warn
-from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from typing_extensions import override
 
@@ -61,9 +61,7 @@ class BackgroundCheckpointIO(AtomicCheckpointIO):
         if not self._in_background:
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        copied = apply_to_collection(
-            checkpoint, (Tensor, set, bytearray), _snapshot
-        )  # it copies lists and dictionaries
+        copied = _snapshot(checkpoint, {})
         event = _record_event()
         executor = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending = executor.submit(self._write, copied, Path(path), event)
@@ -75,9 +73,14 @@ class BackgroundCheckpointIO(AtomicCheckpointIO):
         Raises:
             StorageError: If it failed.
         """
-        pending, self._pending = self._pending, None
-        if pending is not None:
+        pending = self._pending
+        if pending is None:
+            return
+        try:
             pending.result()
+        finally:
+            if pending.done():  # else Ctrl-C interrupted the wait, and the thread still writes
+                self._pending = None
 
     def check(self) -> None:
         """Raise the error of a write that has failed; does not wait for a pending one.
@@ -104,18 +107,50 @@ def finished_writes(trainer: Trainer) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if isinstance(writer, BackgroundCheckpointIO):
+        while isinstance(writer, BackgroundCheckpointIO):
             try:
                 writer.wait()
+            except KeyboardInterrupt:
+                continue  # the folder must not be given away, or restored, while the thread writes to it
             except Exception as failure:
                 rank_zero_warn(f"The last checkpoint of this run was not written. {failure}")
+            break
         raise
 
 
-def _snapshot(value: Any) -> Any:
+def _snapshot(value: Any, copies: dict[Any, Any]) -> Any:
+    """A copy of all that a step changes in place: tensors, dictionaries with their attributes, lists, sets.
+
+    Args:
+        value: A part of a checkpoint.
+        copies: Copies by the identity of what was copied: tensors that are the same memory have one copy.
+    """
+    key = _identity(value)
+    if key in copies:
+        return copies[key]
+    made: Any = value
+    if isinstance(value, Tensor):
+        made = _on_host(value)
+    elif isinstance(value, dict):
+        made = copy(value)  # with its class, and the versions of modules that a state dict has as an attribute
+        made.update({key: _snapshot(item, copies) for key, item in value.items()})
+    elif type(value) in (list, tuple):
+        made = type(value)(_snapshot(item, copies) for item in value)
+    elif isinstance(value, set | bytearray | list):
+        made = copy(value)
+    copies[key] = made
+    return made
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, Tensor) and value.layout == torch.strided:
+        memory = value.untyped_storage().data_ptr(), value.storage_offset()
+        return value.device, value.dtype, tuple(value.shape), value.stride(), *memory
+    return id(value)
+
+
+def _on_host(value: Tensor) -> Tensor:
     """A copy in the memory of the CPU with the same strides; from CUDA into pinned memory, without waiting."""
-    if not isinstance(value, Tensor):
-        return value.copy()
     if value.device.type != "cuda" or value.layout != torch.strided:
         return value.detach().to("cpu", copy=True)
     host = torch.empty_like(value, device="cpu", pin_memory=True, requires_grad=False)

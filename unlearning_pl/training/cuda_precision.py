@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 
 import torch
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 
 @contextmanager
@@ -28,7 +28,12 @@ def cuda_precision(device: torch.device, tf32: bool) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    except RuntimeError:  # the getters refuse what the newer attributes fp32_precision were set to
+        rank_zero_warn("torch.backends has an fp32_precision of its own, which stays: trainer.tf32 has no effect.")
+        yield
+        return
     if not tf32 or matmul == "highest":
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32

@@ -97,6 +97,7 @@ class LastCheckpoint(Checkpoint):
         self._pending_request()  # no process exits before the last exchange is complete
         self._save(trainer)  # a run may end in the middle of an epoch
         self.writer.wait()
+        async_all_reduce_max(NO_REQUEST)()  # no process reads the run before its last checkpoint is written
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -114,12 +115,14 @@ class LastCheckpoint(Checkpoint):
         started = time.monotonic()
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             if trainer.is_global_zero:
-                check_writer(self.path.parents[1])
+                check_writer(self.path.parents[1])  # before the record goes; the thread checks again when it writes
                 (self.path.parents[1] / RECORD).unlink(missing_ok=True)  # the run has no record until it is finished
             self._saving = True
-            with self.writer.in_background() if self.minutes > 0 else nullcontext():
-                trainer.save_checkpoint(self.path, weights_only=False)
-            self._saving = False
+            try:
+                with self.writer.in_background() if self.minutes > 0 else nullcontext():
+                    trainer.save_checkpoint(self.path, weights_only=False)
+            finally:
+                self._saving = False
         self._saved_step, self._saved_time = trainer.global_step, time.monotonic()
         self._seconds = self._saved_time - started
 

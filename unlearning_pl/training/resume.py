@@ -12,7 +12,7 @@ from unlearning_pl.training.run_record import RECORD
 NORMALISATION = "normalisation"
 """Key, in a checkpoint, of the mean and standard deviation that normalise the images."""
 TF32 = "tf32"
-"""Key, in a checkpoint, of whether float32 products on CUDA use TF32; runs that do not record it used none."""
+"""Key, in a checkpoint, of whether float32 products on CUDA use TF32; earlier versions did not record it."""
 SEED = "seed"
 """Key, in a checkpoint, of the seed of the run; None if none was given."""
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.seeds import effective_seed
 from unlearning_pl.errors import InputError, require, shown
 from unlearning_pl.learners import Learner
-from unlearning_pl.learners.optimizer_settings import NOT_RECORDED
+from unlearning_pl.learners.optimizer_settings import COMPILE, NOT_RECORDED
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, read_checkpoint
 from unlearning_pl.training.match_weights import match_weights
@@ -71,7 +72,7 @@ def _check_schedule(planned: Mapping[str, Any], trainer: Trainer, model: Learner
     """Check that a run keeps its optimiser's settings, and its length, which may only grow at a constant rate."""
     planned = {**NOT_RECORDED, **planned}
     changed = {name: value for name, value in model.plan(trainer).items() if planned.get(name, value) != value}
-    for name in (name for name in NOT_RECORDED if name in changed):
+    for name in (name for name in (*NOT_RECORDED, COMPILE) if name in changed):
         before = shown(planned[name])
         raise InputError(
             f"Expected --{name} {before} as in {path} when resuming, got {changed[name]}. Give --{name} {before}, "
@@ -88,9 +89,15 @@ def _check_schedule(planned: Mapping[str, Any], trainer: Trainer, model: Learner
 
 def _check_precision(checkpoint: Mapping[str, Any], trainer: Trainer, path: Path) -> None:
     """Check that a run on CUDA keeps the precision of its float32 products; elsewhere the setting has no effect."""
-    before, now = checkpoint.get(TF32, False), getattr(trainer, "tf32", False)
+    now = getattr(trainer, "tf32", False)
+    before, on_cuda = checkpoint.get(TF32, now), trainer.strategy.root_device.type == "cuda"
+    if on_cuda and TF32 not in checkpoint:
+        rank_zero_warn(
+            f"{path} is of a version without trainer.tf32, which had convolutions in TF32 and matrix products in full "
+            f"precision. The run continues with trainer.tf32 {str(now).lower()}, and not bit for bit."
+        )
     require(
-        before == now or trainer.strategy.root_device.type != "cuda",
+        before == now or not on_cuda,
         f"Expected --trainer.tf32 {shown(before).lower()} as in {path} when resuming, got {shown(now).lower()}. Repeat "
         "it, or start a new run.",
     )

@@ -76,8 +76,7 @@ class UnlearningTrainer(Trainer):
     ) -> None:
         self.run_folder = None if run is None else Path(run).expanduser()
         self.overwrite, self.channels_last, self.compile, self.seed = overwrite, channels_last, compile, seed
-        self.stopwatch, self.tf32 = Stopwatch(), tf32
-        self.command = sys.argv  # command of the record, run.json
+        self.stopwatch, self.tf32, self.command = Stopwatch(), tf32, sys.argv  # the command of the record, run.json
         self.configuration: str | None = None  # content of config.yaml, set by the commands
         self.provenance: dict[str, Any] = {}  # weights that the run starts from, and their ancestors
         own = [self.stopwatch, *compile_callbacks(compile)]
@@ -115,6 +114,7 @@ class UnlearningTrainer(Trainer):
         lock = lock_folder(self.run_folder if self._writes else None)
         with lock, explain_component_errors(), isolated_rng(self.strategy.root_device):
             self._fit(model, data, ckpt_path, weights_only, weights)
+        self.strategy.barrier("the run is recorded")
 
     def _fit(
         self,
