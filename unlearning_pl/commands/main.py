@@ -18,6 +18,7 @@ usage: unlearning-pl COMMAND [options]
   fit       train the original on all images, or the retrained reference (--data.train_on retain)
   import    put the weights of torchvision, timm, solo-learn, open_clip and others into a run folder
   unlearn   make a trained model forget some of its training images
+  export    write a run's model as weights under their original names, TorchScript, ONNX or a Hugging Face folder
   split     preview a forget request before training, and select hard or similar images
   audit     compare unlearned models with the original and the retrained one, and write a report
   owner     audit any encoder, local or remote, with your own images and its output vectors only
@@ -35,6 +36,7 @@ usage: unlearning-pl COMMAND [options]
 COMMANDS = {
     "demo": "demo.run_demo",
     "import": "import_weights.import_weights",
+    "export": "export.export",
     "audit": "audit.audit",
     "owner": "owner.owner",
     "serve": "serve.serve",
