@@ -17,7 +17,7 @@ from unlearning_pl.cli.interpolation import refuse_interpolation
 from unlearning_pl.cli.optimizer_options import add_optimizer, resolve_weight_decay
 from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error, list_methods
 from unlearning_pl.cli.plain_values import with_plain_enums
-from unlearning_pl.cli.predictions import write_predictions
+from unlearning_pl.cli.predictions import check_predictions_file, collect_predictions, write_predictions
 from unlearning_pl.cli.prepended_config import EVALUATION_COMMANDS, prepend_run_config
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
@@ -38,14 +38,14 @@ USAGE = {
     "unlearn": "--original RUN [--config FILE ...] --forget.fraction 0.1 [--run FOLDER] [options]",
     "validate": "--run RUN [options]",
     "test": "--run RUN [options]",
-    "predict": "--run RUN [options]",
+    "predict": "--run RUN [--to FILE] [options]",
 }
 DESCRIPTION = {
     "fit": "Train a model: the original on all training data, or the retrained reference on the retain set.",
     "unlearn": "Make a trained model forget. The original provides model and data; choose the request and the method.",
     "validate": "Compute the loss, and a classifier's accuracy, of a run on its held-out images.",
     "test": "Compute the loss, and a classifier's accuracy, of a run on its test images.",
-    "predict": "Extract the features of every image with a run's model, and save them, with ids, as predictions.npz.",
+    "predict": "Save the features of every image by a run's model, and its class probabilities, with ids.",
 }
 EPOCHS = {"fit": 100, "unlearn": 10}
 
@@ -83,6 +83,9 @@ class UnlearningCLI(LightningCLI):
         parser.set_defaults({"trainer.max_epochs": EPOCHS.get(subcommand)})
         if subcommand != "fit":
             add_allow(parser)
+        if subcommand == "predict":
+            to_help = "File (.npz, .csv or .parquet); default predictions.npz in the run folder."
+            parser.add_argument("--to", type=str | None, default=None, help=to_help)
         if subcommand == "unlearn":
             parser.link_arguments(("run", "method", "plugins"), "trainer.run", compute_fn=_unlearning_run_folder)
         else:
@@ -196,15 +199,20 @@ class UnlearningCLI(LightningCLI):
         return kwargs if subcommand == "unlearn" else kwargs | {"weights_only": True}
 
     def predict(self, **kwargs: Any) -> None:
-        """Extract the features of every image and save them with the ids."""
+        """Extract features and class probabilities of every image, and save them with the ids."""
+        config = self.config[self.subcommand]
         require(
             self.trainer.world_size == 1,
             f"Expected one process to predict, got {self.trainer.world_size}. Set trainer.devices to 1.",
         )
+        path = Path(config.trainer.run) / "predictions.npz" if config.to is None else Path(config.to).expanduser()
+        if config.to is not None:
+            check_predictions_file(path, config.overwrite)
         batches: Any = self.trainer.predict(**kwargs)
-        folder = Path(self.config[self.subcommand].trainer.run)
-        path, count = write_predictions(folder, batches, self.datamodule.ids)
-        open_console().print(f"Features of {pluralize(count, 'image')}: {path}", soft_wrap=True, markup=False)
+        rows = collect_predictions(batches, self.datamodule.ids, self.model)
+        kind = "Features" if rows.probabilities is None else "Features and class probabilities"
+        write_predictions(path, rows)
+        open_console().print(f"{kind} of {pluralize(len(rows.ids), 'image')}: {path}", soft_wrap=True, markup=False)
 
 
 def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:

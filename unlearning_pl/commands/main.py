@@ -28,7 +28,7 @@ usage: unlearning-pl COMMAND [options]
   views     draw the augmented views of images of a dataset on one sheet
   validate  compute the loss (and accuracy) of a run on its validation images
   test      compute the loss (and accuracy) of a run on its test images
-  predict   save the features of every image by a run's model as predictions.npz
+  predict   save features and class probabilities of every image by a run's model
 
 `unlearning-pl COMMAND --help` explains a command. Configuration files to combine are in configs/.
 """

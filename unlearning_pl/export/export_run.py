@@ -93,10 +93,12 @@ def export_run(
 def _export_weights(
     run: str | Path, learner: Learner, to: Path, format: Literal["safetensors", "torch"], options: ExportOptions
 ) -> list[str]:
-    restored, file = layout_of(run, learner, options.like, options.names)
-    write_weights(restored, to, format, options.dtype)
+    restored, file = layout_of(run, learner, options.like, options.names, options.dtype)
+    write_weights(restored, to, format)
     names = "names of the learner's own" if file is None else f"names of {file}"
-    sentences = [f"Weights of {run} ({names}): {to}"]
+    types = {value.dtype for value in restored.weights.values() if value.is_floating_point()}
+    numbers = " and ".join(sorted(str(one).removeprefix("torch.") for one in types))
+    sentences = [f"Weights of {run} ({numbers}, {names}): {to}"]
     if restored.copied:
         first = f"{pluralize(len(restored.copied), 'tensor')}, first {shown(restored.copied[0])}"
         sentences.append(

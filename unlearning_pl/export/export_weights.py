@@ -21,7 +21,11 @@ Dtype = Literal["float32", "float16", "bfloat16"]
 
 
 def layout_of(
-    run: str | Path, learner: Learner, like: str | Path | None, names: Names | None
+    run: str | Path,
+    learner: Learner,
+    like: str | Path | None = None,
+    names: Names | None = None,
+    dtype: Dtype | None = None,
 ) -> tuple[RestoredFile, Path | None]:
     """Weights of a run as its original file lays them out, or under the learner's own names.
 
@@ -30,6 +34,7 @@ def layout_of(
         learner: Its learner, with its weights.
         like: The file to take names and layout from, in place of the original that the run's records name.
         names: ``original`` or ``own``; by default ``original`` for a run that comes from a file.
+        dtype: Type of all floating-point tensors; by default that of each tensor in the file, or in the run.
 
     Returns:
         The weights, and the file whose layout they have; None for the learner's own names.
@@ -48,28 +53,24 @@ def layout_of(
             f"Expected a run that comes from a file for --names original, got {run}, which was trained here. "
             "Give --like FILE, with weights of the same model, or --names own.",
         )
-        state = dict(learner.state_dict())
+        state = converted(dict(learner.state_dict()), dtype)
         return RestoredFile(state, state, [], []), None
     require(file.is_file(), f"Expected a file of weights as --like, got {file}, which is none. Correct the path.")
-    return restore_layout(learner, read_tensors(file), file), file
+    return restore_layout(learner, read_tensors(file), file, None if dtype is None else getattr(torch, dtype)), file
 
 
-def write_weights(
-    restored: RestoredFile, to: Path, format: Literal["safetensors", "torch"], dtype: Dtype | None
-) -> None:
+def write_weights(restored: RestoredFile, to: Path, format: Literal["safetensors", "torch"]) -> None:
     """Write weights as a file, completely or not at all.
 
     Args:
         restored: The weights; safetensors holds them alone, a file of torch also the settings beside them.
         to: The file.
         format: ``safetensors`` or ``torch``.
-        dtype: Type of all floating-point tensors; by default each has its own.
 
     Raises:
-        InputError: If a weight is too large for the type, or safetensors is not installed.
+        InputError: If safetensors is not installed.
     """
-    content = restored.weights if format == "safetensors" else restored.content
-    content = converted(content, dtype)
+    content = converted(restored.weights if format == "safetensors" else restored.content, None)
     if format == "safetensors":
         written = safetensors_bytes(content)
         with atomic_write(to) as file:

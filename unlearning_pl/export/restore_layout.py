@@ -37,7 +37,7 @@ class RestoredFile(NamedTuple):
     left_out: list[str]
 
 
-def restore_layout(learner: Learner, content: Any, file: Path) -> RestoredFile:
+def restore_layout(learner: Learner, content: Any, file: Path, dtype: torch.dtype | None = None) -> RestoredFile:
     """Give the weights of a learner the layout of a file that holds other weights of the same model.
 
     Order, shapes and types are the file's. A weight that unlearning did not change is the file's own tensor, bit for
@@ -47,6 +47,7 @@ def restore_layout(learner: Learner, content: Any, file: Path) -> RestoredFile:
         learner: The learner with the weights to write.
         content: What the file holds, see :func:`~unlearning_pl.training.read_tensors.read_tensors`.
         file: The file, for messages.
+        dtype: Type of all floating-point tensors, in place of the file's.
 
     Raises:
         InputError: If the file holds the weights of another model, or a weight is too large for its type in the file.
@@ -65,12 +66,12 @@ def restore_layout(learner: Learner, content: Any, file: Path) -> RestoredFile:
     _require_same_model(learner, matched, file)
     own, transposed = learner.state_dict(), matched.key_map.transposed
     values = {
-        id(state[origin]): _as_in_file(state[origin], own[name].T if name in transposed else own[name], origin)
+        id(state[origin]): _as_in_file(state[origin], own[name].T if name in transposed else own[name], origin, dtype)
         for name, origin in matched.origin.items()
     }
     copied = [name for name, value in state.items() if id(value) not in values]
     assert {*copied} <= {*matched.left_out, "n_averaged"}, "every other tensor is a weight of the learner"
-    values = {id(value): value for value in state.values()} | values
+    values = {id(state[name]): _as_in_file(state[name], state[name], name, dtype) for name in copied} | values
     left_out: list[str] = []
     rebuilt = _rebuild(content, values, left_out)
     return RestoredFile(rebuilt, {name: values[id(value)] for name, value in state.items()}, copied, left_out)
@@ -94,12 +95,13 @@ def _require_same_model(learner: Learner, matched: MatchedWeights, file: Path) -
     )
 
 
-def _as_in_file(saved: Tensor, value: Tensor, name: str) -> Tensor:
+def _as_in_file(saved: Tensor, value: Tensor, name: str, dtype: torch.dtype | None) -> Tensor:
     """The value with shape and type of the saved tensor, and this tensor itself if they are equal."""
     value = value.reshape(saved.shape)
+    wanted = dtype if dtype is not None and saved.is_floating_point() else saved.dtype
     if torch.equal(saved.to(value.dtype), value):
-        return saved  # a float64, which the learner holds as float32, keeps its bits
-    return convert(value, saved.dtype, name)
+        value = saved  # a float64, which the learner holds as float32, keeps its bits
+    return convert(value, wanted, name)
 
 
 def convert(value: Tensor, dtype: torch.dtype, name: str) -> Tensor:

@@ -102,8 +102,8 @@ def to_torchscript(model: TracedModel, size: int) -> bytes:
     stream = io.BytesIO()
     with _tracing("torch.jit.trace"):
         model.drop_unused_parts(size)
-        traced: Any = torch.jit.trace(model, _noise(2, size), check_trace=False)
-        torch.jit.save(traced, stream)  # type: ignore[no-untyped-call]
+        traced: Any = torch.jit.trace(model, _noise(2, size), check_trace=False)  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, stream)
         _check_equal(model, traced, size, "TorchScript")
     return stream.getvalue()
 
@@ -124,13 +124,14 @@ def to_onnx(model: TracedModel, size: int) -> bytes:
     )
     import onnxruntime
 
-    stream: Any = io.BytesIO()
+    stream = io.BytesIO()
+    target: Any = stream  # the exporter is typed for paths
     names: dict[str, Any] = {"input_names": ["images"], "output_names": [model.output]}
     with _tracing("torch.onnx.export"):
         # The exporter by tracing needs no package beside torch; the other one needs onnxscript.
         axes = {"images": {0: "batch"}, model.output: {0: "batch"}}
         torch.onnx.export(
-            model, (_noise(2, size),), stream, dynamo=False, opset_version=OPSET, dynamic_axes=axes, **names
+            model, (_noise(2, size),), target, dynamo=False, opset_version=OPSET, dynamic_axes=axes, **names
         )
         session = onnxruntime.InferenceSession(stream.getvalue(), providers=["CPUExecutionProvider"])
 
