@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from unlearning_pl.cli.predictions import Predictions, write_predictions
+from unlearning_pl.cli.predictions import Predictions, check_predictions_file, write_predictions
 from unlearning_pl.commands.main import main
+from unlearning_pl.errors import InputError
 from unlearning_pl.training import runs
 
 DATA = "--data.source Digits --data.source.train_size 12 --data.source.image_size 8 --data.batch_size 6"
@@ -39,6 +40,8 @@ def test_every_format_holds_the_learners_own_numbers(tmp_path: Path, monkeypatch
     command = "predict --run run --trainer.enable_progress_bar false"
     for option in ("", " --to a.csv", " --to a.parquet", " --to a.npz"):
         assert main((command + option).split()) == 0
+    assert main(f"{command} --to a.csv".split()) == 2  # it is there
+    assert main(f"{command} --to a.csv --overwrite".split()) == 0
     learner, data = runs.open_learner("run").eval(), runs.open_data("run")
     data.setup("fit")
     images, _ = data.pool.rows_at(torch.arange(len(data.ids)))
@@ -68,18 +71,16 @@ def test_without_classes_there_are_no_probabilities(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("to", "message"),
     [
-        ("a.txt", "Expected --to with an ending of .npz, .csv, .parquet, got a.txt. Change it."),
-        ("nowhere/a.csv", "Expected a file in a folder that exists as --to, got nowhere/a.csv."),
-        ("there.csv", "Expected a new file as --to, got there.csv, which exists. Choose another, or add --overwrite."),
+        ("a.txt", r"Expected --to with an ending of \.npz, \.csv, \.parquet, got a\.txt\. Change it\."),
+        ("nowhere/a.csv", r"Expected a file in a folder that exists as --to, got nowhere/a\.csv\."),
+        ("there.csv", r"Expected a new file as --to, got there\.csv, which exists\. .* add --overwrite\."),
     ],
 )
-def test_a_file_that_cannot_be_written_is_one_line(
-    to: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_where_predictions_are_not_written(
+    to: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.csv").write_text("mine")
-    words = f"predict --config c.yaml --to {to} --trainer.run {tmp_path}"
-    (tmp_path / "c.yaml").write_text("model: {class_path: Classifier, init_args: {backbone: resnet9_slim}}\n")
-    assert main([*words.split(), *DATA.split(), "--trainer.enable_progress_bar", "false"]) == 2
-    assert message in capsys.readouterr().err
-    assert (tmp_path / "there.csv").read_text() == "mine"
+    with pytest.raises(InputError, match=message):
+        check_predictions_file(Path(to), overwrite=False)
+    check_predictions_file(Path("there.csv"), overwrite=True)

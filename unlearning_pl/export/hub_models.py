@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import floor
-from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from unlearning_pl.export.restore_layout import restore_layout
 from unlearning_pl.learners import CLIP, Classifier, Learner
 from unlearning_pl.learners.backbones import BUILDERS
+from unlearning_pl.learners.key_maps import classifier_map
 from unlearning_pl.learners.library_models import LibraryModel, Preprocessing, library_model
 from unlearning_pl.learners.open_clip_towers import tower_settings
 
@@ -53,7 +51,7 @@ def hub_model(learner: Learner, preprocessing: Preprocessing, settings: Mapping[
     library = library_model(name)
     if library is None and name and name not in BUILDERS:
         library = library_model(f"timm/{name}")
-    if type(learner) is Classifier and library is not None:
+    if type(learner) is Classifier and library is not None and library.classifier is not None:
         if library.name.startswith("timm/"):
             return _timm(learner, library, preprocessing)
         if library.name.startswith("torchvision/"):
@@ -82,7 +80,7 @@ def _timm(learner: Classifier, library: LibraryModel, preprocessing: Preprocessi
         "pretrained_cfg": cfg,
     }
     code = 'import timm\n\nmodel = timm.create_model("local-dir:PATH", pretrained=True).eval()\n'
-    return HubModel("timm", "image-classification", _library_weights(learner, net), config, code)
+    return HubModel("timm", "image-classification", _library_weights(learner, library, net), config, code)
 
 
 def _torchvision(learner: Classifier, library: LibraryModel, preprocessing: Preprocessing) -> HubModel:
@@ -94,7 +92,7 @@ def _torchvision(learner: Classifier, library: LibraryModel, preprocessing: Prep
         f'model = get_model("{name}", weights=None, num_classes={learner.num_classes}{options}).eval()\n'
         'model.load_state_dict(load_file("PATH/model.safetensors"))\n'
     )
-    weights = _library_weights(learner, library.build(learner.num_classes))
+    weights = _library_weights(learner, library, library.build(learner.num_classes))
     return HubModel("torchvision", "image-classification", weights, config, code)
 
 
@@ -134,9 +132,10 @@ def _own(learner: Learner, settings: Mapping[str, Any], preprocessing: Preproces
     return HubModel("unlearning-pl", task, learner.state_dict(), config, code)
 
 
-def _library_weights(learner: Learner, net: torch.nn.Module) -> dict[str, Tensor]:
+def _library_weights(learner: Learner, library: LibraryModel, net: nn.Module) -> dict[str, Tensor]:
     """Weights of a learner under the names of a model of its library."""
-    return restore_layout(learner, dict(net.state_dict()), Path(type(net).__name__)).weights
+    own, names = learner.state_dict(), classifier_map(library.classifier)
+    return {name: own[str(names.rename(name))] for name in net.state_dict()}
 
 
 def _images(preprocessing: Preprocessing) -> dict[str, Any]:
