@@ -15,7 +15,9 @@ DATA = "--data.source Digits --data.source.train_size 40 --data.source.image_siz
 MODEL = "--model MoCo --model.backbone resnet9_slim --model.queue_size 16"
 TRAINER = "--trainer.enable_progress_bar false --trainer.max_epochs 1"
 CAPTIONED = (
-    f"--data.source TemplateCaptions --data.source.templates ['a {{}}'] {DATA.replace('source', 'source.source')}"
+    DATA.replace("--data.source Digits", "--data.source TemplateCaptions --data.source.source Digits")
+    .replace("source.train_size", "source.source.train_size")
+    .replace("source.image_size", "source.source.image_size")
 )
 COMMANDS = (
     f"fit {MODEL} {DATA} {TRAINER} --run original",
