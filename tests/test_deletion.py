@@ -14,12 +14,22 @@ PAGE = Path(__file__).parents[1] / "docs/deletion.md"
 DATA = "--data.source Digits --data.source.train_size 40 --data.source.image_size 16 --data.batch_size 10"
 MODEL = "--model MoCo --model.backbone resnet9_slim --model.queue_size 16"
 TRAINER = "--trainer.enable_progress_bar false --trainer.max_epochs 1"
+CAPTIONED = (
+    DATA.replace("--data.source Digits", "--data.source TemplateCaptions --data.source.source Digits")
+    .replace("source.train_size", "source.source.train_size")
+    .replace("source.image_size", "source.source.image_size")
+)
 COMMANDS = (
     f"fit {MODEL} {DATA} {TRAINER} --run original",
     f"fit {MODEL} {DATA} {TRAINER} --run retrained --data.train_on retain --data.forget.count 4",
     f"unlearn --original original --run unlearned --method SalUn --forget.count 4 {TRAINER}",
     "audit --model unlearned --original original --retrained retrained --views 2 --relearning 0",
     "predict --run unlearned",
+    *(f"predict --run unlearned --to p.{ending}" for ending in ("npz", "csv", "parquet")),
+    *(f"export --run unlearned --to m.{ending}" for ending in ("safetensors", "pth", "ts", "onnx")),
+    "export --run unlearned --to hub --format huggingface",
+    f"fit --model CLIP --model.model ViT-slim --model.image_size 16 {CAPTIONED} {TRAINER} --run clip",
+    "export --run clip --to clip_hub --format huggingface",
     "split --original original --forget.count 4 --output ids.json",
     "views --run original",
     "owner --before original --after unlearned --images mine --views 2",

@@ -5,14 +5,14 @@ USAGE = {
     "unlearn": "--original RUN [--config FILE ...] --forget.fraction 0.1 [--run FOLDER] [options]",
     "validate": "--run RUN [options]",
     "test": "--run RUN [options]",
-    "predict": "--run RUN [options]",
+    "predict": "--run RUN [--to FILE] [options]",
 }
 DESCRIPTION = {
     "fit": "Train a model: the original on all training data, or the retrained reference on the retain set.",
     "unlearn": "Make a trained model forget. The original provides model and data; choose the request and the method.",
     "validate": "Compute the loss, and a classifier's accuracy, of a run on its held-out images.",
     "test": "Compute the loss, and a classifier's accuracy, of a run on its test images.",
-    "predict": "Extract the features of every image with a run's model, and save them, with ids, as predictions.npz.",
+    "predict": "Save the features of every image by a run's model, and its class probabilities, with ids.",
 }
 EPOCHS = {"fit": 100, "unlearn": 10}
 """Default number of epochs."""

@@ -18,12 +18,13 @@ from unlearning_pl.cli.optimizer_options import add_optimizer, resolve_weight_de
 from unlearning_pl.cli.option_texts import DESCRIPTION, EPOCHS, OPTIONS, USAGE
 from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error
 from unlearning_pl.cli.plain_values import with_plain_enums
-from unlearning_pl.cli.predictions import write_predictions
+from unlearning_pl.cli.predictions import check_predictions_file, collect_predictions, write_predictions
 from unlearning_pl.cli.prepended_config import EVALUATION_COMMANDS, prepend_run_config
 from unlearning_pl.cli.short_help import list_methods
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
+from unlearning_pl.report.wording import pluralize
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import read_checkpoint
 from unlearning_pl.training.component_errors import constructor_error
@@ -38,10 +39,10 @@ class UnlearningCLI(LightningCLI):
     """LightningCLI with the subcommand ``unlearn`` and with run folders.
 
     Attributes:
-        predictions: The file that ``predict`` wrote, and the number of images in it.
+        predictions: What ``predict`` wrote, and where.
     """
 
-    predictions: tuple[Path, int] | None = None
+    predictions: str | None = None
 
     @staticmethod
     @override
@@ -71,6 +72,9 @@ class UnlearningCLI(LightningCLI):
         parser.set_defaults({"trainer.max_epochs": EPOCHS.get(subcommand)})
         if subcommand != "fit":
             add_allow(parser)
+        if subcommand == "predict":
+            to_help = "File (.npz, .csv or .parquet); default predictions.npz in the run folder."
+            parser.add_argument("--to", type=str | None, default=None, help=to_help)
         if subcommand == "unlearn":
             parser.link_arguments(("run", "method", "plugins"), "trainer.run", compute_fn=_unlearning_run_folder)
         else:
@@ -184,14 +188,20 @@ class UnlearningCLI(LightningCLI):
         return kwargs if subcommand == "unlearn" else kwargs | {"weights_only": True}
 
     def predict(self, **kwargs: Any) -> None:
-        """Extract the features of every image and save them with the ids."""
+        """Extract features and class probabilities of every image, and save them with the ids."""
+        config = self.config[self.subcommand]
         require(
             self.trainer.world_size == 1,
             f"Expected one process to predict, got {self.trainer.world_size}. Set trainer.devices to 1.",
         )
+        path = Path(config.trainer.run) / "predictions.npz" if config.to is None else Path(config.to).expanduser()
+        if config.to is not None:
+            check_predictions_file(path, config.overwrite)
         batches: Any = self.trainer.predict(**kwargs)
-        folder = Path(self.config[self.subcommand].trainer.run)
-        self.predictions = write_predictions(folder, batches, self.datamodule.ids)
+        rows = collect_predictions(batches, self.datamodule.ids, self.model)
+        write_predictions(path, rows)
+        kind = "Features" if rows.probabilities is None else "Features and class probabilities"
+        self.predictions = f"{kind} of {pluralize(len(rows.ids), 'image')}: {path}"
 
 
 def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:

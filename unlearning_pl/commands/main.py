@@ -23,6 +23,7 @@ usage: unlearning-pl COMMAND [options]
   fit       train the original on all images, or the retrained reference (--data.train_on retain)
   import    put the weights of torchvision, timm, solo-learn, open_clip and others into a run folder
   unlearn   make a trained model forget some of its training images
+  export    write a run's model as weights under their original names, TorchScript, ONNX or a Hugging Face folder
   split     preview a forget request before training, and select hard or similar images
   audit     compare unlearned models with the original and the retrained one, and write a report
   owner     audit any encoder, local or remote, with your own images and its output vectors only
@@ -33,7 +34,7 @@ usage: unlearning-pl COMMAND [options]
   configs   list, show or copy the configuration files that come with the package
   validate  compute the loss (and accuracy) of a run on its validation images
   test      compute the loss (and accuracy) of a run on its test images
-  predict   save the features of every image by a run's model as predictions.npz
+  predict   save features and class probabilities of every image by a run's model
 
 `unlearning-pl COMMAND --help` explains a command, and `--help=all` has every option. `unlearning-pl configs` lists the
 configurations to combine.
@@ -42,6 +43,7 @@ configurations to combine.
 COMMANDS = {
     "demo": "demo.run_demo",
     "import": "import_weights.import_weights",
+    "export": "export.export",
     "audit": "audit.audit",
     "owner": "owner.owner",
     "serve": "serve.serve",

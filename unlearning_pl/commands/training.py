@@ -6,7 +6,6 @@ from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
 from unlearning_pl.commands.last_lines import LastLines, allow_words, next_command
 from unlearning_pl.commands.printable_output import make_printable
-from unlearning_pl.report.wording import pluralize
 from unlearning_pl.training import runs
 
 
@@ -22,8 +21,7 @@ def train(args: list[str]) -> LastLines | None:
     make_printable()
     cli = run_training_command(args)
     if cli.predictions is not None:
-        path, count = cli.predictions
-        return LastLines(f"Features of {pluralize(count, 'image')}: {path}")
+        return LastLines(cli.predictions)
     run = Path(cli.config[args[0]].trainer.run)
     if args[0] not in ("fit", "unlearn") or not (run / runs.RECORD).exists():  # a fast_dev_run writes nothing
         return None
