@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from jsonargparse import ArgumentParser, Namespace
 
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import open_run_data, split_data_options
+from unlearning_pl.cli.file_options import add_architecture
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
+from unlearning_pl.learners import Learner
 from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.report.terminal import open_console
 from unlearning_pl.report.wording import pluralize
@@ -20,6 +23,7 @@ from unlearning_pl.splitting.preview_table import tables
 from unlearning_pl.splitting.select_images import Choice, check_choice, select_images
 from unlearning_pl.splitting.training_features import TrainingFeatures, extract_features
 from unlearning_pl.training import runs
+from unlearning_pl.training.model_files import open_file
 
 ENCODER, PIXELS = 0.98, 0.97
 """Thresholds on the cosine of near duplicates: of a run's features, and of pixels."""
@@ -50,8 +54,12 @@ def split_parser() -> ArgumentParser:
 def _add_request(parser: ArgumentParser) -> None:
     """Add the options that select the images to forget."""
     parser.add_argument(
-        "--original", type=str | None, default=None, help="Run folder whose data, split and encoder to use."
+        "--original",
+        type=str | None,
+        default=None,
+        help="Run folder whose data, split and encoder to use, or a file of weights, with --data.* as its data.",
     )
+    add_architecture(parser)
     parser.add_class_arguments(ForgetRequest, "forget")
     parser.add_argument(
         "--hardest", type=int | None, default=None, help="Number of images to forget, of the original's highest loss."
@@ -73,12 +81,14 @@ def split(args: list[str]) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     words, data_options = split_data_options(args)
     options = parse_args(split_parser(), words)
-    if options.original is None:  # a run has its own data, which the options only move
+    file = None if options.original is None else Path(options.original).expanduser()
+    is_run = file is not None and not file.is_file()
+    if not is_run:  # a run has its own data, which the options only move
         options = parse_args(split_parser(), args)
     choice = Choice(options.hardest, options.easiest, options.nearest, options.count)
-    _check_selection(options, choice, has_config=any(arg.split("=")[0] == "--config" for arg in args))
+    _check_selection(options, choice, is_run and any(arg.split("=")[0] == "--config" for arg in args))
     _check_output(options)
-    result = _preview_with_run(options, choice, data_options) if options.original else _preview_from_data(options)
+    result = _preview_with_run(options, choice, data_options) if is_run else _preview_from_data(options, choice, file)
     require(
         not options.include_duplicates or len(result.duplicates) < len(result.retained),
         "Expected images to retain, got near duplicates of all of them with --include_duplicates. Raise --threshold.",
@@ -151,18 +161,34 @@ def _preview_with_run(options: Namespace, choice: Choice, data_options: Sequence
     return _preview(options, data, request, features, earlier)
 
 
-def _preview_from_data(options: Namespace) -> Preview:
-    """Preview a request from the images alone."""
+def _preview_from_data(options: Namespace, choice: Choice, file: Path | None) -> Preview:
+    """Preview a request from the images, by pixels or with the features of a file of weights."""
+    learner = None if file is None else _open_weights(options, file)
     data, request = data_from_options(options), ForgetRequest(**options.forget)
-    if request.given():
+    if choice.given():
+        check_choice(choice, data, data.positions("train"))
+    elif request.given():
         data.forget = request
     require(
-        bool(data.forget.given()),
+        bool(data.forget.given() or choice.given()),
         "Expected a forget request, got none. Add one, for instance --data.forget.fraction 0.1.",
     )
-    given = data.splits.request.given()
+    given = choice.given() | {"original": options.original} if choice.given() else data.splits.request.given()
     earlier = read_earlier(options.earlier, data.ids)
-    return _preview(options, data, given, extract_features(data), earlier)
+    features = extract_features(data, learner)
+    if choice.given():
+        data.request(ForgetRequest(ids=[*select_images(choice, features, data, data.positions("train"))]))
+    return _preview(options, data, given, features, earlier)
+
+
+def _open_weights(options: Namespace, file: Path) -> Learner:
+    """Load the model of a file, and let the size of the images follow it."""
+    learner, model = open_file(file, options.architecture)
+    open_console(width=100).print(model.sentence, soft_wrap=True, highlight=False, markup=False)
+    source = {} if options.data.source is None else options.data.source.init_args
+    if model.resize is not None and "image_size" in source and source["image_size"] is None:
+        options.data.source.init_args.image_size = Namespace(**asdict(model.resize))
+    return learner
 
 
 def _preview(
