@@ -4,11 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from typing_extensions import override
-
-from unlearning_pl.cli.file_options import complete_options
-from unlearning_pl.cli.finished_runs import configuration
-from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
+from unlearning_pl.cli.instantiated_model import instantiate_for_file
 from unlearning_pl.errors import require
 from unlearning_pl.report.terminal import open_console
 from unlearning_pl.report.wording import pluralize
@@ -26,14 +22,6 @@ Put the weights of a file into a run folder, bit for bit, so that every command 
 
 All options of fit are accepted: they become the run's configuration, with which a retrained reference can be trained.
 """
-
-
-class _ImportCLI(UnlearningCLI):
-    """Instantiates model and data, and trains nothing."""
-
-    @override
-    def _run_subcommand(self, subcommand: str) -> None:
-        pass
 
 
 def import_weights(args: list[str]) -> None:
@@ -67,10 +55,9 @@ def import_file(file: Path, words: list[str], command: Sequence[str]) -> Path:
     """
     console = open_console(width=100)
     plain: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
-    words, notes = complete_options(file, words, lambda words: configuration(["fit", *words]))
+    cli, notes = instantiate_for_file(file, words)
     for note in notes:
         console.print(note, **plain)
-    cli = run_training_command(["fit", *words], _ImportCLI)
     trainer: Any = cli.trainer
     run: Path = trainer.run_folder
     matched = import_run(file, run, cli.model, cli.datamodule, trainer.configuration, command, trainer.overwrite)
