@@ -8,6 +8,7 @@ IMPORT, PREVIEW, UNLEARN, RETRAIN, AUDIT, EXPORT = "original", "preview", "unlea
 """Names of the steps; those of a run are its folder."""
 REQUEST = "forget.json"
 """File of the ids in the output folder."""
+_WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors")
 _RETRAIN_RATE = "0.05"
 
 
@@ -41,7 +42,8 @@ class ForgetPlan:
     def export(self) -> Path:
         """File of the unlearned weights, under the names of the original's."""
         model = Path(self.model)
-        return self.path(f"{model.stem}_unlearned{model.suffix}")
+        suffix = model.suffix if model.suffix.lower() in _WEIGHTS else ".pt"
+        return self.path(f"{model.stem}_unlearned{suffix}")
 
     @property
     def references(self) -> list[str]:
