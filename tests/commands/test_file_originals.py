@@ -8,6 +8,7 @@ import torch
 from photo_folders import folder_options, write_photos
 from torchvision.models import mobilenet_v3_small
 
+from unlearning_pl.cli.guessed_original import with_guessed_model
 from unlearning_pl.commands.imported_original import import_original
 from unlearning_pl.commands.main import main
 from unlearning_pl.errors import InputError
@@ -46,10 +47,11 @@ def test_the_model_of_a_file_is_guessed_and_said(made: Path, tmp_path: Path, mon
         f"Model: {GUESS}, by the names and shapes of its tensors.",
         "Images: shorter side 256, bilinear, centre 224, as the model's own evaluation transform.",
     ]
-    named = ["--model", "Classifier", "--model.backbone", "torchvision/mobilenet_v3_small", "--model.num_classes", "3"]
-    quick = ["--forget.count", "2", "--trainer.fast_dev_run", "1", "--data.source.image_size", "32"]
-    assert main([*words, *named, *quick, "--data.batch_size", "4"]) == 0
-    assert len(notes) == 2
+
+
+def test_a_model_that_is_named_is_not_guessed(made: Path) -> None:
+    words = ["unlearn", "--original", f"{made}/w.pt", "--model", "Classifier"]
+    assert with_guessed_model(words, lambda words: pytest.fail("parsed to follow a guess")) == words
 
 
 def test_audit_imports_the_file_beside_the_run_once(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,6 +110,7 @@ def test_split_reads_a_file_with_the_images_as_its_model_takes_them(
     ]
     assert main([*words, "--nearest", "train/cat/1.png", "--count", "3"]) == 0
     chosen = json.loads((tmp_path / "ids.json").read_text())
+    assert sizes == [(224, 224)]
     assert "train/cat/1.png" in chosen["forget"]
     assert len(chosen["forget"]) == 3
     assert chosen["near_duplicates_by"]["vectors"] == f"{made}/w.pt"
@@ -115,3 +118,12 @@ def test_split_reads_a_file_with_the_images_as_its_model_takes_them(
     assert len(json.loads((tmp_path / "ids.json").read_text())["forget"]) == 4
     assert main(["split", "--original", f"{made}/w.pt", *folder_options(made / "photos")]) == 2
     assert "Expected a forget request" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe", b"- model"])
+def test_a_config_that_names_no_model_is_left_to_the_parser(
+    content: bytes, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    assert main(["unlearn", "--original", f"{made}/w.pt", "--config", f"{tmp_path}/a.yaml"]) == 2
+    assert capsys.readouterr().err.count("unlearning-pl: error: Expected") == 1

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import ArgumentParser
 
 from unlearning_pl.training.model_files import guess_file, model_resize
@@ -68,7 +69,14 @@ def names_model(words: Sequence[str]) -> bool:
         return True
     pairs = zip(words, [*words[1:], ""], strict=True)
     given = [word.partition("=")[2] or after for word, after in pairs if word.split("=")[0] in ("--config", "-c")]
-    texts = [name for name in given if name.startswith("{")]
-    files = [Path(name).expanduser() for name in given if not name.startswith("{")]
-    texts += [path.read_text(encoding="utf-8") for path in files if path.is_file()]
-    return any("model" in (read_yaml(text) or {}) for text in texts)
+    return any("model" in _settings(name) for name in given)
+
+
+def _settings(config: str) -> dict[str, Any]:
+    """Settings of a file, or of JSON in its place; none if it cannot be read, which the parser reports."""
+    path = Path(config).expanduser()
+    try:
+        settings = read_yaml(config if config.startswith("{") else path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return settings if isinstance(settings, dict) else {}

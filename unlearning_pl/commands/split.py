@@ -187,7 +187,7 @@ def _open_weights(options: Namespace, file: Path) -> Learner:
     open_console(width=100).print(model.sentence, soft_wrap=True, highlight=False, markup=False)
     source = {} if options.data.source is None else options.data.source.init_args
     if model.resize is not None and "image_size" in source and source["image_size"] is None:
-        options.data.source.init_args.image_size = Namespace(**asdict(model.resize))
+        options.data.source.init_args.image_size = Namespace(**asdict(model.resize))  # type: ignore[no-untyped-call]
     return learner
 
 

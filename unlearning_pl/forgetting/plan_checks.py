@@ -120,7 +120,7 @@ def _requested_ids(options: Namespace, layout: Layout, data: UnlearningData) -> 
     train = [data.ids[row] for row in data.positions("train").tolist()]
     folders = [Path(layout.train), Path(options.images)] if layout.source == "Folder" else []
     ids = read_named_images(options.forget, train, [folder.expanduser() for folder in folders])
-    data.request(ForgetRequest(ids=ids))
+    data.request(ForgetRequest(ids=[*ids]))
     return ids
 
 
