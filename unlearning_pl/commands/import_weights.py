@@ -28,7 +28,7 @@ def import_weights(args: list[str]) -> None:
     """Run the command ``import``."""
     if not args or {"-h", "--help"} & {*args}:
         open_console().print(HELP, highlight=False, markup=False, soft_wrap=True)
-        return
+        raise SystemExit(0)  # as the parsers of the other commands do
     file, words = Path(args[0]).expanduser(), args[1:]
     require(
         not args[0].startswith("-"), f"Expected a file of weights first, got {args[0]}. Give import FILE [options]."
