@@ -36,7 +36,7 @@ FIT = f"fit --model SimCLR --model.backbone resnet9_slim {DIGITS} {QUIET}"
 def test_only_what_can_resume_is_told_to(command: str, error: BaseException) -> None:
     message = exit_status(error, command)[1]
     assert ("--ckpt_path" in message) == (command in ("fit", "unlearn"))
-    assert ("keeps finished runs" in message) == (command in ("benchmark", "shadow"))
+    assert ("keeps finished runs" in message) == (command in ("benchmark", "shadow", "forget"))
     assert message.endswith(".")
 
 

@@ -27,6 +27,7 @@ SPLIT = {"fingerprint": "0", "forget": ["a"], "validation": []}
         {"original_sha256": None},
         {"weights_sha256": {}},
         {"seed": [1]},
+        {"imported": "w.pt"},
     ],
 )
 def test_a_record_of_other_types_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
@@ -66,3 +67,9 @@ def test_aliases_that_multiply_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("model: &m {x: [*m]}\ndata: {}")
     with pytest.raises(InputError, match=r"aliases|within"):
         runs.read_config(tmp_path)
+
+
+def test_a_record_of_an_import_without_the_digest_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(RECORD | {"imported": {"file": "w.pt"}}))
+    with pytest.raises(InputError, match="Expected the SHA-256 of the imported file"):
+        runs.read_record(tmp_path)

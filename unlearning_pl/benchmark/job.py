@@ -1,13 +1,10 @@
 """Command lines of a job: train the original and the retrained model, run every method, audit."""
 
-import math
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unlearning_pl.distributed.launchers import launched_processes
-from unlearning_pl.errors import require
 from unlearning_pl.evaluation.audited_runs import retrained_names
 from unlearning_pl.report.terminal import open_console
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
@@ -104,23 +101,6 @@ class Job:
             key: value if isinstance(value, str) else write_inline_yaml(value) for key, value in self.forget.items()
         }
         return " ".join(f"{option}.{key} {shlex.quote(value)}" for key, value in {**fields, "seed": str(seed)}.items())
-
-
-def require_single_process() -> None:
-    """Check that torchrun or srun did not launch several processes: each would run the whole job.
-
-    Raises:
-        InputError: If there are several processes.
-
-    Example:
-        >>> require_single_process()
-    """
-    processes = math.prod(launched_processes().values())
-    require(
-        processes == 1,
-        f"Expected one process, got {processes}. Start the command without torchrun or with one task; other seeds can "
-        "run in parallel.",
-    )
 
 
 def run_command(line: str, command: Command) -> None:

@@ -9,8 +9,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
 from unlearning_pl.benchmark.benchmark_table import Outcome, main_table, render_page
-from unlearning_pl.benchmark.job import ORIGINAL, Command, Job, require_single_process, run_command
-from unlearning_pl.cli.finished_runs import RESUME_OPTIONS, can_resume, is_finished_run
+from unlearning_pl.benchmark.job import ORIGINAL, Command, Job, run_command
+from unlearning_pl.cli.finished_runs import RESUME_OPTIONS, can_resume, is_audited, is_finished_run
+from unlearning_pl.distributed.launchers import require_single_process
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.io import write_text
 from unlearning_pl.report import read_report
@@ -91,7 +92,7 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command, progress: Prog
             return Outcome(seed, {}, failures, [])
     names = [name for name in job.methods if name not in failures]
     line = job.report(str(folder), names)
-    if names and not _is_audited(line, folder, [*references, *names]):
+    if names and not is_audited(shlex.split(line), folder / "audit", [folder / one for one in [*references, *names]]):
         _attempt("audit", line, None, command, failures)
     progress.finish_round()
     if not names or "audit" in failures:
@@ -125,19 +126,6 @@ def _attempt(name: str, line: str, run: Path | None, command: Command, failures:
     except (InputError, DivergedError, MisconfigurationException) as error:
         failures[name] = " ".join(str(error).split())
         open_console().print(f"{name} failed: {failures[name]}", soft_wrap=True, highlight=False, markup=False)
-
-
-def _is_audited(line: str, folder: Path, names: Sequence[str]) -> bool:
-    """Whether the report was written by this command, and after every run."""
-    report = folder / "audit/report.json"
-    newest = max((folder / name / runs.RECORD).stat().st_mtime_ns for name in names)
-    if not report.is_file() or report.stat().st_mtime_ns < newest:
-        return False
-    try:
-        commands = read_report(report)["context"].get("commands", [])
-    except (InputError, KeyError, AttributeError):  # damaged, or of an earlier version
-        return False
-    return bool(commands) and commands[-1] == shlex.join(["unlearning-pl", *shlex.split(line)])
 
 
 def _write(plan: Plan, outcomes: Sequence[Outcome], path: Path, words: list[str], output: str) -> None:

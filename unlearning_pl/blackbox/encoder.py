@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.errors import InputError, require
+from unlearning_pl.images.resizing import Resize
 
 BATCH = 256
 """Default maximum batch size of a model."""
@@ -79,6 +80,7 @@ class Encoder:
         image_size: Height and width of its images.
         batch: Maximum batch size of ``embed``.
         dimensions: D, if known; else taken from the first vectors.
+        resize: How its images are resized, if it is known; otherwise they are stretched to ``image_size``.
 
     Example:
         >>> encoder = Encoder("means", lambda images: images.float().mean(dim=(1, 2)), (2, 2))
@@ -93,8 +95,10 @@ class Encoder:
         image_size: tuple[int, int],
         batch: int = BATCH,
         dimensions: int | None = None,
+        resize: Resize | None = None,
     ) -> None:
         self.name, self.image_size, self.batch, self.dimensions = name, image_size, batch, dimensions
+        self.resize = resize
         self._embed = embed
 
     def __call__(self, images: "Tensor | np.ndarray[Any, np.dtype[np.uint8]]") -> Tensor:

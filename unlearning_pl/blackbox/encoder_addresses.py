@@ -5,8 +5,17 @@ from pathlib import Path
 
 from unlearning_pl.blackbox.client import connect
 from unlearning_pl.blackbox.encoder import Encoder, Pixels
-from unlearning_pl.blackbox.local_models import Layer, open_checkpoint, open_onnx, open_run, open_torchscript
+from unlearning_pl.blackbox.local_models import (
+    Layer,
+    is_torchscript,
+    open_checkpoint,
+    open_onnx,
+    open_run,
+    open_torchscript,
+)
 from unlearning_pl.errors import InputError
+
+_WEIGHTS = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
 
 
 def open_encoder(
@@ -15,18 +24,21 @@ def open_encoder(
     timeout: float = 30.0,
     layer: Layer = "features",
     allow: Sequence[str] = (),
+    architecture: str | None = None,
 ) -> Encoder:
     """Open the encoder at an address; every kind of encoder maps images to vectors.
 
     Args:
-        address: A run folder; a checkpoint ``.ckpt`` in one; a TorchScript file ``.pt`` or ``.ts``, which is code, so
-            open only files that you trust; an ONNX file ``.onnx``; or a server ``http://...`` or ``https://...``.
+        address: A run folder; a checkpoint in one, or a file with the weights of any tool (``.ckpt``, ``.pt``,
+            ``.pth``, ``.bin``, ``.safetensors``); a TorchScript file ``.pt`` or ``.ts``, which is code, so open only
+            files that you trust; an ONNX file ``.onnx``; or a server ``http://...`` or ``https://...``.
         pixels: Normalisation for TorchScript and ONNX, and the image size of any model that does not state it; pixels
-            in [0, 1] when not given.
+            in [0, 1] when not given. For a file of weights both default to those of the model's library.
         timeout: Seconds to wait for each response of a server.
         layer: Output of a run or a checkpoint: ``features``, which are used downstream, or ``embedding``, which the
             training loss compares. Other models have one kind of vector.
         allow: Packages or classes, besides those of this package, that the configuration of a run may name.
+        architecture: Architecture of a file of weights whose tensors do not tell.
 
     Raises:
         InputError: If the model does not exist, or does not return vectors.
@@ -46,12 +58,13 @@ def open_encoder(
     if path.is_dir():
         return open_run(path, pixels, layer, allow=allow)
     kind = path.suffix.lower()
-    if kind == ".ckpt":
-        return open_checkpoint(path, pixels, layer, allow)
-    if kind in (".pt", ".ts"):
+    if kind == ".ts" or (kind == ".pt" and is_torchscript(path)):
         return open_torchscript(path, pixels)
+    if kind in _WEIGHTS:
+        return open_checkpoint(path, pixels, layer, allow, architecture)
     if kind == ".onnx":
         return open_onnx(path, pixels)
     raise InputError(
-        f"Expected a run folder, a .ckpt, .pt, .ts or .onnx file or an http address, got {address}. Give one of them."
+        f"Expected a run folder, a .ckpt, .pt, .pth, .bin, .safetensors, .ts or .onnx file or an http address, got "
+        f"{address}. Give one of them."
     )

@@ -20,6 +20,7 @@ from unlearning_pl.errors import InputError, require
 from unlearning_pl.images.decode_image import CorruptImageError, Reference, decode, read_encoded
 from unlearning_pl.images.image_formats import image_suffixes, unread_suffixes
 from unlearning_pl.images.machine_memory import available_memory
+from unlearning_pl.images.resizing import Resize
 
 BATCH = 64
 """Batch size of the augmentation; it determines the random views and is therefore the same for every model."""
@@ -49,13 +50,13 @@ class OwnerImages:
         lines = "\n".join(f"{name}\0{digest}" for name, digest in zip(self.ids, self.digests, strict=True))
         return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
-    def batches(self, image_size: tuple[int, int]) -> Iterator[Tensor]:
-        """Yield all images in order, resized, as ``(B, H, W, 3)`` uint8."""
+    def batches(self, image_size: tuple[int, int], resize: Resize | None = None) -> Iterator[Tensor]:
+        """Yield all images in order, resized or else stretched to ``image_size``, as ``(B, H, W, 3)`` uint8."""
         for start in range(0, len(self), BATCH):
-            rows = [self._read(name, image_size) for name in self.ids[start : start + BATCH]]
+            rows = [self._read(name, image_size, resize) for name in self.ids[start : start + BATCH]]
             yield torch.from_numpy(np.stack(rows))
 
-    def _read(self, name: str, image_size: tuple[int, int]) -> "npt.NDArray[np.uint8]":
+    def _read(self, name: str, image_size: tuple[int, int], resize: Resize | None) -> "npt.NDArray[np.uint8]":
         try:
             pixels = decode(read_encoded(Reference(str(self.folder / name))))
         except CorruptImageError as error:
@@ -65,6 +66,8 @@ class OwnerImages:
             ) from error
         height, width = image_size
         image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+        if resize is not None:
+            return np.asarray(resize(image))
         return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 

@@ -4,6 +4,7 @@ Letters: B rows of a batch, H height, W width, D dimensions of a vector.
 """
 
 import warnings
+import zipfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,14 +13,16 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from unlearning_pl.blackbox.encoder import BATCH, Encoder, Pixels
 from unlearning_pl.data import Source
 from unlearning_pl.errors import InputError, require, suggest_names
-from unlearning_pl.images.resizing import side_of
+from unlearning_pl.images.resizing import Resize, side_of
 from unlearning_pl.learners import Learner
 from unlearning_pl.training import runs
+from unlearning_pl.training.model_files import open_file
 from unlearning_pl.training.weights import load_weights
 
 Layer = Literal["features", "embedding"]
@@ -51,23 +54,65 @@ def open_run(
     name = str(weights or run)
     normalisation = Pixels(*(learner.pixels or (source.mean, source.std)))
     embed = _inference(normalisation, forward, device)
-    return Encoder(name, embed, pixels.size(side_of(source.image_size), name), BATCH).probe()
+    resize = source.image_size if isinstance(source.image_size, Resize) else None
+    return Encoder(name, embed, pixels.size(side_of(source.image_size), name), BATCH, resize=resize).probe()
 
 
-def open_checkpoint(path: Path, pixels: Pixels, layer: Layer = "features", allow: Sequence[str] = ()) -> Encoder:
-    """Open a checkpoint in a run folder, with the configuration of that run.
+def open_checkpoint(
+    path: Path,
+    pixels: Pixels,
+    layer: Layer = "features",
+    allow: Sequence[str] = (),
+    architecture: str | None = None,
+) -> Encoder:
+    """Open a checkpoint: with the configuration of its run, if it is in a run folder, and else as weights of any tool.
 
     Raises:
-        InputError: If the checkpoint is not in a run folder, or as for :func:`open_run`.
+        InputError: As for :func:`open_run` and :func:`open_weights`.
     """
     run_folders = (folder for folder in path.resolve().parents[:2] if (folder / runs.CONFIG).is_file())
     run = next(run_folders, None)
     if run is None:
-        raise InputError(
-            f"Expected a checkpoint in the folder of its run, got {path} without a {runs.CONFIG} beside it. Give the "
-            f"run folder, or put the run's {runs.CONFIG} beside the file."
-        )
+        return open_weights(path, pixels, layer, architecture)
     return open_run(run, pixels, layer, path, allow)
+
+
+def open_weights(path: Path, pixels: Pixels, layer: Layer = "features", architecture: str | None = None) -> Encoder:
+    """Open the weights of any tool: architecture, size and normalisation are guessed, and a note says which.
+
+    Args:
+        path: File of weights.
+        pixels: Image size and normalisation where they are not those of the model's library.
+        layer: As for :func:`open_run`.
+        architecture: Name of the backbone, if the tensors do not tell.
+
+    Raises:
+        InputError: If the model is not known, the weights are not finite, or the image size is unknown.
+    """
+    require(layer in get_args(Layer), f"Expected a layer, got {layer!r}. {suggest_names(layer, get_args(Layer))}")
+    learner, model = open_file(path, architecture)
+    resize = model.resize if pixels.image_size is None else None
+    if pixels == Pixels(image_size=pixels.image_size) and learner.pixels is not None:
+        pixels = Pixels(*learner.pixels, pixels.image_size)
+    size = pixels.size(None if resize is None else resize.size, str(path))
+    rank_zero_info(f"{path}: {model.sentence} Mean {[*pixels.mean]}, standard deviation {[*pixels.std]}.")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    learner = learner.eval().to(device)
+    forward = learner.features if layer == "features" else learner.embed
+    return Encoder(str(path), _inference(pixels, forward, device), size, BATCH, resize=resize).probe()
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is an archive of torch.jit, which holds code, and not of weights alone.
+
+    Example:
+        >>> is_torchscript(Path("nowhere.pt"))
+        False
+    """
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def open_torchscript(path: Path, pixels: Pixels) -> Encoder:

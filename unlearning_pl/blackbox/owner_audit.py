@@ -3,7 +3,7 @@
 Letters: N images, B rows of a batch, V views of each, D dimensions of a vector.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -64,6 +64,7 @@ def audit_images(
         InputError: If there are fewer than two views, or a model fails.
     """
     require_views(views)
+    _share_resizing([*encoders.values()])
     audits = [
         compute_audit(
             name, {split: embed_images(encoder, images, split, policy, views) for split, images in pictures.items()}
@@ -77,11 +78,18 @@ def audit_images(
     )
 
 
+def _share_resizing(encoders: Sequence[Encoder]) -> None:
+    """Give all models that take images of one size the same images, resized as the one that says how."""
+    stated = {encoder.image_size: encoder.resize for encoder in reversed(encoders) if encoder.resize is not None}
+    for encoder in encoders:
+        encoder.resize = stated.get(encoder.image_size)
+
+
 def _embed_batches(
     encoder: Encoder, pictures: OwnerImages, split: Split, policy: Views, views: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     progress = Progress(f"Embedding {split} images with {encoder.name}", len(pictures))
-    for number, images in enumerate(pictures.batches(encoder.image_size)):
+    for number, images in enumerate(pictures.batches(encoder.image_size, encoder.resize)):
         batch = torch.cat([images[None], augmented_views(images, policy, views, split, number)])
         clean, *augmented = encoder(batch.flatten(0, 1)).chunk(len(batch))
         progress.advance(len(images), rounds=len(images))

@@ -25,7 +25,12 @@ def audit_parser() -> ArgumentParser:
         "audit", f"Compare unlearned models with the original and the retrained one, and write a report.{HELP}"
     )
     parser.add_argument("--model", type=str, nargs="+", required=True, help="Run folders of unlearned models.")
-    parser.add_argument("--original", type=str | None, default=None, help="Run folder that the models started from.")
+    parser.add_argument(
+        "--original",
+        type=str | None,
+        default=None,
+        help="Run folder that the models started from, or its file of weights, which becomes a run beside the first.",
+    )
     parser.add_argument(
         "--retrained",
         type=str,

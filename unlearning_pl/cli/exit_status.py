@@ -17,7 +17,9 @@ from unlearning_pl.errors import DivergedError, PreemptedError, StorageError, Un
 
 REMEDIES = {
     **dict.fromkeys(("fit", "unlearn"), "Resume a run that has a checkpoint with --ckpt_path auto."),
-    **dict.fromkeys(("benchmark", "shadow"), "Repeat the command: it keeps finished runs and resumes the others."),
+    **dict.fromkeys(
+        ("benchmark", "shadow", "forget"), "Repeat the command: it keeps finished runs and resumes the others."
+    ),
     "serve": "Start it again.",
 }
 """What a command offers after an interruption; any other command is repeated as a whole."""

@@ -1,5 +1,6 @@
 """Checks whether the run of a command is finished or interrupted, without running the command."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.optimizer_settings import NOT_RECORDED
+from unlearning_pl.report import read_report
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import ORIGINAL, checkpoint_path, read_checkpoint, weights_digest
 from unlearning_pl.training.recorded_weights import check_recorded
@@ -118,6 +120,29 @@ def can_resume(words: Sequence[str], run: Path) -> bool:
     except InputError:  # there is no checkpoint, or the file is damaged
         return False
     return _has_same_settings(words, run, original)
+
+
+def is_audited(words: Sequence[str], folder: Path, models: Sequence[Path]) -> bool:
+    """Whether a report was written by this command, and after every run that it is on.
+
+    Args:
+        words: The command and its options.
+        folder: Folder of the report.
+        models: Folders of the runs.
+
+    Example:
+        >>> is_audited(["audit"], Path("nowhere"), [])
+        False
+    """
+    report = folder / "report.json"
+    newest = max(((run / runs.RECORD).stat().st_mtime_ns for run in models), default=0)
+    if not report.is_file() or report.stat().st_mtime_ns < newest:
+        return False
+    try:
+        commands = read_report(report)["context"].get("commands", [])
+    except (InputError, KeyError, AttributeError):  # damaged, or of an earlier version
+        return False
+    return bool(commands) and commands[-1] == shlex.join(["unlearning-pl", *words])
 
 
 def _has_same_settings(words: Sequence[str], run: Path, original: str | None) -> bool:

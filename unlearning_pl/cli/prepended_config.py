@@ -32,7 +32,7 @@ def prepend_run_config(args: list[str]) -> list[str]:
     if command not in ("unlearn", *EVALUATION_COMMANDS) or any(map(_HELP.fullmatch, rest)):
         return args
     option = "--original" if command == "unlearn" else "--run"
-    run = _last_value(rest, option)
+    run = last_value(rest, option)
     has_config = any(arg.split("=")[0] in ("--config", "-c") for arg in rest)
     require(run is not None or has_config, f"Expected {option} RUN, got none. Name the run that fit wrote.")
     if run is None or (command == "unlearn" and Path(run).is_file()):
@@ -41,8 +41,13 @@ def prepend_run_config(args: list[str]) -> list[str]:
     return [command, "--config", write_inline_yaml(settings), *rest]
 
 
-def _last_value(args: list[str], option: str) -> str | None:
-    """Return the last value of an option, which is the one that the parser uses."""
+def last_value(args: list[str], option: str) -> str | None:
+    """Return the last value of an option, which is the one that the parser uses.
+
+    Example:
+        >>> last_value(["--run", "a", "--run=b"], "--run")
+        'b'
+    """
     value = None
     for position, arg in enumerate(args):
         if arg == option and position + 1 < len(args):

@@ -13,6 +13,7 @@ from typing_extensions import override
 from unlearning_pl.cli.allowed_classes import require_typed
 from unlearning_pl.cli.command_parser import add_allow, parse_with_old_names
 from unlearning_pl.cli.deciding_settings import first_change, warn_of_moved_source
+from unlearning_pl.cli.guessed_original import with_guessed_model
 from unlearning_pl.cli.interpolation import refuse_interpolation
 from unlearning_pl.cli.optimizer_options import add_optimizer, resolve_weight_decay
 from unlearning_pl.cli.option_texts import DESCRIPTION, EPOCHS, OPTIONS, USAGE
@@ -86,7 +87,8 @@ class UnlearningCLI(LightningCLI):
         assert isinstance(args, list)
         self.args = args
         try:
-            self.config = parse_with_old_names(parser, prepend_run_config(args))
+            words = with_guessed_model(prepend_run_config(args), lambda words: parse_with_old_names(parser, words))
+            self.config = parse_with_old_names(parser, words)
         except UnicodeDecodeError as error:
             raise InputError("Expected text in every --config, got a binary file. Give YAML files.") from error
         except ArgumentError as error:

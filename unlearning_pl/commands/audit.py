@@ -1,5 +1,6 @@
 """The command ``audit``."""
 
+from pathlib import Path
 from typing import Any
 
 from unlearning_pl.audits.embeddings import ORIGINAL, is_retrained
@@ -7,6 +8,7 @@ from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.audit_options import audit_parser
 from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.cli.data_options import open_run_data, split_data_options
+from unlearning_pl.commands.imported_original import import_original
 from unlearning_pl.commands.last_lines import LastLines, page_written
 from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.errors import printable
@@ -25,6 +27,8 @@ def audit(args: list[str]) -> LastLines | None:
     hardware = {key: options[key] for key in ("precision", "accelerator", "devices", "num_nodes")}
     command = ["unlearning-pl", "audit", *args]
     allow = [*options.allow, *allowed_classes(data_options)]
+    if options.original is not None and Path(options.original).expanduser().is_file():
+        options.original = str(import_original(options.original, options.model[0], data_options, allow, command))
     data = open_run_data(options.model[0], data_options, "audit", allow) if data_options else None
     chosen: dict[str, Any] = {key: options[key] for key in ("original", "retrained", *_OWN)}
     with progress_lines():

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from unlearning_pl.benchmark import Command, Job, require_single_process, run_command
+from unlearning_pl.benchmark import Command, Job, run_command
 from unlearning_pl.cli.command_parser import make_parser, parse_args
 from unlearning_pl.commands.last_lines import LastLines, page_written
 from unlearning_pl.commands.main import run
 from unlearning_pl.commands.progress_lines import progress_lines
+from unlearning_pl.distributed.launchers import require_single_process
 from unlearning_pl.errors import require
 from unlearning_pl.training.progress_log import Progress
 from unlearning_pl.training.run_lock import lock_folder

@@ -4,8 +4,9 @@ from jsonargparse import ArgumentParser, Namespace
 
 from unlearning_pl.blackbox.encoder import Pixels
 from unlearning_pl.blackbox.local_models import Layer
+from unlearning_pl.cli.file_options import add_architecture
 
-ADDRESS = "run folder, .ckpt file in a run folder, TorchScript (.pt, .ts) or ONNX file"
+ADDRESS = "run folder, checkpoint in one, weights of torchvision, timm and others, TorchScript (.pt, .ts) or ONNX file"
 
 
 def add_pixels(parser: ArgumentParser) -> None:
@@ -15,11 +16,16 @@ def add_pixels(parser: ArgumentParser) -> None:
         "--image_size", type=int | None, default=None, help="Image size, for models that do not define it."
     )
     parser.add_argument(
-        "--mean", type=float, nargs="+", default=[0.0], help="TorchScript, ONNX: mean to subtract from the pixels."
+        "--mean",
+        type=float,
+        nargs="+",
+        default=[0.0],
+        help="Weights, TorchScript, ONNX: mean to subtract from the pixels.",
     )
     parser.add_argument(
-        "--std", type=float, nargs="+", default=[1.0], help="TorchScript, ONNX: standard deviation to divide by then."
+        "--std", type=float, nargs="+", default=[1.0], help="The same: standard deviation to divide by then."
     )
+    add_architecture(parser)
 
 
 def pixels_from_options(options: Namespace) -> Pixels:

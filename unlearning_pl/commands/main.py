@@ -20,6 +20,7 @@ OVERVIEW = f"""unlearning-pl {__version__}: make a trained image encoder forget,
 usage: unlearning-pl COMMAND [options]
 
   demo      train, retrain, unlearn with five methods and audit on handwritten digits, in minutes
+  forget    make the model of a file forget images in one command: import, unlearn, audit, export
   fit       train the original on all images, or the retrained reference (--data.train_on retain)
   import    put the weights of torchvision, timm, solo-learn, open_clip and others into a run folder
   unlearn   make a trained model forget some of its training images
@@ -42,6 +43,7 @@ configurations to combine.
 
 COMMANDS = {
     "demo": "demo.run_demo",
+    "forget": "forget.forget",
     "import": "import_weights.import_weights",
     "export": "export.export",
     "audit": "audit.audit",

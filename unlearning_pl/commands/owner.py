@@ -70,7 +70,9 @@ def owner(args: list[str]) -> LastLines:
     images = _open_images(options.images, options.unseen)
     addresses = {ORIGINAL: options.before, RETRAINED: options.reference, "after": options.after}
     encoders = {
-        name: open_encoder(address, pixels_from_options(options), options.timeout, options.layer, options.allow)
+        name: open_encoder(
+            address, pixels_from_options(options), options.timeout, options.layer, options.allow, options.architecture
+        )
         for name, address in addresses.items()
         if address is not None
     }

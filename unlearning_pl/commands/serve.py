@@ -39,7 +39,13 @@ def serve(args: list[str]) -> None:
         1 <= options.batch <= BATCH,
         f"Expected batch from 1 to {BATCH}, got {options.batch}. Choose a batch that fits in memory.",
     )
-    encoder = open_encoder(address, pixels_from_options(options), layer=options.layer, allow=options.allow)
+    encoder = open_encoder(
+        address,
+        pixels_from_options(options),
+        layer=options.layer,
+        allow=options.allow,
+        architecture=options.architecture,
+    )
     encoder.batch = min(encoder.batch, options.batch)
     encoder.name = Path(address).resolve().name  # clients must not learn the rest of the path
     with EmbeddingServer(encoder, options.host, options.port) as server:

@@ -1,6 +1,7 @@
 """The command ``split``."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from jsonargparse import ArgumentParser, Namespace
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import open_run_data, split_data_options
+from unlearning_pl.cli.file_options import add_architecture
 from unlearning_pl.commands.last_lines import LastLines, allow_words, next_command
 from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
+from unlearning_pl.learners import Learner
 from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.report.terminal import open_console
 from unlearning_pl.report.wording import pluralize
@@ -22,6 +25,7 @@ from unlearning_pl.splitting.preview_table import tables
 from unlearning_pl.splitting.select_images import Choice, check_choice, select_images
 from unlearning_pl.splitting.training_features import TrainingFeatures, extract_features
 from unlearning_pl.training import runs
+from unlearning_pl.training.model_files import open_file
 
 ENCODER, PIXELS = 0.98, 0.97
 """Thresholds on the cosine of near duplicates: of a run's features, and of pixels."""
@@ -52,8 +56,12 @@ def split_parser() -> ArgumentParser:
 def _add_request(parser: ArgumentParser) -> None:
     """Add the options that select the images to forget."""
     parser.add_argument(
-        "--original", type=str | None, default=None, help="Run folder whose data, split and encoder to use."
+        "--original",
+        type=str | None,
+        default=None,
+        help="Run folder whose data, split and encoder to use, or a file of weights, with --data.* as its data.",
     )
+    add_architecture(parser)
     parser.add_class_arguments(ForgetRequest, "forget")
     parser.add_argument(
         "--hardest", type=int | None, default=None, help="Number of images to forget, of the original's highest loss."
@@ -74,13 +82,17 @@ def split(args: list[str]) -> LastLines | None:
     """Run the command ``split``."""
     words, data_options = split_data_options(args)
     options = parse_args(split_parser(), words)
-    if options.original is None:  # a run has its own data, which the options only move
+    file = None if options.original is None else Path(options.original).expanduser()
+    is_run = file is not None and not file.is_file()
+    if not is_run:  # a run has its own data, which the options only move
         options = parse_args(split_parser(), args)
     choice = Choice(options.hardest, options.easiest, options.nearest, options.count)
-    _check_selection(options, choice, has_config=any(arg.split("=")[0] == "--config" for arg in args))
+    _check_selection(options, choice, is_run and any(arg.split("=")[0] == "--config" for arg in args))
     _check_output(options)
     with progress_lines():
-        result = _preview_with_run(options, choice, data_options) if options.original else _preview_from_data(options)
+        result = (
+            _preview_with_run(options, choice, data_options) if is_run else _preview_from_data(options, choice, file)
+        )
     require(
         not options.include_duplicates or len(result.duplicates) < len(result.retained),
         "Expected images to retain, got near duplicates of all of them with --include_duplicates. Raise --threshold.",
@@ -93,8 +105,17 @@ def split(args: list[str]) -> LastLines | None:
     document = result.document(options.include_duplicates)
     path = write_json(Path(options.output).expanduser(), document)
     hint = ["unlearn", "--original", options.original or "ORIGINAL", "--method", "NegGrad", "--forget.file", str(path)]
+    hint += [] if is_run or file is None else _data_words(args)  # a file has no images
     hint += allow_words([*options.allow, *allowed_classes(data_options)])
     return LastLines(f"Ids of {pluralize(len(document['forget']), 'image')}: {path}", next_command(*hint))
+
+
+def _data_words(args: Sequence[str]) -> list[str]:
+    """The options of the images, and the configurations that may have some."""
+    words, data_options = split_data_options([*args])
+    pairs = zip(["", *words], words, strict=False)
+    configs = [f"--config={word}" for before, word in pairs if before == "--config"]
+    return [*configs, *(word for word in words if word.startswith("--config=")), *data_options]
 
 
 def _check_selection(options: Namespace, choice: Choice, has_config: bool) -> None:
@@ -155,18 +176,34 @@ def _preview_with_run(options: Namespace, choice: Choice, data_options: Sequence
     return _preview(options, data, request, features, earlier)
 
 
-def _preview_from_data(options: Namespace) -> Preview:
-    """Preview a request from the images alone."""
+def _preview_from_data(options: Namespace, choice: Choice, file: Path | None) -> Preview:
+    """Preview a request from the images, by pixels or with the features of a file of weights."""
+    learner = None if file is None else _open_weights(options, file)
     data, request = data_from_options(options), ForgetRequest(**options.forget)
-    if request.given():
+    if choice.given():
+        check_choice(choice, data, data.positions("train"))
+    elif request.given():
         data.forget = request
     require(
-        bool(data.forget.given()),
+        bool(data.forget.given() or choice.given()),
         "Expected a forget request, got none. Add one, for instance --data.forget.fraction 0.1.",
     )
-    given = data.splits.request.given()
+    given = choice.given() | {"original": options.original} if choice.given() else data.splits.request.given()
     earlier = read_earlier(options.earlier, data.ids)
-    return _preview(options, data, given, extract_features(data), earlier)
+    features = extract_features(data, learner)
+    if choice.given():
+        data.request(ForgetRequest(ids=[*select_images(choice, features, data, data.positions("train"))]))
+    return _preview(options, data, given, features, earlier)
+
+
+def _open_weights(options: Namespace, file: Path) -> Learner:
+    """Load the model of a file, and let the size of the images follow it."""
+    learner, model = open_file(file, options.architecture)
+    open_console(width=100).print(model.sentence, soft_wrap=True, highlight=False, markup=False)
+    source = {} if options.data.source is None else options.data.source.init_args
+    if model.resize is not None and "image_size" in source and source["image_size"] is None:
+        options.data.source.init_args.image_size = Namespace(**asdict(model.resize))  # type: ignore[no-untyped-call]
+    return learner
 
 
 def _preview(

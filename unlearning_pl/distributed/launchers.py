@@ -1,5 +1,6 @@
 """Processes that torchrun, SLURM or Lightning launched."""
 
+import math
 import os
 import subprocess
 import time
@@ -63,3 +64,20 @@ def terminate_children_on_error(strategy: Strategy, seconds: float = 10.0) -> It
             except subprocess.TimeoutExpired:
                 process.kill()
         raise
+
+
+def require_single_process() -> None:
+    """Check that torchrun or srun did not launch several processes: each would run the whole job.
+
+    Raises:
+        InputError: If there are several processes.
+
+    Example:
+        >>> require_single_process()
+    """
+    processes = math.prod(launched_processes().values())
+    require(
+        processes == 1,
+        f"Expected one process, got {processes}. Start the command without torchrun or with one task; other seeds can "
+        "run in parallel.",
+    )

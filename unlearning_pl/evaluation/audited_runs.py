@@ -82,7 +82,8 @@ def check_run(name: str, run: str, model: str, original: str | None, foreign: Co
         f"Expected runs of one split, got {run} with another {' and '.join(different)} than {model}. "
         "Give runs of the same data and the same forget request.",
     )
-    _check_reference(name, run, [] if model in foreign else runs.lineage(model))
+    digests = set() if original is None else _digests(original, foreign)
+    _check_reference(name, run, [] if model in foreign else runs.lineage(model), _digests(run, foreign), digests)
     ancestors = () if reference_kind(name) or run in foreign else runs.lineage(run)
     begun_from = runs.read_record(run).get("original")
     same_folder = (
@@ -91,21 +92,31 @@ def check_run(name: str, run: str, model: str, original: str | None, foreign: Co
     remedy = "Restore it, or unlearn again." if original in foreign or same_folder else f"Give {begun_from}."
     changed = ", whose checkpoint is another one now" if original in foreign or same_folder else ""
     require(
-        original is None or not ancestors or weights_digest(original) in ancestors,
+        original is None or not ancestors or not digests.isdisjoint(ancestors),
         f"Expected the original that {run} started from, got {original}{changed}. {remedy}",
     )
 
 
-def _check_reference(name: str, run: str, ancestors: Sequence[str]) -> None:
+def _digests(run: str, foreign: Collection[str]) -> set[str]:
+    """SHA-256 of a run's checkpoint, and of the file that it was imported from, which has the same weights."""
+    imported = {} if run in foreign else runs.read_record(run).get("imported", {})
+    return {weights_digest(run), *([imported["sha256"]] if imported else [])}
+
+
+def _check_reference(
+    name: str, run: str, ancestors: Sequence[str], digests: Collection[str], original: Collection[str]
+) -> None:
     """Check a reference: the original is an ancestor or was trained on all, the retrained model from scratch on retain.
 
     Args:
         name: Name of the run; any but "original" and "retrained" passes.
         run: The run folder.
         ancestors: SHA-256 of the checkpoints of all ancestors of the first model.
+        digests: SHA-256 of the run's own weights.
+        original: SHA-256 of the original's weights.
     """
     kind = reference_kind(name)
-    if kind is None or (kind == "original" and weights_digest(run) in ancestors):
+    if kind is None or (kind == "original" and not {*digests}.isdisjoint(ancestors)):
         return
     trained_on, expected = runs.read_config(run)["data"].get("train_on"), REFERENCES[kind]
     command = "unlearn" if "original" in runs.read_record(run) else "fit"
@@ -116,7 +127,7 @@ def _check_reference(name: str, run: str, ancestors: Sequence[str]) -> None:
     )
     initial_weights = runs.read_record(run).get("weights_sha256")
     require(
-        initial_weights is None or initial_weights not in ancestors,
+        initial_weights is None or initial_weights not in {*ancestors, *original},
         f"Expected a run that never saw the forget set as --{kind}, got {run}, which started from weights "
         "of a run that did. Train it without --weights.",
     )

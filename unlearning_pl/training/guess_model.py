@@ -4,7 +4,7 @@ Letters: K classes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple, get_args
 
 import torch
@@ -21,6 +21,7 @@ from unlearning_pl.training.match_weights import COUNTER
 from unlearning_pl.training.state_dicts import PREFIXES, plain_name
 
 Shapes = dict[str, tuple[int, ...]]
+_Backbones = Callable[[], Iterator[str]]
 
 _PARTS: dict[type[Learner], set[str]] = {
     SimCLR: {"backbone", "projection_head"},
@@ -51,7 +52,7 @@ class GuessedModel(NamedTuple):
         return f"{self.learner.__name__} ({values})"
 
 
-def guess_model(state: Mapping[str, Tensor], path: str) -> GuessedModel:
+def guess_model(state: Mapping[str, Tensor], path: str, architecture: str | None = None) -> GuessedModel:
     """Guess the learner whose weights have the names and shapes of a file's tensors.
 
     Considered are the classifiers of torchvision, the ResNets of solo-learn and lightly for small images, this
@@ -61,6 +62,7 @@ def guess_model(state: Mapping[str, Tensor], path: str) -> GuessedModel:
     Args:
         state: Tensors by their names in the file.
         path: The file, for messages.
+        architecture: Name of the backbone, such as ``timm/vit_tiny_patch16_224``, if it is known.
 
     Raises:
         InputError: If no model has these names and shapes.
@@ -71,13 +73,19 @@ def guess_model(state: Mapping[str, Tensor], path: str) -> GuessedModel:
     """
     shapes = {plain_name(name): tuple(value.shape) for name, value in state.items()}
     for names in _without_prefixes(shapes):
-        for guess in (_guess_classifier, _guess_contrastive, _guess_clip):
-            if (model := guess(names)) is not None:
-                return model
+        backbones = partial(_backbones, names) if architecture is None else partial(iter, [architecture])
+        model = _guess_classifier(names, backbones) or _guess_contrastive(names, backbones)
+        if model is None and architecture is None:
+            model = _guess_clip(names)
+        if model is not None:
+            return model
     first = ", ".join(shown(name) for name in [*shapes][:3])
+    remedy = "Name the model" if architecture is None else "Name another model"
+    remedy += ", for instance --model Classifier --model.backbone timm/NAME --model.num_classes K; in commands that "
+    remedy += "have no such options --architecture timm/NAME."
     raise InputError(
-        f"Expected the weights of a model that is known by its tensors, got {path} with {len(shapes)} others ({first}, "
-        "...). Name the model, for instance --model Classifier --model.backbone timm/NAME --model.num_classes K."
+        f"Expected the weights of {architecture or 'a model that is known by its tensors'}, got {path} with "
+        f"{len(shapes)} others ({first}, ...). {remedy}"
     )
 
 
@@ -88,8 +96,8 @@ def _without_prefixes(shapes: Shapes, depth: int = 2) -> Iterator[Shapes]:
             yield from _without_prefixes({name.removeprefix(prefix): s for name, s in shapes.items()}, depth - 1)
 
 
-def _guess_classifier(shapes: Shapes) -> GuessedModel | None:
-    for name in _backbones(shapes):
+def _guess_classifier(shapes: Shapes, backbones: _Backbones) -> GuessedModel | None:
+    for name in backbones():
         library = library_model(name)
         place = "head" if library is None else library.classifier
         classes = shapes.get("head.weight", shapes.get(f"{place}.weight", ()))
@@ -102,14 +110,14 @@ def _guess_classifier(shapes: Shapes) -> GuessedModel | None:
     return None
 
 
-def _guess_contrastive(shapes: Shapes) -> GuessedModel | None:
+def _guess_contrastive(shapes: Shapes, backbones: _Backbones) -> GuessedModel | None:
     for learner, parts in _PARTS.items():
         for key_map in (OWN, *KEY_MAPS[learner.__name__]):
             renamed = _renamed(key_map, shapes)
             if {name.partition(".")[0] for name in renamed} - {"queue"} != parts:
                 continue
             own = {n.removeprefix("backbone."): s for n, s in renamed.items() if n.startswith("backbone.")}
-            backbone = next((name for name in _backbones(shapes) if _equal(own, _encoder_shapes(name))), None)
+            backbone = next((name for name in backbones() if _equal(own, _encoder_shapes(name))), None)
             head = _guess_head(learner, renamed) if backbone is not None else None
             if head is not None:
                 queue = {"queue_size": renamed["queue.keys"][0]} if "queue.keys" in renamed else {}

@@ -9,9 +9,11 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, AtomicCheckpointIO, weights_digest
 from unlearning_pl.training.match_weights import MatchedWeights, match_weights
 from unlearning_pl.training.read_tensors import read_tensors
+from unlearning_pl.training.recorded_weights import check_recorded
 from unlearning_pl.training.resume import NORMALISATION, SEED, normalisation
 from unlearning_pl.training.run_folder import open_run_folder, write_record
 from unlearning_pl.training.run_lock import lock_folder
+from unlearning_pl.training.run_record import RECORD, read_record
 from unlearning_pl.training.runs import MANIFEST
 from unlearning_pl.training.state_dicts import find_state_dict
 from unlearning_pl.training.weights import check_weights
@@ -66,6 +68,22 @@ def import_run(
         record = {"train_on": data.train_on, "seconds": None, "command": [*command], IMPORTED: facts}
         write_record(folder, record)
     return matched
+
+
+def is_import_of(run: Path, file: Path) -> bool:
+    """Whether a finished run was imported from a file of this content, and still has its weights.
+
+    Raises:
+        InputError: If the run has other weights than those that it was given.
+
+    Example:
+        >>> is_import_of(Path("nowhere"), Path("w.pt"))
+        False
+    """
+    if not (run / RECORD).is_file() or read_record(run).get(IMPORTED, {}).get("sha256") != weights_digest(file):
+        return False
+    check_recorded(run)
+    return True
 
 
 def _write_checkpoint(folder: Path, model: Learner, data: UnlearningData) -> None:

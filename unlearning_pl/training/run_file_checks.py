@@ -15,6 +15,7 @@ _RECORD: dict[str, type | tuple[type, ...]] = {
     "weights": str,
     "weights_sha256": str,
     "tensors_sha256": str,
+    "imported": dict,
     "seed": (int, type(None)),
 }
 
@@ -37,6 +38,10 @@ def check_record(record: Mapping[str, Any], path: Path) -> None:
             valid and words,
             f"Expected seconds, a command and a lineage in {path}, got another {field}. Restore it, or train again.",
         )
+    require(
+        isinstance(values.get("imported", {"sha256": ""}).get("sha256"), str),
+        f"Expected the SHA-256 of the imported file in {path}, got none. Restore it, or import the file again.",
+    )
 
 
 def check_split(split: Mapping[str, Any], path: Path) -> None:

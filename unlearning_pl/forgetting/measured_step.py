@@ -1,0 +1,135 @@
+"""Time and memory of a plan, from one step that is taken on this machine.
+
+Letters: B rows of a batch.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.plans import InputSpec, SamplePlan
+from unlearning_pl.images.machine_memory import available_memory
+from unlearning_pl.learners import Learner
+
+AUDIT_VIEWS = 10
+"""Views of an image in an audit, by default."""
+
+
+class MeasuredStep(NamedTuple):
+    """A step on this machine.
+
+    Attributes:
+        rows: B.
+        step: Seconds of a forward and a backward pass of B images, in all views that the loss needs.
+        forward: Seconds of a forward pass of one view of one image.
+        peak: Bytes of memory at the peak, of this process or of the GPU.
+    """
+
+    rows: int
+    step: float
+    forward: float
+    peak: int
+
+
+class Estimate(NamedTuple):
+    """What a plan takes.
+
+    Attributes:
+        unlearn: Seconds of unlearning.
+        retrain: Seconds of the retrained reference; 0 without one.
+        audit: Seconds of the passes of the audit; its attacks and probes come on top.
+        peak: Bytes of memory of a step.
+    """
+
+    unlearn: float
+    retrain: float
+    audit: float
+    peak: int
+
+    def __str__(self) -> str:
+        parts = [("unlearning", self.unlearn), ("retraining", self.retrain), ("the passes of the audit", self.audit)]
+        listed = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in parts if seconds)
+        memory = f"{self.peak / 1e9:.1f} GB of memory"
+        free = "" if torch.cuda.is_available() else f", and {available_memory() / 1e9:.1f} GB are free"
+        return f"about {_duration(self.unlearn + self.retrain + self.audit)} ({listed}); a step takes {memory}{free}"
+
+
+def measure_step(learner: Learner, data: UnlearningData) -> MeasuredStep:
+    """Take a step without an optimizer on a batch of retain images, twice; the second is timed.
+
+    Args:
+        learner: The model; its gradients are cleared.
+        data: The data, with a request.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    learner = learner.to(device).train()
+    plan = SamplePlan.embedding(InputSpec.of(learner), learner.num_views, seed=0)
+    sample = next(iter(data.samples(("retain",), plan, device)["retain"]))
+
+    def step() -> None:
+        learner.losses(learner.outputs(sample), sample).mean().backward()  # type: ignore[no-untyped-call]
+        learner.zero_grad()
+
+    seconds = [_time(step, device) for _ in range(2)][-1]
+    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else _peak_memory()
+    with torch.no_grad():
+        forward = [_time(lambda: learner.eval().features(sample.views[0]), device) for _ in range(2)][-1]
+    rows = len(sample.index)
+    return MeasuredStep(rows, seconds, forward / rows, peak)
+
+
+def estimate(step: MeasuredStep, data: UnlearningData, epochs: int, retrain: int | None) -> Estimate:
+    """Estimate the time of a plan from a measured step.
+
+    Args:
+        step: The step.
+        data: The data, with a request.
+        epochs: Epochs of unlearning.
+        retrain: Epochs of the retrained reference, if there is one.
+    """
+    counts = data.splits.counts()
+    images = counts["retain"] + counts["forget"] + counts["test"]
+    models = 2 if retrain is None else 3
+    per_row = step.step / step.rows
+    trained = counts["retain"] + counts["forget"]
+    relearning = models * 10 * counts["forget"] * per_row
+    return Estimate(
+        unlearn=epochs * trained * per_row,
+        retrain=(retrain or 0) * counts["retain"] * per_row,
+        audit=models * images * (AUDIT_VIEWS + 1) * step.forward + relearning,
+        peak=step.peak,
+    )
+
+
+def _time(run: Callable[[], object], device: torch.device) -> float:
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def _peak_memory() -> int:
+    """Largest resident memory of this process so far; 0 where the system does not tell."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _duration(seconds: float) -> str:
+    """A rough duration.
+
+    Example:
+        >>> _duration(0.3), _duration(90), _duration(4000)
+        ('1 s', '2 min', '1.1 h')
+    """
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
