@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from unlearning_pl.benchmark.benchmark_plan import read_plans
+from unlearning_pl.cli.shipped_configs import describe_config
 from unlearning_pl.commands.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -33,10 +34,9 @@ DIGITS = "--data.source Digits --data.source.image_size 8"
 
 
 @pytest.fixture(autouse=True)
-def _beside_the_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with the configurations and, where it exists, the shared data beside it."""
+def _beside_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder and, where it exists, the shared data beside it."""
     (tmp_path / "project").mkdir()
-    (tmp_path / "project/configs").symlink_to(ROOT / "configs")
     (tmp_path / "shared").symlink_to(CIFAR.parents[1])
     monkeypatch.chdir(tmp_path / "project")
 
@@ -63,6 +63,13 @@ def first_line(config: str) -> str:
 def test_all_rooms_are_found() -> None:
     rooms = {"benchmarks", "data", "experiments", "learners", "methods", "trainer", "views"}
     assert {Path(file).parts[1] for file in FILES} == rooms
+
+
+@pytest.mark.parametrize("config", FILES)
+def test_the_next_comment_says_what_it_is(config: str) -> None:
+    text = describe_config(ROOT / config)
+    assert text.endswith(".")
+    assert len(text) <= 120
 
 
 @pytest.mark.parametrize("plan", PLANS)

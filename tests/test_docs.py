@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from documented import commands
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from unlearning_pl.cli.audit_options import audit_parser
 from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.cli.finished_runs import configuration
+from unlearning_pl.cli.shipped_configs import find_config
 from unlearning_pl.commands.benchmark import benchmark_parser
 from unlearning_pl.commands.main import main
 from unlearning_pl.commands.owner import owner_parser
@@ -28,16 +30,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 
 @pytest.fixture(autouse=True)
-def _beside_the_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def commands(text: str) -> list[str]:
-    text = re.sub(r"^.*docker/slurm/train\.sbatch (.*?)[)\"]?$", r"unlearning-pl \1", text, flags=re.MULTILINE)
-    blocks = re.findall(r"```(?:ba)?sh\n(.*?)```", text, flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [line.removeprefix("unlearning-pl ") for line in lines if line.startswith("unlearning-pl ")]
 
 
 def test_the_commands_of_the_readme_run_in_order(tmp_path: Path) -> None:
@@ -171,3 +165,5 @@ def test_links_and_files_exist(page: Path) -> None:
     for target in re.findall(r"configs/[\w/]+\.yaml", text):
         if "/my_" not in target:  # a file that the reader adds
             assert (ROOT / target).exists(), target
+    for name in re.findall(r"--config[ =](\w+/\w+)(?![\w./])", text):
+        assert Path(find_config(name)).is_file()

@@ -85,7 +85,10 @@ def test_the_table_has_mean_and_deviation_of_every_metric(place: Path, capsys: p
     assert "    unlearning-pl benchmark tiny.yaml --seeds 0 1 --output runs\n" in page
     assert "Hardware: " in page
     assert "torch " in page
-    assert "| neg_grad " in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "| neg_grad " in shown
+    address = (place / "seed0/audit/report.html").as_uri()
+    assert shown.endswith(f"Table: runs/tiny/table.md\nRuns: runs\nOpen: {address}\n")
 
 
 def test_what_is_finished_is_kept(place: Path) -> None:
@@ -307,7 +310,7 @@ def test_a_file_that_is_no_plan_is_told(text: str, message: str, capsys: pytest.
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("nowhere.yaml", "nowhere.yaml, which is no file"),
+        ("nowhere.yaml", "got 'nowhere.yaml', which is no file"),
         (". ", "which is no file"),
         ("", "plan"),
         ("tiny.yaml tiny.yaml", "tiny twice"),

@@ -129,7 +129,8 @@ def test_the_page_is_an_owners(made: Path, owned: Path, tmp_path: Path, capsys: 
     words = f"--before {made}/original --after {made}/after --images {owned}/mine --unseen {owned}/strange --views 3"
     assert command(f"owner {words} --output out[v2]") == 0
     shown = capsys.readouterr().out
-    assert "Report: out[v2]/report.html" in shown
+    address = (tmp_path / "out[v2]/report.html").as_uri()
+    assert shown.endswith(f"\nReport: out[v2]/report.html\nOpen: {address}\n")
     page = re.sub(r"<[^>]*>", " ", (tmp_path / "out[v2]/report.html").read_text())
     told = " ".join(page.split())
     assert "Owner&#39;s audit" in told

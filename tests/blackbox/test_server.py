@@ -4,6 +4,7 @@ import base64
 import http.client
 import io
 import json
+import shlex
 import signal
 import socket
 import subprocess
@@ -194,6 +195,8 @@ def test_the_command_serves_until_it_is_interrupted(made: Path, noise: Tensor) -
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     address = next(word for word in process.stdout.readline().split() if word.startswith("http://"))
+    offered = shlex.split(process.stdout.readline().removeprefix("Next: unlearning-pl "))
+    assert offered == ["owner", "--before", "BEFORE", "--after", address, "--images", "FOLDER"]
     told = json.loads(ask(address, "GET", "/")[2])
     assert told["name"] == "after"  # and nothing of the path to it
     local = open_encoder(str(made / "after"))(noise)

@@ -40,7 +40,7 @@ def test_what_a_file_says_of_training_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "File does not exist"),
+        (None, "a.yaml', which is no file. Run `unlearning-pl configs`"),
         ("data: 3", "Expected YAML with settings under data, got "),
         ("- data", "Expected YAML with settings under data, got "),
         ("data: {", "Expected YAML with settings under data, got "),

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import allowing
 
 from unlearning_pl import __version__, methods
-from unlearning_pl.cli.parse_errors import available_classes, list_methods
+from unlearning_pl.cli.parse_errors import available_classes
 from unlearning_pl.cli.training_cli import UnlearningCLI
 from unlearning_pl.commands.main import COMMANDS, main
 from unlearning_pl.evaluation import audit_report
@@ -413,38 +412,22 @@ def test_the_overview_names_every_command(words: str, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        command(f"{name} --help")
-    assert stop.value.code == 0
+    try:
+        code: int | str | None = command(f"{name} --help")
+    except SystemExit as stop:  # of jsonargparse
+        code = stop.code
+    assert code == 0
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: unlearning-pl {name}")
     assert "unlearning-pl" in shown
 
 
-@pytest.mark.parametrize("width", [80, 200])
-def test_the_help_of_unlearn_has_a_line_on_each_method(
-    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    with pytest.raises(SystemExit):
-        command("unlearn --help")
-    head = capsys.readouterr().out.partition("\noptions:")[0]
-    lines = head.splitlines()[1:]
-    assert max(map(len, lines)) <= width
-    exported = {name for name in methods.__all__ if name not in ("Unlearner", "PlugIn")}
-    assert {line.split()[0] for line in lines if re.match(r"  \w", line)} == exported
-    for name in exported:
-        assert re.search(rf"\n  {name} ", head)
-        assert " ".join(str(getattr(methods, name).__doc__).splitlines()[0].split()) in " ".join(head.split())
-
-
-def test_a_new_export_appears_in_help_and_suggestions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_export_appears_in_suggestions(monkeypatch: pytest.MonkeyPatch) -> None:
     class Distil(methods.Unlearner):
         """Copy a teacher."""
 
     monkeypatch.setattr(methods, "Distil", Distil, raising=False)
     monkeypatch.setattr(methods, "__all__", [*methods.__all__, "Distil"])
-    assert re.search(r"\n  Distil +Copy a teacher\.\n", list_methods())
     assert available_classes("method")["Distil"] is Distil
     assert "Distil" not in available_classes("plugins")
 
@@ -512,7 +495,7 @@ def test_near_misses_are_named(words: str, message: str, made: Path, capsys: pyt
         ("audit --model x --view 3", "Did you mean --views?"),
         ("demo --sed 3", "Did you mean --seed?"),
         ("benchmrk x", "Did you mean benchmark?"),
-        ("--nope", "Choose from audit, benchmark, demo,"),
+        ("--nope", "Choose from audit, benchmark, configs,"),
         ("fit --modl SimCLR", "Did you mean --model?"),
     ],
 )

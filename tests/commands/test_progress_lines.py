@@ -1,7 +1,10 @@
 """Progress: whole lines on standard error, from rank 0 alone, and only as long as the command runs."""
 
+import io
 import logging
 import re
+import sys
+import time
 
 import pytest
 from lightning.pytorch.utilities import rank_zero_only
@@ -37,3 +40,45 @@ def test_other_ranks_write_nothing(capsys, monkeypatch: pytest.MonkeyPatch) -> N
     with progress_lines():
         compute_audits({"original": {}})
     assert capsys.readouterr().err == ""
+
+
+class Terminal(io.StringIO):
+    """A stream that says what it is."""
+
+    def __init__(self, interactive: bool) -> None:
+        super().__init__()
+        self.interactive = interactive
+
+    def isatty(self) -> bool:
+        return self.interactive
+
+
+def write_progress(seconds: list[float], interactive: bool, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a loop shows that reports at these seconds, before and after a stage of the command."""
+    stream, log = Terminal(interactive), logging.getLogger("unlearning_pl.somewhere")
+    monkeypatch.setattr(sys, "stderr", stream)
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with progress_lines(), progress_lines():  # a benchmark runs audits
+        log.info("before")
+        for now in seconds:
+            log.info("at %g", now, extra={"transient": True})
+        log.info("after")
+        log.info("end", extra={"transient": True})
+    return re.sub(r"\d\d:\d\d:\d\d ", "", stream.getvalue())
+
+
+def test_a_log_file_has_a_line_on_a_loop_every_thirty_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = write_progress([1, 29, 30, 31, 59, 61, 200], interactive=False, monkeypatch=monkeypatch)
+    assert text == "before\nat 30\nat 61\nat 200\nafter\n"
+
+
+def test_a_terminal_shows_a_loop_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    clear = "\r\x1b[2K"
+    text = write_progress([1, 2], interactive=True, monkeypatch=monkeypatch)
+    assert text == f"before\nat 1{clear}at 2{clear}after\nend{clear}"
+
+
+def test_a_line_in_place_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "12")
+    assert "at 1.2" not in write_progress([1.23], interactive=True, monkeypatch=monkeypatch)

@@ -176,7 +176,11 @@ def test_what_is_finished_is_kept_and_more_are_added(
     done(f"{SHADOW} --retrained retrained --count 6")
     assert noted == []
     assert result() == before
-    assert "tells the 9 images" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "tells the 9 images" in shown
+    written, offered = shown.splitlines()[-2:]
+    assert written == f"Result: {place}/model/shadows/shadow.json"
+    assert offered == "Next: unlearning-pl audit --model model --original original --retrained retrained --allow tiny"
     done(f"{SHADOW} --count 4")
     assert noted == []
     assert "too few for LiRA in turn" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from unlearning_pl.benchmark.job import ORIGINAL, SINGLE_PROCESS, Job
 from unlearning_pl.cli.audit_options import audit_parser
 from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.cli.finished_runs import configuration
+from unlearning_pl.cli.shipped_configs import find_config
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError, require, suggest_names
 from unlearning_pl.evaluation.audit_report import check_audit_options
@@ -53,13 +54,13 @@ def read_plans(paths: Sequence[str], allow: Sequence[str] = ()) -> list[Plan]:
 
     Args:
         paths: YAML files with the keys ``fit``, ``forget`` and ``methods``, and optionally ``title``, ``unlearn``,
-            ``audit`` and ``references``.
+            ``audit`` and ``references``; or names of the package's, such as ``benchmarks/digits_simclr``.
         allow: Further packages or classes that the configurations of the runs may name.
 
     Raises:
         InputError: If a file is not a valid plan, a command does not parse, or two plans have the same stem.
     """
-    plans = [_read_plan(Path(path)) for path in paths]
+    plans = [_read_plan(Path(find_config(path))) for path in paths]
     stems = [plan.path.stem for plan in plans]
     duplicate = next((stem for stem in stems if stems.count(stem) > 1), None)
     require(
@@ -92,7 +93,6 @@ def _read_plan(path: Path) -> Plan:
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    require(path.is_file(), f"Expected a plan, got {path}, which is no file. See configs/benchmarks/ for plans.")
     try:
         content = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

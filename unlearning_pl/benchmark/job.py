@@ -1,6 +1,5 @@
 """Command lines of a job: train the original and the retrained model, run every method, audit."""
 
-import logging
 import math
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +14,7 @@ from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
 ORIGINAL = "original"
 _BETWEEN_REFERENCES = 1000  # seeds between two retrained models of a split: others than those of a benchmark
-Command = Callable[[list[str]], None]
+Command = Callable[[list[str]], object]
 """Runs one command line, given as a list of words."""
 SINGLE_PROCESS = {"devices": 1, "num_nodes": 1}
 """Trainer options of every run, as parsed; processes that Lightning launches for a run would execute the whole job."""
@@ -47,6 +46,16 @@ class Job:
     def retrained(self) -> list[str]:
         """Names of the retrained models."""
         return retrained_names(self.references)
+
+    @property
+    def command_count(self) -> int:
+        """Number of commands of a seed: the trainings and the audit.
+
+        Example:
+            >>> Job("", {}, {"neg_grad": "--method NegGrad"}, references=2).command_count
+            5
+        """
+        return 1 + self.references + len(self.methods) + 1
 
     def reference_seeds(self, seed: int) -> list[int]:
         """Seeds of the retrained models of a seed, in ascending order.
@@ -116,7 +125,6 @@ def require_single_process() -> None:
 
 def run_command(line: str, command: Command) -> None:
     """Print a command line and run it."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     open_console().print(f"\nunlearning-pl {line}", style="bold", soft_wrap=True, highlight=False, markup=False)
     command(shlex.split(line))
 

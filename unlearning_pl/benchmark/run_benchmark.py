@@ -16,12 +16,13 @@ from unlearning_pl.io import write_text
 from unlearning_pl.report import read_report
 from unlearning_pl.report.terminal import open_console
 from unlearning_pl.training import runs
+from unlearning_pl.training.progress_log import Progress
 from unlearning_pl.training.run_lock import lock_folder
 
 
 def benchmark(
     command: Command, plans: Sequence[str], seeds: Sequence[int], output: str, allow: Sequence[str] = ()
-) -> None:
+) -> list[Path]:
     """Run plans over several seeds, and write and print a table of each.
 
     A finished run is kept as long as its command, its settings and the original's weights are unchanged. Runs are in
@@ -29,10 +30,13 @@ def benchmark(
 
     Args:
         command: Runs one command line, given as a list of words.
-        plans: Paths of plans, see :func:`unlearning_pl.benchmark.benchmark_plan.read_plans`.
+        plans: Paths or names of plans, see :func:`unlearning_pl.benchmark.benchmark_plan.read_plans`.
         seeds: Seeds of weights, batches and requests.
         output: Output folder.
         allow: Packages or classes that the configurations of the runs may name, besides this package's and the plans'.
+
+    Returns:
+        The tables, one a plan.
 
     Raises:
         InputError: If a plan is invalid, seeds are out of range or given twice, there are several processes, or another
@@ -44,7 +48,7 @@ def benchmark(
     require(repeated is None, f"Expected different seeds, got {repeated} twice. Give each once.")
     for seed in seeds:
         require(0 <= seed < 2**32, f"Expected seeds from 0 to {2**32 - 1}, got {seed}. Choose others.")
-    failed, folder = [], Path(output).expanduser()
+    failed, tables, folder = [], list[Path](), Path(output).expanduser()
     planned = [
         (plan, {seed: folder / plan.path.stem / f"seed{seed}" for seed in seeds}) for plan in read_plans(plans, allow)
     ]
@@ -54,16 +58,18 @@ def benchmark(
         for _, folders in planned:
             for one in folders.values():
                 locks.enter_context(lock_folder(one, "--output or other --seeds"))
-        for plan, folders in planned:
-            outcomes = [run_seed(plan.job, seed, one, command) for seed, one in folders.items()]
-            table = folder / plan.path.stem / "table.md"
-            _write(plan, outcomes, table, ["unlearning-pl", "benchmark", str(plan.path)], output)
-            failed += [f"{name} of {plan.path.stem}, seed {o.seed}" for o in outcomes for name in o.failures]
+        for name, (plan, folders) in zip(plans, planned, strict=True):
+            progress = Progress(f"Benchmark {plan.path.stem}", len(seeds) * plan.job.command_count, "commands")
+            outcomes = [run_seed(plan.job, seed, one, command, progress) for seed, one in folders.items()]
+            tables.append(folder / plan.path.stem / "table.md")
+            _write(plan, outcomes, tables[-1], ["unlearning-pl", "benchmark", name], output)
+            failed += [f"{run} of {plan.path.stem}, seed {o.seed}" for o in outcomes for run in o.failures]
     if failed:
         raise UnfinishedError(f"Failed: {'; '.join(failed)}. The table has the reasons; the same command tries again.")
+    return tables
 
 
-def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
+def run_seed(job: Job, seed: int, folder: Path, command: Command, progress: Progress) -> Outcome:
     """Execute every run of a job for one seed, except for finished ones, and audit them.
 
     Args:
@@ -71,6 +77,7 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
         seed: Seed of weights, batches and the request.
         folder: Folder of the runs.
         command: Runs one command line, given as a list of words.
+        progress: Counts the commands.
 
     Returns:
         The metrics of every audited model, and the errors of the others.
@@ -79,12 +86,14 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command) -> Outcome:
     references = [ORIGINAL, *job.retrained]
     for name, line in job.runs(seed, str(folder)).items():
         _attempt(name, line, folder / name, command, failures)
+        progress.finish_round()
         if name in references and name in failures:
             return Outcome(seed, {}, failures, [])
     names = [name for name in job.methods if name not in failures]
     line = job.report(str(folder), names)
     if names and not _is_audited(line, folder, [*references, *names]):
         _attempt("audit", line, None, command, failures)
+    progress.finish_round()
     if not names or "audit" in failures:
         return Outcome(seed, {}, failures, [])
     records = [runs.read_record(folder / name) for name in (*references, *names)]

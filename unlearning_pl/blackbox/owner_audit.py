@@ -14,6 +14,7 @@ from unlearning_pl.blackbox.encoder import Encoder
 from unlearning_pl.blackbox.image_folder import OwnerImages, augmented_views
 from unlearning_pl.data import Views
 from unlearning_pl.functional.threshold_attack import pair_similarities
+from unlearning_pl.training.progress_log import Progress
 from unlearning_pl.types import Split
 
 
@@ -79,7 +80,9 @@ def audit_images(
 def _embed_batches(
     encoder: Encoder, pictures: OwnerImages, split: Split, policy: Views, views: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    progress = Progress(f"Embedding {split} images with {encoder.name}", len(pictures))
     for number, images in enumerate(pictures.batches(encoder.image_size)):
         batch = torch.cat([images[None], augmented_views(images, policy, views, split, number)])
         clean, *augmented = encoder(batch.flatten(0, 1)).chunk(len(batch))
+        progress.advance(len(images), rounds=len(images))
         yield clean, pair_similarities(torch.stack(augmented, dim=1)), augmented[0], augmented[1]

@@ -15,7 +15,9 @@ from typing_extensions import override
 
 from unlearning_pl.cli.forget_options import quote_names
 from unlearning_pl.cli.interpolation import refuse_interpolation
+from unlearning_pl.cli.option_texts import OPTIONS
 from unlearning_pl.cli.parse_errors import explain_parse_error
+from unlearning_pl.cli.shipped_configs import find_configs
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.deprecated.old_settings import upgrade_class_paths, upgrade_options
 from unlearning_pl.errors import InputError, quote
@@ -71,7 +73,9 @@ def make_parser(command: str, description: str) -> ArgumentParser:
     parser = ArgumentParser(
         prog=prog, description=description, exit_on_error=False, allow_abbrev=False, parser_mode=PARSER_MODE
     )
-    parser.add_argument("--config", action=_ConfigFile, help="Path to a configuration file.")
+    parser.add_argument(
+        "--config", action=_ConfigFile, help="Configuration file: a path, or a name that `unlearning-pl configs` lists."
+    )
     return parser
 
 
@@ -93,7 +97,7 @@ def add_allow(parser: ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="PACKAGE",
-        help="Package or class of your own, or of somebody you trust, that the configuration of a run may name.",
+        help=OPTIONS["allow"],
     )
 
 
@@ -154,11 +158,14 @@ def parse_args(parser: ArgumentParser, args: list[str]) -> Namespace:
 
 
 def parse_with_old_names(parser: ArgumentParser, args: list[str]) -> Namespace:
-    """Parse a command line: rename deprecated class paths at once, and deprecated options only if parsing fails.
+    """Parse a command line: find the package's configurations by name, and accept deprecated names.
+
+    Deprecated class paths are renamed at once, deprecated options only if parsing fails.
 
     Raises:
         ArgumentError: If both attempts fail.
-        InputError: If a value is YAML that stands for too much.
+        InputError: If a value is YAML that stands for too much, or a ``--config`` is neither a file nor the name of one
+            of the package's.
 
     Example:
         >>> parse_with_old_names(make_parser("audit", "Measure models."), []).config is None
@@ -169,7 +176,7 @@ def parse_with_old_names(parser: ArgumentParser, args: list[str]) -> Namespace:
             check_limits(word.partition("=")[2] if word.startswith("--") else word)
         except yaml.YAMLError as error:
             raise InputError(f"Expected options, got {quote(word)}: {describe_fault(error)}. Correct it.") from error
-    args = quote_names(upgrade_class_paths(args))
+    args = quote_names(upgrade_class_paths(find_configs(args)))
     try:
         return parser.parse_args(args)
     except ArgumentError:

@@ -5,6 +5,7 @@ from pydoc import locate
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, OptimizerCallable
 
+from unlearning_pl.cli.option_texts import OPTIONS
 from unlearning_pl.learners.lr_schedule import Schedule
 from unlearning_pl.learners.parameter_groups import WeightDecayOn
 
@@ -23,22 +24,10 @@ def add_optimizer(parser: LightningArgumentParser) -> None:
         >>> parser.parse_args(["--warmup_steps", "10"]).warmup_steps
         10
     """
-    parser.add_argument("--optimizer", type=OptimizerCallable, default=SGD, help="Optimiser of the parameters.")
-    parser.add_argument("--schedule", type=Schedule, default="cosine", help="Learning-rate schedule.")
-    parser.add_argument(
-        "--warmup_steps",
-        type=int,
-        default=0,
-        help="Optimiser steps over which the learning rate rises first; 0 for none, and for three tenths of the run "
-        "with one_cycle.",
-    )
-    parser.add_argument(
-        "--weight_decay_on",
-        type=WeightDecayOn | None,
-        default=None,
-        help="Parameters that weight decay acts on: all, or matrices, the weights of two dimensions or more, without "
-        "norms and biases; null for the model's default, which is matrices for CLIP and all for the others.",
-    )
+    parser.add_argument("--optimizer", type=OptimizerCallable, default=SGD, help=OPTIONS["optimizer"])
+    parser.add_argument("--schedule", type=Schedule, default="cosine", help=OPTIONS["schedule"])
+    parser.add_argument("--warmup_steps", type=int, default=0, help=OPTIONS["warmup_steps"])
+    parser.add_argument("--weight_decay_on", type=WeightDecayOn | None, default=None, help=OPTIONS["weight_decay_on"])
 
 
 def resolve_weight_decay(settings: Namespace) -> None:

@@ -58,25 +58,6 @@ def available_classes(option: str) -> dict[str, type]:
     } | own
 
 
-def list_methods() -> str:
-    """List all methods and plug-ins, one per line: the name and the first line of the docstring.
-
-    Example:
-        >>> "  FineTune" in list_methods()
-        True
-    """
-    lines = []
-    for title, option in (("Methods, --method NAME:", "method"), ("Plug-ins, --plugins+=NAME:", "plugins")):
-        classes = available_classes(option)
-        width = max(map(len, classes), default=0)
-        lines += [title, *(f"  {name:{width}}  {_first_line(classes[name])}" for name in classes), ""]
-    return "\n".join(lines[:-1])
-
-
-def _first_line(documented: type) -> str:
-    return (inspect.getdoc(documented) or "").partition("\n")[0]
-
-
 class HelpFormatter(DefaultHelpFormatter):
     """Help formatter that keeps the lines of a description, and wraps long ones with a hanging indent."""
 

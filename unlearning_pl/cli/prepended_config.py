@@ -1,6 +1,7 @@
 """Model and data of the run that a command reads, as options before the user's own ones."""
 
 import os
+import re
 from pathlib import Path
 
 from unlearning_pl.cli.allowed_classes import allowed_classes
@@ -8,6 +9,8 @@ from unlearning_pl.errors import require
 from unlearning_pl.training import runs
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
+_HELP = re.compile(r"-h|--help|--[\w.]+\.help(=.*)?")
+"""Options that print a help and end: they need no run."""
 EVALUATION_COMMANDS = ("validate", "test", "predict")
 """Commands that read a finished run."""
 
@@ -26,7 +29,7 @@ def prepend_run_config(args: list[str]) -> list[str]:
         ['fit', '--model', 'SimCLR']
     """
     command, *rest = args
-    if command not in ("unlearn", *EVALUATION_COMMANDS) or {"-h", "--help"} & set(rest):
+    if command not in ("unlearn", *EVALUATION_COMMANDS) or any(map(_HELP.fullmatch, rest)):
         return args
     option = "--original" if command == "unlearn" else "--run"
     run = _last_value(rest, option)

@@ -15,15 +15,15 @@ from unlearning_pl.cli.command_parser import add_allow, parse_with_old_names
 from unlearning_pl.cli.deciding_settings import first_change, warn_of_moved_source
 from unlearning_pl.cli.interpolation import refuse_interpolation
 from unlearning_pl.cli.optimizer_options import add_optimizer, resolve_weight_decay
-from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error, list_methods
+from unlearning_pl.cli.option_texts import DESCRIPTION, EPOCHS, OPTIONS, USAGE
+from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error
 from unlearning_pl.cli.plain_values import with_plain_enums
 from unlearning_pl.cli.predictions import write_predictions
 from unlearning_pl.cli.prepended_config import EVALUATION_COMMANDS, prepend_run_config
+from unlearning_pl.cli.short_help import list_methods
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
-from unlearning_pl.report.terminal import open_console
-from unlearning_pl.report.wording import pluralize
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import read_checkpoint
 from unlearning_pl.training.component_errors import constructor_error
@@ -33,25 +33,15 @@ from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.weights import load_weights
 from unlearning_pl.yaml_text.yaml_settings import read_yaml
 
-USAGE = {
-    "fit": "[--config FILE ...] [--run FOLDER] [options]",
-    "unlearn": "--original RUN [--config FILE ...] --forget.fraction 0.1 [--run FOLDER] [options]",
-    "validate": "--run RUN [options]",
-    "test": "--run RUN [options]",
-    "predict": "--run RUN [options]",
-}
-DESCRIPTION = {
-    "fit": "Train a model: the original on all training data, or the retrained reference on the retain set.",
-    "unlearn": "Make a trained model forget. The original provides model and data; choose the request and the method.",
-    "validate": "Compute the loss, and a classifier's accuracy, of a run on its held-out images.",
-    "test": "Compute the loss, and a classifier's accuracy, of a run on its test images.",
-    "predict": "Extract the features of every image with a run's model, and save them, with ids, as predictions.npz.",
-}
-EPOCHS = {"fit": 100, "unlearn": 10}
-
 
 class UnlearningCLI(LightningCLI):
-    """LightningCLI with the subcommand ``unlearn`` and with run folders."""
+    """LightningCLI with the subcommand ``unlearn`` and with run folders.
+
+    Attributes:
+        predictions: The file that ``predict`` wrote, and the number of images in it.
+    """
+
+    predictions: tuple[Path, int] | None = None
 
     @staticmethod
     @override
@@ -67,10 +57,8 @@ class UnlearningCLI(LightningCLI):
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument(
-            "--run", type=str | None, default=None, help="Run folder; default runs/{original,retrained,METHOD}."
-        )
-        parser.add_argument("--overwrite", action="store_true", help="Replace the run that the folder holds.")
+        parser.add_argument("--run", type=str | None, default=None, help=OPTIONS["run"])
+        parser.add_argument("--overwrite", action="store_true", help=OPTIONS["overwrite"])
         add_optimizer(parser)
         parser.link_arguments("overwrite", "trainer.overwrite")
         parser.link_arguments("seed_everything", "trainer.seed", compute_fn=_trainer_seed)
@@ -203,8 +191,7 @@ class UnlearningCLI(LightningCLI):
         )
         batches: Any = self.trainer.predict(**kwargs)
         folder = Path(self.config[self.subcommand].trainer.run)
-        path, count = write_predictions(folder, batches, self.datamodule.ids)
-        open_console().print(f"Features of {pluralize(count, 'image')}: {path}", soft_wrap=True, markup=False)
+        self.predictions = write_predictions(folder, batches, self.datamodule.ids)
 
 
 def run_training_command(args: list[str], cli: type[UnlearningCLI] = UnlearningCLI) -> UnlearningCLI:

@@ -1,6 +1,5 @@
 """The command ``audit``."""
 
-import logging
 from typing import Any
 
 from unlearning_pl.audits.embeddings import ORIGINAL, is_retrained
@@ -8,6 +7,7 @@ from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.audit_options import audit_parser
 from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.cli.data_options import open_run_data, split_data_options
+from unlearning_pl.commands.last_lines import LastLines, page_written
 from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.errors import printable
 from unlearning_pl.evaluation.audit_report import audit_runs
@@ -18,11 +18,10 @@ from unlearning_pl.report.verdict_wording import describe_attack, describe_power
 _OWN = ("views", "output", "relearning", "retain_relearning", "gradient_attack", "level", "margin", "probe")
 
 
-def audit(args: list[str]) -> None:
+def audit(args: list[str]) -> LastLines | None:
     """Run the command ``audit``."""
     words, data_options = split_data_options(args)
     options = parse_args(audit_parser(), words)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hide the messages of relearning
     hardware = {key: options[key] for key in ("precision", "accelerator", "devices", "num_nodes")}
     command = ["unlearning-pl", "audit", *args]
     allow = [*options.allow, *allowed_classes(data_options)]
@@ -31,7 +30,7 @@ def audit(args: list[str]) -> None:
     with progress_lines():
         audits, page = audit_runs(options.model, command=command, data=data, allow=allow, **chosen, **hardware)
     if not audits:  # only rank 0 has the audits
-        return
+        return None
     console = open_console(width=100)
     console.print(table(audits))
     if audits[0].steps:
@@ -40,4 +39,4 @@ def audit(args: list[str]) -> None:
         if audit.name != ORIGINAL and not is_retrained(audit.name):
             sentences = f"{audit.name}: {describe_verdict(audit)} {describe_attack(audit)} {describe_power(audit)}"
             console.print(printable(sentences), highlight=False, markup=False)
-    console.print(f"Report: {page}", soft_wrap=True, markup=False)
+    return page_written(page)

@@ -6,8 +6,11 @@ from jsonargparse import ArgumentParser
 
 from unlearning_pl.benchmark import Command, Job, require_single_process, run_command
 from unlearning_pl.cli.command_parser import make_parser, parse_args
+from unlearning_pl.commands.last_lines import LastLines, page_written
 from unlearning_pl.commands.main import run
+from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.errors import require
+from unlearning_pl.training.progress_log import Progress
 from unlearning_pl.training.run_lock import lock_folder
 
 TRAIN = (
@@ -41,9 +44,11 @@ def demo(command: Command, seed: int = 0, run: str = "runs/demo") -> None:
     """
     require_single_process()
     require(seed >= 0, f"Expected seed >= 0, got {seed}. Choose a seed that is not negative.")
-    with lock_folder(Path(run).expanduser()):
+    with lock_folder(Path(run).expanduser()), progress_lines():
+        progress = Progress("Demo", JOB.command_count, "commands")
         for line in commands(seed, run):
             run_command(line, command)
+            progress.finish_round()
 
 
 def commands(seed: int, run: str) -> list[str]:
@@ -59,7 +64,8 @@ def demo_parser() -> ArgumentParser:
     return parser
 
 
-def run_demo(args: list[str]) -> None:
+def run_demo(args: list[str]) -> LastLines:
     """Run the command ``demo``."""
     options = parse_args(demo_parser(), args)
     demo(run, options.seed, options.run)
+    return page_written(Path(options.run).expanduser() / "audit/report.html")

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
+from unlearning_pl.commands.last_lines import LastLines, next_command
 from unlearning_pl.errors import require
 from unlearning_pl.images.resizing import Resize
 from unlearning_pl.learners.library_models import library_model
@@ -43,11 +44,11 @@ class _ImportCLI(UnlearningCLI):
         pass
 
 
-def import_weights(args: list[str]) -> None:
+def import_weights(args: list[str]) -> LastLines | None:
     """Run the command ``import``."""
     if not args or {"-h", "--help"} & {*args}:
         open_console().print(HELP, highlight=False, markup=False, soft_wrap=True)
-        return
+        return None
     file, words = Path(args[0]).expanduser(), args[1:]
     require(
         not args[0].startswith("-"), f"Expected a file of weights first, got {args[0]}. Give import FILE [options]."
@@ -66,10 +67,12 @@ def import_weights(args: list[str]) -> None:
     matched = import_run(
         file, trainer.run_folder, cli.model, cli.datamodule, trainer.configuration, command, trainer.overwrite
     )
-    console.print(f"Weights of {file} ({matched.key_map.name}): {trainer.run_folder}", **plain)
     if matched.left_out:
         rest = f"{pluralize(len(matched.left_out), 'tensor')}, first {matched.left_out[0]}"
         console.print(f"Left out, as no part of the model: {rest}.", **plain)
+    run = str(trainer.run_folder)
+    hint = next_command("unlearn", "--original", run, "--method", "NegGradPlus", "--forget.file", "ids.txt")
+    return LastLines(f"Run: {run}, with the weights of {file} (names: {matched.key_map.name})", hint)
 
 
 def complete_options(file: Path, words: list[str]) -> tuple[list[str], list[str]]:

@@ -1,14 +1,19 @@
 """Entry point of the command line: dispatches commands and reports errors; heavy imports happen inside the commands."""
 
-import logging
 import sys
 import threading
-import warnings
+from collections.abc import Callable
 from importlib import import_module
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from unlearning_pl import __version__
 from unlearning_pl.commands.printable_output import make_printable, print_error
+from unlearning_pl.commands.quiet_libraries import quiet_libraries
 from unlearning_pl.errors import quote, suggest_names
+
+if TYPE_CHECKING:
+    from unlearning_pl.commands.last_lines import LastLines
 
 OVERVIEW = f"""unlearning-pl {__version__}: make a trained image encoder forget, and show how well it forgot.
 
@@ -25,11 +30,13 @@ usage: unlearning-pl COMMAND [options]
   benchmark compare methods over several seeds in a table of means and standard deviations
   shadow    train shadow models, and attack a model and its original: LiRA, U-LiRA, RMIA, KLOM
   views     draw the augmented views of images of a dataset on one sheet
+  configs   list, show or copy the configuration files that come with the package
   validate  compute the loss (and accuracy) of a run on its validation images
   test      compute the loss (and accuracy) of a run on its test images
   predict   save the features of every image by a run's model as predictions.npz
 
-`unlearning-pl COMMAND --help` explains a command. Configuration files to combine are in configs/.
+`unlearning-pl COMMAND --help` explains a command, and `--help=all` has every option. `unlearning-pl configs` lists the
+configurations to combine.
 """
 
 COMMANDS = {
@@ -42,25 +49,48 @@ COMMANDS = {
     "shadow": "shadow.shadow_attack",
     "split": "split.split",
     "views": "views.draw_views",
+    "configs": "configs.configs",
 }
 """Commands that do not use LightningCLI, with the function of this package that runs each."""
 TRAINING = ("fit", "unlearn", "validate", "test", "predict")
 """Commands of LightningCLI."""
 
 
-def run(args: list[str]) -> None:
-    """Run one command; errors are raised as exceptions."""
-    command, *rest = args
-    if command in COMMANDS:
-        module, function = COMMANDS[command].split(".")
-        run_command = getattr(import_module(f"unlearning_pl.commands.{module}"), function)
-        make_printable()
-        run_command(rest)
-    else:
-        from unlearning_pl.cli.training_cli import run_training_command
+def run(args: list[str]) -> "LastLines | None":
+    """Run one command; errors are raised as exceptions.
 
-        make_printable()
-        run_training_command(args)
+    Returns:
+        What its last lines say; None if there is nothing to say.
+    """
+    command, *rest = args
+    wanted = _help_wanted(rest)
+    if wanted == "short" and command in TRAINING:
+        from unlearning_pl.cli.short_help import short_help
+
+        sys.stdout.write(short_help(command))
+        return None
+    rest = ["--help"] if wanted == "all" else rest
+    quiet_libraries()
+    if command in TRAINING:
+        from unlearning_pl.commands.training import train
+
+        return train([command, *rest])
+    module, function = COMMANDS[command].split(".")
+    run_command: Callable[[list[str]], LastLines | None] = getattr(
+        import_module(f"unlearning_pl.commands.{module}"), function
+    )
+    make_printable()
+    return run_command(rest)
+
+
+def _help_wanted(words: list[str]) -> str | None:
+    """``short`` for ``--help``, ``all`` for ``--help all`` and ``--help=all``, None for a command to run."""
+    for word, following in pairwise([*words, ""]):
+        if word == "--help=all" or (word == "--help" and following == "all"):
+            return "all"
+        if word in ("-h", "--help"):
+            return "short"
+    return None
 
 
 def main(args: list[str] | None = None) -> int:
@@ -78,8 +108,11 @@ def main(args: list[str] | None = None) -> int:
         return 2
     thread_hook, threading.excepthook = threading.excepthook, _report_thread_error
     try:
-        _filter_warnings()
-        run(args)
+        last_lines = run(args)
+        if last_lines is not None:
+            from unlearning_pl.commands.last_lines import print_last_lines
+
+            print_last_lines(last_lines)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         from unlearning_pl.cli.exit_status import exit_code, exit_status, rank, should_report
 
@@ -107,18 +140,3 @@ def _leave_process_group() -> None:
     torch = sys.modules.get("torch")  # a command that failed early has not imported it
     if torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-
-
-def _filter_warnings() -> None:
-    """Ignore the warnings and tips of libraries that do not concern the user."""
-    from jsonargparse._deprecated import JsonargparseDeprecationWarning
-
-    # The data are in memory, so workers would only copy them; curves have one point per epoch.
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
-    # Calls in Lightning that a newer torch or jsonargparse deprecates.
-    warnings.filterwarnings("ignore", ".*LeafSpec.*")
-    warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "Tip" not in record.getMessage()
-    )

@@ -17,6 +17,8 @@ from unlearning_pl.blackbox.owner_audit import audit_images
 from unlearning_pl.blackbox.owner_conclusion import conclusion, owner_table, question, remarks
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_from_options
+from unlearning_pl.commands.last_lines import LastLines, page_written
+from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.data import Views
 from unlearning_pl.report import write_report
 from unlearning_pl.report.output_folder import make_output_folder
@@ -59,7 +61,7 @@ def owner_parser() -> ArgumentParser:
     return parser
 
 
-def owner(args: list[str]) -> None:
+def owner(args: list[str]) -> LastLines:
     """Run the command ``owner``."""
     parser = owner_parser()
     options = parse_args(parser, args)
@@ -76,14 +78,15 @@ def owner(args: list[str]) -> None:
     for encoder in encoders.values():
         require_memory(encoder.name, encoder.image_size, most, options.views)
     folder = make_output_folder(Path(options.output).expanduser())
-    audits = audit_images(encoders, images, policy, options.views)
+    with progress_lines():
+        audits = audit_images(encoders, images, policy, options.views)
     settings = {name: _settings(encoder, policy, options) for name, encoder in encoders.items()}
     how = {"commands": [shlex.join(["unlearning-pl", "owner", *args])], "settings": settings}
     page = write_report(folder, audits, _context(images, audits) | how)
     console = open_console(width=100)
     console.print(owner_table(audits))
     console.print(conclusion(audits), highlight=False, markup=False)
-    console.print(f"Report: {page}", soft_wrap=True, markup=False)
+    return page_written(page)
 
 
 def _open_images(forget: str, unseen: str | None) -> dict[Split, OwnerImages]:

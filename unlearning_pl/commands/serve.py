@@ -1,7 +1,6 @@
 """The command ``serve``."""
 
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentParser
 
@@ -10,8 +9,8 @@ from unlearning_pl.blackbox.encoder_addresses import open_encoder
 from unlearning_pl.blackbox.server import EmbeddingServer
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.encoder_options import ADDRESS, add_pixels, pixels_from_options
+from unlearning_pl.commands.last_lines import LastLines, next_command, print_last_lines
 from unlearning_pl.errors import require
-from unlearning_pl.report.terminal import open_console
 
 
 def serve_parser() -> ArgumentParser:
@@ -44,9 +43,9 @@ def serve(args: list[str]) -> None:
     encoder.batch = min(encoder.batch, options.batch)
     encoder.name = Path(address).resolve().name  # clients must not learn the rest of the path
     with EmbeddingServer(encoder, options.host, options.port) as server:
-        plain: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
-        open_console().print(f"Serving {address} at {server.address} until Ctrl-C.", **plain)
+        hint = next_command("owner", "--before", "BEFORE", "--after", server.address, "--images", "FOLDER")
+        print_last_lines(LastLines(f"Serving {address} at {server.address} until Ctrl-C.", hint))
         try:
             server.serve_forever()
         except KeyboardInterrupt:  # the regular way to stop the server
-            open_console().print("Stopped.", **plain)
+            print_last_lines(LastLines("Stopped."))

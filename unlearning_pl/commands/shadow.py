@@ -1,12 +1,12 @@
 """The command ``shadow``."""
 
-import logging
-
 from jsonargparse import ArgumentParser
 
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.cli.data_options import HELP, split_data_options
+from unlearning_pl.commands.last_lines import LastLines, allow_words, next_command
+from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.report.terminal import open_console
 from unlearning_pl.shadow.shadow_table import sentence, table
 from unlearning_pl.shadow.train_shadows import shadow
@@ -38,14 +38,17 @@ def shadow_parser() -> ArgumentParser:
     return parser
 
 
-def shadow_attack(args: list[str]) -> None:
+def shadow_attack(args: list[str]) -> LastLines:
     """Run the command ``shadow``."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # scoring creates a trainer for every few models
     words, data_options = split_data_options(args)
     options = vars(parse_args(shadow_parser(), words))
     options.pop("config")
     options["allow"] = [*options["allow"], *allowed_classes(data_options)]
-    result, path = shadow(**options, data_options=data_options, command=["unlearning-pl", "shadow", *args])
+    with progress_lines():
+        result, path = shadow(**options, data_options=data_options, command=["unlearning-pl", "shadow", *args])
     console = open_console(width=100)
     console.print(table(result))
-    console.print(f"{sentence(result)}\nResult: {path}", soft_wrap=True, highlight=False, markup=False)
+    console.print(sentence(result), soft_wrap=True, highlight=False, markup=False)
+    references = [] if options["retrained"] is None else ["--retrained", options["retrained"]]
+    hint = ["audit", "--model", options["model"], "--original", options["original"], *references]
+    return LastLines(f"Result: {path}", next_command(*hint, *allow_words(options["allow"])))

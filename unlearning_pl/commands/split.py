@@ -1,14 +1,16 @@
 """The command ``split``."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import open_run_data, split_data_options
+from unlearning_pl.commands.last_lines import LastLines, allow_words, next_command
+from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import require
 from unlearning_pl.io import write_json
@@ -68,9 +70,8 @@ def _add_request(parser: ArgumentParser) -> None:
     )
 
 
-def split(args: list[str]) -> None:
+def split(args: list[str]) -> LastLines | None:
     """Run the command ``split``."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     words, data_options = split_data_options(args)
     options = parse_args(split_parser(), words)
     if options.original is None:  # a run has its own data, which the options only move
@@ -78,7 +79,8 @@ def split(args: list[str]) -> None:
     choice = Choice(options.hardest, options.easiest, options.nearest, options.count)
     _check_selection(options, choice, has_config=any(arg.split("=")[0] == "--config" for arg in args))
     _check_output(options)
-    result = _preview_with_run(options, choice, data_options) if options.original else _preview_from_data(options)
+    with progress_lines():
+        result = _preview_with_run(options, choice, data_options) if options.original else _preview_from_data(options)
     require(
         not options.include_duplicates or len(result.duplicates) < len(result.retained),
         "Expected images to retain, got near duplicates of all of them with --include_duplicates. Raise --threshold.",
@@ -86,11 +88,13 @@ def split(args: list[str]) -> None:
     console = open_console(width=100)
     for renderable in tables(result, options.show):
         console.print(renderable, highlight=False)
-    if options.output is not None:
-        document = result.document(options.include_duplicates)
-        path = write_json(Path(options.output).expanduser(), document)
-        plain: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
-        console.print(f"Ids of {pluralize(len(document['forget']), 'image')}: {path}", **plain)
+    if options.output is None:
+        return None
+    document = result.document(options.include_duplicates)
+    path = write_json(Path(options.output).expanduser(), document)
+    hint = ["unlearn", "--original", options.original or "ORIGINAL", "--method", "NegGrad", "--forget.file", str(path)]
+    hint += allow_words([*options.allow, *allowed_classes(data_options)])
+    return LastLines(f"Ids of {pluralize(len(document['forget']), 'image')}: {path}", next_command(*hint))
 
 
 def _check_selection(options: Namespace, choice: Choice, has_config: bool) -> None:

@@ -10,13 +10,13 @@ from torch import Tensor
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import split_data_options
+from unlearning_pl.commands.last_lines import LastLines
 from unlearning_pl.data import Source, UnlearningData
 from unlearning_pl.data.seeds import isolated_rng
 from unlearning_pl.errors import InputError, require, suggest_names
 from unlearning_pl.io import write_bytes
 from unlearning_pl.report.image_sheet import Row, draw_sheet
 from unlearning_pl.report.output_folder import make_output_folder
-from unlearning_pl.report.terminal import open_console
 from unlearning_pl.training import runs
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
@@ -41,7 +41,7 @@ def views_parser() -> ArgumentParser:
     return parser
 
 
-def draw_views(args: list[str]) -> None:
+def draw_views(args: list[str]) -> LastLines:
     """Run the command ``views``."""
     parser = views_parser()
     words, data_options = split_data_options(args)
@@ -62,7 +62,7 @@ def draw_views(args: list[str]) -> None:
     write_bytes(
         path, draw_sheet(rows, columns, [f"{describe_source(data.source)}, seed {options.seed}", repr(data.views)])
     )
-    open_console().print(f"Views: {path}", soft_wrap=True, markup=False, highlight=False)
+    return LastLines(f"Views: {path}")
 
 
 def sheet_rows(data: UnlearningData, positions: list[int], views: int) -> list[Row]:

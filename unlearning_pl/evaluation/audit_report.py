@@ -30,6 +30,7 @@ from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.report.wording import pluralize
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import checkpoint_path
+from unlearning_pl.training.progress_log import ProgressLog
 from unlearning_pl.training.run_lock import require_not_training
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.trainer_defaults import SILENT
@@ -100,7 +101,9 @@ def audit_runs(
     data = data or runs.open_data(models[0], allow)
     learners = _open_learners(named, allow)
     folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")
-    evaluator = UnlearningTrainer(**{"devices": 1, **SILENT, **trainer, "seed": 0})
+    evaluator = UnlearningTrainer(
+        **{"devices": 1, "callbacks": ProgressLog("Embedding"), **SILENT, **trainer, "seed": 0}
+    )
     embeddings = evaluator.embed(learners, data, views, probe_views=PROBE_VIEWS[probe])
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()  # rank 0 continues alone

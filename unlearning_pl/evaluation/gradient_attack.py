@@ -6,6 +6,7 @@ References:
     [1] Nasr et al., Comprehensive Privacy Analysis of Deep Learning, S&P 2019, arXiv 1812.00910
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -29,8 +30,11 @@ from unlearning_pl.evaluation.relearning import alone
 from unlearning_pl.functional.gradients import weight_gradient_norms
 from unlearning_pl.functional.roc import membership_auc
 from unlearning_pl.learners import Learner
+from unlearning_pl.training.progress_log import ProgressLog
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.types import Sample, Split
+
+_log = logging.getLogger(__name__)
 
 
 def own_losses(learner: Learner, sample: Sample) -> Iterator[Tensor]:
@@ -108,7 +112,7 @@ def gradient_norms(learner: Learner, data: UnlearningData, **options: Any) -> di
         ``(N,)`` by split, forget and test, in the order of the split's positions.
     """
     data.load()
-    trainer = UnlearningTrainer(inference_mode=False, **alone(options))
+    trainer = UnlearningTrainer(inference_mode=False, callbacks=ProgressLog("Gradients"), **alone(options))
     batches: Any = trainer.predict(GradientNorms(learner, data))
     index, norms = (torch.cat(parts) for parts in zip(*batches, strict=True))
     by_position = torch.zeros(len(data.ids), dtype=norms.dtype).index_copy(0, index, norms)
@@ -124,6 +128,7 @@ def add_gradient_attack(
     """
     added = []
     for audit in audits:
+        _log.info(f"Loss gradients of {audit.name}")
         norms = gradient_norms(learners[audit.name], data, **options)
         scores = -norms["forget"], -norms["test"]
         if any(values.isnan().any() for values in scores):

@@ -18,6 +18,7 @@ from unlearning_pl.distributed.collectives import single_process
 from unlearning_pl.errors import DivergedError
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.unlearner import evaluation_mode
+from unlearning_pl.training.progress_log import ProgressLog
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.trainer_defaults import SILENT
 from unlearning_pl.types import Sample
@@ -115,7 +116,9 @@ def train_copy(learner: Learner, data: UnlearningData, callback: Callback, epoch
     """
     student = copy.deepcopy(learner)
     student.optimize_with(partial(SGD, lr=0.01, momentum=0.9))
-    trainer = UnlearningTrainer(max_epochs=epochs, callbacks=[callback], limit_val_batches=0, **alone(options))
+    trainer = UnlearningTrainer(
+        max_epochs=epochs, callbacks=[callback, ProgressLog("Relearning")], limit_val_batches=0, **alone(options)
+    )
     with single_process():
         trainer.fit(student, datamodule=data)
 

@@ -5,6 +5,7 @@ References:
         2505.22310
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -29,8 +30,10 @@ from unlearning_pl.errors import DivergedError
 from unlearning_pl.evaluation.relearning import train_copy
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods.unlearner import evaluation_mode
+from unlearning_pl.report.wording import pluralize
 from unlearning_pl.types import Split
 
+_log = logging.getLogger(__name__)
 _JUDGED: tuple[Split, ...] = ("forget", "test")
 
 
@@ -143,7 +146,10 @@ def add_retain_relearning(
     **options: Any,
 ) -> list[Audit]:
     """Add the curve of each model, and its values after the last epoch as metrics; takes a training of each model."""
-    curves = {audit.name: retain_relearning(learners[audit.name], data, epochs, views, **options) for audit in audits}
+    curves = {}
+    for audit in audits:
+        _log.info(f"Training of {audit.name} on the retain images, {pluralize(epochs, 'epoch')}")
+        curves[audit.name] = retain_relearning(learners[audit.name], data, epochs, views, **options)
     return [
         replace(
             audit,

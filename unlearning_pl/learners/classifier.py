@@ -19,7 +19,8 @@ class Classifier(Learner):
     """Classifier: an encoder and a linear layer, trained with cross-entropy on one view.
 
     Args:
-        backbone: Name of the encoder.
+        backbone: Encoder: resnet9_slim, resnet18, resnet34, resnet50, vgg16_bn, vit_tiny, torchvision/NAME, timm/NAME,
+            solo-learn/NAME or lightly/NAME.
         num_classes: Number of classes K, at least 2.
 
     Raises:

@@ -26,7 +26,8 @@ class SimCLR(ContrastiveLearner):
     a hidden layer as wide as the features.
 
     Args:
-        backbone: Name of the encoder.
+        backbone: Encoder: resnet9_slim, resnet18, resnet34, resnet50, vgg16_bn, vit_tiny, torchvision/NAME, timm/NAME,
+            solo-learn/NAME or lightly/NAME.
         temperature: Softmax temperature, positive.
         projection_dim: Width of the embedding.
         projection_head: Kind of projection head, see

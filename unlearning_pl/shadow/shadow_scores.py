@@ -19,7 +19,9 @@ from unlearning_pl.functional.confidence import scaled_logit
 from unlearning_pl.functional.threshold_attack import encoder_score
 from unlearning_pl.io import write_bytes
 from unlearning_pl.training import runs
+from unlearning_pl.training.progress_log import ProgressLog
 from unlearning_pl.training.trainer import UnlearningTrainer
+from unlearning_pl.training.trainer_defaults import SILENT
 
 _CHUNK = 8
 """Maximum number of models in memory at a time; all get the same images, whatever their number."""
@@ -82,12 +84,11 @@ def score_models(
     Raises:
         InputError: If a run cannot be read, or a model returns NaN or infinity.
     """
-    quiet: dict[str, Any] = {"logger": False, "enable_model_summary": False, "enable_progress_bar": False}
     scores: dict[str, Scores] = {}
     remaining = iter(models.items())
     while chunk := dict(islice(remaining, _CHUNK)):
         learners = {name: runs.open_learner(run, allow) for name, run in chunk.items()}
-        trainer = UnlearningTrainer(devices=1, seed=0, **quiet)
+        trainer = UnlearningTrainer(devices=1, seed=0, callbacks=ProgressLog("Embedding"), **SILENT)
         for name, by_split in trainer.embed(learners, data, views, ("forget", "test")).items():
             require_finite(name, by_split)
             forget, test = by_split["forget"], by_split["test"]

@@ -22,6 +22,7 @@ from unlearning_pl.shadow.shadow_plan import Shadow, plan
 from unlearning_pl.shadow.shadow_scores import score_models, stacked, write_scores
 from unlearning_pl.shadow.trusted_runs import check_classes_of_runs
 from unlearning_pl.training import runs
+from unlearning_pl.training.progress_log import format_seconds
 from unlearning_pl.training.run_lock import lock_folder
 
 RESULT, SCORES = "shadow.json", "scores.npz"
@@ -131,7 +132,8 @@ def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int 
     def report(name: str, failure: str | None) -> None:
         ended.append(name)
         state = "ready" if failure is None else f"failed: {failure}"
-        line = f"shadow {name} {state} ({len(ended)} of {len(shadows)}, {time.monotonic() - start:.0f} s)"
+        left = format_seconds((time.monotonic() - start) * (len(shadows) - len(ended)) / len(ended))
+        line = f"shadow {name} {state} ({len(ended)} of {len(shadows)}, {time.monotonic() - start:.0f} s, {left} left)"
         console.print(line, soft_wrap=True, highlight=False, markup=False)
         if failure is not None:
             failures[name] = failure

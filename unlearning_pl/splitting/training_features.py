@@ -19,6 +19,7 @@ from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.errors import require
 from unlearning_pl.functional.duplicates import thumbnails
 from unlearning_pl.learners import Learner
+from unlearning_pl.training.progress_log import ProgressLog
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.trainer_defaults import SILENT
 from unlearning_pl.types import Sample
@@ -84,7 +85,7 @@ def extract_features(data: UnlearningData, learner: Learner | None = None) -> Tr
     Raises:
         InputError: If a feature is not finite, or a loss is NaN.
     """
-    trainer = UnlearningTrainer(devices=1, **SILENT)
+    trainer = UnlearningTrainer(devices=1, callbacks=ProgressLog("Features"), **SILENT)
     with nullcontext() if learner is None else fused_batch_norm(learner):
         batches: Any = trainer.predict(_FeatureExtractor(data, learner))
     features = TrainingFeatures(*(torch.cat(column) for column in zip(*batches, strict=True)))
