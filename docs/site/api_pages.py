@@ -1,4 +1,4 @@
-"""The API reference: a page per package, with each name of its ``__all__``, and one of the functions of ``functional``."""
+"""The API reference: a page per package, with each name of its ``__all__``, and one of ``functional``."""
 
 import ast
 import inspect
@@ -36,8 +36,10 @@ def functions() -> dict[str, list[str]]:
 def api_pages() -> dict[str, str]:
     """Content of each page by its path, the overview first."""
     pages = {f"api/{name.rpartition('.')[2]}.md": _package_page(name) for name in packages()}
-    blocks = [f"## {module.rpartition('.')[2]}\n\n{_summary(import_module(module))}\n\n" + _blocks(module, names, 3)
-              for module, names in functions().items()]
+    blocks = [
+        f"## {module.rpartition('.')[2]}\n\n{_summary(import_module(module))}\n\n" + _blocks(module, names, 3)
+        for module, names in functions().items()
+    ]
     pages["api/functional.md"] = f"# {functional.__name__}\n\n{inspect.getdoc(functional)}\n\n" + "\n\n".join(blocks)
     return {"api/index.md": _overview(), **pages}
 

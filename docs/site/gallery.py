@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torchvision.io import write_png
+from PIL import Image
 
 from unlearning_pl import open_data
 from unlearning_pl.commands.main import main
@@ -15,12 +15,12 @@ from unlearning_pl.commands.main import main
 ROOT = Path(__file__).parents[2]
 FOLDER = Path("build/gallery")
 RUNS = FOLDER / "runs"
-_FIT = "unlearning-pl fit --config configs/experiments/simclr_digits.yaml --trainer.max_epochs 60"
+_FIT = "unlearning-pl fit --config experiments/simclr_digits --trainer.max_epochs 60"
 TRAINING = (
     f"{_FIT} --run {RUNS}/original",
     f"{_FIT} --data.train_on retain --data.forget.count 60 --run {RUNS}/retrained",
     *(
-        f"unlearning-pl unlearn --original {RUNS}/original --config configs/methods/{method}.yaml --optimizer.lr {rate} "
+        f"unlearning-pl unlearn --original {RUNS}/original --config methods/{method} --optimizer.lr {rate} "
         f"--forget.count 60 --trainer.max_epochs {epochs} --run {RUNS}/{method}"
         for method, rate, epochs in (("neg_grad", 0.16, 10), ("gradient_ascent", 0.1, 5))
     ),
@@ -44,8 +44,8 @@ PAGES = {
 """File and command of each section of the page."""
 _INTRODUCTION = """# Gallery
 
-What the commands write, made by them when this site was built: a small encoder of 400 handwritten digits, 60 of which are
-to be forgotten, after a short training. The figures show how a report reads, not how good a method is;
+What the commands write, made by them when this site was built: a small encoder of 400 handwritten digits, 60 of which
+are to be forgotten, after a short training. The figures show how a report reads, not how good a method is;
 [results](results.md) has those.
 """
 
@@ -97,7 +97,7 @@ def _write_images() -> None:
         target = FOLDER / folder
         target.mkdir(parents=True, exist_ok=True)
         for position in data.positions(split)[:60].tolist():
-            write_png(pixels[position], str(target / f"{position}.png"))
+            Image.fromarray(pixels[position].permute(1, 2, 0).numpy()).save(target / f"{position}.png")
 
 
 @contextmanager

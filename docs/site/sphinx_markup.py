@@ -31,8 +31,9 @@ class SphinxMarkup(Extension):
         self._resolve = resolve
 
     @override
-    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  Markdown's name
-        md.preprocessors.register(_Preprocessor(md, self._resolve), "sphinx_markup", 28)  # after line ends, before code fences
+    def extendMarkdown(self, md: Markdown) -> None:
+        # after the ends of lines are set, which removes placeholders, and before code fences
+        md.preprocessors.register(_Preprocessor(md, self._resolve), "sphinx_markup", 28)
 
 
 class _Preprocessor(Preprocessor):
