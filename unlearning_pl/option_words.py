@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 _FOREIGN = frozenset({"ntasks", "dereference", "sparse"})
 """Options of other programs, SLURM's and tar's; those with a dash inside are never ours."""
-_FLAGS = frozenset({"overwrite", "gradient_attack"})
+_FLAGS = frozenset({"overwrite"})
 """Options without a value."""
 _LISTS = frozenset({"allow"})
 """Options whose argument is a list."""

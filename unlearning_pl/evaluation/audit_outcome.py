@@ -10,6 +10,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from unlearning_pl.audits import Audit
 from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.report.notebook_table import notebook_table
+from unlearning_pl.report.trackers import log_to_tracker
+from unlearning_pl.training.run_record import read_record
 
 
 class AuditReport(NamedTuple):
@@ -27,7 +29,9 @@ class AuditReport(NamedTuple):
         return notebook_table(self.audits, self.page)
 
 
-def write_audits(folder: Path, named: Mapping[str, str], audits: Sequence[Audit], context: Mapping[str, Any]) -> Path:
+def write_audits(
+    folder: Path, named: Mapping[str, str], audits: Sequence[Audit], context: Mapping[str, Any], trackers: bool = False
+) -> Path:
     """Write the report, and log each audit beside the curves of its run.
 
     Args:
@@ -35,6 +39,7 @@ def write_audits(folder: Path, named: Mapping[str, str], audits: Sequence[Audit]
         named: Run folder of each model, by its name.
         audits: The audits.
         context: Background of the report.
+        trackers: Whether to log to MLflow and Weights & Biases, too, where the training of a run did.
 
     Returns:
         The path of the HTML page.
@@ -42,6 +47,8 @@ def write_audits(folder: Path, named: Mapping[str, str], audits: Sequence[Audit]
     page = write_report(folder, audits, context)
     for audit in audits:
         run = named[audit.name]
+        for tracked in read_record(run).get("trackers", []) if trackers else []:
+            log_to_tracker(tracked, audit, page)
         if not os.access(run, os.W_OK):  # for example another user's original
             rank_zero_warn(f"{run} is not writable: its audit is not logged to TensorBoard.")
             continue

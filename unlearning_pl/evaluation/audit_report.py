@@ -53,6 +53,7 @@ def audit_runs(
     retain_relearning: int = 0,
     gradient_attack: bool = False,
     probe: Probe = "logistic",
+    trackers: bool = False,
     **trainer: Any,
 ) -> AuditReport:
     """Audit runs on the same forget set and write the report.
@@ -84,6 +85,8 @@ def audit_runs(
             :func:`~unlearning_pl.evaluation.gradient_attack.gradient_norms`.
         probe: Linear probe of encoders: ``logistic`` regression, or ``muc``, see
             :func:`unlearning_pl.audits.muc_probe.muc_probe`.
+        trackers: Whether to log figures and report to MLflow and Weights & Biases, too, where the training of a run
+            did; the environment says where these are, as in :mod:`unlearning_pl.report.trackers`.
         trainer: Options of the trainer that evaluates the models: ``devices``, ``precision`` and so on.
 
     Returns:
@@ -122,7 +125,7 @@ def audit_runs(
     own |= {"level": level, "margin": margin, "probe": probe}
     context = report_context(named, weights, data, command)
     context |= {"precision": evaluator.precision, "processes": evaluator.world_size, "audit": own}
-    return AuditReport(audits, write_audits(folder, named, audits, context))
+    return AuditReport(audits, write_audits(folder, named, audits, context, trackers))
 
 
 def check_audit_options(

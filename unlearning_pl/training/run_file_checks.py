@@ -16,6 +16,7 @@ _RECORD: dict[str, type | tuple[type, ...]] = {
     "weights_sha256": str,
     "tensors_sha256": str,
     "seed": (int, type(None)),
+    "trackers": list,
 }
 
 

@@ -19,6 +19,7 @@ from unlearning_pl.distributed.launchers import terminate_children_on_error
 from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
+from unlearning_pl.report.trackers import tracker_facts
 from unlearning_pl.training import checks, runs
 from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
 from unlearning_pl.training.component_errors import explain_component_errors
@@ -246,4 +247,4 @@ class UnlearningTrainer(Trainer):
     def _record(self, run: Path, facts: dict[str, Any]) -> None:
         facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
         facts |= {"epochs": self.current_epoch, "steps": self.global_step, "seed": given_seed(self)}
-        write_record(run, facts | self.provenance)
+        write_record(run, facts | self.provenance | tracker_facts(self.loggers))
