@@ -5,8 +5,9 @@ PROCESSES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_DOCS := $(VENV)/.ready-docs
 
-.PHONY: demo test slow cases exactness gpu gpu-wheels format lint type check docs containers nodes slurm
+.PHONY: demo test slow cases exactness gpu gpu-wheels format lint type check docs notebooks containers nodes slurm
 .PHONY: kills clean
 
 demo: $(READY)
@@ -61,11 +62,20 @@ type: $(READY)
 	$(BIN)/mypy
 
 # Everything that needs neither root nor a GPU: what continuous integration runs, and what takes minutes more.
-check: lint test slow exactness kills
+check: lint test slow exactness kills docs notebooks
 
-docs: $(READY)
+# The site, in build/site; its gallery is made once, by a short training, and stays in build/gallery.
+docs: $(READY_DOCS)
 	$(BIN)/pytest --doctest-modules unlearning_pl -q
 	$(BIN)/pytest tests/test_docs.py -q
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# In a copy, since the notebooks of examples/ are kept without outputs; some minutes.
+notebooks: $(READY_DOCS)
+	rm -rf build/notebooks && mkdir -p build/notebooks
+	for notebook in examples/*.ipynb; do \
+		folder=build/notebooks/$$(basename $$notebook .ipynb) && mkdir $$folder && cp $$notebook $$folder && \
+		$(BIN)/jupyter execute --inplace $$folder/*.ipynb || exit 1; done
 
 # As root on Debian, without a container engine; some minutes.
 containers:
@@ -89,3 +99,7 @@ $(READY): pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $(READY)
+
+$(READY_DOCS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
+	touch $(READY_DOCS)

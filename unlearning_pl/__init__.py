@@ -7,7 +7,7 @@ quick. Sources, learners, methods and metrics are in the packages ``data``, ``le
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from unlearning_pl import _torchvision
+from unlearning_pl import _torchvision, notebook
 from unlearning_pl.deprecated import old_modules
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ _HOMES = {
 
 _torchvision.install()
 old_modules.install()
+notebook.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from unlearning_pl.option_words import user_words
+
 MAX_QUOTED = 200
 """Maximum number of characters of a value in an error message."""
 _MAX_LINE = 2000
@@ -17,7 +19,8 @@ class InputError(ValueError):
     """The user's input is invalid.
 
     The message is one line that names the field, the value and the remedy; the commands print it without a
-    traceback and exit with code 2.
+    traceback and exit with code 2. It is written with the options of the commands; outside of a command it names the
+    arguments of Python (:func:`unlearning_pl.option_words.user_words`).
 
     Example:
         >>> raise InputError("Expected alpha >= 0, got -1. Choose a coefficient that is not negative.")
@@ -25,6 +28,9 @@ class InputError(ValueError):
         ...
         unlearning_pl.errors.InputError: Expected alpha >= 0, got -1. Choose a coefficient that is not negative.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(user_words(message))
 
 
 def require(condition: bool, message: str) -> None:

@@ -157,7 +157,7 @@ def test_a_server_that_does_not_say_its_size_needs_one(serving: Serving) -> None
     body = json.dumps(TOLD | {"image_size": None}).encode()
     with serving(Stranger(root=[(200, {"Content-Type": JSON}, body)])) as address:
         assert connect(address, image_size=8).image_size == (8, 8)
-        with pytest.raises(InputError, match="--image_size"):
+        with pytest.raises(InputError, match="`image_size`"):
             connect(address)
 
 

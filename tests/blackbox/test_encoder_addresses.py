@@ -92,7 +92,7 @@ def test_a_run_opens_without_its_training_images(
     parquet = {"class_path": "unlearning_pl.data.Parquet", "init_args": {"train": "no", "test": "no"}}
     (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(config | {"data": config["data"] | {"source": parquet}}))
     assert open_encoder(str(tmp_path / "run"), Pixels(image_size=8)).image_size == (8, 8)
-    with pytest.raises(InputError, match=r"Expected the size of images .*--image_size"):
+    with pytest.raises(InputError, match=r"Expected the size of images .*`image_size`"):
         open_encoder(str(tmp_path / "run"))
 
 

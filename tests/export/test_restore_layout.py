@@ -137,7 +137,7 @@ def test_a_weight_that_half_precision_cannot_hold_is_refused() -> None:
     content = halved(dict(resnet18(num_classes=3).state_dict()), torch.float16)
     learner = loaded(Classifier("torchvision/resnet18", num_classes=3), content)
     learner.state_dict()["head.bias"][0] = 1e6
-    with pytest.raises(InputError, match=r"that float16 can hold, got 1e\+06 in fc\.bias\. Give --dtype"):
+    with pytest.raises(InputError, match=r"that float16 can hold, got 1e\+06 in fc\.bias\. Give `dtype"):
         restore_layout(learner, content, FILE)
 
 
@@ -160,5 +160,5 @@ class Fused(Classifier):
 def test_weights_that_a_learner_computes_itself_are_never_taken_from_the_file() -> None:
     content = resnet18(num_classes=3).state_dict()
     learner = Fused("torchvision/resnet18", num_classes=3)
-    with pytest.raises(InputError, match=r"one tensor for each weight .* number for head\.bias\. Export with --names"):
+    with pytest.raises(InputError, match=r"one tensor for each weight .* number for head\.bias\. Export with `names"):
         restore_layout(learner, content, FILE)

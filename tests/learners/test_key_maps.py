@@ -73,7 +73,7 @@ def test_own_checkpoints_keep_their_names() -> None:
 
 def test_another_number_of_classes_is_said(tmp_path: Path) -> None:
     torch.save(Classifier("torchvision/resnet18", num_classes=7).state_dict(), tmp_path / "w.pt")
-    with pytest.raises(InputError, match=r"7 classes: give --model\.num_classes 7"):
+    with pytest.raises(InputError, match=r"7 classes: give `num_classes=7`"):
         load_weights(Classifier("torchvision/resnet18", num_classes=5), tmp_path / "w.pt")
 
 

@@ -288,7 +288,7 @@ def test_a_run_resumes_in_its_own_mode(tmp_path: Path) -> None:
         run = tmp_path / str(mode)
         trained("Classifier", None, None, run, compile=mode, max_epochs=1)
         before = (run / "checkpoints/last.ckpt").read_bytes()
-        message = rf"^Expected --trainer.compile {str(mode).lower()} as in [^\n]* got {str(other).lower()}\.[^\n]*$"
+        message = rf"^Expected `compile={mode}` as in [^\n]* got {str(other).lower()}\.[^\n]*$"
         with pytest.raises(InputError, match=message):
             trained("Classifier", None, None, run, compile=other, ckpt_path="last")
         assert (run / "checkpoints/last.ckpt").read_bytes() == before

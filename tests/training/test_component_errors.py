@@ -143,7 +143,7 @@ class NoGroups(torch.optim.SGD):
         (partial(torch.optim.SparseAdam, lr=0.1), "constant", "take a step here, got SparseAdam: .* dense gradients"),
         (partial(torch.optim.Adam, capturable=True), "constant", "take a step here, got Adam: If capturable=True"),
         (torch.optim.LBFGS, "constant", "trainer.channels_last = false with LBFGS"),
-        (NoRate, "cosine", "a learning rate that --schedule cosine can drive, got NoRate with None.*--optimizer.lr"),
+        (NoRate, "cosine", 'a learning rate that `schedule="cosine"` can drive, got NoRate with None.*`lr`'),
     ],
 )
 def test_optimisers_that_cannot_work_are_refused_before_the_first_step(
@@ -161,7 +161,7 @@ def test_an_optimiser_without_groups_decays_all_or_is_refused() -> None:
     make_trainer(max_epochs=1).fit(learner, datamodule=data)
     learner.optimize_with(NoGroups, weight_decay_on="matrices")
     with pytest.raises(
-        InputError, match=r"for --weight_decay_on matrices, got NoGroups: .*Choose --weight_decay_on all"
+        InputError, match=r"for `weight_decay_on=\"matrices\"`, got NoGroups: .*Choose `weight_decay_on=\"all\"`"
     ):
         make_trainer(max_epochs=1).fit(learner, datamodule=data)
 
@@ -192,7 +192,9 @@ def test_a_state_that_cannot_be_saved_is_refused_before_the_first_step(tmp_path:
 def test_a_time_ends_a_run_of_constant_rate(tmp_path: Path) -> None:
     fit([], tmp_path / "run", max_epochs=-1, max_time={"seconds": 1})
     fit([Timer(duration={"seconds": 0})], max_epochs=-1)
-    with pytest.raises(InputError, match=r"Expected --schedule constant for a run that trainer.max_time alone ends"):
+    with pytest.raises(
+        InputError, match=r"Expected `schedule=\"constant\"` for a run that trainer.max_time alone ends"
+    ):
         fit([], max_epochs=-1, max_time={"seconds": 1}, optimizer=partial(torch.optim.SGD, lr=0.1), schedule="cosine")
     fit([], max_epochs=1, max_time={"seconds": 9}, optimizer=partial(torch.optim.SGD, lr=0.1), schedule="cosine")
     with pytest.raises(InputError, match=r"Set one of them, or trainer\.max_time"):

@@ -115,7 +115,7 @@ def test_a_resumed_run_keeps_it_on_cuda(tmp_path: Path) -> None:
 
     for tf32, device in ((True, "cuda"), (True, "cpu"), (False, "cpu")):
         resume(tf32, device)
-    with pytest.raises(InputError, match=r"Expected --trainer\.tf32 true as in .* when resuming, got false"):
+    with pytest.raises(InputError, match=r"Expected `tf32=True` as in .* when resuming, got false"):
         resume(tf32=False, device="cuda")
     torch.save({key: value for key, value in checkpoint.items() if key != "tf32"}, path)  # of an earlier version
     for tf32 in (True, False):

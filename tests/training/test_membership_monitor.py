@@ -224,7 +224,9 @@ def test_what_is_no_number_from_one_is_refused(name: str, value: Any) -> None:
 
 def test_a_training_without_held_out_images_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path / "run", callbacks=[MembershipMonitor()])
-    with pytest.raises(InputError, match=r"held-out images for MembershipMonitor, got 0\. Add --data\.validation 0\.1"):
+    with pytest.raises(
+        InputError, match=r"held-out images for MembershipMonitor, got 0\. Add `UnlearningData\(validation=0\.1\)`"
+    ):
         trainer.fit(make_learner("Classifier"), datamodule=make_data(validation=0.0))
     assert not (tmp_path / "run").exists()
     assert trainer.global_step == 0
@@ -239,7 +241,7 @@ def test_a_module_that_lacks_what_is_measured_is_refused() -> None:
 
 def test_a_training_without_a_logger_is_refused() -> None:
     trainer = make_trainer(callbacks=[MembershipMonitor()], logger=False)
-    with pytest.raises(InputError, match=r"Expected a logger for MembershipMonitor, got none\. Give --run"):
+    with pytest.raises(InputError, match=r"Expected a logger for MembershipMonitor, got none\. Give `run`"):
         trainer.fit(make_learner("Classifier"), datamodule=make_data())
 
 

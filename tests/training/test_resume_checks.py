@@ -38,10 +38,13 @@ def stopped(tmp_path: Path) -> Path:
     [
         (
             {"weight_decay_on": "all"},
-            r"Expected --warmup_steps 2 as in .* when resuming, got 0\. Give --warmup_steps 2",
+            r"Expected `warmup_steps=2` as in .* when resuming, got 0\. Give `warmup_steps=2`",
         ),
-        ({"weight_decay_on": "all", "warmup_steps": 3}, r"Expected --warmup_steps 2 as in .* got 3\."),
-        ({"warmup_steps": 2}, r"Expected --weight_decay_on all as in .* got matrices\. Give --weight_decay_on all, or"),
+        ({"weight_decay_on": "all", "warmup_steps": 3}, r"Expected `warmup_steps=2` as in .* got 3\."),
+        (
+            {"warmup_steps": 2},
+            r"Expected `weight_decay_on=\"all\"` as in .* got matrices\. Give `weight_decay_on=\"all\"`, or",
+        ),
     ],
 )
 def test_a_resumed_run_repeats_both(options: dict[str, Any], message: str, stopped: Path) -> None:
@@ -57,7 +60,7 @@ def test_a_strangers_checkpoint_is_quoted_on_one_line(stopped: Path) -> None:
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["planned"]["warmup_steps"] = "2\nlines"
     torch.save(checkpoint, path)
-    with pytest.raises(InputError, match=r"^Expected --warmup_steps 2\\nlines as in [^\n]*$"):
+    with pytest.raises(InputError, match=r"^Expected `warmup_steps=2`\\nlines as in [^\n]*$"):
         train(stopped, "CLIP", schedule="constant", ckpt_path="last", warmup_steps=2, weight_decay_on="all")
 
 
@@ -78,7 +81,7 @@ def test_a_checkpoint_of_before_goes_on_with_all_parameters_decayed(tmp_path: Pa
         del checkpoint["planned"][name]
     torch.save(checkpoint, path)
     with pytest.raises(
-        InputError, match=r"Expected --weight_decay_on all as in .*last.ckpt when resuming, got matrices"
+        InputError, match=r"Expected `weight_decay_on=\"all\"` as in .*last.ckpt when resuming, got matrices"
     ):
         train(tmp_path / "run", "CLIP", ckpt_path="last")
     resumed, _ = train(tmp_path / "run", "CLIP", weight_decay_on="all", ckpt_path="last")

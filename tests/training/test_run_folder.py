@@ -109,7 +109,7 @@ def test_a_run_that_was_killed_at_once_leaves_its_folder_usable(tmp_path: Path) 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_of_something_else_is_refused(overwrite: bool, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_text("precious")
-    with pytest.raises(InputError, match="Choose another --run"):
+    with pytest.raises(InputError, match="Choose another `run`"):
         open_run_folder(tmp_path, overwrite, checkpoint=None, writes=True).__enter__()
     assert content(tmp_path) == {"photo.jpg": "precious"}
 
@@ -121,7 +121,7 @@ def test_a_run_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_told() -> None:
-    with pytest.raises(InputError, match="writable folder as --run, got /proc/nowhere"):
+    with pytest.raises(InputError, match="writable folder as `run`, got /proc/nowhere"):
         open_run_folder(Path("/proc/nowhere"), overwrite=False, checkpoint=None, writes=True).__enter__()
 
 

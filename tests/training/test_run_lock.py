@@ -60,7 +60,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_the_lock_of_a_killed_process_is_taken_over(holder: "subprocess.Popen[str]", tmp_path: Path) -> None:
     owner = f"process {holder.pid} on "
     assert (writing_process(tmp_path / "run") or "").startswith(owner)
-    with pytest.raises(InputError, match=rf"run, which {owner}\S+ writes now.*choose another --run"):
+    with pytest.raises(InputError, match=rf"run, which {owner}\S+ writes now.*choose another `run`"):
         lock_folder(tmp_path / "run").__enter__()
     with pytest.raises(InputError, match=rf"which still trains \({owner}"):
         require_not_training(tmp_path / "run")
@@ -195,7 +195,7 @@ def test_two_benchmarks_share_no_seed(tmp_path: Path, monkeypatch: pytest.Monkey
         raise StartedError
 
     with lock_folder(Path("runs/plan/seed1")):
-        with pytest.raises(InputError, match=r"plan/seed1, which process .* choose another --output or other --seeds"):
+        with pytest.raises(InputError, match=r"plan/seed1, which process .* choose another `output` or other `seeds`"):
             benchmark(start, ["plan.yaml"], [0, 1], "runs")
         with pytest.raises(StartedError):
             benchmark(start, ["plan.yaml"], [0], "runs")

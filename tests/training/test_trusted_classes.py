@@ -129,8 +129,8 @@ def test_nothing_is_imported_that_is_not_allowed(place: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("payload.Net", "got payload.Net. Add --allow payload if you trust it."),
-        ("my_package.deep.Net", "got my_package.deep.Net. Add --allow my_package if you trust it."),
+        ("payload.Net", 'got payload.Net. Add `allow=["payload"]` if you trust it.'),
+        ("my_package.deep.Net", 'got my_package.deep.Net. Add `allow=["my_package"]` if you trust it.'),
         ("os.system", "got os.system. Do not use this run unless you know why"),
         ("subprocess.Popen", "got subprocess.Popen. Do not use this run"),
         ("unlearning_pl.io.os.system", "got unlearning_pl.io.os.system. Do not use this run"),
@@ -139,8 +139,8 @@ def test_nothing_is_imported_that_is_not_allowed(place: str) -> None:
         ("unlearning_pl.learners.learner.SGD", "got unlearning_pl.learners.learner.SGD. Do not use"),
         ("unlearning_pl.data.Digits", "got unlearning_pl.data.Digits. Do not use"),  # no learner
         ("unlearning_pl.blackbox.EmbeddingServer", "got unlearning_pl.blackbox.EmbeddingServer. Do not use"),
-        ("torch.nn.Linear", "got torch.nn.Linear. Add --allow torch if"),
-        ("Net", "got Net. Add --allow Net if"),
+        ("torch.nn.Linear", 'got torch.nn.Linear. Add `allow=["torch"]` if'),
+        ("Net", "got Net. Add `allow=[Net]` if"),
         ("\x1b[2J", r"got \x1b[2J. Do not use"),
         ("", "got . Do not use"),
         (3, "got <int>. Do not use"),
@@ -165,14 +165,14 @@ def test_what_the_user_allows_is_read(allow: str) -> None:
 @pytest.mark.parametrize("allow", ["pay", "payload.Ne", "payload.Net.x", "unlearning_pl", "os"])
 def test_a_name_that_only_begins_alike_is_not_allowed(allow: str) -> None:
     run = written({"class_path": "payload.Net"})
-    with pytest.raises(InputError, match="Add --allow payload if"):
+    with pytest.raises(InputError, match=r"Add `allow=\[\"payload\"\]` if"):
         runs.instantiate_from_run(run, "model", [allow])
     assert not Path("PWNED").exists()
 
 
 def test_what_an_allowed_module_imports_is_not_allowed_with_it() -> None:
     run = written({"class_path": "payload.os.system"})
-    with pytest.raises(InputError, match=r"got payload\.os\.system\. Add --allow payload\.os\.system"):
+    with pytest.raises(InputError, match=r"got payload\.os\.system\. Add `allow=\[\"payload\.os\.system\"\]`"):
         runs.instantiate_from_run(run, "model", ["payload"])
     for value in ("os.system", {"class_path": "subprocess.Popen"}, ["shutil.rmtree"]):
         run = written({"class_path": "payload.WithCallable", "init_args": {"act": value}})
@@ -200,7 +200,7 @@ def test_a_text_of_any_type_is_read_as_the_parser_reads_it(date: str) -> None:
 
 @pytest.mark.parametrize("allow", ["a/b", "", "--run", "a.", "a b"])
 def test_a_word_that_is_no_name_is_not_allowed(allow: str) -> None:
-    with pytest.raises(InputError, match=r"Expected the name of a package or a class as --allow, got"):
+    with pytest.raises(InputError, match=r"Expected the name of a package or a class as `allow`, got"):
         runs.instantiate_from_run(written(), "model", [allow])
 
 
@@ -242,6 +242,6 @@ def test_a_module_that_the_user_has_imported_is_still_asked_for() -> None:
     class Own(nn.Module):
         pass
 
-    with pytest.raises(InputError, match="Add --allow"):
+    with pytest.raises(InputError, match="Add `allow="):
         check_classes({"class_path": f"{__name__}.Own"}, Learner, [], "run")
     assert Own is not None

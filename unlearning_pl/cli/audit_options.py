@@ -70,6 +70,12 @@ def audit_parser() -> ArgumentParser:
         default=False,
         help="Attack by the norms of loss gradients: a pass of one image at a time, for each model.",
     )
+    parser.add_argument(
+        "--trackers",
+        type=bool,
+        default=False,
+        help="Log figures and report also to MLflow and Weights & Biases, where a run was trained with these.",
+    )
     parser.add_argument("--precision", type=Precision, default="32-true", help="Precision; bf16-mixed is faster.")
     parser.add_argument("--accelerator", type=Accelerator, default="auto", help="Accelerator to run the models on.")
     parser.add_argument("--devices", type=PositiveInt, default=1, help="Processes per node; the results are the same.")

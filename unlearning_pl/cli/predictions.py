@@ -75,7 +75,7 @@ def check_predictions_file(path: Path, overwrite: bool) -> None:
         >>> check_predictions_file(Path("a.txt"), False)
         Traceback (most recent call last):
         ...
-        unlearning_pl.errors.InputError: Expected --to with an ending of .npz, .csv, .parquet, got a.txt. Change it.
+        unlearning_pl.errors.InputError: Expected `to` with an ending of .npz, .csv, .parquet, got a.txt. Change it.
     """
     require(
         path.suffix.lower() in ENDINGS,

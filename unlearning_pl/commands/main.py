@@ -11,6 +11,7 @@ from unlearning_pl import __version__
 from unlearning_pl.commands.printable_output import make_printable, print_error
 from unlearning_pl.commands.quiet_libraries import quiet_libraries
 from unlearning_pl.errors import quote, suggest_names
+from unlearning_pl.option_words import command_line
 
 if TYPE_CHECKING:
     from unlearning_pl.commands.last_lines import LastLines
@@ -60,6 +61,7 @@ TRAINING = ("fit", "unlearn", "validate", "test", "predict")
 """Commands of LightningCLI."""
 
 
+@command_line()
 def run(args: list[str]) -> "LastLines | None":
     """Run one command; errors are raised as exceptions.
 

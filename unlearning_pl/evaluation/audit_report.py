@@ -1,7 +1,6 @@
 """Audit run folders: load the models, compute and compare their audits, write the report."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from unlearning_pl.audits.verdict import LEVEL, MARGIN
 from unlearning_pl.audits.verdict_settings import VerdictSettings
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
+from unlearning_pl.evaluation.audit_outcome import AuditReport, write_audits
 from unlearning_pl.evaluation.audited_runs import check_run as check_run
 from unlearning_pl.evaluation.audited_runs import reference_kind, runs_by_name
 from unlearning_pl.evaluation.audited_weights import AuditedWeights
@@ -25,7 +25,6 @@ from unlearning_pl.evaluation.relearning import relearning_epochs
 from unlearning_pl.evaluation.report_context import report_context
 from unlearning_pl.evaluation.retain_relearning import add_retain_relearning
 from unlearning_pl.learners import Learner
-from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.report.wording import pluralize
 from unlearning_pl.training import runs
@@ -54,8 +53,9 @@ def audit_runs(
     retain_relearning: int = 0,
     gradient_attack: bool = False,
     probe: Probe = "logistic",
+    trackers: bool = False,
     **trainer: Any,
-) -> tuple[list[Audit], Path]:
+) -> AuditReport:
     """Audit runs on the same forget set and write the report.
 
     The forget set, and the steps in which it was forgotten, are those of the first model. All models get the same clean
@@ -85,6 +85,8 @@ def audit_runs(
             :func:`~unlearning_pl.evaluation.gradient_attack.gradient_norms`.
         probe: Linear probe of encoders: ``logistic`` regression, or ``muc``, see
             :func:`unlearning_pl.audits.muc_probe.muc_probe`.
+        trackers: Whether to log figures and report to MLflow and Weights & Biases, too, where the training of a run
+            did; the environment says where these are, as in :mod:`unlearning_pl.report.trackers`.
         trainer: Options of the trainer that evaluates the models: ``devices``, ``precision`` and so on.
 
     Returns:
@@ -108,7 +110,7 @@ def audit_runs(
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()  # rank 0 continues alone
     if not evaluator.is_global_zero:
-        return [], folder / "report.html"
+        return AuditReport([], folder / "report.html")
     for name, note in weights.notes.items():
         rank_zero_warn(f"{name}: {note}")
     run_metrics = _metrics_of_runs(named, weights, learners, data, relearning, trainer)
@@ -123,7 +125,7 @@ def audit_runs(
     own |= {"level": level, "margin": margin, "probe": probe}
     context = report_context(named, weights, data, command)
     context |= {"precision": evaluator.precision, "processes": evaluator.world_size, "audit": own}
-    return audits, _write(folder, named, audits, context)
+    return AuditReport(audits, write_audits(folder, named, audits, context, trackers))
 
 
 def check_audit_options(
@@ -223,14 +225,3 @@ def _metrics_of_runs(
 def _hardware(trainer: Mapping[str, Any]) -> dict[str, Any]:
     """Options of the trainers that rank 0 continues with."""
     return {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
-
-
-def _write(folder: Path, named: Mapping[str, str], audits: Sequence[Audit], context: Mapping[str, Any]) -> Path:
-    page = write_report(folder, audits, context)
-    for audit in audits:
-        run = named[audit.name]
-        if not os.access(run, os.W_OK):  # for example another user's original
-            rank_zero_warn(f"{run} is not writable: its audit is not logged to TensorBoard.")
-            continue
-        log_to_tensorboard(run, audit, settings=context["settings"][audit.name], references=audits)
-    return page

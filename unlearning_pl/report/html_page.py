@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from unlearning_pl.audits.compare_models import is_broken
 from unlearning_pl.audits.embeddings import ORIGINAL, RETRAINED, Audit, is_retrained
 from unlearning_pl.errors import printable, require
@@ -17,13 +15,13 @@ from unlearning_pl.report.per_class import class_groups
 from unlearning_pl.report.report_json import build_report
 from unlearning_pl.report.run_settings import read_run_settings
 from unlearning_pl.report.sections import KINDS, Card
+from unlearning_pl.report.templates import open_template
 from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 from unlearning_pl.report.wording import (
     describe_alignment,
     describe_request,
     describe_steps,
     describe_utility,
-    pluralize,
 )
 
 _MAX_OPEN = 6
@@ -67,13 +65,8 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
 
 
 def _render_page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals["pluralize"] = pluralize  # the macros see nothing else
     classes, hidden = class_groups(audits, context.get("class_names") or ())
-    return environment.get_template("report.html.jinja").render(
+    return open_template("report.html.jinja").render(
         context=context,
         question=context.get("question") or _question(context),
         first=first_screen(audits),

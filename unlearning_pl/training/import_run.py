@@ -27,7 +27,7 @@ def import_run(
     run: str | Path,
     model: Learner,
     data: UnlearningData,
-    configuration: str,
+    configuration: str | None = None,
     command: Sequence[str] = (),
     overwrite: bool = False,
 ) -> MatchedWeights:
@@ -40,7 +40,7 @@ def import_run(
         run: The run folder.
         model: The learner that the weights belong to; it gets them.
         data: The images that the model was trained on.
-        configuration: Content of the run's config.yaml.
+        configuration: Content of the run's config.yaml, which commands need to read the run; none from Python.
         command: Command line of the record.
         overwrite: Replace the run that the folder holds.
 

@@ -18,6 +18,7 @@ from unlearning_pl.data.seeds import given_seed, isolated_rng
 from unlearning_pl.distributed.launchers import terminate_children_on_error
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
+from unlearning_pl.report.trackers import tracker_facts
 from unlearning_pl.training import checks, runs
 from unlearning_pl.training.background_checkpoint_io import finished_writes
 from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
@@ -80,8 +81,7 @@ class UnlearningTrainer(Trainer):
         self.configuration: str | None = None  # content of config.yaml, set by the commands
         self.provenance: dict[str, Any] = {}  # weights that the run starts from, and their ancestors
         own = [self.stopwatch, *compile_callbacks(compile)]
-        kwargs = trainer_arguments(self.run_folder, own, checkpoint_minutes, kwargs)
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **trainer_arguments(self.run_folder, own, checkpoint_minutes, kwargs))
         self._signal_connector = SignalHandler(self)
 
     @override
@@ -246,5 +246,5 @@ class UnlearningTrainer(Trainer):
 
     def _record(self, run: Path, facts: dict[str, Any]) -> None:
         facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
-        facts |= {"epochs": self.current_epoch, "steps": self.global_step, "seed": given_seed(self)}
-        write_record(run, facts | self.provenance)
+        facts |= {"epochs": self.current_epoch, "steps": self.global_step, "seed": given_seed(self)} | self.provenance
+        write_record(run, facts | tracker_facts(self.loggers))

@@ -15,6 +15,7 @@ from unlearning_pl.training.background_checkpoint_io import BackgroundCheckpoint
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
 from unlearning_pl.training.run_logger import RunLogger
 from unlearning_pl.training.timed_progress_bar import TimedProgressBar
+from unlearning_pl.training.tracked_settings import TrackedSettings
 
 SILENT: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 """Arguments of a trainer without logger, progress bar and model summary: for audits, relearning, previews."""
@@ -47,7 +48,7 @@ def trainer_arguments(
         # Lightning's hp_metric would be the only one in TensorBoard's HPARAMS tab; an audit writes informative ones.
         arguments["logger"] = run is not None and RunLogger(run, name="", version="", default_hp_metric=False)
     if arguments["logger"]:
-        arguments["callbacks"].append(LearningRateMonitor("epoch"))
+        arguments["callbacks"] += [LearningRateMonitor("epoch"), TrackedSettings()]
     keep = run is not None and given.get("enable_checkpointing") in (None, True)
     arguments["enable_checkpointing"] = keep
     plugins = arguments["plugins"] = _as_list(given.get("plugins"))
