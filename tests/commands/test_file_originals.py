@@ -1,6 +1,7 @@
 """A file of weights is an original of unlearn, audit and split, as a run is."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,9 @@ def test_split_reads_a_file_with_the_images_as_its_model_takes_them(
         f"{tmp_path}/ids.json",
     ]
     assert main([*words, "--nearest", "train/cat/1.png", "--count", "3"]) == 0
+    unlearn = ["unlearning-pl", "unlearn", "--original", f"{made}/w.pt", "--method", "NegGrad"]
+    unlearn += ["--forget.file", f"{tmp_path}/ids.json", *folder_options(made / "photos")]
+    assert capsys.readouterr().out.splitlines()[-1] == f"Next: {shlex.join(unlearn)}"
     chosen = json.loads((tmp_path / "ids.json").read_text())
     assert sizes == [(224, 224)]
     assert "train/cat/1.png" in chosen["forget"]

@@ -25,7 +25,7 @@ from unlearning_pl.splitting.preview_table import tables
 from unlearning_pl.splitting.select_images import Choice, check_choice, select_images
 from unlearning_pl.splitting.training_features import TrainingFeatures, extract_features
 from unlearning_pl.training import runs
-from unlearning_pl.training.model_files import open_file
+from unlearning_pl.training.model_files import guess_file, open_file
 
 ENCODER, PIXELS = 0.98, 0.97
 """Thresholds on the cosine of near duplicates: of a run's features, and of pixels."""
@@ -105,17 +105,22 @@ def split(args: list[str]) -> LastLines | None:
     document = result.document(options.include_duplicates)
     path = write_json(Path(options.output).expanduser(), document)
     hint = ["unlearn", "--original", options.original or "ORIGINAL", "--method", "NegGrad", "--forget.file", str(path)]
-    hint += [] if is_run or file is None else _data_words(args)  # a file has no images
+    hint += [] if is_run or file is None else _file_words(args, file, options.architecture)
     hint += allow_words([*options.allow, *allowed_classes(data_options)])
     return LastLines(f"Ids of {pluralize(len(document['forget']), 'image')}: {path}", next_command(*hint))
 
 
-def _data_words(args: Sequence[str]) -> list[str]:
-    """The options of the images, and the configurations that may have some."""
-    words, data_options = split_data_options([*args])
-    pairs = zip(["", *words], words, strict=False)
-    configs = [f"--config={word}" for before, word in pairs if before == "--config"]
-    return [*configs, *(word for word in words if word.startswith("--config=")), *data_options]
+def _file_words(args: Sequence[str], file: Path, architecture: str | None) -> list[str]:
+    """Options of ``unlearn`` for a file of weights, which has no images: the model if it was named, and the data."""
+    chosen = [] if architecture is None else guess_file(file, architecture).guessed.options()
+    is_chosen = False
+    for word in args:
+        if word.startswith("--"):
+            name = word.partition("=")[0]
+            is_chosen = name in ("--config", "--data") or name.startswith("--data.")
+            is_chosen = is_chosen and not name.startswith("--data.forget")
+        chosen += [word] if is_chosen else []
+    return chosen
 
 
 def _check_selection(options: Namespace, choice: Choice, has_config: bool) -> None:

@@ -39,7 +39,7 @@ def _next_words(cli: UnlearningCLI, run: str) -> list[str]:
 
 
 def _original(path: Path) -> list[str]:
-    """The option of an audit for what unlearning started from; none for a checkpoint outside of a run folder."""
+    """The option of an audit for what unlearning started from: a run, or a file that belongs to none."""
     folders = [path, *path.parents[:2]]  # RUN/checkpoints/last.ckpt
     run = next((folder for folder in folders if (folder / runs.RECORD).is_file()), None)
-    return [] if run is None else ["--original", str(run)]
+    return ["--original", str(path if run is None else run)]

@@ -88,11 +88,7 @@ def _epochs(file: Path, model: FileModel, words: list[str], unlearn: list[str]) 
 
 def _import_options(options: Namespace, layout: Layout, recipe: Recipe, model: FileModel) -> list[str]:
     size = [] if options.image_size is None else ["--data.source.image_size", str(options.image_size)]
-    named = []
-    if options.architecture is not None:
-        named = ["--model", model.guessed.learner.__name__]
-        for name, value in model.guessed.arguments.items():
-            named += [f"--model.{name}", str(value)]
+    named = [] if options.architecture is None else model.guessed.options()
     return [*named, *layout.options(), *size, *recipe.data]
 
 

@@ -47,6 +47,16 @@ class GuessedModel(NamedTuple):
         """The same as settings of a command line or a configuration."""
         return {"class_path": f"unlearning_pl.learners.{self.learner.__name__}", "init_args": self.arguments}
 
+    def options(self) -> list[str]:
+        """The same as options of a training command.
+
+        Example:
+            >>> GuessedModel(Classifier, {"backbone": "resnet18"}).options()
+            ['--model', 'Classifier', '--model.backbone', 'resnet18']
+        """
+        arguments = [word for name, value in self.arguments.items() for word in (f"--model.{name}", str(value))]
+        return ["--model", self.learner.__name__, *arguments]
+
     def __str__(self) -> str:
         values = ", ".join(f"{name} {value}" for name, value in self.arguments.items())
         return f"{self.learner.__name__} ({values})"
