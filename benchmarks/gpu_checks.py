@@ -52,7 +52,7 @@ def tests(options: argparse.Namespace) -> Stage:
     command += [] if options.tiny else ["-W", "default"]
     processes = min(8, os.cpu_count() or 1)
     if importlib.util.find_spec("xdist") and processes > 1 and not options.tiny:
-        command += ["--numprocesses", str(processes), "--dist", "loadscope", "--no-loadscope-reorder"]
+        command += ["--numprocesses", str(processes), "--dist", "loadscope"]
     return Stage("tests marked gpu", [*command, *gpu_test_files()])
 
 
