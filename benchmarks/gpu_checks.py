@@ -52,7 +52,7 @@ def tests(options: argparse.Namespace) -> Stage:
     command += [] if options.tiny else ["-W", "default"]
     processes = min(8, os.cpu_count() or 1)
     if importlib.util.find_spec("xdist") and processes > 1 and not options.tiny:
-        command += ["--numprocesses", str(processes), "--dist", "loadscope", "--no-loadscope-reorder"]
+        command += ["--numprocesses", str(processes), "--dist", "loadscope"]
     return Stage("tests marked gpu", [*command, *gpu_test_files()])
 
 
@@ -74,15 +74,16 @@ def throughput(learner: str, mode: str | None, options: argparse.Namespace) -> S
 
 
 def trace(options: argparse.Namespace) -> Stage:
-    file = options.out / "trace_step.json"
+    name = "trace of SimCLR"
+    file = options.out / f"{stem(name)}.json"
     command = [sys.executable, f"{HERE}/trace_step.py", *trained(options), "--steps", "3" if options.tiny else "20"]
     command += ["--trace", str(options.out / "trace.json"), "--output", str(file)]
 
     def describe() -> str:
         figures: dict[str, float] = json.loads(file.read_text())["figures"]
-        return ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
+        return ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
 
-    return Stage("trace of SimCLR", command, describe)
+    return Stage(name, command, describe)
 
 
 def trained(options: argparse.Namespace) -> list[str]:
@@ -126,6 +127,12 @@ def write(options: argparse.Namespace, outcomes: list[Outcome], seconds: float) 
     part.replace(options.out / "gpu.json")
 
 
+def delete_figures(options: argparse.Namespace) -> None:
+    """Delete the files of an earlier run, and no other file: the folder may hold a user's."""
+    for name in ["gpu", "trace", *(stem(stage.name) for stage in stages(options))]:
+        (options.out / f"{name}.json").unlink(missing_ok=True)
+
+
 def run(options: argparse.Namespace) -> list[Outcome]:
     start = time.monotonic()
     path = [str(ROOT), str(options.site), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -150,11 +157,10 @@ def main() -> None:
     parser.add_argument("--plan", default="", help="Plan of `unlearning-pl benchmark`, and its options, in one word.")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage that runs is ended, too
-    options.out, options.wheels = options.out.resolve(), options.wheels.resolve()
-    options.site = options.out / "site"
+    options.out, options.wheels = (path.expanduser().resolve() for path in (options.out, options.wheels))
+    options.site = options.out / "installed_wheels"
     options.out.mkdir(parents=True, exist_ok=True)
-    for file in options.out.glob("*.json"):  # of an earlier run
-        file.unlink()
+    delete_figures(options)
     try:
         added = gpu_wheels.install_missing(options.wheels, options.site)
     except subprocess.CalledProcessError:  # the first stage names the packages that are missing

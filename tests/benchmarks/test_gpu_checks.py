@@ -53,12 +53,21 @@ def test_figures_of_a_stage_are_in_the_file(tmp_path: Path, monkeypatch: pytest.
     assert [row["figures"] for row in json.loads((tmp_path / "gpu.json").read_text())["stages"]] == [[1, 2], None]
 
 
+def test_files_of_a_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("site/index.html", "report.json", "gpu.json", "trace.json", "a_b.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("of before")
+    assert main(tmp_path, monkeypatch, [python("A, b", "")]) == 0
+    before = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.*") if path.read_text() == "of before"}
+    assert before == {Path("site/index.html"), Path("report.json")}
+
+
 def test_stages_see_the_source_tree_and_the_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "mine")
     code = "import os; print(os.getcwd(), os.environ['PYTHONPATH'].replace(os.pathsep, ' '))"
     assert main(tmp_path, monkeypatch, [python("paths", code)]) == 0
     (row,) = json.loads((tmp_path / "gpu.json").read_text())["stages"]
-    assert row["detail"].split() == [str(gpu_checks.ROOT), str(gpu_checks.ROOT), str(tmp_path / "site"), "mine"]
+    assert row["detail"].split() == [str(gpu_checks.ROOT), str(gpu_checks.ROOT), str(tmp_path / "installed_wheels"), "mine"]
 
 
 def test_every_test_of_a_gpu_is_in_a_file_that_is_run(request: pytest.FixtureRequest) -> None:
