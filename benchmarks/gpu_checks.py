@@ -92,7 +92,7 @@ def trained(options: argparse.Namespace) -> list[str]:
 
 
 def stages(options: argparse.Namespace) -> Iterator[Stage]:
-    """Compiled trainings come late, since nobody knows for how long they compile."""
+    """The compiled trainings come late, since the time that they take to compile is unknown."""
     command = [sys.executable, f"{HERE}/gpu_environment.py", "--output", str(options.out / "environment.json")]
     yield Stage("environment", command + ["--tiny"] * options.tiny, lambda: environment_line(environment(options.out)))
     yield tests(options)
@@ -117,7 +117,7 @@ def environment_line(found: dict[str, Any]) -> str:
 
 
 def write(options: argparse.Namespace, outcomes: list[Outcome], seconds: float) -> None:
-    """Write all that is known so far: whoever stops the command loses a stage."""
+    """Write the outcomes so far: a command that is stopped loses one stage at most."""
     rows = [row.as_dict() for row in outcomes]
     for row in rows:
         file = options.out / f"{stem(row['name'])}.json"
