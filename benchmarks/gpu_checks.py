@@ -6,8 +6,9 @@
 
 Stages, the most valuable first: device and versions; the tests marked `gpu`; images a second of SimCLR and of a
 classifier, beside a bare loop; a trace; the same trainings compiled; and, for the time that is left, a benchmark plan.
-Each gets the seconds that are left. The exit status is 1 if one failed or was stopped, but for the plan. Nothing is
-downloaded: packages that the interpreter lacks come from `make gpu-wheels`.
+Each gets the seconds that are left, the tests at most 45 % of the budget and each compiled training 25 %. The exit
+status is 1 if one failed or was stopped, but for the plan. Nothing is downloaded: packages that the interpreter lacks
+come from `make gpu-wheels`.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def tests(options: argparse.Namespace) -> Stage:
     processes = min(8, os.cpu_count() or 1)
     if importlib.util.find_spec("xdist") and processes > 1 and not options.tiny:
         command += ["--numprocesses", str(processes), "--dist", "loadscope"]
-    return Stage("tests marked gpu", [*command, *gpu_test_files()])
+    return Stage("tests marked gpu", [*command, *gpu_test_files()], fraction=0.45)
 
 
 def throughput(learner: str, mode: str | None, options: argparse.Namespace) -> Stage:
@@ -70,7 +71,7 @@ def throughput(learner: str, mode: str | None, options: argparse.Namespace) -> S
         first = next(iter(rates.values()))
         return ", ".join(f"{way} {rate:.0f}/s ({rate / first:.2f})" for way, rate in rates.items())
 
-    return Stage(name, [*command, "--output", str(file)], describe)
+    return Stage(name, [*command, "--output", str(file)], describe, fraction=1.0 if mode is None else 0.25)
 
 
 def trace(options: argparse.Namespace) -> Stage:
@@ -91,7 +92,7 @@ def trained(options: argparse.Namespace) -> list[str]:
 
 
 def stages(options: argparse.Namespace) -> Iterator[Stage]:
-    """Compiled trainings come late, since nobody knows for how long they compile."""
+    """The compiled trainings come late, since the time that they take to compile is unknown."""
     command = [sys.executable, f"{HERE}/gpu_environment.py", "--output", str(options.out / "environment.json")]
     yield Stage("environment", command + ["--tiny"] * options.tiny, lambda: environment_line(environment(options.out)))
     yield tests(options)
@@ -116,7 +117,7 @@ def environment_line(found: dict[str, Any]) -> str:
 
 
 def write(options: argparse.Namespace, outcomes: list[Outcome], seconds: float) -> None:
-    """Write all that is known so far: whoever stops the command loses a stage."""
+    """Write the outcomes so far: a command that is stopped loses one stage at most."""
     rows = [row.as_dict() for row in outcomes]
     for row in rows:
         file = options.out / f"{stem(row['name'])}.json"
@@ -141,7 +142,8 @@ def run(options: argparse.Namespace) -> list[Outcome]:
     for stage in stages(options):
         left = options.budget - (time.monotonic() - start)
         threads = {"OMP_NUM_THREADS": "1"} if stage.name.startswith("tests") else {}
-        outcomes.append(run_stage(stage, left, options.out, ROOT, variables | threads))
+        seconds = min(left, stage.fraction * options.budget)
+        outcomes.append(run_stage(stage, seconds, options.out, ROOT, variables | threads))
         sys.stdout.write(table(outcomes[-1:]).splitlines()[-1] + "\n")
         sys.stdout.flush()
         write(options, outcomes, time.monotonic() - start)

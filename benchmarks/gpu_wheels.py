@@ -42,7 +42,7 @@ def closure(roots: Iterable[str], python: str) -> set[str]:
         name, extras = waiting.pop()
         try:
             lines = requires(name) or []
-        except PackageNotFoundError:  # a dependency of another platform, or of an extra that nobody installed
+        except PackageNotFoundError:  # a dependency of another platform, or of an extra that is not installed
             continue
         found.add(name)
         for requirement in map(Requirement, lines):

@@ -1,4 +1,4 @@
-"""`make gpu-wheels` collects what an image with torch lacks, and `make gpu` takes of it what is not there."""
+"""`make gpu-wheels` collects the packages that an image with torch lacks; `make gpu` installs those that are missing."""
 
 import zipfile
 from pathlib import Path
