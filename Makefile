@@ -37,15 +37,17 @@ exactness: $(READY)
 BUDGET ?= 520
 GPU_OUT ?= build/gpu
 WHEELS ?= build/wheels
-HAS_TORCH := $(PYTHON) -c "from importlib.util import find_spec; exit(not (find_spec('torch') and find_spec('lightning')))"
-gpu:
-	@if $(HAS_TORCH); then python=$(PYTHON); else $(MAKE) --no-print-directory $(READY) && python=$(BIN)/python; fi && \
-	$$python benchmarks/gpu_checks.py --budget $(BUDGET) --out $(GPU_OUT) --wheels $(WHEELS) $(if $(TINY),--tiny) \
-	$(if $(PLAN),--plan "$(PLAN)")
+HAS_TORCH := from importlib.util import find_spec; exit(not (find_spec('torch') and find_spec('lightning')))
+ifneq ($(filter gpu,$(MAKECMDGOALS)),)
+GPU_PYTHON := $(shell "$(PYTHON)" -c "$(HAS_TORCH)" && echo "$(PYTHON)")
+endif
+gpu: $(if $(GPU_PYTHON),,$(READY))
+	@"$(or $(GPU_PYTHON),$(BIN)/python)" benchmarks/gpu_checks.py --budget $(BUDGET) --out "$(GPU_OUT)" \
+	--wheels "$(WHEELS)" $(if $(TINY),--tiny) $(if $(PLAN),--plan "$(PLAN)")
 
 # Packages that an image with torch lacks, for `make gpu` without network; WHEELS_PYTHON=3.12 if its Python is that one.
 gpu-wheels: $(READY)
-	$(BIN)/python benchmarks/gpu_wheels.py --folder $(WHEELS) $(if $(WHEELS_PYTHON),--python $(WHEELS_PYTHON))
+	$(BIN)/python benchmarks/gpu_wheels.py --folder "$(WHEELS)" $(if $(WHEELS_PYTHON),--python $(WHEELS_PYTHON))
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -96,7 +98,7 @@ clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(READY): pyproject.toml setup.py constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $(READY)
 

@@ -6,8 +6,9 @@
 
 Stages, the most valuable first: device and versions; the tests marked `gpu`; images a second of SimCLR and of a
 classifier, beside a bare loop; a trace; the same trainings compiled; and, for the time that is left, a benchmark plan.
-Each gets the seconds that are left. The exit status is 1 if one failed or was stopped, but for the plan. Nothing is
-downloaded: packages that the interpreter lacks come from `make gpu-wheels`.
+Each gets the seconds that are left, the tests at most 45 % of the budget and each compiled training 25 %. The exit
+status is 1 if one failed or was stopped, but for the plan. Nothing is downloaded: packages that the interpreter lacks
+come from `make gpu-wheels`.
 """
 
 import argparse
@@ -52,8 +53,8 @@ def tests(options: argparse.Namespace) -> Stage:
     command += [] if options.tiny else ["-W", "default"]
     processes = min(8, os.cpu_count() or 1)
     if importlib.util.find_spec("xdist") and processes > 1 and not options.tiny:
-        command += ["--numprocesses", str(processes), "--dist", "loadscope", "--no-loadscope-reorder"]
-    return Stage("tests marked gpu", [*command, *gpu_test_files()])
+        command += ["--numprocesses", str(processes), "--dist", "loadscope"]
+    return Stage("tests marked gpu", [*command, *gpu_test_files()], fraction=0.45)
 
 
 def throughput(learner: str, mode: str | None, options: argparse.Namespace) -> Stage:
@@ -70,19 +71,20 @@ def throughput(learner: str, mode: str | None, options: argparse.Namespace) -> S
         first = next(iter(rates.values()))
         return ", ".join(f"{way} {rate:.0f}/s ({rate / first:.2f})" for way, rate in rates.items())
 
-    return Stage(name, [*command, "--output", str(file)], describe)
+    return Stage(name, [*command, "--output", str(file)], describe, fraction=1.0 if mode is None else 0.25)
 
 
 def trace(options: argparse.Namespace) -> Stage:
-    file = options.out / "trace_step.json"
+    name = "trace of SimCLR"
+    file = options.out / f"{stem(name)}.json"
     command = [sys.executable, f"{HERE}/trace_step.py", *trained(options), "--steps", "3" if options.tiny else "20"]
     command += ["--trace", str(options.out / "trace.json"), "--output", str(file)]
 
     def describe() -> str:
         figures: dict[str, float] = json.loads(file.read_text())["figures"]
-        return ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
+        return ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
 
-    return Stage("trace of SimCLR", command, describe)
+    return Stage(name, command, describe)
 
 
 def trained(options: argparse.Namespace) -> list[str]:
@@ -90,7 +92,7 @@ def trained(options: argparse.Namespace) -> list[str]:
 
 
 def stages(options: argparse.Namespace) -> Iterator[Stage]:
-    """Compiled trainings come late, since nobody knows for how long they compile."""
+    """The compiled trainings come late, since the time that they take to compile is unknown."""
     command = [sys.executable, f"{HERE}/gpu_environment.py", "--output", str(options.out / "environment.json")]
     yield Stage("environment", command + ["--tiny"] * options.tiny, lambda: environment_line(environment(options.out)))
     yield tests(options)
@@ -115,7 +117,7 @@ def environment_line(found: dict[str, Any]) -> str:
 
 
 def write(options: argparse.Namespace, outcomes: list[Outcome], seconds: float) -> None:
-    """Write all that is known so far: whoever stops the command loses a stage."""
+    """Write the outcomes so far: a command that is stopped loses one stage at most."""
     rows = [row.as_dict() for row in outcomes]
     for row in rows:
         file = options.out / f"{stem(row['name'])}.json"
@@ -126,6 +128,12 @@ def write(options: argparse.Namespace, outcomes: list[Outcome], seconds: float) 
     part.replace(options.out / "gpu.json")
 
 
+def delete_figures(options: argparse.Namespace) -> None:
+    """Delete the files of an earlier run, and no other file: the folder may hold a user's."""
+    for name in ["gpu", "trace", *(stem(stage.name) for stage in stages(options))]:
+        (options.out / f"{name}.json").unlink(missing_ok=True)
+
+
 def run(options: argparse.Namespace) -> list[Outcome]:
     start = time.monotonic()
     path = [str(ROOT), str(options.site), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -134,7 +142,8 @@ def run(options: argparse.Namespace) -> list[Outcome]:
     for stage in stages(options):
         left = options.budget - (time.monotonic() - start)
         threads = {"OMP_NUM_THREADS": "1"} if stage.name.startswith("tests") else {}
-        outcomes.append(run_stage(stage, left, options.out, ROOT, variables | threads))
+        seconds = min(left, stage.fraction * options.budget)
+        outcomes.append(run_stage(stage, seconds, options.out, ROOT, variables | threads))
         sys.stdout.write(table(outcomes[-1:]).splitlines()[-1] + "\n")
         sys.stdout.flush()
         write(options, outcomes, time.monotonic() - start)
@@ -150,11 +159,10 @@ def main() -> None:
     parser.add_argument("--plan", default="", help="Plan of `unlearning-pl benchmark`, and its options, in one word.")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage that runs is ended, too
-    options.out, options.wheels = options.out.resolve(), options.wheels.resolve()
-    options.site = options.out / "site"
+    options.out, options.wheels = (path.expanduser().resolve() for path in (options.out, options.wheels))
+    options.site = options.out / "installed_wheels"
     options.out.mkdir(parents=True, exist_ok=True)
-    for file in options.out.glob("*.json"):  # of an earlier run
-        file.unlink()
+    delete_figures(options)
     try:
         added = gpu_wheels.install_missing(options.wheels, options.site)
     except subprocess.CalledProcessError:  # the first stage names the packages that are missing

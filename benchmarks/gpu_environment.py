@@ -1,4 +1,4 @@
-"""What a machine has: device, driver and versions as JSON. Exit status 1 if it lacks a package or, unless told, a GPU.
+"""What a machine has: device, driver and versions as JSON. Exit status 1 without a package or, but for --tiny, a GPU.
 
 python benchmarks/gpu_environment.py --output FILE.json [--tiny]
 """

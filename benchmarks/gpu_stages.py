@@ -1,4 +1,4 @@
-"""Commands that share a budget of seconds: each gets what the ones before have left, and its output goes to a file."""
+"""Commands that share a budget of seconds: each gets what the ones before have left, at most its fraction, and its output goes to a file."""
 
 import os
 import signal
@@ -24,12 +24,14 @@ class Stage:
         command: Program and arguments; none for a stage that cannot run, which ``detail`` explains.
         describe: Makes a sentence of the folder after the command has ended.
         for_rest: Whether to be stopped by the budget is no failure: the stage is there for the time that is left.
+        fraction: The largest part of the budget that it may take, so that the ones after it can start.
     """
 
     name: str
     command: list[str]
     describe: Callable[[], str] = lambda: ""
     for_rest: bool = False
+    fraction: float = 1.0
 
 
 @dataclass

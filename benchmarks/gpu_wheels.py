@@ -28,6 +28,8 @@ IMAGE += ["tensorboard", "timm", "hypothesis", "rich", "regex", "python-dateutil
 """What images for training have, with everything that it depends on."""
 SOURCES = ["antlr4-python3-runtime"]
 """Published as source only."""
+SUBFOLDER = "for_make_gpu"
+"""Of the folder that is given, which may hold wheels of a user."""
 GLIBC = (17, 24, 27, 28, 31, 34, 35)
 
 
@@ -40,7 +42,7 @@ def closure(roots: Iterable[str], python: str) -> set[str]:
         name, extras = waiting.pop()
         try:
             lines = requires(name) or []
-        except PackageNotFoundError:  # a dependency of another platform, or of an extra that nobody installed
+        except PackageNotFoundError:  # a dependency of another platform, or of an extra that is not installed
             continue
         found.add(name)
         for requirement in map(Requirement, lines):
@@ -62,6 +64,7 @@ def missing_names(python: str) -> list[str]:
 
 def collect(folder: Path, python: str) -> list[Path]:
     """Download the wheels, and build those of packages that are published as source."""
+    folder = folder / SUBFOLDER
     for wheel in folder.glob("*.whl"):  # two versions of a package would stop the installation
         wheel.unlink()
     names = missing_names(python)
@@ -94,6 +97,7 @@ def install_missing(folder: Path, target: Path) -> list[str]:
         CalledProcessError: If pip fails, as it does with wheels for another Python.
     """
     shutil.rmtree(target, ignore_errors=True)
+    folder = folder / SUBFOLDER
     wheels = [wheel for wheel in sorted(folder.glob("*.whl")) if not is_installed(wheel)]
     if wheels:
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-index"]
@@ -107,7 +111,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/wheels"))
     parser.add_argument("--python", default=".".join(platform.python_version_tuple()[:2]), help="The image's, as 3.12.")
     options = parser.parse_args()
-    wheels = collect(options.folder, options.python)
+    wheels = collect(options.folder.expanduser(), options.python)
     for wheel in wheels:
         sys.stdout.write(f"{wheel.stat().st_size / 1e6:8.2f} MB  {wheel.name}\n")
     sys.stdout.write(f"{sum(wheel.stat().st_size for wheel in wheels) / 1e6:8.2f} MB in {options.folder}\n")

@@ -46,6 +46,15 @@ def test_stages_share_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert content["seconds"] < 9
 
 
+def test_a_stage_takes_its_fraction_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_stages, "LEAST", 0.1)
+    slow = python("slow", "import time; time.sleep(30)")
+    slow.fraction = 0.05
+    assert main(tmp_path, monkeypatch, [slow, python("late", "")], "--budget", "20") == 1
+    content = json.loads((tmp_path / "gpu.json").read_text())
+    assert [row["result"] for row in content["stages"]] == ["stopped", "passed"]
+
+
 def test_figures_of_a_stage_are_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "old.json").write_text("{}")
     code = f"open({str(tmp_path / 'a_b.json')!r}, 'w').write('[1, 2]')"
@@ -53,12 +62,26 @@ def test_figures_of_a_stage_are_in_the_file(tmp_path: Path, monkeypatch: pytest.
     assert [row["figures"] for row in json.loads((tmp_path / "gpu.json").read_text())["stages"]] == [[1, 2], None]
 
 
+def test_files_of_a_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("site/index.html", "report.json", "gpu.json", "trace.json", "a_b.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("of before")
+    assert main(tmp_path, monkeypatch, [python("A, b", "")]) == 0
+    before = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.*") if path.read_text() == "of before"}
+    assert before == {Path("site/index.html"), Path("report.json")}
+
+
 def test_stages_see_the_source_tree_and_the_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "mine")
     code = "import os; print(os.getcwd(), os.environ['PYTHONPATH'].replace(os.pathsep, ' '))"
     assert main(tmp_path, monkeypatch, [python("paths", code)]) == 0
     (row,) = json.loads((tmp_path / "gpu.json").read_text())["stages"]
-    assert row["detail"].split() == [str(gpu_checks.ROOT), str(gpu_checks.ROOT), str(tmp_path / "site"), "mine"]
+    assert row["detail"].split() == [
+        str(gpu_checks.ROOT),
+        str(gpu_checks.ROOT),
+        str(tmp_path / "installed_wheels"),
+        "mine",
+    ]
 
 
 def test_every_test_of_a_gpu_is_in_a_file_that_is_run(request: pytest.FixtureRequest) -> None:

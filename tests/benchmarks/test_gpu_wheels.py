@@ -1,9 +1,10 @@
-"""`make gpu-wheels` collects what an image with torch lacks, and `make gpu` takes of it what is not there."""
+"""`make gpu-wheels` collects the packages that an image with torch lacks; `make gpu` installs those that are missing."""
 
 import zipfile
 from pathlib import Path
 
 import gpu_wheels
+import pytest
 
 
 def make_wheel(folder: Path, name: str) -> None:
@@ -12,6 +13,7 @@ def make_wheel(folder: Path, name: str) -> None:
     tags = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     files = {f"{name}.py": "", f"{name}-9.9.dist-info/METADATA": metadata, f"{name}-9.9.dist-info/WHEEL": tags}
     files[f"{name}-9.9.dist-info/RECORD"] = "".join(f"{path},,\n" for path in files)
+    folder.mkdir(exist_ok=True)
     with zipfile.ZipFile(folder / f"{name}-9.9-py3-none-any.whl", "w") as archive:
         for path, text in files.items():
             archive.writestr(path, text)
@@ -33,11 +35,21 @@ def test_dependencies_of_extras_are_followed() -> None:
 
 def test_a_package_of_the_image_is_not_replaced(tmp_path: Path) -> None:
     for name in ("torch", "surely_missing"):
-        make_wheel(tmp_path, name)
+        make_wheel(tmp_path / gpu_wheels.SUBFOLDER, name)
+    make_wheel(tmp_path, "of_a_user")
     site = tmp_path / "site"
     (site / "left_over").mkdir(parents=True)
     assert gpu_wheels.install_missing(tmp_path, site) == ["surely_missing"]
     assert sorted(path.name for path in site.iterdir()) == ["surely_missing-9.9.dist-info", "surely_missing.py"]
+
+
+def test_wheels_of_a_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_wheel(tmp_path, "kornia")
+    make_wheel(tmp_path / gpu_wheels.SUBFOLDER, "kornia")
+    monkeypatch.setattr(gpu_wheels.subprocess, "run", lambda *_, **__: None)
+    assert gpu_wheels.collect(tmp_path, "3.12") == []
+    assert [path.name for path in tmp_path.rglob("*.whl")] == ["kornia-9.9-py3-none-any.whl"]
+    assert list(tmp_path.glob("*.whl"))
 
 
 def test_without_wheels_nothing_is_installed(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 import loops
 import pytest
@@ -10,7 +10,7 @@ from torch import Tensor
 from unlearning_pl.data.captions import Captions
 from unlearning_pl.errors import InputError
 from unlearning_pl.functional.permutations import derangement
-from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, mean_loss
+from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, SimCLR, mean_loss
 from unlearning_pl.methods import AlignmentCalibration
 from unlearning_pl.types import Batch, Sample, concat_streams
 
@@ -222,6 +222,43 @@ def test_a_module_without_a_joint_pass_has_the_same_loss(name: str, views: Liter
         torch.manual_seed(3)
         losses.append(method.objective(learner, batch))
     torch.testing.assert_close(losses[0], losses[1], rtol=1e-12, atol=1e-12)
+
+
+class OverriddenOutputs(SimCLR):
+    def outputs(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        anchor, positive = super().outputs(sample)
+        return anchor[:, :3], positive[:, :3]
+
+
+class OverriddenPass(OverriddenOutputs):
+    def outputs_with_positives(self, sample: Sample, others: Sample) -> tuple[Any, Any]:
+        both, own = super().outputs_with_positives(sample, others)
+        return tuple(z[:, :3] for z in both), tuple(z[:, :3] for z in own)
+
+
+@pytest.mark.parametrize(("partner", "views"), [("batch", 3), ("dataset", 2), ("dataset", 3)])
+def test_the_joint_pass_of_a_parent_bypasses_no_overridden_outputs(
+    partner: Literal["batch", "dataset"], views: Literal[2, 3]
+) -> None:
+    """Two subclasses with the same outputs, of which one has the joint pass to them, have the same loss."""
+    learner, losses, data = make_learner("SimCLR").double().eval(), {}, Data()
+    method = AlignmentCalibration(0.6, 4.0, partner, views)
+    for kind in (SimCLR, OverriddenOutputs, OverriddenPass):
+        learner.__class__ = kind
+        method.prepare(learner, data)
+        torch.manual_seed(3)
+        losses[kind] = method.objective(learner, data.batch(3)).item()
+    assert losses[OverriddenOutputs] == pytest.approx(losses[OverriddenPass], abs=1e-12)
+    assert losses[OverriddenOutputs] != pytest.approx(losses[SimCLR], abs=1e-3)
+
+
+def test_a_module_with_the_former_hook_is_warned_of() -> None:
+    learner, method = make_learner("SimCLR"), AlignmentCalibration()
+    method.prepare(learner, Data())  # warnings are errors: a learner of this package has none
+    learner.__class__ = type("Former", (SimCLR,), {"replace_positives": lambda self, outputs, sample: outputs})
+    with pytest.warns(UserWarning, match=r"Former defines replace_positives.* outputs_with_positives") as caught:
+        method.prepare(learner, Data())
+    assert len(caught) == 1
 
 
 @pytest.mark.parametrize("name", ["SimCLR", "CLIP"])

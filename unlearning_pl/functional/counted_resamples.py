@@ -1,7 +1,8 @@
 """Bootstrap of rank statistics by counting: scores are sorted once, and a resample is how often it has each of them.
 
 Sorting every resample would take most of the time of an audit. The resamples are those of
-:func:`unlearning_pl.functional.roc.bootstrap_resamples`, and all results are those of the plain functions, bit for bit.
+:func:`unlearning_pl.functional.roc.bootstrap_resamples`, and all results are those of the plain functions, bit for bit
+unless a score is NaN.
 Letters: M members, L non-members, R draws of a bootstrap, U distinct scores, K rates.
 
 References:

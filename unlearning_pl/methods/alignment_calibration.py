@@ -1,8 +1,10 @@
 """Alignment calibration (AC)."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
@@ -81,6 +83,11 @@ class AlignmentCalibration(Unlearner):
         forget_size, retain_size = len(data.positions("forget")), len(data.positions("retain"))
         self.data, self.forget_fraction = data, forget_size / (forget_size + retain_size)
         self.partners = Partners(learner, data)
+        if hasattr(learner, "replace_positives"):
+            rank_zero_warn(
+                f"{type(learner).__name__} defines replace_positives, which is not called any more. Define "
+                "outputs_with_positives(sample, others) in its place, see docs/protocol.md."
+            )
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
@@ -111,10 +118,10 @@ class AlignmentCalibration(Unlearner):
         """Outputs of ``sample``, and the mean alignment of the last rows of ``own``, in as few passes as they take."""
         if self.partner == "batch" and self.views == 2:
             outputs = own_outputs = learner.outputs(sample)
-        elif (embed := getattr(learner, "outputs_with_positives", None)) is not None:
+        elif (joint_outputs := _joint_outputs(learner)) is not None:
             own = own.take(slice(len(own.index) - forgotten, None))
-            outputs, own_outputs = embed(sample, own)
-        else:  # another module embeds all rows again, for the sake of batch statistics
+            outputs, own_outputs = joint_outputs(sample, own)
+        else:  # embed all rows again, for the sake of batch statistics
             outputs, own_outputs = learner.outputs(sample), learner.outputs(own)
         return outputs, learner.alignment(own_outputs, own)[-forgotten:].mean()
 
@@ -127,3 +134,10 @@ class AlignmentCalibration(Unlearner):
         retain = batch["retain"]._replace(views=batch["retain"].views[:2])
         pairs, _ = concat_streams({"retain": retain, "forget": lent})
         return pairs._replace(partner=torch.cat([retain.index, partner])), has_partner
+
+
+def _joint_outputs(learner: Learner) -> Callable[[Sample, Sample], tuple[Any, Any]] | None:
+    """The learner's joint pass; None if there is none, or if it would bypass ``outputs`` of a subclass."""
+    namespaces = [vars(learner), *map(vars, type(learner).__mro__)]
+    first = next((names for names in namespaces if "outputs" in names or "outputs_with_positives" in names), {})
+    return learner.outputs_with_positives if first.get("outputs_with_positives") is not None else None
