@@ -1,4 +1,4 @@
-"""`make gpu-wheels` collects the packages that an image with torch lacks; `make gpu` installs those that are missing."""
+"""`make gpu-wheels` collects the packages that an image with torch lacks; `make gpu` installs what is missing."""
 
 import zipfile
 from pathlib import Path
