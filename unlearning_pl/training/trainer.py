@@ -48,13 +48,12 @@ class UnlearningTrainer(Trainer):
     Args:
         run: The run folder; without one nothing is saved.
         overwrite: Replace the run that the folder holds.
-        channels_last: Use the channels-last memory format, which is faster for convolutions on most devices; ignored
-            with fsdp, which restores the optimiser's state of such weights in another order.
+        channels_last: Use the channels-last memory format, usually faster for convolutions; ignored with fsdp, which
+            restores the optimiser's state of such weights in another order.
         compile: Compile encoders, heads and views for training steps; ``graphs``: as CUDA graphs (docs/performance.md).
         tf32: Use TF32 for float32 products and convolutions on CUDA; false computes them in full precision.
         checkpoint_minutes: Time between checkpoints within an epoch, besides those after epochs; 0 saves at every step.
-        seed: Seed of the order of batches, views, partners and dropout, which are a function of it and of a place in
-            the run; without one that of ``lightning.seed_everything``, else 0.
+        seed: Seed of all that is drawn, a function of it and of a place in the run; without one Lightning's, else 0.
         kwargs: Lightning's own arguments.
     """
 
@@ -80,8 +79,9 @@ class UnlearningTrainer(Trainer):
         self.stopwatch, self.tf32, self.command = Stopwatch(), tf32, sys.argv  # the command of the record, run.json
         self.configuration: str | None = None  # content of config.yaml, set by the commands
         self.provenance: dict[str, Any] = {}  # weights that the run starts from, and their ancestors
-        own = [self.stopwatch, *compile_callbacks(compile)]
-        super().__init__(*args, **trainer_arguments(self.run_folder, own, checkpoint_minutes, kwargs))
+        first = [self.stopwatch, *compile_callbacks(compile)]
+        kwargs = trainer_arguments(self.run_folder, first, checkpoint_minutes, kwargs)
+        super().__init__(*args, **kwargs)  # jsonargparse reads this line for the options of Lightning's trainer
         self._signal_connector = SignalHandler(self)
 
     @override
