@@ -21,7 +21,7 @@ _NO_VALUE = frozenset(
     )
 )
 """Words that follow an option in a sentence and are not its value."""
-_OPTION = re.compile(r"(?<![\w'-])--([a-z_][a-z_.]*[a-z_])(?![\w-])(?:[ =]([\w/.-]*[\w/]))?")
+_OPTION = re.compile(r"(?<![\w'-])--([a-z_][a-z0-9_.]*[a-z0-9_])(?![\w-])(?:[ =]([\w/.-]*[\w/]))?")
 
 _depth = 0  # of the whole process: a command's threads belong to it
 

@@ -58,7 +58,7 @@ def test_each_command_leads_to_the_next_one(tmp_path: Path, capsys: pytest.Captu
     written, offered = last([*unlearn, *allowed, "--run", "second"], capsys)
     assert following(offered)[:5] == ["audit", "--model", "second", "--original", "my 'runs'/original"]
     assert last(["predict", "--run", "second", "--allow", "tiny", *SHORT.split()[:4]], capsys)[-1] == (
-        "Features of 148 images: second/predictions.npz"
+        "Features and class probabilities of 148 images: second/predictions.npz"
     )
 
 

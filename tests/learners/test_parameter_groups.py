@@ -118,7 +118,7 @@ def test_a_learner_that_hides_its_shapes_is_told_how_to_show_them() -> None:
             """Without that of the base class."""
 
     learner = Hides("ViT-slim", image_size=8)
-    with pytest.raises(InputError, match=r"matrices, got logit_scale\. Call super\(\)\.setup\(stage\) in .* Hides"):
+    with pytest.raises(InputError, match=r'matrices"`, got logit_scale\. Call super\(\)\.setup\(stage\) in .* Hides'):
         groups_of(learner)
     assert groups_of(learner, on="all").decays == [0.1]
 

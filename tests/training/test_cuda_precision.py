@@ -140,8 +140,6 @@ def test_a_precision_set_by_the_newer_attributes_stays(backend: Any, tf32: bool)
 def test_commands_omit_lightnings_line_about_tensor_cores(caplog: pytest.LogCaptureFixture) -> None:
     import logging
 
-    from lightning.pytorch.utilities import rank_zero_info
-
     from unlearning_pl.commands.quiet_libraries import quiet_libraries
 
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
@@ -149,8 +147,8 @@ def test_commands_omit_lightnings_line_about_tensor_cores(caplog: pytest.LogCapt
     try:
         quiet_libraries()
         with caplog.at_level(logging.INFO, logger=logger.name):
-            rank_zero_info("You are using a CUDA device ('H100') that has Tensor Cores. To properly utilize them, ...")
-            rank_zero_info("something else")
+            logger.info("You are using a CUDA device ('H100') that has Tensor Cores. To properly utilize them, ...")
+            logger.info("something else")
         assert [record.getMessage() for record in caplog.records] == ["something else"]
     finally:
         logger.filters = before

@@ -160,7 +160,7 @@ def test_a_run_of_images_forgotten_before_is_refused(made: Path, tmp_path: Path)
     [
         ("two", ForgetRequest(count=48), NOTHING, "images still retained, got count=48, which means all"),
         ("two", ForgetRequest(classes=["5"]), NOTHING, "which means none"),
-        ("two", NOTHING, ForgetRequest(count=3), r"as --forget, got data.forget = \{'count': 3, 'seed': 0\}"),
+        ("two", NOTHING, ForgetRequest(count=3), r"as `forget`, got data.forget = \{'count': 3, 'seed': 0\}"),
         ("retrained", NOTHING, NOTHING, "Expected a further forget request, got none"),
         ("retrained", NOTHING, ForgetRequest(count=8), "never trained on its own 8 forget images"),
     ],

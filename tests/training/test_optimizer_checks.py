@@ -38,7 +38,7 @@ def fit(steps: int, schedule: Schedule = "cosine", run: Path | None = None, **op
     ],
 )
 def test_a_warm_up_leaves_steps_to_its_schedule(schedule: Schedule, options: Any, most: int, tmp_path: Path) -> None:
-    message = rf"Expected --warmup_steps from 0 to {most} in a run of \d+ optimiser steps .*got {most + 1}\. Choose"
+    message = rf"Expected `warmup_steps` from 0 to {most} in a run of \d+ optimiser steps .*got {most + 1}\. Choose"
     with pytest.raises(InputError, match=message):
         fit(most + 1, schedule, tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()

@@ -21,6 +21,9 @@ normalisation, which a checkpoint records: where the images are may change. Whet
 may not, since the two have other fingerprints.
 """
 
+ADDED: Mapping[str, Any] = {"model.projection_head": "lightly"}
+"""What runs had that do not record a setting, since it was added later."""
+
 
 def first_change(
     recorded: Mapping[str, Any], current: Mapping[str, Any], same_source: bool = False
@@ -68,7 +71,8 @@ def _changes(key: str, recorded: Any, current: Any) -> Iterator[tuple[str, Any, 
             yield key, recorded, current
         return
     for name in {**recorded, **current}:
-        yield from _changes(f"{key}.{name}", recorded.get(name), current.get(name))
+        before = ADDED.get(_as_typed(f"{key}.{name}"))
+        yield from _changes(f"{key}.{name}", recorded.get(name, before), current.get(name, before))
 
 
 def _as_typed(key: str) -> str:

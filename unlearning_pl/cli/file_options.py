@@ -75,10 +75,10 @@ def names_model(words: Sequence[str]) -> bool:
 
 
 def _settings(config: str) -> dict[str, Any]:
-    """Settings of a file, or of JSON in its place; none if it cannot be read, which the parser reports."""
-    path = Path(config).expanduser()
+    """Settings of a file, or of YAML in its place; none if it cannot be read, which the parser reports."""
+    is_text = config.startswith("{") or ": " in config
     try:
-        settings = read_yaml(config if config.startswith("{") else path.read_text(encoding="utf-8"))
+        settings = read_yaml(config if is_text else Path(config).expanduser().read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     return settings if isinstance(settings, dict) else {}
