@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from audited import CONTEXT, audited
+from safetensors.torch import load_file
 from tiny import make_data, make_learner, make_trainer
 from torch import Tensor
 
@@ -76,6 +77,7 @@ def test_clip_loads_in_open_clip(tmp_path: Path) -> None:
         torch.testing.assert_close(model.encode_image(images), learner.features(images), rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(model.encode_text(tokens), learner.embed_text(tokens), rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(model.logit_scale, learner.logit_scale.squeeze())
+    assert load_file(tmp_path / "folder/open_clip_model.safetensors")["logit_scale"].shape == ()
     normalise = found["preprocess"].transforms[-1]
     assert tuple(normalise.mean) == PIXELS.mean
 
@@ -147,7 +149,7 @@ def test_the_card_states_counts_method_and_limits_and_no_ids(runs: Path) -> None
 
 @pytest.mark.parametrize("memory", [0.0, 0.6])
 def test_the_card_states_the_verdict_as_the_report_does(memory: float, runs: Path) -> None:
-    audits = audited({"original": 0.9, "ac": memory, "retrained": 0.0})
+    audits = audited({"original": 0.9, "other": 0.3, "ac": memory, "retrained": 0.0})
     (runs / "ac/audit").mkdir(exist_ok=True)
     report = build_report(audits, {**CONTEXT, "date": "2999-01-01T00:00:00+00:00"})
     (runs / "ac/audit/report.json").write_text(json.dumps(report))

@@ -184,6 +184,7 @@ REFUSED = [
     ("tv own/checkpoints/last.ckpt --overwrite", "which belongs to a run"),
     ("tv own --format huggingface --overwrite", "which belongs to a run"),
     ("unfinished w.pt", "Expected a finished run, got .*without run.json"),
+    ("unfinished w.ts", "Expected a finished run, got .*without run.json"),
     ("swapped w.pt", "Expected the weights that the run .* ended with, got others"),
     ("moved w.pt", "Expected .*tv.pt as it was when the run .* came from it, SHA-256 .*--like FILE"),
     ("gone w.pt", "Expected .*gone.pt, which the run .* comes from, got no such file. Give a copy"),

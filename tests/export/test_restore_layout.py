@@ -13,7 +13,7 @@ from torchvision.models import resnet18
 
 from unlearning_pl.errors import InputError
 from unlearning_pl.export.restore_layout import RestoredFile, restore_layout
-from unlearning_pl.learners import Classifier, Learner, SimCLR
+from unlearning_pl.learners import CLIP, Classifier, Learner, SimCLR
 from unlearning_pl.training.match_weights import match_weights
 from unlearning_pl.training.state_dicts import find_state_dict
 
@@ -40,7 +40,8 @@ def loaded(learner: Learner, content: Any) -> Learner:
 
 def halved(content: Any, dtype: torch.dtype) -> Any:
     if isinstance(content, Tensor):
-        return content.to(dtype) if content.is_floating_point() else content
+        more = 1 + 1e-12 if dtype == torch.float64 else 1  # bits that a float32 does not have
+        return content.to(dtype) * more if content.is_floating_point() else content
     return {key: halved(value, dtype) for key, value in content.items()} if isinstance(content, dict) else content
 
 
@@ -122,6 +123,16 @@ def test_settings_stay_and_states_of_the_training_do_not() -> None:
     assert restored.left_out == ["optimizer_states", "lr_schedulers", "callbacks", "ema"]
     assert restored.content["state_dict"]._metadata == {"": {"version": 2}}
     assert restored.content["hyper_parameters"] == content["hyper_parameters"]
+
+
+def test_a_number_of_open_clip_keeps_its_shape() -> None:
+    learner = CLIP("ViT-slim")
+    names = {"backbone": "visual", "text_encoder": "text"}
+    parts = ((name.partition("."), value) for name, value in learner.state_dict().items())
+    state = {names.get(first, first) + dot + rest: value for (first, dot, rest), value in parts}
+    state["logit_scale"] = state["logit_scale"].squeeze()
+    restored = restore_layout(learner, state, FILE)
+    assert restored.weights["logit_scale"].shape == ()
 
 
 def test_two_names_of_one_tensor_get_the_same_value() -> None:

@@ -107,32 +107,38 @@ def _verdict(run: Path) -> Iterator[str]:
     if record is None or "verdict" not in record:
         yield "Audited without a verdict on this model."
         return
-    verdict = _read_verdict(record["verdict"], run)
-    audit = Audit(record["name"], dict(record["metrics"]), {}, torch.zeros(0, 0), verdict=verdict)
-    note = (report["context"].get("notes") or {}).get(record["name"], "")
-    yield from filter(None, (describe_verdict(audit), describe_attack(audit), describe_power(audit), str(note)))
+    yield from _sentences(record, run)
+    note = (report["context"].get("notes") or {}).get(record["name"])
+    if note:
+        yield str(note)
     yield f"Audited on {date[:10]}; report.json and report.html of that audit have the details."
 
 
-def _read_verdict(values: Mapping[str, Any], run: Path) -> Verdict:
+def _sentences(record: Mapping[str, Any], run: Path) -> list[str]:
     try:
-        differences = {
-            attack: AucDifference(one["auc"], one["reference"], one["standard_error"] or nan)
-            for attack, one in values["differences"].items()
-        }
-        low, high = map(_number, values["interval"])
-        detectable = inf if values["detectable"] is None else float(values["detectable"])
-        names = ("kind", "reason", "attack", "floor", "level", "margin", "needed", "compared")
-        lost = {name: (_number(mean), _number(a), _number(b)) for name, (mean, a, b) in values["lost"].items()}
-        return Verdict(
-            difference=differences,
-            intervals={values["attack"]: (low, high)},
-            detectable=detectable,
-            lost=lost,
-            **{name: values[name] for name in names},
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        verdict = _read_verdict(record["verdict"])
+        audit = Audit(record["name"], dict(record["metrics"]), {}, torch.zeros(0, 0), verdict=verdict)
+        sentences = describe_verdict(audit), describe_attack(audit), describe_power(audit)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # the report may be a stranger's
         raise InputError(f"Expected a verdict in {run / _REPORT}, got a damaged one. Audit again.") from error
+    return [sentence for sentence in sentences if sentence]
+
+
+def _read_verdict(values: Mapping[str, Any]) -> Verdict:
+    differences = {
+        attack: AucDifference(one["auc"], one["reference"], _number(one["standard_error"]))
+        for attack, one in values["differences"].items()
+    }
+    low, high = map(_number, values["interval"])
+    names = ("kind", "reason", "attack", "floor", "level", "margin", "needed", "compared")
+    lost = {name: (_number(mean), _number(a), _number(b)) for name, (mean, a, b) in values["lost"].items()}
+    return Verdict(
+        difference=differences,
+        intervals={values["attack"]: (low, high)},
+        detectable=inf if values["detectable"] is None else float(values["detectable"]),
+        lost=lost,
+        **{name: values[name] for name in names},
+    )
 
 
 def _number(value: float | None) -> float:
