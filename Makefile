@@ -77,7 +77,7 @@ notebooks: $(READY_DOCS)
 	rm -rf build/notebooks && mkdir -p build/notebooks
 	for notebook in examples/*.ipynb; do \
 		folder=build/notebooks/$$(basename $$notebook .ipynb) && mkdir $$folder && cp $$notebook $$folder && \
-		$(BIN)/jupyter execute --inplace $$folder/*.ipynb || exit 1; done
+		OMP_NUM_THREADS=1 $(BIN)/jupyter execute --inplace $$folder/*.ipynb || exit 1; done
 
 # As root on Debian, without a container engine; some minutes.
 containers:
