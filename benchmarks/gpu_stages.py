@@ -1,4 +1,4 @@
-"""Commands that share a budget of seconds: each gets what the ones before have left, at most its fraction, and its output goes to a file."""
+"""Commands that share a budget of seconds: each gets the rest, at most its fraction; its output goes to a file."""
 
 import os
 import signal

@@ -1,10 +1,16 @@
-"""`make gpu-wheels` collects the packages that an image with torch lacks; `make gpu` installs those that are missing."""
+"""`make gpu-wheels` collects packages that an image with torch lacks; `make gpu` installs those that are missing."""
 
+import platform
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 import gpu_wheels
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 
 def make_wheel(folder: Path, name: str) -> None:
@@ -24,8 +30,15 @@ def test_what_images_have_is_not_collected() -> None:
     assert {"jsonargparse", "kornia", "kornia-rs", "lightly", "antlr4-python3-runtime", "typeshed-client"} <= {*names}
     assert not {"torch", "torchvision", "lightning", "pytorch-lightning", "numpy", "scipy", "unlearning-pl"} & {*names}
     assert not [name for name in names if name.startswith("nvidia")]
-    everything = gpu_wheels.closure(gpu_wheels.NEEDED, "3.12")
-    assert everything - gpu_wheels.closure(gpu_wheels.IMAGE, "3.12") == {*names, "unlearning-pl"}
+
+
+def test_every_dependency_is_of_the_image_or_collected() -> None:
+    """Of this package and of all that is collected, as pip evaluates their markers for this Python."""
+    image, names = gpu_wheels.closure(gpu_wheels.IMAGE, PYTHON), gpu_wheels.missing_names(PYTHON)
+    for name in ["unlearning-pl", *names]:
+        needed = [Requirement(line) for line in requires(name) or []]
+        direct = {canonicalize_name(r.name) for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})}
+        assert direct <= image | {*names}, name
 
 
 def test_dependencies_of_extras_are_followed() -> None:
