@@ -2,8 +2,9 @@
 
 import platform
 import zipfile
-from importlib.metadata import requires
+from importlib.metadata import requires, version
 from pathlib import Path
+from types import SimpleNamespace
 
 import gpu_wheels
 import pytest
@@ -54,6 +55,21 @@ def test_a_package_of_the_image_is_not_replaced(tmp_path: Path) -> None:
     (site / "left_over").mkdir(parents=True)
     assert gpu_wheels.install_missing(tmp_path, site) == ["surely_missing"]
     assert sorted(path.name for path in site.iterdir()) == ["surely_missing-9.9.dist-info", "surely_missing.py"]
+
+
+def test_a_version_that_pyproject_excludes_is_named_and_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert gpu_wheels.violations() == {}  # of this environment, which pip has resolved
+    versions = {"kornia": "0.8.1", "torch": "3.0", "pytest": "7.4.4", "lightly": "1.6.0a1"}
+    monkeypatch.setattr(
+        gpu_wheels, "distribution", lambda name: SimpleNamespace(version=versions.get(name) or version(name))
+    )
+    assert {*gpu_wheels.violations()} == {"kornia", "torch", "pytest", "lightly"}
+    assert gpu_wheels.violations()["kornia"].startswith("kornia 0.8.1 is not ")
+    for name in ("kornia", "torchmetrics"):
+        make_wheel(tmp_path / gpu_wheels.SUBFOLDER, name)
+    assert gpu_wheels.install_missing(tmp_path, tmp_path / "site") == ["kornia"]
 
 
 def test_wheels_of_a_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
