@@ -140,4 +140,5 @@ def _joint_outputs(learner: Learner) -> Callable[[Sample, Sample], tuple[Any, An
     """The learner's joint pass; None if there is none, or if it would bypass ``outputs`` of a subclass."""
     namespaces = [vars(learner), *map(vars, type(learner).__mro__)]
     first = next((names for names in namespaces if "outputs" in names or "outputs_with_positives" in names), {})
-    return learner.outputs_with_positives if first.get("outputs_with_positives") is not None else None
+    joint: Callable[[Sample, Sample], tuple[Any, Any]] | None = getattr(learner, "outputs_with_positives", None)
+    return joint if "outputs_with_positives" in first else None
