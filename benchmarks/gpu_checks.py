@@ -113,7 +113,8 @@ def environment(folder: Path) -> dict[str, Any]:
 
 def environment_line(found: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {found['versions'][name]}" for name in ("torch", "lightning"))
-    return "; ".join([f"{found['device']}, {versions}, driver {found['driver']}", *found["errors"]])
+    device = f"{found['device']}, {versions}, driver {found['driver']}"
+    return "; ".join([device, *found["errors"], *found["violations"]])
 
 
 def write(options: argparse.Namespace, outcomes: list[Outcome], seconds: float) -> None:

@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import gpu_wheels
+
 NEEDED = ("unlearning_pl.commands.main", "unlearning_pl.cli.command_parser", "unlearning_pl.evaluation.audit_report")
 NEEDED += ("unlearning_pl.methods", "torch", "torchvision", "lightning", "pytest", "jsonschema", "open_clip")
 """Modules to import: those of ours that import all that we depend on, and packages of the tests."""
@@ -71,6 +73,7 @@ def main() -> None:
     errors = import_errors()  # ours first: it mends an import of torchvision
     found = {**device(), "driver": driver(), "python": platform.python_version(), "machine": platform.machine()}
     found |= {"cores": os.cpu_count(), "versions": {name: version_of(name) for name in VERSIONS}, "errors": errors}
+    found["violations"] = [*gpu_wheels.violations().values()]
     options.output.write_text(json.dumps(found, indent=2))
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
     sys.exit(bool(errors) or not (options.tiny or "cuda" in found))

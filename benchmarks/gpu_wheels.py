@@ -5,7 +5,8 @@
 
 Collected is what the package and the tests marked `gpu` need, without torch, torchvision, Lightning, pytest, their own
 dependencies, and the large packages of any image for training (``IMAGE``). `make gpu` installs from the folder only
-what its interpreter lacks, into a folder of its own on PYTHONPATH, so that nothing of the image is replaced.
+what its interpreter lacks or has in a version that pyproject.toml excludes, into a folder of its own on PYTHONPATH, so
+that nothing of the image is replaced.
 """
 
 import argparse
@@ -19,6 +20,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    from pip._vendor import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
 NEEDED = ["unlearning-pl", "jsonschema", "open_clip_torch"]
@@ -82,12 +88,42 @@ def collect(folder: Path, python: str) -> list[Path]:
     return sorted(folder.glob("*.whl"))
 
 
+def requirements() -> list[Requirement]:
+    """What pyproject.toml asks of the packages that are ``NEEDED``: the package is not installed in an image."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {Requirement(line) for lines in project["optional-dependencies"].values() for line in lines}
+    needed = {canonicalize_name(name) for name in [*NEEDED, "pytest"]}
+    return [Requirement(line) for line in project["dependencies"]] + [
+        extra for extra in extras if canonicalize_name(extra.name) in needed
+    ]
+
+
+def violations() -> dict[str, str]:
+    """Installed packages whose versions pyproject.toml excludes, by their normalized names.
+
+    Pre-releases of images, such as 2.11.0a0, are versions like others.
+    """
+    found = {}
+    for requirement in requirements():
+        try:
+            installed = distribution(requirement.name).version
+        except PackageNotFoundError:  # reported by the import that fails
+            continue
+        if not requirement.specifier.contains(installed, prereleases=True):
+            found[canonicalize_name(requirement.name)] = (
+                f"{requirement.name} {installed} is not {requirement.specifier}"
+            )
+    return found
+
+
 def is_installed(wheel: Path) -> bool:
+    """Whether a package is installed in a version that fits."""
+    name = canonicalize_name(wheel.name.split("-")[0])
     try:
-        distribution(wheel.name.split("-")[0])
+        distribution(name)
     except PackageNotFoundError:
         return False
-    return True
+    return name not in violations()
 
 
 def install_missing(folder: Path, target: Path) -> list[str]:

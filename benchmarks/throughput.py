@@ -4,8 +4,10 @@
     python benchmarks/throughput.py --learner Classifier --backbone resnet18 --batch 64 --images 640 --output FILE.json
     python benchmarks/throughput.py --accelerator gpu --backbone resnet18 --precision bf16-mixed --compile true
 
-The bare loop has the same model, views, loss and optimiser, and nothing else: no Lightning, no logs, no checkpoints. A
-user's run has a folder, TensorBoard, a progress bar and checkpoints. All of them draw views from images in memory. The
+The bare loop has the same model, views, loss, optimiser and precision (TF32 and fused kernels on CUDA), and nothing
+else: no Lightning, no logs, no checkpoints. A user's run has a folder, TensorBoard, a progress bar and checkpoints. The
+end of that run, with its last checkpoint, is no part of the steps: a run has one, however long it is, and the table has
+its seconds in a row of their own. All of them draw views from images in memory. The
 ways take turns within a round; the first steps of each are not counted, the end of an epoch is. The table has medians
 over rounds, and the ratio of each way to the bare loop. With ``--compile`` the bare loop and the trainer are measured
 compiled, too, in that mode; compiling is part of the first steps.
@@ -21,7 +23,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -39,12 +41,15 @@ from unlearning_pl.data.loaders import Rows
 from unlearning_pl.data.make_samples import make_sample
 from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.learners import Learner, mean_loss
+from unlearning_pl.learners.fused_optimizer import use_fused
 from unlearning_pl.training import runs
 from unlearning_pl.training.compilation import CompileMode, compiled
+from unlearning_pl.training.cuda_precision import cuda_precision
 from unlearning_pl.training.trainer import UnlearningTrainer
 
 WARM = 3
 """First steps, which are not counted."""
+END = "end of the run, seconds"
 
 
 class RandomImages(Source):
@@ -67,7 +72,7 @@ class RandomImages(Source):
 
 
 class Window(Callback):
-    """Seconds from the end of the first steps to the end of the last one."""
+    """Seconds from the end of the first steps to the end of the last one, and from there to :meth:`close`."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -81,7 +86,12 @@ class Window(Callback):
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         settle()
-        self.seconds = time.perf_counter() - self._start
+        self._end = time.perf_counter()
+        self.seconds = self._end - self._start
+
+    def close(self) -> float:
+        """Seconds since the last step: the end of a run, whose last checkpoint callbacks after this one write."""
+        return time.perf_counter() - self._end
 
 
 def settle() -> None:
@@ -102,16 +112,29 @@ def bare(options: argparse.Namespace, mode: CompileMode = False) -> float:
     """Seconds of the counted steps in a loop of torch alone."""
     learner, data = make(options)
     data.load()
-    with compiled(learner, data.views, mode) if mode else nullcontext():
+    with (
+        cuda_precision(device_of(options), True),
+        compiled(learner, data.views, mode) if mode else nullcontext(),
+    ):
         return loop(options, learner, data, mode)
 
 
+def device_of(options: argparse.Namespace) -> torch.device:
+    return torch.device("cuda" if options.accelerator == "gpu" else "cpu")
+
+
+def autocast_of(options: argparse.Namespace) -> AbstractContextManager[Any]:
+    is_mixed = options.precision == "bf16-mixed"
+    return torch.autocast(device_of(options).type, torch.bfloat16) if is_mixed else nullcontext()
+
+
 def loop(options: argparse.Namespace, learner: Learner, data: UnlearningData, mode: CompileMode) -> float:
-    device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
+    device = device_of(options)
     learner.to(device, memory_format=torch.channels_last).train()
     optimizer = SGD(learner.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    use_fused(optimizer)
     plan = SamplePlan.training(InputSpec.of(learner), seed=0)
-    precision = torch.autocast(device.type, torch.bfloat16) if options.precision == "bf16-mixed" else nullcontext()
+    precision = autocast_of(options)
     start = 0.0
     for step in range(WARM + options.steps):
         if step == WARM:
@@ -130,8 +153,14 @@ def loop(options: argparse.Namespace, learner: Learner, data: UnlearningData, mo
     return time.perf_counter() - start
 
 
-def fitted(options: argparse.Namespace, folder: bool, *callbacks: Callback, mode: CompileMode = False) -> float:
-    """Seconds of the counted steps by the trainer."""
+def fitted(
+    options: argparse.Namespace,
+    folder: bool,
+    *callbacks: Callback,
+    mode: CompileMode = False,
+    ends: list[float] | None = None,
+) -> float:
+    """Seconds of the counted steps by the trainer; those of the end of the run are appended to ``ends``."""
     learner, data = make(options)
     window = Window()
     with TemporaryDirectory() as place:
@@ -150,6 +179,8 @@ def fitted(options: argparse.Namespace, folder: bool, *callbacks: Callback, mode
             **quiet,
         )
         trainer.fit(learner, datamodule=data)
+        if ends is not None:
+            ends.append(window.close())
     return window.seconds
 
 
@@ -172,10 +203,11 @@ def main() -> None:
     parser.add_argument("--compile", choices=["true", "graphs"], help="Measure compiled ways, too, in this mode.")
     parser.add_argument("--output", type=Path, help="JSON file of the figures.")
     options = parser.parse_args()
+    ends: list[float] = []
     ways: dict[str, Callable[[], float]] = {
         "bare loop": lambda: bare(options),
         "trainer": lambda: fitted(options, folder=False),
-        "trainer, as a user runs it": lambda: fitted(options, folder=True),
+        "trainer, as a user runs it": lambda: fitted(options, folder=True, ends=ends),
     }
     if options.compile is not None:
         mode: CompileMode = options.compile == "true" or "graphs"
@@ -190,9 +222,16 @@ def main() -> None:
     rates = {name: options.batch * options.steps / median(values) for name, values in seconds.items()}
     for name, rate in rates.items():
         sys.stdout.write(f"{name:30}{rate:10.0f} images/s{rate / rates['bare loop']:8.3f}\n")
+    sys.stdout.write(f"{END:30}{median(ends):10.3f}\n")
     if options.output is not None:
         settings = {key: str(value) for key, value in vars(options).items()}
-        content = {"settings": settings, "seconds": seconds, "images_per_second": rates, **runs.environment()}
+        content = {
+            "settings": settings,
+            "seconds": seconds,
+            "ends": ends,
+            "images_per_second": rates,
+            **runs.environment(),
+        }
         options.output.write_text(json.dumps(content, indent=2))
 
 

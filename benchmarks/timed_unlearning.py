@@ -62,13 +62,16 @@ def unlearn(
     plugins: list[PlugIn],
     has_folder: bool,
     learner: Learner | None = None,
+    ends: list[float] | None = None,
 ) -> float:
-    """Seconds of ``options.steps`` steps of a method, after the first ones."""
+    """Seconds of ``options.steps`` steps of a method, after the first ones; ``ends`` gets those of the run's end."""
     window = throughput.Window()
     with TemporaryDirectory() as place:
         run = Path(place) / "run" if has_folder else None
         trainer = make_trainer(options, run, throughput.WARM + options.steps, [window])
         trainer.unlearn(learner or make_learner(options), data, str(original), method, plugins)
+        if ends is not None:
+            ends.append(window.close())
     return window.seconds
 
 

@@ -5,12 +5,13 @@
 
 The plain loop does what public code of the method does (Wang, Lu et al., arXiv 2406.03603): a DataLoader whose workers
 augment Pillow images one by one with torchvision, three views of each; a pass of all rows for each view; NT-Xent of the
-first two, the second of which is another forget image's, and the cosine of the first and the third; SGD. It has
-neither logs nor checkpoints. Ours is as a user runs it: a folder, TensorBoard, a progress bar, checkpoints; once by
+first two, the second of which is another forget image's, and the cosine of the first and the third; SGD. Its workers
+stay from epoch to epoch; memory format, precision and the optimiser's kernels are those of ours. It has neither logs
+nor checkpoints. Ours is as a user runs it: a folder, TensorBoard, a progress bar, checkpoints; once by
 default (partners of the batch, two views) and once by the authors' definition (partners of the data set, three views).
 
 Images are those of CIFAR-10, or random ones. As many steps are counted as an epoch has by default, so that one end of
-an epoch is among them.
+an epoch is among them. The end of our runs, with the last checkpoint, has rows of its own.
 """
 
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
@@ -21,7 +22,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -40,8 +41,10 @@ from typing_extensions import override
 
 from unlearning_pl.data import ContrastiveViews, ForgetRequest, ImageSet, Parquet, Source, UnlearningData
 from unlearning_pl.learners import SimCLR
+from unlearning_pl.learners.fused_optimizer import use_fused
 from unlearning_pl.methods import AlignmentCalibration
 from unlearning_pl.training import runs
+from unlearning_pl.training.cuda_precision import cuda_precision
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -99,27 +102,43 @@ def plain(options: argparse.Namespace, data: UnlearningData) -> float:
     assert isinstance(train.images, Tensor)
     forget = data.positions("forget")
     triads = PillowTriads(train.images, forget)
-    loader = DataLoader(triads, options.batch, shuffle=True, drop_last=True, num_workers=options.workers)
-    device = torch.device("cuda" if options.accelerator == "gpu" else "cpu")
+    device = throughput.device_of(options)
+    loader = DataLoader(
+        triads,
+        options.batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=options.workers,
+        persistent_workers=options.workers > 0,
+        pin_memory=device.type == "cuda",
+    )
     learner = make_learner(options)
     assert isinstance(learner, SimCLR)
-    model = nn.Sequential(learner.backbone, learner.projection_head).to(device).train()
+    model = nn.Sequential(learner.backbone, learner.projection_head)
+    model.to(device, memory_format=torch.channels_last).train()
     optimizer = SGD(model.parameters(), lr=0.006, momentum=0.9, weight_decay=5e-4)
+    use_fused(optimizer)
     contrast, share, start = NTXentLoss(temperature=learner.temperature), len(forget) / len(triads), 0.0
     for step, (views, rows) in zip(range(throughput.WARM + options.steps), endless(loader), strict=False):
         if step == throughput.WARM:
             throughput.settle()
             start = time.perf_counter()
-        first, partner, own = (model(view.to(device)) for view in views)
-        loss = contrast(first, partner)
-        forgotten = torch.isin(rows, forget).to(device)
-        if forgotten.any():
-            loss = loss + options.beta * share * torch.cosine_similarity(first[forgotten], own[forgotten]).mean()
+        forgotten = torch.isin(rows, forget).nonzero().flatten()
+        with throughput.autocast_of(options):
+            first, partner, own = (model(placed(view, device)) for view in views)
+            loss = contrast(first, partner)
+            if len(forgotten):
+                forgotten = forgotten.to(device)
+                loss = loss + options.beta * share * torch.cosine_similarity(first[forgotten], own[forgotten]).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     throughput.settle()
     return time.perf_counter() - start
+
+
+def placed(images: Tensor, device: torch.device) -> Tensor:
+    return images.to(device, non_blocking=True, memory_format=torch.channels_last)
 
 
 def make_data(options: argparse.Namespace) -> UnlearningData:
@@ -134,32 +153,50 @@ def make_data(options: argparse.Namespace) -> UnlearningData:
     return data
 
 
+def in_tf32(options: argparse.Namespace, data: UnlearningData) -> float:
+    """The plain loop with the trainer's precision of float32 products on CUDA."""
+    with cuda_precision(throughput.device_of(options), True):
+        return plain(options, data)
+
+
+def ours_timed(
+    options: argparse.Namespace,
+    data: UnlearningData,
+    original: Path,
+    method: Callable[[], AlignmentCalibration],
+    ends: list[float],
+) -> float:
+    return unlearn(options, data, original, method(), [], True, ends=ends)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     parser.add_argument("--data", type=Path, help="Folder of CIFAR-10 in parquet files; random images by default.")
     parser.add_argument("--beta", type=float, default=8.0)
-    parser.add_argument("--workers", type=int, default=0, help="Workers of the plain loop's DataLoader.")
+    parser.add_argument("--workers", type=int, default=2, help="Workers of the plain loop's DataLoader.")
     options = parser.parse_args()
     ours = {
         "ours": partial(AlignmentCalibration, beta=options.beta),
         "ours, authors' definition": partial(AlignmentCalibration, beta=options.beta, partner="dataset", views=3),
     }
-    data = make_data(options)
+    data, ends = make_data(options), {name: list[float]() for name in ours}
     with TemporaryDirectory() as folder:
         with quiet():
             original = train_original(options, data, Path(folder))
-        ways = {"plain loop": partial(plain, options, data)}
+        ways = {"plain loop": lambda: in_tf32(options, data)}
         for name, method in ours.items():
-            ways[name] = lambda method=method: unlearn(options, data, original, method(), [], True)
+            ways[name] = partial(ours_timed, options, data, original, method, ends[name])
         seconds = take_turns(ways, options.rounds)
     medians = {name: median(values) for name, values in seconds.items()}
     for name, value in medians.items():
         rate = options.batch * options.steps / value
         sys.stdout.write(f"{name:28}{rate:10.1f} images/s{medians['plain loop'] / value:8.2f}\n")
+    for name, values in ends.items():
+        sys.stdout.write(f"{name}: {throughput.END} {median(values):.3f}\n")
     if options.output is not None:
         settings = {key: str(value) for key, value in vars(options).items()}
-        content = {"settings": settings, "seconds": seconds, **runs.environment()}
+        content = {"settings": settings, "seconds": seconds, "ends": ends, **runs.environment()}
         options.output.write_text(json.dumps(content, indent=2))
 
 

@@ -1,7 +1,7 @@
 """`make gpu`: its table and file have every stage, and its status says whether one failed. CI runs the real stages."""
 
+import ast
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -85,8 +85,15 @@ def test_stages_see_the_source_tree_and_the_wheels(tmp_path: Path, monkeypatch: 
 
 
 def test_every_test_of_a_gpu_is_in_a_file_that_is_run(request: pytest.FixtureRequest) -> None:
+    """Of the tests that pytest has collected, and of the files whose syntax trees have the mark or `placed`."""
     files = {str(gpu_checks.ROOT / name) for name in gpu_checks.gpu_test_files()}
     marked = {str(item.path) for item in request.session.items if item.get_closest_marker("gpu")}
+    for path in (gpu_checks.ROOT / "tests").rglob("test_*.py"):
+        nodes = [*ast.walk(ast.parse(path.read_text()))]
+        names = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        marks = {
+            node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pytest.mark"
+        }
+        marked |= {str(path)} if "placed" in names or "gpu" in marks else set()
+    assert len(marked) > 1
     assert marked <= files
-    assert all(os.path.isfile(name) for name in files)
-    assert any(name.endswith("test_same_on_device.py") for name in files)

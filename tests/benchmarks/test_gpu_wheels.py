@@ -1,10 +1,17 @@
 """`make gpu-wheels` collects the packages that an image with torch lacks; `make gpu` installs what is missing."""
 
+import platform
 import zipfile
+from importlib.metadata import requires, version
 from pathlib import Path
+from types import SimpleNamespace
 
 import gpu_wheels
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 
 def make_wheel(folder: Path, name: str) -> None:
@@ -24,8 +31,15 @@ def test_what_images_have_is_not_collected() -> None:
     assert {"jsonargparse", "kornia", "kornia-rs", "lightly", "antlr4-python3-runtime", "typeshed-client"} <= {*names}
     assert not {"torch", "torchvision", "lightning", "pytorch-lightning", "numpy", "scipy", "unlearning-pl"} & {*names}
     assert not [name for name in names if name.startswith("nvidia")]
-    everything = gpu_wheels.closure(gpu_wheels.NEEDED, "3.12")
-    assert everything - gpu_wheels.closure(gpu_wheels.IMAGE, "3.12") == {*names, "unlearning-pl"}
+
+
+def test_every_dependency_is_of_the_image_or_collected() -> None:
+    """Of this package and of all that is collected, as pip evaluates their markers for this Python."""
+    image, names = gpu_wheels.closure(gpu_wheels.IMAGE, PYTHON), gpu_wheels.missing_names(PYTHON)
+    for name in ["unlearning-pl", *names]:
+        needed = [Requirement(line) for line in requires(name) or []]
+        direct = {canonicalize_name(r.name) for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})}
+        assert direct <= image | {*names}, name
 
 
 def test_dependencies_of_extras_are_followed() -> None:
@@ -41,6 +55,21 @@ def test_a_package_of_the_image_is_not_replaced(tmp_path: Path) -> None:
     (site / "left_over").mkdir(parents=True)
     assert gpu_wheels.install_missing(tmp_path, site) == ["surely_missing"]
     assert sorted(path.name for path in site.iterdir()) == ["surely_missing-9.9.dist-info", "surely_missing.py"]
+
+
+def test_a_version_that_pyproject_excludes_is_named_and_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert gpu_wheels.violations() == {}  # of this environment, which pip has resolved
+    versions = {"kornia": "0.8.1", "torch": "3.0", "pytest": "7.4.4", "lightly": "1.6.0a1"}
+    monkeypatch.setattr(
+        gpu_wheels, "distribution", lambda name: SimpleNamespace(version=versions.get(name) or version(name))
+    )
+    assert {*gpu_wheels.violations()} == {"kornia", "torch", "pytest", "lightly"}
+    assert gpu_wheels.violations()["kornia"].startswith("kornia 0.8.1 is not ")
+    for name in ("kornia", "torchmetrics"):
+        make_wheel(tmp_path / gpu_wheels.SUBFOLDER, name)
+    assert gpu_wheels.install_missing(tmp_path, tmp_path / "site") == ["kornia"]
 
 
 def test_wheels_of_a_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
