@@ -15,7 +15,6 @@ are to forget. The first number of images is measured with every number of model
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
 import argparse
-import json
 import logging
 import sys
 import time
@@ -31,6 +30,7 @@ from host_step import Clock
 from throughput import settle
 from torch import Tensor
 from typing_extensions import override
+from write_figures import write_figures
 
 from unlearning_pl import learners
 from unlearning_pl.audits import compute, extract, probes
@@ -38,7 +38,6 @@ from unlearning_pl.audits.fuse_batch_norm import fused_batch_norm
 from unlearning_pl.data import ContrastiveViews, ForgetRequest, ImageSet, Source, UnlearningData
 from unlearning_pl.data.pool import Pool
 from unlearning_pl.learners import Learner
-from unlearning_pl.training import runs
 from unlearning_pl.training.trainer import UnlearningTrainer
 from unlearning_pl.training.trainer_defaults import SILENT
 
@@ -223,9 +222,7 @@ def main() -> None:
     for name in next(iter(found.values())):
         lines.append(f"| {name} | {' | '.join(f'{figures[name]:.2f}' for figures in found.values())} |")
     sys.stdout.write("\n".join(lines) + "\n")
-    if options.output is not None:
-        settings = {key: str(value) for key, value in vars(options).items()}
-        options.output.write_text(json.dumps({"settings": settings, "figures": found, **runs.environment()}, indent=2))
+    write_figures(options, figures=found)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ medians over rounds.
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -22,18 +21,18 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import host_step
 import throughput
 import torch
 from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
 from torch.optim import SGD
+from write_figures import write_figures
 
 from unlearning_pl import learners
 from unlearning_pl.data import ContrastiveViews, ForgetRequest, UnlearningData
 from unlearning_pl.learners import Learner
-from unlearning_pl.training import last_checkpoint, runs
+from unlearning_pl.training import last_checkpoint
 from unlearning_pl.training.background_checkpoint_io import BackgroundCheckpointIO
 from unlearning_pl.training.checkpoint_files import AtomicCheckpointIO
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
@@ -124,9 +123,7 @@ def report(options: argparse.Namespace, ways: dict[str, list[dict[str, float]]])
     for part in dict.fromkeys(part for rounds in ways.values() for one in rounds for part in one):
         values = (median(one.get(part, 0.0) for one in rounds) for rounds in ways.values())
         sys.stdout.write(f"{part:40}{''.join(f'{value:22.1f}' for value in values)}\n")
-    if options.output is not None:
-        settings: dict[str, Any] = {key: str(value) for key, value in vars(options).items()}
-        options.output.write_text(json.dumps({"settings": settings, "ms": ways, **runs.environment()}, indent=2))
+    write_figures(options, ms=ways)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ no step.
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
 import argparse
-import json
 import logging
 import sys
 import warnings
@@ -28,6 +27,7 @@ from typing import Any
 import throughput
 from timed_unlearning import add_options, make_learner, quiet, take_turns, train_original, unlearn
 from torch import Tensor, nn
+from write_figures import write_figures
 
 from unlearning_pl.data import ContrastiveViews, ForgetRequest, UnlearningData
 from unlearning_pl.learners import Learner
@@ -49,7 +49,6 @@ from unlearning_pl.methods import (
     Unlearner,
     WeightNegation,
 )
-from unlearning_pl.training import runs
 
 METHODS: dict[str, Callable[[], Unlearner]] = {
     "FineTune": FineTune,
@@ -94,7 +93,7 @@ class Passes:
 
 
 def make_data(options: argparse.Namespace) -> UnlearningData:
-    source = throughput.RandomImages(options.images, 32)
+    source = throughput.RandomImages(options.images, options.size)
     return UnlearningData(source, ContrastiveViews(), ForgetRequest(fraction=0.1), 0.1, batch_size=options.batch)
 
 
@@ -129,10 +128,7 @@ def main() -> None:
     for name, values in seconds.items():
         passes = "".join(f" {counted[name].get(kind, 0):.2f} |" for kind in kinds)
         sys.stdout.write(f"| {name} | {1e3 * median(values):.0f} | {median(values) / whole:.2f} |{passes}\n")
-    if options.output is not None:
-        settings = {key: str(value) for key, value in vars(options).items()}
-        content = {"settings": settings, "seconds": seconds, "passes": counted, **runs.environment()}
-        options.output.write_text(json.dumps(content, indent=2))
+    write_figures(options, seconds=seconds, passes=counted)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ compiled, too, in that mode; compiling is part of the first steps.
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -34,6 +33,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import SGD
 from typing_extensions import override
+from write_figures import write_figures
 
 from unlearning_pl import learners
 from unlearning_pl.data import ContrastiveViews, ForgetRequest, ImageSet, Source, UnlearningData
@@ -42,7 +42,6 @@ from unlearning_pl.data.make_samples import make_sample
 from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.learners import Learner, mean_loss
 from unlearning_pl.learners.fused_optimizer import use_fused
-from unlearning_pl.training import runs
 from unlearning_pl.training.compilation import CompileMode, compiled
 from unlearning_pl.training.cuda_precision import cuda_precision
 from unlearning_pl.training.trainer import UnlearningTrainer
@@ -223,16 +222,7 @@ def main() -> None:
     for name, rate in rates.items():
         sys.stdout.write(f"{name:30}{rate:10.0f} images/s{rate / rates['bare loop']:8.3f}\n")
     sys.stdout.write(f"{END:30}{median(ends):10.3f}\n")
-    if options.output is not None:
-        settings = {key: str(value) for key, value in vars(options).items()}
-        content = {
-            "settings": settings,
-            "seconds": seconds,
-            "ends": ends,
-            "images_per_second": rates,
-            **runs.environment(),
-        }
-        options.output.write_text(json.dumps(content, indent=2))
+    write_figures(options, seconds=seconds, ends=ends, images_per_second=rates)
 
 
 if __name__ == "__main__":

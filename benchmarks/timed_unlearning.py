@@ -95,12 +95,7 @@ def take_turns(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options that these benchmarks share."""
-    parser.add_argument("--learner", default="SimCLR")
-    parser.add_argument("--backbone", default="resnet9_slim")
-    parser.add_argument("--batch", type=int, default=256, help="Rows of a step.")
-    parser.add_argument("--images", type=int, default=2560, help="Training images: an epoch's.")
-    parser.add_argument("--steps", type=int, default=10, help="Steps that are counted.")
-    parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
-    parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
+    throughput.add_options(parser)
+    parser.set_defaults(steps=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path, help="JSON file of the figures.")

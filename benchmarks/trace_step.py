@@ -29,9 +29,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 from typing_extensions import override
+from write_figures import write_figures
 
 from unlearning_pl import methods
-from unlearning_pl.training import runs
 
 STEPS = "traced steps"
 """The annotation around the steps in the trace."""
@@ -100,9 +100,7 @@ def main() -> None:
         sys.stdout.write(f"{name:14}{value:10.3f}\n")
     for op in result["ops"]:
         sys.stdout.write(f"{op['name'][:60]:60}{op['ms']:10.3f} ms{op['calls']:10.1f} calls a step\n")
-    if options.output is not None:
-        settings = {key: str(value) for key, value in vars(options).items()}
-        options.output.write_text(json.dumps({"settings": settings, **result, **runs.environment()}, indent=2))
+    write_figures(options, **result)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ an epoch is among them. The end of our runs, with the last checkpoint, has rows 
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
 import argparse
-import json
 import logging
 import sys
 import time
@@ -38,12 +37,12 @@ from torch.optim import SGD
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from typing_extensions import override
+from write_figures import write_figures
 
 from unlearning_pl.data import ContrastiveViews, ForgetRequest, ImageSet, Parquet, Source, UnlearningData
 from unlearning_pl.learners import SimCLR
 from unlearning_pl.learners.fused_optimizer import use_fused
 from unlearning_pl.methods import AlignmentCalibration
-from unlearning_pl.training import runs
 from unlearning_pl.training.cuda_precision import cuda_precision
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -143,7 +142,7 @@ def placed(images: Tensor, device: torch.device) -> Tensor:
 
 def make_data(options: argparse.Namespace) -> UnlearningData:
     if options.data is None:
-        source: Source = throughput.RandomImages(options.images, 32)
+        source: Source = throughput.RandomImages(options.images, options.size)
     else:
         parts = (str(options.data / f"{split}-*.parquet") for split in ("train", "test"))
         source = FewImages(Parquet(*parts), options.images)
@@ -194,10 +193,7 @@ def main() -> None:
         sys.stdout.write(f"{name:28}{rate:10.1f} images/s{medians['plain loop'] / value:8.2f}\n")
     for name, values in ends.items():
         sys.stdout.write(f"{name}: {throughput.END} {median(values):.3f}\n")
-    if options.output is not None:
-        settings = {key: str(value) for key, value in vars(options).items()}
-        content = {"settings": settings, "seconds": seconds, "ends": ends, **runs.environment()}
-        options.output.write_text(json.dumps(content, indent=2))
+    write_figures(options, seconds=seconds, ends=ends)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ the batch and is measured with 64 images. The first batch of each size is not co
 import unlearning_pl  # isort: skip  # noqa: F401  before anything that imports torchvision
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -27,10 +26,10 @@ from throughput import settle
 from torch import Tensor, nn
 from torchvision import transforms as T
 from torchvision.transforms.functional import to_pil_image
+from write_figures import write_figures
 
 from unlearning_pl.data import ContrastiveViews, CropViews, JitterViews, SupervisedViews
 from unlearning_pl.data.augment.view_policies import Views
-from unlearning_pl.training import runs
 
 PILLOW = 64
 """Images that torchvision is measured with."""
@@ -128,10 +127,7 @@ def main() -> None:
                 figures[f"{policy}, {size}, {batch}"] = found
                 cells = [f"{found[name]:.0f} ({found['here'] / found[name]:.1f})" for name in [*found][1:]]
                 sys.stdout.write(f"| {policy} | {size} | {batch} | {found['here']:.0f} | {' | '.join(cells)} |\n")
-    if options.output is not None:
-        settings = {key: str(value) for key, value in vars(options).items()}
-        content = {"settings": settings, "images_per_second": figures, **runs.environment()}
-        options.output.write_text(json.dumps(content, indent=2))
+    write_figures(options, images_per_second=figures)
 
 
 if __name__ == "__main__":

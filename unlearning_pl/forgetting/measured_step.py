@@ -6,6 +6,7 @@ Letters: B rows of a batch.
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.images.machine_memory import available_memory
 from unlearning_pl.learners import Learner
+from unlearning_pl.training.progress_log import format_seconds
 
 AUDIT_VIEWS = 10
 """Views of an image in an audit, by default."""
@@ -52,10 +54,12 @@ class Estimate(NamedTuple):
 
     def __str__(self) -> str:
         parts = [("unlearning", self.unlearn), ("retraining", self.retrain), ("the passes of the audit", self.audit)]
-        listed = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in parts if seconds)
+        listed = ", ".join(f"{name} {format_seconds(seconds)}" for name, seconds in parts if seconds)
         memory = f"{self.peak / 1e9:.1f} GB of memory"
         free = "" if torch.cuda.is_available() else f", and {available_memory() / 1e9:.1f} GB are free"
-        return f"about {_duration(self.unlearn + self.retrain + self.audit)} ({listed}); a step takes {memory}{free}"
+        return (
+            f"about {format_seconds(self.unlearn + self.retrain + self.audit)} ({listed}); a step takes {memory}{free}"
+        )
 
 
 def measure_step(learner: Learner, data: UnlearningData) -> MeasuredStep:
@@ -115,21 +119,12 @@ def _time(run: Callable[[], object], device: torch.device) -> float:
 
 def _peak_memory() -> int:
     """Largest resident memory of this process so far; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # on Linux the getrusage of a process begins with that of the one that started it
+        peaks = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return 1024 * int(peaks[0]) if peaks else 0
     try:
         import resource  # not on Windows
     except ImportError:
         return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _duration(seconds: float) -> str:
-    """A rough duration.
-
-    Example:
-        >>> _duration(0.3), _duration(90), _duration(4000)
-        ('1 s', '2 min', '1.1 h')
-    """
-    if seconds < 60:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -60,6 +60,8 @@ def match_weights(learner: Learner, state: Mapping[str, Any], path: Path) -> Mat
     for key_map in (OWN, *key_maps_of(learner)):
         stripped = strip_prefixes(state, path, lambda names, key_map=key_map: differences(names, key_map))  # type: ignore[misc]
         candidates.append((differences(stripped, key_map), key_map, stripped))
+        if candidates[-1][0] == 0:  # the others need not fit, or even be applicable
+            break
     _, key_map, stripped = min(candidates, key=lambda candidate: candidate[0])
     return _matched(learner, own, optional, state, stripped, key_map)
 
