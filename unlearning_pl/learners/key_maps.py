@@ -99,16 +99,15 @@ _BANK = r"criterion\.memory_bank\.bank(_ptr)?"
 _SOLO = (r"classifier\..+", r"momentum_classifier\..+", r"queue(_ptr)?")
 _LIGHTLY = (r"online_classifier\..+", r"knn_classifier\..+", _BANK)
 _SINGLE = (r"projection_head\.(weight|bias)", r"projection_head.layers.0.\1")
-_FC = (
-    (r"{0}\.fc\.(weight|bias)", r"{1}projection_head.layers.0.\1"),
-    (r"{0}\.fc\.(\d+\..+)", r"{1}projection_head.layers.\1"),
-    (r"{0}\.(.+)", r"{1}backbone.\1"),
-)
 
 
 def _with_fc(module: str, prefix: str = "") -> Rules:
     """Rules of a ResNet whose ``fc`` is the projection head."""
-    return tuple((pattern.format(module), replacement.format("", prefix)) for pattern, replacement in _FC)
+    return (
+        (rf"{module}\.fc\.(weight|bias)", rf"{prefix}projection_head.layers.0.\1"),
+        (rf"{module}\.fc\.(\d+\..+)", rf"{prefix}projection_head.layers.\1"),
+        (rf"{module}\.(.+)", rf"{prefix}backbone.\1"),
+    )
 
 
 KEY_MAPS: dict[str, tuple[KeyMap, ...]] = {
