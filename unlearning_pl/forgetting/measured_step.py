@@ -71,7 +71,7 @@ def measure_step(learner: Learner, data: UnlearningData) -> MeasuredStep:
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     learner = learner.to(device).train()
-    plan = SamplePlan.embedding(InputSpec.of(learner), learner.num_views, seed=0)
+    plan = SamplePlan.training(InputSpec.of(learner), seed=0)
     sample = next(iter(data.samples(("retain",), plan, device)["retain"]))
 
     def step() -> None:
