@@ -67,6 +67,9 @@ def test_audit_imports_the_file_beside_the_run_once(made: Path, capsys: pytest.C
     assert "by the names and shapes" not in shown  # the run names the model
     audits = json.loads((made / "runs/direct/audit/report.json").read_text())["audits"]
     assert [audit["name"] for audit in audits] == ["direct", "original"]
+    settings = json.loads((made / "runs/direct/audit/report.json").read_text())["context"]["settings"]
+    assert settings["original"].keys() == {"model", "imported"}  # no optimizer that took no step
+    assert settings["original"]["imported"] == "w.pt"
     before = (made / "runs/w/run.json").stat().st_mtime_ns
     again = import_original(f"{made}/w.pt", f"{made}/runs/direct", [], [], words)
     assert again == made / "runs/w"

@@ -49,16 +49,17 @@ class Progress:
         self.start = self._logged = clock()
 
     def advance(self, units: int = 1, rounds: int = 1) -> None:
-        """Count what was done, and log a transient message twice a second at most.
+        """Count what was done, and log a transient message twice a second at most, and with the last round.
 
         Args:
             units: Images, or what ``unit`` says.
             rounds: Rounds of the loop.
         """
         self.units, self.rounds = self.units + units, self.rounds + rounds
-        if (now := self._clock()) - self._logged >= _REFRESH:
+        is_last = self.rounds >= self.total
+        if (now := self._clock()) - self._logged >= _REFRESH or is_last:
             self._logged = now
-            _log.info(self.describe(), extra={"transient": True})
+            _log.info(self.describe(), extra={"transient": True, "is_last": is_last})
 
     def finish_round(self) -> None:
         """Count a round that may take minutes, and log a message that stays."""
