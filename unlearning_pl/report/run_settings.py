@@ -30,7 +30,7 @@ def read_run_settings(name: str, settings: Mapping[str, Any]) -> RunSettings:
     Args:
         name: Name of the model.
         settings: ``model``, ``method``, ``plugins`` and ``optimizer``, each ``{"class_path": ..., "init_args":
-            {...}}``, plain values such as ``epochs``, and ``imported``, the name of a file of weights; every key optional.
+            {...}}``, plain values such as ``epochs``, and ``imported``, the name of a file; every key optional.
 
     Example:
         >>> method = {"class_path": "unlearning_pl.methods.SalUn", "init_args": {"share": 0.5}}

@@ -33,7 +33,7 @@ class IdMatcher:
             self._by_stem.setdefault(_stem(name).rpartition("/")[2], []).append(name)
 
     def find(self, name: str) -> list[str]:
-        """Ids that end in the name; if there is none, those that do so without the suffixes of both, or end the name."""
+        """Ids that end in the name; if there is none, those that do so without both suffixes, or end the name."""
         name = normalize_path(name)
         alike = self._by_stem.get(_stem(name).rpartition("/")[2], [])
         exact = [known for known in alike if normalize_path(known) == name]
