@@ -120,10 +120,11 @@ def _verdict(run: Path) -> Iterator[str]:
 def _report_file(run: Path) -> Path | None:
     """The report on the run as it is now: in its folder, or beside it if it names the command that made the run."""
     record = runs.read_record(run)
+    command = shlex.join(map(str, record["command"]))  # empty from Python
     for folder in (run, run.resolve().parent):
         path = folder / _REPORT
         context = read_report(path)["context"] if path.is_file() else {}
-        is_own = folder == run or shlex.join(record["command"]) in context.get("commands", [])
+        is_own = folder == run or (command and command in context.get("commands", []))
         if context and is_own and str(context.get("date", "")) >= str(record.get("finished", "")):
             return path
     return None
