@@ -38,7 +38,7 @@ def test_a_relative_name_is_found_from_every_folder(
 
 def test_another_run_of_that_name_is_passed_over(job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_bytes(tmp_path / "other/runs/first/checkpoints/last.ckpt", b"another")
-    (tmp_path / "job/runs/second/runs/first").mkdir(parents=True)  # a folder of that name is no run
+    (job / "runs/runs/first").mkdir(parents=True)  # a folder of that name is no run
     monkeypatch.chdir(tmp_path / "other")
     assert original_file(job / "runs/second") == job / "w.pt"
 
