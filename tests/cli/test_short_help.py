@@ -3,17 +3,22 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonargparse import ArgumentParser
 
 from unlearning_pl.cli.finished_runs import _ParseOnlyCLI
+from unlearning_pl.cli.option_texts import OWN
 from unlearning_pl.cli.parse_errors import available_classes
 from unlearning_pl.cli.short_help import SECTIONS, list_methods, methods, models, plugins, short_help, sources
 from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
-from unlearning_pl.commands.main import COMMANDS, main
+from unlearning_pl.commands.main import COMMANDS, SHORT_HELP, main
+from unlearning_pl.commands.split import ENCODER, PIXELS, split_parser
+from unlearning_pl.commands.views import views_parser
 from unlearning_pl.learners.backbones import BUILDERS
 
 LISTED = {"method": methods, "plugins": plugins, "model": models, "data.source": sources}
@@ -52,6 +57,10 @@ def test_the_short_help_is_two_screens_of_whole_lines(
     assert any(line.startswith("  --print_config ") for line in lines)
 
 
+def test_every_short_help_is_shown() -> None:
+    assert {*SHORT_HELP} == {*SECTIONS}
+
+
 def test_every_class_is_listed_with_a_line_and_no_other() -> None:
     for option, listed in LISTED.items():
         assert listed().keys() == available_classes(option).keys()
@@ -81,6 +90,26 @@ def test_the_short_help_is_true_of_the_parser(command: str, parsers: dict[str, A
         value = value.class_path.rpartition(".")[2] if name == "optimizer" else value
         value = "32-true" if name == "trainer.precision" and value is None else value
         assert default[1] == (f"{value:g}" if isinstance(value, float) else str(value).lower().replace("sgd", "SGD"))
+
+
+@pytest.mark.parametrize(("command", "make"), [("split", split_parser), ("views", views_parser)])
+def test_the_short_help_of_other_commands_is_true_of_the_parser(
+    command: str, make: Callable[[], ArgumentParser]
+) -> None:
+    parser = make()
+    defaults = parser.get_defaults()
+    options = re.findall(r"^  --(\S+) +(.*)", short_help(command, 200).partition("\nMore:")[0], re.MULTILINE)
+    assert {*OWN[command]} == {name for name, _ in options if "." not in name} - {"config", "allow"}
+    for name, text in options:
+        assert f"--{name}" in parser._option_string_actions
+        assert not text.endswith("...")
+        default = re.search(r" \[(.*)\]$", text)
+        if default is not None and name not in ("threshold", "data.eval_batch_size"):
+            assert default[1] == str(defaults[name])
+    hidden = {f"--{name}" for name, _ in options} ^ {*parser._option_string_actions}
+    assert all(name.startswith(("--data", "--forget", "--print", "--help", "-h")) for name in hidden)
+    if command == "split":
+        assert f"[{ENCODER:g}; pixels {PIXELS:g}]" in OWN["split"]["threshold"]
 
 
 @pytest.mark.parametrize("command", ["fit", "unlearn", "test"])

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.models import resnet18
 
 from unlearning_pl.errors import InputError
-from unlearning_pl.export.restore_layout import RestoredFile, restore_layout
+from unlearning_pl.export.restore_layout import RestoredFile, convert, restore_layout
 from unlearning_pl.learners import CLIP, Classifier, Learner, SimCLR
 from unlearning_pl.training.match_weights import match_weights
 from unlearning_pl.training.state_dicts import find_state_dict
@@ -150,6 +150,14 @@ def test_a_weight_that_half_precision_cannot_hold_is_refused() -> None:
     learner.state_dict()["head.bias"][0] = 1e6
     with pytest.raises(InputError, match=r"that float16 can hold, got 1e\+06 in fc\.bias\. Give `dtype"):
         restore_layout(learner, content, FILE)
+
+
+def test_infinite_values_that_stay_are_no_overflow() -> None:
+    """The mask of an attention has them."""
+    mask = torch.tensor([0.0, -torch.inf])
+    assert torch.equal(convert(mask, torch.float32, "mask"), mask)
+    with pytest.raises(InputError, match="that float16 can hold"):
+        convert(torch.tensor([1e6]), torch.float16, "mask")
 
 
 @pytest.mark.parametrize("classes", [2, 4])

@@ -1,4 +1,4 @@
-"""Short help of the training commands: the options that people use, a line each; ``--help=all`` shows the others too.
+"""Short help of commands with many options: those that people use, a line each; ``--help=all`` shows the others too.
 
 The texts are read from docstrings without importing the classes, so that the help appears at once.
 """
@@ -8,7 +8,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from unlearning_pl.cli.option_texts import DESCRIPTION, EPOCHS, OPTIONS, USAGE
+from unlearning_pl.cli.option_texts import DESCRIPTION, EPOCHS, OPTIONS, OWN, USAGE
 from unlearning_pl.cli.source_docstrings import Documented, documented, exported
 
 _TEXTS = {
@@ -84,6 +84,18 @@ SECTIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "Training": _TRAINING,
     },
     **dict.fromkeys(("validate", "test", "predict"), _EVALUATION),
+    "split": {
+        "Run": ("original", "architecture", "config", "allow"),
+        "Request: one of": tuple(f"forget.{name}" for name in _REQUEST),
+        "Request by the original: one of": ("hardest", "easiest", "nearest", "count"),
+        "Preview": ("earlier", "threshold", "show", "output", "overwrite", "include_duplicates"),
+        "Data, without a run": tuple(f"data.{name}" for name in _DATA),
+    },
+    "views": {
+        "Run": ("run", "config", "allow"),
+        "Sheet": ("images", "ids", "views", "seed", "output", "overwrite"),
+        "Data": ("data.source", "data.views"),
+    },
 }
 """The options of the short help, by command and section."""
 
@@ -92,7 +104,7 @@ _TITLE = re.compile(r"^[^:,.]{1,46}: ")
 
 
 def short_help(command: str, width: int | None = None) -> str:
-    """Write the short help of a training command.
+    """Write the short help of a command.
 
     Args:
         command: The command.
@@ -186,6 +198,8 @@ def _summaries(package: str, bases: Sequence[str]) -> dict[str, str]:
 
 def _row(command: str, option: str) -> str:
     """The text on an option: a line, and its default in brackets."""
+    if option in OWN.get(command, {}):
+        return OWN[command][option]
     group, _, name = option.rpartition(".")
     source = _documentation(command, group)
     text = _TEXTS.get(option.removeprefix("data.") if "forget" in option else option) or OPTIONS.get(option)
@@ -206,14 +220,15 @@ def _documentation(command: str, group: str) -> Documented:
 
 def _more(command: str) -> dict[str, str]:
     """How to see the other options."""
+    trains = command not in OWN
     methods = {"--method.help NAME": "the options of a method; likewise --plugins.help"} if command == "unlearn" else {}
     return {
-        "--help=all": "all options, those of Lightning's trainer included",
+        "--help=all": "all options, those of Lightning's trainer included" if trains else "all options",
         "--print_config": "the whole configuration as YAML, to save and edit",
         **methods,
-        "--model.help NAME": "the options of a model",
+        **({"--model.help NAME": "the options of a model"} if trains else {}),
         "--data.source.help NAME": "the options of a source; likewise --data.views.help",
-        "--optimizer.help NAME": "the options of an optimiser",
+        **({"--optimizer.help NAME": "the options of an optimiser"} if trains else {}),
     }
 
 

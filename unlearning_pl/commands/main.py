@@ -59,6 +59,8 @@ COMMANDS = {
 """Commands that do not use LightningCLI, with the function of this package that runs each."""
 TRAINING = ("fit", "unlearn", "validate", "test", "predict")
 """Commands of LightningCLI."""
+SHORT_HELP = (*TRAINING, "split", "views")
+"""Commands with a short help beside the one of their parser."""
 
 
 @command_line()
@@ -70,7 +72,7 @@ def run(args: list[str]) -> "LastLines | None":
     """
     command, *rest = args
     wanted = _help_wanted(rest)
-    if wanted == "short" and command in TRAINING:
+    if wanted == "short" and command in SHORT_HELP:
         from unlearning_pl.cli.short_help import short_help
 
         sys.stdout.write(short_help(command))

@@ -8,6 +8,8 @@ IMPORT, PREVIEW, UNLEARN, RETRAIN, AUDIT, EXPORT = "original", "preview", "unlea
 """Names of the steps; those of a run are its folder."""
 REQUEST = "forget.json"
 """File of the ids in the output folder."""
+PAIRS = "near_duplicates.json"
+"""File of the near duplicates that stay, in the output folder."""
 _WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors")
 _RETRAIN_RATE = "0.05"
 
@@ -62,7 +64,7 @@ class ForgetPlan:
         start = ["--original", original]
         steps = {
             IMPORT: ["import", self.model, "--run", original, *self.import_options],
-            PREVIEW: ["split", *start, "--forget.file", request],
+            PREVIEW: ["split", *start, "--forget.file", request, "--show", "0", "--output", self._at(PAIRS)],
             UNLEARN: ["unlearn", *start, "--run", unlearned, "--forget.file", request, *self.unlearn_options],
         }
         if self.retrain is not None:
