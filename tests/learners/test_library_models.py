@@ -1,6 +1,7 @@
 """Models of other libraries by name: their evaluation transforms, their variants, and names that do not exist."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from torchvision.models import get_model, get_model_weights
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from unlearning_pl.errors import InputError
+from unlearning_pl.learners import Classifier
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.learners.library_models import Preprocessing, library_model
 from unlearning_pl.learners.open_clip_towers import tags_apart, tower_preprocessing
+from unlearning_pl.training.weights import load_weights
 
 PHOTOGRAPH = Image.fromarray(np.random.default_rng(0).integers(0, 256, (301, 240, 3), dtype=np.uint8))
 
@@ -93,6 +96,19 @@ def test_resnets_for_small_images(library: str, padding: int) -> None:
     with torch.no_grad():
         torch.testing.assert_close(encoder.eval()(x), net.eval()(x))
     assert width == 512
+
+
+def test_inception_with_published_weights_is_timms(tmp_path: Path) -> None:
+    """The input of a model is rescaled that torchvision built with published weights."""
+    torch.manual_seed(0)
+    net = get_model("inception_v3", weights=None, num_classes=3, init_weights=False, transform_input=True).eval()
+    torch.save(net.state_dict(), tmp_path / "w.pt")
+    learner = Classifier("timm/inception_v3.tv_in1k", num_classes=3).eval()
+    load_weights(learner, tmp_path / "w.pt")
+    theirs = get_model_weights("inception_v3").DEFAULT.transforms()(PHOTOGRAPH)[None, :, :96, :96]
+    ours = normalised(preprocessing("timm/inception_v3.tv_in1k"))[None, :, :96, :96]
+    with torch.no_grad():
+        torch.testing.assert_close(learner.class_scores(ours), net(theirs), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,8 @@ def _timm(name: str) -> LibraryModel:
         return net
 
     width = 0 if settings.classifier is not None else _on_meta(build).num_features
-    return LibraryModel(f"timm/{name}", build, settings.classifier, _timm_preprocessing(settings, name), width)
+    images, auxiliary = _timm_preprocessing(settings, name), _AUXILIARY.get(name.partition(".")[0], ())
+    return LibraryModel(f"timm/{name}", build, settings.classifier, images, width, auxiliary)
 
 
 def _require_timm_name(name: str) -> None:
