@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from learners.foreign_models import FOREIGN, SLOW, Foreign, moco_v2, solo_learn_simclr, torchvision_classifier
+from learners.foreign_models import (
+    FOREIGN,
+    SLOW,
+    Foreign,
+    alignment_calibration_moco,
+    moco_v2,
+    solo_learn_simclr,
+    torchvision_classifier,
+)
 from torch import Tensor
 from torchvision.models import resnet18
 
@@ -87,6 +95,17 @@ def test_moco_writes_its_queue_as_the_file_has_it() -> None:
     assert torch.equal(restored.weights["module.queue"], keys.T)
     assert restored.copied == ["module.queue_ptr"]
     assert restored.left_out == ["optimizer"]
+
+
+def test_groups_of_batch_normalisation_get_the_statistics_of_all_rows() -> None:
+    foreign = alignment_calibration_moco()
+    name = "backbone.1.running_mean"
+    before = foreign.state["state_dict"][name].uniform_()
+    restored = changed(foreign.state, foreign.learner(), name)
+    torch.testing.assert_close(restored.weights[name], (before.view(8, -1).mean(0) + 1).repeat(8))
+    assert torch.equal(
+        restored.weights["backbone.1.running_var"], foreign.state["state_dict"]["backbone.1.running_var"]
+    )
 
 
 def test_what_the_file_does_not_have_is_not_written() -> None:

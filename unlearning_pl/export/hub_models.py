@@ -65,7 +65,7 @@ def _timm(learner: Classifier, library: LibraryModel, preprocessing: Preprocessi
     cfg = {
         "input_size": [3, resize.size, resize.size],
         "crop_pct": floor(1e6 * resize.size / (resize.shorter_side or resize.size)) / 1e6,
-        "crop_mode": "center",
+        "crop_mode": "squash" if resize.squash else "center",
         "interpolation": resize.interpolation,
         "mean": [*pixels.mean],
         "std": [*pixels.std],
@@ -102,6 +102,7 @@ def _open_clip(learner: CLIP, preprocessing: Preprocessing) -> HubModel:
     model = {**settings, "vision_cfg": {**settings["vision_cfg"], "image_size": size}, "custom_text": True}
     mean, std = preprocessing.pixels
     images = {"size": size, "mean": [*mean], "std": [*std], "interpolation": preprocessing.resize.interpolation}
+    images["resize_mode"] = "squash" if preprocessing.resize.squash else "shortest"
     config = {"model_cfg": model, "preprocess_cfg": images}
     names = {"backbone": "visual", "text_encoder": "text"}
     weights = {
@@ -141,4 +142,4 @@ def _library_weights(learner: Learner, library: LibraryModel, net: nn.Module) ->
 def _images(preprocessing: Preprocessing) -> dict[str, Any]:
     resize, (mean, std) = preprocessing
     size = {"image_size": resize.size, "shorter_side": resize.shorter_side or resize.size}
-    return {**size, "interpolation": resize.interpolation, "mean": [*mean], "std": [*std]}
+    return {**size, "interpolation": resize.interpolation, "squash": resize.squash, "mean": [*mean], "std": [*std]}

@@ -64,9 +64,9 @@ def restore_layout(learner: Learner, content: Any, file: Path, dtype: torch.dtyp
     state = find_state_dict(content, file)
     matched = match_weights(learner, state, file)
     _require_same_model(learner, matched, file)
-    own, transposed = learner.state_dict(), matched.key_map.transposed
+    own = learner.state_dict()
     values = {
-        id(state[origin]): _as_in_file(state[origin], own[name].T if name in transposed else own[name], origin, dtype)
+        id(state[origin]): _as_in_file(state[origin], _value(own[name], name, matched, state[origin]), origin, dtype)
         for name, origin in matched.origin.items()
     }
     copied = [name for name, value in state.items() if id(value) not in values]
@@ -93,6 +93,15 @@ def _require_same_model(learner: Learner, matched: MatchedWeights, file: Path) -
         f"Expected a file with one tensor for each weight of the run, got {file} with another number for "
         f"{', '.join(map(shown, sorted(split)[:3]))}. Export with --names own.",
     )
+
+
+def _value(own: Tensor, name: str, matched: MatchedWeights, saved: Tensor) -> Tensor:
+    """A weight as the file has it: itself if unlearning did not change it, transposed, or repeated for each group."""
+    if torch.equal(matched.state[name].to(own.dtype), own):
+        return saved
+    if own.numel() != saved.numel():
+        return own.repeat(saved.numel() // own.numel())
+    return own.T if name in matched.key_map.transposed else own
 
 
 def _as_in_file(saved: Tensor, value: Tensor, name: str, dtype: torch.dtype | None) -> Tensor:

@@ -35,7 +35,7 @@ class MoCo(ContrastiveLearner):
 
     Args:
         backbone: Encoder: resnet9_slim, resnet18, resnet34, resnet50, vgg16_bn, vit_tiny, torchvision/NAME, timm/NAME,
-            solo-learn/NAME or lightly/NAME.
+            solo-learn/NAME, lightly/NAME or cifar/NAME.
         temperature: Softmax temperature, positive.
         momentum: EMA coefficient: the fraction of its weights that the key encoder keeps at each step, in [0, 1].
         queue_size: Number of keys in the queue of negatives, over all processes.
