@@ -18,7 +18,7 @@ from unlearning_pl.data.seeds import given_seed, isolated_rng
 from unlearning_pl.distributed.launchers import terminate_children_on_error
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
-from unlearning_pl.report.trackers import tracker_facts
+from unlearning_pl.report.trackers import open_trackers, tracker_facts
 from unlearning_pl.training import checks, runs
 from unlearning_pl.training.background_checkpoint_io import finished_writes
 from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
@@ -134,6 +134,8 @@ class UnlearningTrainer(Trainer):
         if weights is not None:
             self.provenance = load_initial_weights(self.run_folder, model, weights, resumed=checkpoint is not None)
         prepare_model(self, self.channels_last, model, data)
+        if self.is_global_zero and not self.fast_dev_run:
+            open_trackers(self.loggers)  # before the run folder, which an unreachable tracker leaves as it was
         overwrite = self.overwrite or ckpt_path == "auto"  # auto replaces a run killed before its first checkpoint
         with open_run_folder(self.run_folder, overwrite, checkpoint, self._writes, self.configuration) as is_new:
             if self.run_folder is not None and self._writes and is_new:
