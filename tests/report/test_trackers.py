@@ -114,12 +114,15 @@ def test_a_tracker_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_training_whose_tracker_cannot_be_reached_writes_nothing(tmp_path: Path) -> None:
+    opened = []
+
     class Unreachable(WandbLogger):
         def __init__(self) -> None:
             """Without wandb."""
 
         @property
         def experiment(self) -> Any:
+            opened.append(1)
             raise ConnectionError("No route\n to the server.")
 
     trainer = UnlearningTrainer(
@@ -131,3 +134,8 @@ def test_a_training_whose_tracker_cannot_be_reached_writes_nothing(tmp_path: Pat
     ):
         trainer.fit(Classifier(backbone="resnet9_slim", num_classes=10), datamodule=data)
     assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/run.json").touch()
+    with pytest.raises(InputError, match="Choose another `run`"):
+        trainer.fit(Classifier(backbone="resnet9_slim", num_classes=10), datamodule=data)
+    assert len(opened) == 1  # a folder that is refused leaves no empty run at the tracker

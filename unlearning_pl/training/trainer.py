@@ -134,10 +134,9 @@ class UnlearningTrainer(Trainer):
         if weights is not None:
             self.provenance = load_initial_weights(self.run_folder, model, weights, resumed=checkpoint is not None)
         prepare_model(self, self.channels_last, model, data)
-        if self.is_global_zero and not self.fast_dev_run:
-            open_trackers(self.loggers)  # before the run folder, which an unreachable tracker leaves as it was
         overwrite = self.overwrite or ckpt_path == "auto"  # auto replaces a run killed before its first checkpoint
         with open_run_folder(self.run_folder, overwrite, checkpoint, self._writes, self.configuration) as is_new:
+            open_trackers(self.loggers)  # after the checks of the folder, so that no run there stays empty
             if self.run_folder is not None and self._writes and is_new:
                 write_manifest(self.run_folder / runs.MANIFEST, data.splits, data.ids)
             with warnings.catch_warnings(), terminate_children_on_error(self.strategy):
@@ -176,9 +175,8 @@ class UnlearningTrainer(Trainer):
         checks.check_methods(method, plugins)
         load_weights(model, original)
         runs.apply_forget_request(original, datamodule, forget)
-        digest = weights_digest(original)
-        ancestors = [*runs.lineage(original), digest]
-        self.provenance = {"original": str(original), "original_sha256": digest, "lineage": ancestors}
+        digest, lineage = weights_digest(original), runs.lineage(original)
+        self.provenance = {"original": str(original), "original_sha256": digest, "lineage": [*lineage, digest]}
         installed: list[Callback] = [method, *plugins]
         self.callbacks[1:1] = installed  # after the stopwatch, which thus includes the time of the methods' `measure`
         try:
