@@ -8,7 +8,7 @@ import torch
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.errors import InputError
-from unlearning_pl.evaluation import audit_outcome
+from unlearning_pl.evaluation import audit_outcome, audit_report
 from unlearning_pl.evaluation.audit_outcome import check_trackers, write_audits
 
 
@@ -42,7 +42,11 @@ def test_a_tracker_that_fails_is_a_line_and_the_report_stays(tmp_path: Path, mon
     assert logged == []
 
 
-def test_trackers_are_checked_before_the_audit(tmp_path: Path) -> None:
+def test_trackers_are_checked_before_the_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = record(tmp_path / "untracked")
+    monkeypatch.setattr(audit_report, "_check_runs", lambda *_: ({"untracked": run}, None))
+    with pytest.raises(InputError, match="Expected a run that was trained under MLflow"):
+        audit_report.audit_runs([run], trackers=True)
     with pytest.raises(InputError, match="Expected a run that was trained under MLflow or Weights"):
         check_trackers([record(tmp_path / "a"), record(tmp_path / "b")])
     with pytest.raises(InputError, match=r"got 'os:x'\. Audit without"):
