@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from tiny import LEARNERS, make_data
@@ -87,3 +88,14 @@ def test_relearning_counts_the_forget_images_of_each_epoch(made: list[Progress])
     assert progress.label == "Relearning"
     assert progress.rounds == progress.total * ((2 if epochs is None else epochs) / 2)
     assert progress.units >= progress.rounds
+
+
+def test_images_are_those_of_all_processes() -> None:
+    log, batch = ProgressLog("Embedding"), SimpleNamespace(index=range(5))
+    trainer = SimpleNamespace(num_predict_batches=[4], num_training_batches=4, max_epochs=1, world_size=3)
+    log.on_predict_start(trainer, None)
+    log.on_predict_batch_end(trainer, None, None, batch)
+    assert log.progress.units == 15
+    log.on_train_start(trainer, None)
+    log.on_train_batch_end(trainer, None, None, {"retain": batch, "forget": batch})
+    assert log.progress.units == 30
