@@ -43,7 +43,7 @@ def shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("command", SECTIONS)
 def test_the_short_help_is_two_screens_of_whole_lines(
     command: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -55,6 +55,8 @@ def test_the_short_help_is_two_screens_of_whole_lines(
     assert lines[0].startswith(f"usage: unlearning-pl {command} ")
     assert any(line.startswith("  --help=all ") for line in lines)
     assert any(line.startswith("  --print_config ") for line in lines)
+    options = [line for line in lines if line.startswith("  --")]
+    assert not [line for line in options if line.endswith(".") and not line.endswith(" ...")]
 
 
 def test_every_short_help_is_shown() -> None:
@@ -112,6 +114,14 @@ def test_the_short_help_of_other_commands_is_true_of_the_parser(
         assert f"[{ENCODER:g}; pixels {PIXELS:g}]" in OWN["split"]["threshold"]
 
 
+def test_settings_of_the_run_that_a_command_starts_from_have_no_default() -> None:
+    for command in ("unlearn", "validate", "test", "predict"):
+        rows = re.findall(r"^  --data\.\S+ .*", short_help(command, 200), re.MULTILINE)
+        assert rows
+        assert not any("[" in row for row in rows)
+    assert "[256]" in short_help("fit", 200)
+
+
 @pytest.mark.parametrize("command", ["fit", "unlearn", "test"])
 def test_the_whole_help_has_every_option(
     command: str, parsers: dict[str, Any], capsys: pytest.CaptureFixture[str]
@@ -124,6 +134,16 @@ def test_the_whole_help_has_every_option(
     assert {f"--{name}".removesuffix("+") for names in SECTIONS[command].values() for name in names} - options <= {
         "--optimizer.lr"
     }
+
+
+def test_a_terminal_of_few_columns_gets_those_of_a_wider_one() -> None:
+    assert short_help("unlearn", 10) == short_help("unlearn", 60)
+
+
+def test_another_help_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("unlearn", "audit"):
+        assert main([command, "--help=ALL"]) == 2
+        assert capsys.readouterr().err.endswith("Expected --help or --help=all, got '--help=ALL'. Write one of them.\n")
 
 
 def test_all_may_be_a_word_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -121,3 +122,15 @@ def test_a_training_counts_its_steps_and_goes_on_from_those_of_the_run(
     assert 2 * second.units == first.units > 0
     ends = [record.message for record in caplog.records if " ended, train/loss " in record.message]
     assert [end[:24] for end in ends] == ["Training: epoch 2 ended,", "Training: epoch 3 ended,"]
+
+
+def test_images_are_those_of_all_processes() -> None:
+    log, batch = ProgressLog("Embedding"), SimpleNamespace(index=range(5))
+    trainer = SimpleNamespace(num_predict_batches=[4], num_training_batches=4, max_epochs=1, world_size=3)
+    trainer.max_steps, trainer.accumulate_grad_batches, trainer.global_step = -1, 1, 0
+    log.on_predict_start(trainer, None)
+    log.on_predict_batch_end(trainer, None, None, batch)
+    assert log.progress.units == 15
+    log.on_train_start(trainer, None)
+    log.on_train_batch_end(trainer, None, None, {"retain": batch, "forget": batch})
+    assert log.progress.units == 30

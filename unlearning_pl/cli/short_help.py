@@ -99,6 +99,8 @@ SECTIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 """The options of the short help, by command and section."""
 
+_MIN_COLUMNS = 60
+"""A narrower terminal breaks the lines: the names of the options alone take half of this."""
 _TITLE = re.compile(r"^[^:,.]{1,46}: ")
 """What the name of a class says already, at the start of its docstring."""
 
@@ -108,13 +110,13 @@ def short_help(command: str, width: int | None = None) -> str:
 
     Args:
         command: The command.
-        width: Number of columns; those of the terminal when not given.
+        width: Number of columns, 60 or more; those of the terminal when not given.
 
     Example:
         >>> print(short_help("test", 80).splitlines()[0])
         usage: unlearning-pl test --run RUN [options]
     """
-    columns = width or shutil.get_terminal_size().columns
+    columns = max(_MIN_COLUMNS, width or shutil.get_terminal_size().columns)
     usage = textwrap.wrap(f"usage: unlearning-pl {command} {USAGE[command]}", columns, subsequent_indent=" " * 7)
     options = {
         title: {f"--{name}": _row(command, name) for name in names} for title, names in SECTIONS[command].items()
@@ -202,9 +204,12 @@ def _row(command: str, option: str) -> str:
         return OWN[command][option]
     group, _, name = option.rpartition(".")
     source = _documentation(command, group)
-    text = _TEXTS.get(option.removeprefix("data.") if "forget" in option else option) or OPTIONS.get(option)
-    text = text or re.split(r"(?<=\w)\. |;", source.arguments[name])[0].removesuffix(".")
+    text = _TEXTS.get(option.removeprefix("data.") if "forget" in option else option)
+    sentences = OPTIONS.get(option) or source.arguments.get(name, "")
+    text = text or re.split(r"(?<=\w)\. |;", sentences)[0].removesuffix(".")
     default = _DEFAULTS.get(option, {}).get(command, source.defaults.get(name))
+    if command != "fit" and group == "data":  # the run's own setting
+        text, default = text.partition(" [")[0], None
     shown = default is not None and not isinstance(default, bool) and not text.endswith("]")
     return f"{text} [{default:g}]" if shown and isinstance(default, float) else f"{text} [{default}]" if shown else text
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from unlearning_pl import __version__
 from unlearning_pl.commands.printable_output import make_printable, print_error
-from unlearning_pl.commands.quiet_libraries import quiet_libraries
-from unlearning_pl.errors import quote, suggest_names
+from unlearning_pl.errors import InputError, quote, suggest_names
 from unlearning_pl.option_words import command_line
+from unlearning_pl.quiet_libraries import quiet_libraries
 
 if TYPE_CHECKING:
     from unlearning_pl.commands.last_lines import LastLines
@@ -92,12 +92,18 @@ def run(args: list[str]) -> "LastLines | None":
 
 
 def _help_wanted(words: list[str]) -> str | None:
-    """``short`` for ``--help``, ``all`` for ``--help all`` and ``--help=all``, None for a command to run."""
+    """``short`` for ``--help``, ``all`` for ``--help all`` and ``--help=all``, None for a command to run.
+
+    Raises:
+        InputError: If another help is asked for.
+    """
     for word, following in pairwise([*words, ""]):
         if word == "--help=all" or (word == "--help" and following == "all"):
             return "all"
         if word in ("-h", "--help"):
             return "short"
+        if word.startswith("--help="):
+            raise InputError(f"Expected --help or --help=all, got {quote(word)}. Write one of them.")
     return None
 
 
