@@ -28,10 +28,12 @@ def write_folder(folder: Path, model: HubModel, card: str, dtype: Dtype | None =
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
             write_bytes(temporary / model.weights_name, weights)
-            write_json(temporary / model.config_name, model.config)
+            settings = {model.config_name: model.config, **model.other_files}
+            for name, content in settings.items():
+                write_json(temporary / name, content)
             write_text(temporary / "README.md", card)
             temporary.chmod(0o755)  # mkdtemp makes it private
-            _replace(temporary, folder, (model.weights_name, model.config_name, "README.md"))
+            _replace(temporary, folder, (model.weights_name, *settings, "README.md"))
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 

@@ -4,6 +4,7 @@ Letters: S height and width of the result.
 """
 
 from dataclasses import dataclass
+from math import floor
 from typing import Literal
 
 from PIL import Image, ImageOps
@@ -11,18 +12,23 @@ from PIL import Image, ImageOps
 from unlearning_pl.errors import require
 
 Interpolation = Literal["bilinear", "bicubic", "nearest"]
+Style = Literal["torchvision", "transformers", "stretch"]
 
 
 @dataclass(frozen=True)
 class Resize:
-    """Resize the shorter side of an image, then crop the centre: the evaluation transform of torchvision and timm.
+    """Resize the shorter side of an image, then crop the centre: the evaluation transform of many libraries.
 
-    It equals ``Resize(shorter_side)`` and ``CenterCrop(size)`` of torchvision on Pillow images, pixel by pixel.
+    It equals ``Resize(shorter_side)`` and ``CenterCrop(size)`` of torchvision on Pillow images, pixel by pixel, or what
+    the image processors of transformers do on Pillow images.
 
     Args:
         size: S, height and width of the crop.
         shorter_side: Length of the shorter side before the crop, at least ``size``; ``size`` by default.
         interpolation: Filter of Pillow.
+        style: ``torchvision`` (and timm) rounds the corner of the crop, ``transformers`` rounds it down; ``stretch``
+            resizes both sides to ``shorter_side``, without keeping their proportion, as processors of transformers do
+            that have a height and a width.
 
     Raises:
         InputError: If a length is out of its range.
@@ -35,6 +41,7 @@ class Resize:
     size: int
     shorter_side: int | None = None
     interpolation: Interpolation = "bilinear"
+    style: Style = "torchvision"
 
     def __post_init__(self) -> None:
         _require_size(self.size)
@@ -45,17 +52,20 @@ class Resize:
         )
 
     def __str__(self) -> str:
-        return f"shorter side {self.shorter_side or self.size}, {self.interpolation}, centre {self.size}"
+        side = "both sides" if self.style == "stretch" else "shorter side"
+        return f"{side} {self.shorter_side or self.size}, {self.interpolation}, centre {self.size}"
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """The resized and cropped image."""
         short = self.shorter_side or self.size
         width, height = image.size
         least = min(width, height)
-        sides = int(short * width / least), int(short * height / least)
+        stretch = self.style == "stretch"
+        sides = (short, short) if stretch else (int(short * width / least), int(short * height / least))
         if sides != image.size:
             image = image.resize(sides, Image.Resampling[self.interpolation.upper()])
-        left, top = (round((side - self.size) / 2.0) for side in sides)
+        corner = round if self.style == "torchvision" else floor
+        left, top = (corner((side - self.size) / 2.0) for side in sides)
         return image.crop((left, top, left + self.size, top + self.size))
 
 

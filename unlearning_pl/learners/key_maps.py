@@ -13,6 +13,7 @@ renames it. Sources, as repository and commit:
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ class KeyMap(NamedTuple):
         rules: Patterns of whole names and their replacements, in order.
         left_out: Patterns of tensors that are no part of the model: classifiers trained beside it, pointers, banks.
         transposed: Names, of the learner, whose tensors are transposed.
+        saved_names: Whole names that are replaced before the rules apply.
 
     Example:
         >>> KeyMap("MoCo", ((r"encoder_q\.(.+)", r"backbone.\1"),)).rename("encoder_q.conv1.weight")
@@ -41,11 +43,13 @@ class KeyMap(NamedTuple):
     rules: Rules = ()
     left_out: tuple[str, ...] = ()
     transposed: tuple[str, ...] = ()
+    saved_names: Mapping[str, str] = MappingProxyType({})
 
     def rename(self, name: str) -> str | None:
         """Name in the learner; None for a tensor that is left out, and the same name if no rule matches."""
         if any(re.fullmatch(pattern, name) for pattern in self.left_out):
             return None
+        name = self.saved_names.get(name, name)
         for pattern, replacement in self.rules:
             if match := re.fullmatch(pattern, name):
                 return match.expand(replacement)
@@ -75,15 +79,20 @@ OWN = KeyMap("unlearning-pl")
 """Names of a learner's own."""
 
 
-def classifier_map(classifier: str | None) -> KeyMap:
+def classifier_map(classifier: str | None, saved_names: Mapping[str, str] = MappingProxyType({})) -> KeyMap:
     """Map of a classifier as its library names it, whose linear layer is ``classifier``.
+
+    Args:
+        classifier: Name of the linear layer; None if there is none.
+        saved_names: Names in files of the library, with those in the model, where they differ.
 
     Example:
         >>> classifier_map("heads.head").rename("heads.head.bias"), classifier_map("fc").rename("conv1.weight")
         ('head.bias', 'backbone.conv1.weight')
     """
     head = () if classifier is None else ((rf"{re.escape(classifier)}\.(weight|bias)", r"head.\1"),)
-    return KeyMap("the library's own model", (*head, (r"(?!head\.(?:weight|bias)$|backbone\.)(.+)", r"backbone.\1")))
+    rules = (*head, (r"(?!head\.(?:weight|bias)$|backbone\.)(.+)", r"backbone.\1"))
+    return KeyMap("the library's own model", rules, saved_names=saved_names)
 
 
 def _momentum(backbone: str, head: str, encoder: str) -> Rules:
@@ -187,4 +196,4 @@ def key_maps_of(learner: nn.Module) -> Sequence[KeyMap]:
     """
     maps = next((KEY_MAPS[kind.__name__] for kind in type(learner).__mro__ if kind.__name__ in KEY_MAPS), ())
     library = library_model(str(getattr(learner, "hparams", {}).get("backbone", "")))
-    return maps if library is None else (*maps, classifier_map(library.classifier))
+    return maps if library is None else (*maps, classifier_map(library.classifier, library.saved_names))

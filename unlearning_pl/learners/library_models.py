@@ -3,8 +3,8 @@
 Letters: B rows of a batch, H height, W width, D width of the features, K classes.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from math import floor
 from typing import Any, NamedTuple, cast
@@ -43,6 +43,7 @@ class LibraryModel:
         classifier: Name of the linear layer that maps features to classes; None if the model has none.
         preprocessing: Its evaluation transform; None if it has none of its own.
         feature_dim: D of a model without a classifier.
+        saved_names: Names of its weights in files of the library, with those in the model, where they differ.
     """
 
     name: str
@@ -50,6 +51,7 @@ class LibraryModel:
     classifier: str | None
     preprocessing: Preprocessing | None
     feature_dim: int = 0
+    saved_names: Mapping[str, str] = field(default_factory=dict)
 
     def encoder(self) -> tuple[nn.Module, int]:
         """The model without its linear classifier, images ``(B, 3, H, W)`` to features ``(B, D)``, and D."""
@@ -73,7 +75,8 @@ def library_model(name: str) -> LibraryModel | None:
     of a name with a tag), and the variants of ResNets for images of 32 pixels that others train:
     ``solo-learn/resnet18`` (a 3x3 convolution with padding 2, no pooling) and ``lightly/resnet18`` (lightly's
     generator in a ``Sequential`` without the ReLU after the first norm, as in the authors' code of alignment
-    calibration), both also with 50 layers.
+    calibration), both also with 50 layers. ``transformers/FOLDER`` is the model that ``save_pretrained`` of
+    transformers wrote there, see :func:`~unlearning_pl.learners.transformers_models.transformers_model`.
 
     Raises:
         InputError: If the library has no such model, or is not installed.
@@ -88,6 +91,17 @@ def library_model(name: str) -> LibraryModel | None:
     if "/" not in name and "." in name:
         return _timm(name)
     return None
+
+
+def is_encoder(name: str) -> bool:
+    """Whether a backbone of that name is a model of a library that has no classifier.
+
+    Example:
+        >>> is_encoder("torchvision/resnet18"), is_encoder("lightly/resnet18")
+        (False, True)
+    """
+    library = library_model(name)
+    return library is not None and library.classifier is None
 
 
 def _torchvision(name: str) -> LibraryModel:
@@ -171,6 +185,12 @@ def _lightly(name: str) -> LibraryModel:
     return LibraryModel(f"lightly/{name}", build, None, None, 2048 if name == "resnet50" else 512)
 
 
+def _transformers(folder: str) -> LibraryModel:
+    from unlearning_pl.learners.transformers_models import transformers_model  # which needs the classes above
+
+    return transformers_model(folder)
+
+
 def _on_meta(build: Callable[[int], nn.Module]) -> Any:
     with torch.device("meta"):
         return build(0)
@@ -191,4 +211,5 @@ _LIBRARIES: dict[str, Callable[[str], LibraryModel]] = {
     "timm": _timm,
     "solo-learn": _solo_learn,
     "lightly": _lightly,
+    "transformers": _transformers,
 }

@@ -114,7 +114,7 @@ def _guess_classifier(shapes: Shapes, backbones: _Backbones) -> GuessedModel | N
         if len(classes) != 2:
             continue
         arguments = {"backbone": name, "num_classes": classes[0]}
-        for key_map in [OWN] if library is None else [OWN, classifier_map(library.classifier)]:
+        for key_map in [OWN] if library is None else [OWN, classifier_map(library.classifier, library.saved_names)]:
             if _equal(_renamed(key_map, shapes), _shapes_of(Classifier, name, classes[0])):
                 return GuessedModel(Classifier, arguments)
     return None
