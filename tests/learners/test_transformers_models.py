@@ -99,8 +99,10 @@ def test_what_is_no_model_of_images_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "plain", r"Expected preprocessor_config\.json.*got none.*plain/config\.json as `architecture`")
     guessed = guess_file(weights_file(tmp_path / "plain"), f"transformers/{tmp_path}/plain/config.json")
     assert (guessed.resize, guessed.guessed.arguments["num_classes"]) == (None, 5)
-    transformers.BertConfig(architectures=["BertForSequenceClassification"]).save_pretrained(tmp_path / "text")
-    refused(tmp_path / "text", "got BertForSequenceClassification in .*Give another model")
+    for name in ("BertForSequenceClassification", "BertModel", "CLIPModel"):
+        kind = transformers.CLIPConfig if name == "CLIPModel" else transformers.BertConfig
+        kind(architectures=[name]).save_pretrained(tmp_path / "text")
+        refused(tmp_path / "text", f"got {name} in .*Give another model")
     settings = json.loads((tmp_path / "shapes/config.json").read_text())
     (tmp_path / "shapes/config.json").write_text(json.dumps({**settings, "intermediate_size": 40}))
     refused(tmp_path / "shapes", "Expected the weights of transformers/.*shapes, got .*with 40 others")

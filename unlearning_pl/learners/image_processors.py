@@ -57,7 +57,9 @@ def read_preprocessing(folder: Path) -> Preprocessing:
 
 def _as_preprocessing(processor: Any) -> Preprocessing | None:
     """Evaluation transform that an image processor describes; None if it describes none of squares."""
-    size, crop, share = (getattr(processor, name, None) for name in ("size", "crop_size", "crop_pct"))
+    names = ("size", "crop_size", "crop_pct")
+    settings: list[Any] = [getattr(processor, name, None) for name in names]
+    size, crop, share = settings
     filter = _FILTERS.get(int(processor.resample))
     short = size and (size.shortest_edge or (size.height if size.height == size.width else None))
     side = crop.height if processor.do_center_crop and crop else short

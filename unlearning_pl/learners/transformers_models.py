@@ -106,7 +106,7 @@ def read_config(file: Path) -> tuple[Any, type[Any]]:
     known = transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
     default = known.get(config.model_type)
     name = (config.architectures or [default if isinstance(default, str) else "a model without a name"])[0]
-    kind = getattr(transformers, name, None)
+    kind: Any = getattr(transformers, name, None)
     is_model = isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)
     require(
         is_model and kind.main_input_name == "pixel_values" and name.endswith(("ForImageClassification", "Model")),
