@@ -20,7 +20,8 @@ HELP = """usage: unlearning-pl import FILE [--run FOLDER] [--model CLASS ...] --
 
 Put the weights of a file into a run folder, bit for bit, so that every command can start from them.
 
-  FILE              a checkpoint of torch or safetensors: of torchvision, timm, solo-learn, lightly, MoCo, open_clip
+  FILE              a checkpoint of torch or safetensors: of torchvision, timm, solo-learn, lightly, MoCo, open_clip;
+                    or a folder of transformers, as save_pretrained writes it
   --run FOLDER      the run folder, runs/original by default
   --model CLASS     the learner; without it, the model is guessed by the names and shapes of its tensors
   --data...         the images that it was trained on, as in fit; image_size follows the model where none is given

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from unlearning_pl import __version__
 from unlearning_pl.commands.printable_output import make_printable, print_error
+from unlearning_pl.commands.saved_folders import with_weights_files
 from unlearning_pl.errors import InputError, quote, suggest_names
 from unlearning_pl.option_words import command_line
 from unlearning_pl.quiet_libraries import quiet_libraries
@@ -79,6 +80,7 @@ def run(args: list[str]) -> "LastLines | None":
         return None
     rest = ["--help"] if wanted == "all" else rest
     quiet_libraries()
+    rest = with_weights_files(command, rest)
     if command in TRAINING:
         from unlearning_pl.commands.training import train
 

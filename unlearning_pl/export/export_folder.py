@@ -28,13 +28,15 @@ def write_folder(folder: Path, model: HubModel, card: str, dtype: Dtype | None =
         temporary = Path(tempfile.mkdtemp(dir=folder.parent if is_new else folder, prefix=f".{folder.name}."))
         try:
             write_bytes(temporary / model.weights_name, weights)
-            write_json(temporary / model.config_name, model.config)
+            settings = {model.config_name: model.config, **model.other_files}
+            for name, content in settings.items():
+                write_json(temporary / name, content)
             write_text(temporary / "README.md", card)
             if is_new:
                 temporary.chmod(0o755)  # mkdtemp makes it private
                 os.replace(temporary, folder)
             else:  # which may be the working directory, and must stay the same folder
-                for name in (model.weights_name, model.config_name, "README.md"):
+                for name in (model.weights_name, *settings, "README.md"):
                     os.replace(temporary / name, folder / name)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -13,12 +13,13 @@ renames it. Sources, as repository and commit:
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from unlearning_pl.errors import require
-from unlearning_pl.learners.library_models import library_model
+from unlearning_pl.learners.library_models import LibraryModel, library_model
 
 Rules = tuple[tuple[str, str], ...]
 
@@ -41,6 +42,7 @@ class KeyMap(NamedTuple):
         transposed: Names, of the learner, whose tensors are transposed.
         grouped: Whether batch normalisation may have statistics of groups of rows, one after the other. Their mean
             counts, as in the evaluation mode of lightly's ``SplitBatchNorm``.
+        saved_names: Whole names that are replaced before the rules apply.
 
     Example:
         >>> KeyMap("MoCo", ((r"encoder_q\.(.+)", r"backbone.\1"),)).rename("encoder_q.conv1.weight")
@@ -52,11 +54,13 @@ class KeyMap(NamedTuple):
     left_out: tuple[str, ...] = ()
     transposed: tuple[str, ...] = ()
     grouped: bool = False
+    saved_names: Mapping[str, str] = MappingProxyType({})
 
     def rename(self, name: str) -> str | None:
         """Name in the learner; None for a tensor that is left out, and the same name if no rule matches."""
         if any(re.fullmatch(pattern, name) for pattern in self.left_out):
             return None
+        name = self.saved_names.get(name, name)
         for pattern, replacement in self.rules:
             if match := re.fullmatch(pattern, name):
                 return match.expand(replacement)
@@ -102,12 +106,17 @@ OWN = KeyMap("unlearning-pl")
 """Names of a learner's own."""
 
 
-def classifier_map(classifier: str | None, training_only: tuple[str, ...] = ()) -> KeyMap:
+def classifier_map(
+    classifier: str | None,
+    training_only: tuple[str, ...] = (),
+    saved_names: Mapping[str, str] = MappingProxyType({}),
+) -> KeyMap:
     """Map of a classifier as its library names it, whose linear layer is ``classifier``.
 
     Args:
         classifier: Name of the linear layer; None if there is none.
         training_only: Patterns of the names of tensors that are left out.
+        saved_names: Names in files of the library, with those in the model, where they differ.
 
     Example:
         >>> classifier_map("heads.head").rename("heads.head.bias"), classifier_map("fc").rename("conv1.weight")
@@ -115,7 +124,12 @@ def classifier_map(classifier: str | None, training_only: tuple[str, ...] = ()) 
     """
     head = () if classifier is None else ((rf"{re.escape(classifier)}\.(weight|bias)", r"head.\1"),)
     rules = (*head, (r"(?!head\.(?:weight|bias)$|backbone\.)(.+)", r"backbone.\1"))
-    return KeyMap("the library's own model", rules, training_only)
+    return KeyMap("the library's own model", rules, training_only, saved_names=saved_names)
+
+
+def library_map(library: LibraryModel) -> KeyMap:
+    """Map of a model of a library, as that names it in its files."""
+    return classifier_map(library.classifier, library.training_only, library.saved_names)
 
 
 def _momentum(backbone: str, head: str, encoder: str) -> Rules:
@@ -220,4 +234,6 @@ def key_maps_of(learner: nn.Module) -> Sequence[KeyMap]:
     """
     maps = next((KEY_MAPS[kind.__name__] for kind in type(learner).__mro__ if kind.__name__ in KEY_MAPS), ())
     library = library_model(str(getattr(learner, "hparams", {}).get("backbone", "")))
-    return maps if library is None else (*maps, classifier_map(library.classifier, library.training_only))
+    if library is None:
+        return maps
+    return (*maps, library_map(library))

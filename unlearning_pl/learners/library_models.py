@@ -3,8 +3,8 @@
 Letters: B rows of a batch, H height, W width, D width of the features, K classes.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from math import floor
@@ -45,6 +45,7 @@ class LibraryModel:
         preprocessing: Its evaluation transform; None if it has none of its own.
         feature_dim: D of a model without a classifier.
         training_only: Patterns of the names of tensors that the library's model has in training alone.
+        saved_names: Names of its weights in files of the library, with those in the model, where they differ.
     """
 
     name: str
@@ -53,6 +54,7 @@ class LibraryModel:
     preprocessing: Preprocessing | None
     feature_dim: int = 0
     training_only: tuple[str, ...] = ()
+    saved_names: Mapping[str, str] = field(default_factory=dict)
 
     def encoder(self) -> tuple[nn.Module, int]:
         """The model without its linear classifier, images ``(B, 3, H, W)`` to features ``(B, D)``, and D."""
@@ -77,6 +79,8 @@ def library_model(name: str) -> LibraryModel | None:
     layers: torchvision's with a 3x3 convolution first and no pooling after it, ``solo-learn/resnet18`` with padding 2
     and ``cifar/resnet18`` with padding 1, and ``lightly/resnet18`` (lightly's generator in a ``Sequential`` without the
     ReLU after the first norm, as in the authors' code of alignment calibration).
+    ``transformers/FOLDER`` is the model that ``save_pretrained`` of transformers wrote there, see
+    :func:`~unlearning_pl.learners.transformers_models.transformers_model`.
 
     Raises:
         InputError: If the library has no such model, or is not installed.
@@ -91,6 +95,17 @@ def library_model(name: str) -> LibraryModel | None:
     if "/" not in name and "." in name:
         return _timm(name)
     return None
+
+
+def is_encoder(name: str) -> bool:
+    """Whether a backbone of that name is a model of a library that has no classifier.
+
+    Example:
+        >>> is_encoder("torchvision/resnet18"), is_encoder("lightly/resnet18")
+        (False, True)
+    """
+    library = library_model(name)
+    return library is not None and library.classifier is None
 
 
 def _torchvision(name: str) -> LibraryModel:
@@ -194,6 +209,12 @@ def _lightly(name: str) -> LibraryModel:
     return LibraryModel(f"lightly/{name}", build, None, None, 2048 if name == "resnet50" else 512)
 
 
+def _transformers(folder: str) -> LibraryModel:
+    from unlearning_pl.learners.transformers_models import transformers_model  # which needs the classes above
+
+    return transformers_model(folder)
+
+
 def _on_meta(build: Callable[[int], nn.Module]) -> Any:
     with torch.device("meta"):
         return build(0)
@@ -217,4 +238,5 @@ _LIBRARIES: dict[str, Callable[[str], LibraryModel]] = {
     "solo-learn": partial(_small_images, "solo-learn", 2),
     "cifar": partial(_small_images, "cifar", 1),
     "lightly": _lightly,
+    "transformers": _transformers,
 }

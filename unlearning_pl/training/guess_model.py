@@ -13,7 +13,7 @@ from torchvision import models
 from unlearning_pl.errors import InputError, require, shown
 from unlearning_pl.learners import BYOL, CLIP, Classifier, Learner, MoCo, SimCLR
 from unlearning_pl.learners.backbones import BUILDERS
-from unlearning_pl.learners.key_maps import KEY_MAPS, OWN, KeyMap, classifier_map
+from unlearning_pl.learners.key_maps import KEY_MAPS, OWN, KeyMap, library_map
 from unlearning_pl.learners.library_models import library_model
 from unlearning_pl.learners.projection_heads import HeadKind
 from unlearning_pl.training.guess_clip import clip_models, guess_clip
@@ -161,7 +161,8 @@ def _guess_classifier(shapes: Shapes, backbones: _Backbones) -> tuple[GuessedMod
         if len(classes) != 2:
             continue
         arguments = {"backbone": name, "num_classes": classes[0]}
-        for key_map in [OWN] if library is None else [OWN, classifier_map(library.classifier, library.training_only)]:
+        maps = [] if library is None else [library_map(library)]
+        for key_map in [OWN, *maps]:
             if equal_shapes(renamed_shapes(key_map, shapes), classifier_shapes(name, classes[0])):
                 return GuessedModel(Classifier, arguments), key_map
     return None

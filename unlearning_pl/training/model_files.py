@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from unlearning_pl.errors import require
 from unlearning_pl.images.resizing import Resize
 from unlearning_pl.learners import CLIP, Learner
 from unlearning_pl.learners.library_models import library_model
@@ -11,6 +12,7 @@ from unlearning_pl.learners.open_clip_towers import tags_apart, tower_preprocess
 from unlearning_pl.training.dense_tensors import check_tensors
 from unlearning_pl.training.guess_model import GuessedModel, guess_model
 from unlearning_pl.training.read_tensors import read_tensors
+from unlearning_pl.training.saved_folder import saved_architecture
 from unlearning_pl.training.state_dicts import find_state_dict
 from unlearning_pl.training.weights import load_weights
 
@@ -42,14 +44,22 @@ def guess_file(file: Path, architecture: str | None = None) -> FileModel:
 
     Args:
         file: Weights of any tool.
-        architecture: Name of the backbone, if it is known.
+        architecture: Name of the backbone, if it is known; by default that of a configuration of transformers beside
+            the file.
 
     Raises:
         InputError: If the file holds no weights, or those of no known model.
     """
+    saved = saved_architecture(file) if architecture is None else None
+    library = None if saved is None else library_model(saved)
+    require(
+        library is None or library.classifier is not None,
+        f"Expected a model with a classifier, got the encoder {file}. Train one from it: fit --model Classifier "
+        f"--model.backbone {saved} --weights {file}.",
+    )
     state = find_state_dict(read_tensors(file), file)
     check_tensors(state, file)
-    guessed = guess_model(state, str(file), architecture)
+    guessed = guess_model(state, str(file), architecture or saved)
     return FileModel(guessed, model_resize(guessed.settings()))
 
 

@@ -31,12 +31,13 @@ def find_weights(learner: Learner, run: str | Path) -> Path:
     return checkpoint_path(run if Path(run).exists() else learner.pretrained_path(str(run)) or run)
 
 
-def load_weights(learner: Learner, run: str | Path) -> None:
+def load_weights(learner: Learner, run: str | Path, new_head: bool = False) -> None:
     """Load weights into a learner, from a run or from the file of another tool.
 
     Args:
         learner: The learner, of the architecture that the weights belong to.
         run: A run folder, a checkpoint or a safetensors file, or a name under which weights are published.
+        new_head: Whether weights of an encoder alone will do: the head stays as it was initialised, and a line says so.
 
     Raises:
         InputError: If the weights belong to another architecture, or are not finite, or if the run still trains or did
@@ -49,7 +50,7 @@ def load_weights(learner: Learner, run: str | Path) -> None:
     note_other_weights(content, saved, path)
     check_tensors(saved, path)
     check_recorded(run, saved)
-    matched = match_weights(learner, saved, path)
+    matched = match_weights(learner, saved, path, new_head)
     check_weights(learner, matched.state, path, matched.key_map)
     learner.load_state_dict(matched.state)
     missing = [name for name in matched.added if not name.endswith(COUNTER)]
