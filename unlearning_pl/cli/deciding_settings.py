@@ -21,7 +21,7 @@ normalisation, which a checkpoint records: where the images are may change. Whet
 may not, since the two have other fingerprints.
 """
 
-ADDED: Mapping[str, Any] = {"model.projection_head": "lightly"}
+ADDED: Mapping[str, Any] = {"model.projection_head": "lightly", "model.bn_splits": 1}
 """What runs had that do not record a setting, since it was added later."""
 
 
