@@ -57,6 +57,6 @@ def _settings(run: str, record: Mapping[str, Any] | None) -> dict[str, Any]:
     config = runs.read_config(run)
     if record is None:  # the configuration tells the architecture alone
         return {"model": config["model"], "method": UNKNOWN}
-    keys = ("model", "method", "plugins", "optimizer", "schedule", "warmup_steps", "weight_decay_on")
+    keys = ("model", "method", "plugins", "optimizer", "schedule", "milestones", "warmup_steps", "weight_decay_on")
     kept = {key: config[key] for key in keys if config.get(key)}
     return kept | {key: record[key] for key in ("epochs", "steps", "seed") if key in record}
