@@ -66,8 +66,8 @@ def check_warmup(trainer: Trainer, model: Learner, planned: int) -> None:
     last, epochs = max(settings.milestones, default=0), trainer.max_epochs or 0
     require(
         trainer.fast_dev_run or epochs <= 0 or last < epochs,  # type: ignore[attr-defined]
-        f"Expected trainer.max_epochs above the last of --milestones, got {epochs} and {[*settings.milestones]}. Choose "
-        "epochs after which the run goes on.",
+        f"Expected trainer.max_epochs above the last of --milestones, got {epochs} and {[*settings.milestones]}. "
+        "Choose epochs after which the run goes on.",
     )
     limits = (planned if (trainer.max_epochs or 0) > 0 else -1, trainer.max_steps)
     known = [limit for limit in limits if limit >= 0]
