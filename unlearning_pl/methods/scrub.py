@@ -74,7 +74,7 @@ class SCRUB(Unlearner):
 
     @override
     def extend_plan(self, plan: TrainingPlan) -> TrainingPlan:
-        sizes = {} if self.forget_batch_size is None else {"forget": self.forget_batch_size}
+        sizes: dict[Split, int] = {} if self.forget_batch_size is None else {"forget": self.forget_batch_size}
         return replace(super().extend_plan(plan), batch_sizes={**plan.batch_sizes, **sizes})
 
     @override
