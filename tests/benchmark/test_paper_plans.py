@@ -126,5 +126,5 @@ def test_a_tiny_twin_of_mucs_moco_runs(tmp_path: Path, monkeypatch: pytest.Monke
 def test_tiny_twins_of_the_gpu_size_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     large = "vgg16" in name or "vit" in name  # the other rows differ from those of `coun` in nothing else
-    rows = ["fine_tune", "ssd", "weight_negation_coun"] if large else None
+    rows = ["weight_negation_coun"] if large else None
     assert main(["benchmark", str(twin(gpu_size(name), rows)), "--output", "runs"]) == 0
