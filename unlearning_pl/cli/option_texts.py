@@ -28,6 +28,7 @@ OPTIONS = {
     "schedule": "Learning-rate schedule.",
     "warmup_steps": "Optimiser steps over which the learning rate rises first; 0 for none, and for three tenths of the "
     "run with one_cycle.",
+    "milestones": "Epochs after which multi_step divides the learning rate by ten, such as [91, 136].",
     "weight_decay_on": "Parameters that weight decay acts on: all, or matrices, the weights of two dimensions or more, "
     "without norms and biases; null for the model's default, which is matrices for CLIP and all for the others.",
     "allow": "Package or class of your own, or of somebody you trust, that the configuration of a run may name.",

@@ -32,7 +32,8 @@ _TEXTS = {
     "data.train_on": "all, or retain for the retrained reference",
     "optimizer": "SGD, AdamW, ... or a class of your own [SGD]",
     "optimizer.lr": "Learning rate; other arguments likewise [0.06]",
-    "schedule": "constant, cosine or one_cycle [cosine]",
+    "schedule": "constant, cosine, one_cycle or multi_step [cosine]",
+    "milestones": "Epochs after which multi_step divides the rate by ten",
     "warmup_steps": "Steps of a rising learning rate first [0]",
     "weight_decay_on": "What weight decay acts on: all or matrices",
     "seed_everything": "Seed of weights, batches and views [0]",
@@ -59,7 +60,8 @@ _DEFAULTS: Mapping[str, Mapping[str, int | str]] = {
 
 _HARDWARE = ("devices", "num_nodes", "accelerator", "strategy", "precision")
 _TRAINING = (
-    *("trainer.max_epochs", "optimizer", "optimizer.lr", "schedule", "warmup_steps", "weight_decay_on"),
+    *("trainer.max_epochs", "optimizer", "optimizer.lr", "schedule", "milestones", "warmup_steps"),
+    "weight_decay_on",
     *("seed_everything", *(f"trainer.{name}" for name in _HARDWARE), "trainer.compile", "trainer.channels_last"),
     *("trainer.checkpoint_minutes", "trainer.callbacks+", "trainer.logger", "trainer.fast_dev_run"),
 )

@@ -164,7 +164,7 @@ class UnlearningCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         config = self.config_init[self.subcommand]
         self.trainer.command = ["unlearning-pl", *self.args]  # type: ignore[attr-defined]
-        names = ("optimizer", "schedule", "warmup_steps", "weight_decay_on")
+        names = ("optimizer", "schedule", "warmup_steps", "weight_decay_on", "milestones")
         self.model.optimize_with(*(config[name] for name in names))
         if self.subcommand not in EVALUATION_COMMANDS:
             self.trainer.configuration = self._configuration()  # type: ignore[attr-defined]

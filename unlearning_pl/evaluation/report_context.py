@@ -60,6 +60,6 @@ def _settings(run: str, record: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"model": config["model"], "method": UNKNOWN}
     if "imported" in record:  # nor does that of an import: its optimizer is a default that took no step
         return {"model": config["model"], "imported": Path(record["imported"]["file"]).name}
-    keys = ("model", "method", "plugins", "optimizer", "schedule", "warmup_steps", "weight_decay_on")
+    keys = ("model", "method", "plugins", "optimizer", "schedule", "milestones", "warmup_steps", "weight_decay_on")
     kept = {key: config[key] for key in keys if config.get(key)}
     return kept | {key: record[key] for key in ("epochs", "steps", "seed") if key in record}

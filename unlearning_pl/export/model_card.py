@@ -85,7 +85,11 @@ def _request(run: str | Path) -> Iterator[str]:
 def _method(run: str | Path) -> Iterator[str]:
     record, config = runs.read_record(run), runs.read_config(run)
     keys = ("method", "plugins") if "original" in record else ()
-    keys = (*keys, "optimizer", "schedule", "warmup_steps", "weight_decay_on") if "imported" not in record else ()
+    keys = (
+        (*keys, "optimizer", "schedule", "milestones", "warmup_steps", "weight_decay_on")
+        if "imported" not in record
+        else ()
+    )
     settings = {key: config[key] for key in keys if config.get(key)}
     settings |= {key: record[key] for key in ("epochs", "steps", "seed", "seconds") if record.get(key) is not None}
     if "imported" in record:

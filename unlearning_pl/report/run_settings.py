@@ -45,7 +45,7 @@ def read_run_settings(name: str, settings: Mapping[str, Any]) -> RunSettings:
     optimizer = settings.get("optimizer")
     parameters |= {"optimizer": _class_name(optimizer)} if _class_name(optimizer) else {}
     parameters |= {key: _arguments(optimizer)[key] for key in ("lr", "weight_decay") if key in _arguments(optimizer)}
-    plain = ("weight_decay_on", "schedule", "warmup_steps", "epochs", "seed")
+    plain = ("weight_decay_on", "schedule", "milestones", "warmup_steps", "epochs", "seed")
     parameters |= {key: settings[key] for key in plain if settings.get(key) is not None}
     imported = f"trained elsewhere, weights of {settings['imported']}" if settings.get("imported") else ""
     method = " + ".join(filter(None, names)) or imported or NO_METHOD.get(name, "")
