@@ -14,6 +14,7 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.forgetting import make_plan, run_steps
 from unlearning_pl.forgetting.forget_plan import command_line
 from unlearning_pl.forgetting.measured_step import estimate, measure_step
+from unlearning_pl.forgetting.original_check import doubt_original
 from unlearning_pl.forgetting.outcome import outcome, report_page
 from unlearning_pl.forgetting.plan_checks import Prepared
 from unlearning_pl.report.terminal import open_console
@@ -66,6 +67,9 @@ def forget(args: list[str]) -> LastLines | None:
         _print(note)
     if options.dry_run:
         _print("\n".join(command_line(words) for words in prepared.plan.steps().values()))
+    doubt = doubt_original(prepared.learner, prepared.data)
+    if doubt is not None:
+        _print(doubt)
     step = measure_step(prepared.learner, prepared.data)
     expected = estimate(step, prepared.data, prepared.epochs, options.retrain, opening)
     _print(f"Time: {expected}.")

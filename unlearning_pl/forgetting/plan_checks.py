@@ -148,7 +148,7 @@ def _check_classes(learner: Learner, data: UnlearningData, layout: Layout) -> No
 
 def _requested_ids(options: Namespace, layout: Layout, data: UnlearningData) -> list[str]:
     train = [data.ids[row] for row in data.positions("train").tolist()]
-    folders = [Path(layout.train), Path(options.images)] if layout.source == "Folder" else []
+    folders = [] if layout.folder is None else [layout.folder, Path(options.images)]
     ids = read_named_images(options.forget, train, [folder.expanduser() for folder in folders])
     data.request(ForgetRequest(ids=[*ids]))
     return ids
