@@ -68,6 +68,6 @@ def test_other_steps_are_refused(settings: dict[str, object], tmp_path: Path) ->
 
 def test_a_part_that_is_rounded_down(photograph: Image.Image) -> None:
     small = photograph.resize((39, 32))
-    crop = np.asarray(Resize(32, 32, "bilinear", "transformers")(small))
+    crop = np.asarray(Resize(32, 32, "bilinear", style="transformers")(small))
     assert np.array_equal(crop, np.asarray(small)[:, 3:35])
     assert np.array_equal(np.asarray(Resize(32, 32)(small)), np.asarray(small)[:, 4:36])

@@ -158,7 +158,7 @@ def _saved_names(net: nn.Module) -> Mapping[str, str]:
     from transformers.core_model_loading import revert_weight_conversion
 
     names = [*net.state_dict()]
-    numbered = {name: torch.tensor([number]) for number, name in enumerate(names)}
+    numbered = {name: torch.tensor([number], device="cpu") for number, name in enumerate(names)}
     saved = load_locally(
         lambda: revert_weight_conversion(cast(Any, net), numbered), "a model", Path(type(net).__name__)
     )
