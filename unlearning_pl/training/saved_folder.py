@@ -1,5 +1,6 @@
 """Folders that ``save_pretrained`` of transformers writes, as the files of weights in them."""
 
+import json
 from pathlib import Path
 
 from unlearning_pl.errors import require
@@ -21,7 +22,7 @@ def weights_file(path: Path) -> Path:
         >>> weights_file(Path("w.pt")).name
         'w.pt'
     """
-    if not path.is_dir() or not (path / _CONFIG).is_file() or (path / "config.yaml").is_file():
+    if not _is_saved(path) or (path / "config.yaml").is_file():  # the latter is that of a run
         return path
     parts = [*path.glob("*.index.json")]
     require(
@@ -39,5 +40,16 @@ def saved_architecture(file: Path) -> str | None:
         >>> saved_architecture(Path("w.pt")) is None
         True
     """
-    is_saved = file.name in _WEIGHTS and (file.parent / _CONFIG).is_file()
+    is_saved = file.name in _WEIGHTS and _is_saved(file.parent)
     return f"transformers/{file.resolve().parent}" if is_saved else None
+
+
+def _is_saved(folder: Path) -> bool:
+    """Whether a folder has a configuration of transformers; others, timm for one, give theirs the same name."""
+    try:
+        content = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+    except OSError:
+        return False
+    except ValueError:
+        return True  # transformers says what is wrong with it
+    return isinstance(content, dict) and not {"model_type", "architectures"}.isdisjoint(content)
