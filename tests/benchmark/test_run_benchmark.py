@@ -1,6 +1,7 @@
 """Plans on tiny digits: what is kept, what is made again, what fails, and what a mistake gets."""
 
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -91,8 +92,10 @@ def test_the_table_has_mean_and_deviation_of_every_metric(place: Path, capsys: p
     assert shown.endswith(f"Table: runs/tiny/table.md\nRuns: runs\nOpen: {address}\n")
 
 
-def test_what_is_finished_is_kept(place: Path) -> None:
-    assert made([0, 1]) == []
+def test_what_is_finished_is_kept(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "unlearning_pl"):
+        assert made([0, 1]) == []
+    assert not [record for record in caplog.records if "commands/" in record.message]  # a rate of nothing
     (place / "seed0/fine_tune/run.json").unlink()
     assert made() == ["fine_tune", "audit"]
     (place / "seed0/audit/report.json").unlink()

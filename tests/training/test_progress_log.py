@@ -55,6 +55,17 @@ def test_long_rounds_leave_a_line_each_but_for_the_last(caplog: pytest.LogCaptur
     assert not any(hasattr(record, "transient") for record in caplog.records)
 
 
+def test_rounds_whose_result_is_there_tell_nothing_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    progress = Progress("Benchmark", 10, "commands", clock=lambda: now)
+    with caplog.at_level(logging.INFO, "unlearning_pl"):
+        for _ in range(7):
+            progress.finish_round(kept=True)
+        now = 60.0
+        progress.finish_round()
+    assert [record.message for record in caplog.records] == ["Benchmark: 80 %, 1 commands/min, 2 min left"]
+
+
 @pytest.mark.parametrize(
     ("rate", "expected"),
     [(12345, "12 345 x/s"), (99.7, "100 x/s"), (9.4, "9.4 x/s"), (0.5, "30 x/min"), (0.0, "0 x/h")],

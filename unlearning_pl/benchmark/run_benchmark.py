@@ -86,15 +86,15 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command, progress: Prog
     failures: dict[str, str] = {}
     references = [ORIGINAL, *job.retrained]
     for name, line in job.runs(seed, str(folder)).items():
-        _attempt(name, line, folder / name, command, failures)
-        progress.finish_round()
+        progress.finish_round(kept=not _attempt(name, line, folder / name, command, failures))
         if name in references and name in failures:
             return Outcome(seed, {}, failures, [])
     names = [name for name in job.methods if name not in failures]
     line = job.report(str(folder), names)
-    if names and not is_audited(shlex.split(line), folder / "audit", [folder / one for one in [*references, *names]]):
+    kept = not names or is_audited(shlex.split(line), folder / "audit", [folder / one for one in [*references, *names]])
+    if not kept:
         _attempt("audit", line, None, command, failures)
-    progress.finish_round()
+    progress.finish_round(kept)
     if not names or "audit" in failures:
         return Outcome(seed, {}, failures, [])
     records = [runs.read_record(folder / name) for name in (*references, *names)]
@@ -118,14 +118,20 @@ def _with_resume(line: str, run: Path) -> str:
     return shlex.join([*words, *RESUME_OPTIONS]) if can_resume(words, run) else line
 
 
-def _attempt(name: str, line: str, run: Path | None, command: Command, failures: dict[str, str]) -> None:
-    """Run a command, unless its run is finished; record invalid input or divergence, any other error is raised."""
+def _attempt(name: str, line: str, run: Path | None, command: Command, failures: dict[str, str]) -> bool:
+    """Run a command, unless its run is finished; record invalid input or divergence, any other error is raised.
+
+    Returns:
+        Whether it ran.
+    """
     try:
-        if run is None or not is_finished_run(shlex.split(line), run):
-            run_command(line if run is None else _with_resume(line, run), command)
+        if run is not None and is_finished_run(shlex.split(line), run):
+            return False
+        run_command(line if run is None else _with_resume(line, run), command)
     except (InputError, DivergedError, MisconfigurationException) as error:
         failures[name] = " ".join(str(error).split())
         open_console().print(f"{name} failed: {failures[name]}", soft_wrap=True, highlight=False, markup=False)
+    return True
 
 
 def _write(plan: Plan, outcomes: Sequence[Outcome], path: Path, words: list[str], output: str) -> None:

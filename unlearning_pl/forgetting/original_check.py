@@ -9,7 +9,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.learners import Learner
 
-_ROWS = 256  # training images that are classified
+_ROWS = 100  # training images that are classified, in one pass
 _EXPECTED = 0.5  # of its own training images a model gets more than this
 
 

@@ -61,9 +61,17 @@ class Progress:
             self._logged = now
             _log.info(self.describe(), extra={"transient": True, "is_last": is_last})
 
-    def finish_round(self) -> None:
-        """Count a round that may take minutes, and log a message that stays."""
-        self.rounds, self.units = self.rounds + 1, self.units + 1
+    def finish_round(self, kept: bool = False) -> None:
+        """Count a round that may take minutes, and log a message that stays.
+
+        Args:
+            kept: Whether nothing was done, since its result is there: it tells nothing of the rounds that are left.
+        """
+        self.rounds += 1
+        if kept:
+            self._done += 1
+            return
+        self.units += 1
         if self.rounds < self.total:
             _log.info(self.describe())
 
