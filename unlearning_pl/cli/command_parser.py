@@ -21,13 +21,14 @@ from unlearning_pl.cli.shipped_configs import find_configs
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.deprecated.old_settings import upgrade_class_paths, upgrade_options
 from unlearning_pl.errors import InputError, quote
+from unlearning_pl.learners.optimizer_settings import OPTIMIZER_KEYS
 from unlearning_pl.training.parser_mode import PARSER_MODE
 from unlearning_pl.yaml_text.yaml_limits import check_limits
 from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml, write_inline_yaml
 
 _TRAINING_KEYS = (
     *("model", "trainer", "method", "plugins", "seed_everything"),
-    *("optimizer", "schedule", "warmup_steps", "weight_decay_on", "milestones"),
+    *OPTIMIZER_KEYS,
     *("run", "overwrite", "original", "forget", "ckpt_path", "weights"),
 )
 """Keys of a training run's configuration that do not concern its data."""

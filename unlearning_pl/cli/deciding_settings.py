@@ -5,11 +5,11 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_warn
 
-from unlearning_pl.learners.optimizer_settings import NOT_RECORDED
+from unlearning_pl.learners.optimizer_settings import NOT_RECORDED, OPTIMIZER_KEYS
 
 RESUME_KEYS = (
     *("seed_everything", "model", "data", "weights", "forget"),
-    *("method", "plugins", "optimizer", "schedule", "warmup_steps", "weight_decay_on", "milestones"),
+    *("method", "plugins", *OPTIMIZER_KEYS),
 )
 """Settings that a resumed run must repeat; the trainer's are checked by the checkpoint, the original by its digest."""
 FREE = ("data.workers", "data.eval_batch_size", "data.source")

@@ -25,6 +25,7 @@ from unlearning_pl.cli.short_help import list_methods
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.learners import Learner
+from unlearning_pl.learners.optimizer_settings import OPTIMIZER_KEYS
 from unlearning_pl.report.wording import pluralize
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import read_checkpoint
@@ -164,8 +165,7 @@ class UnlearningCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         config = self.config_init[self.subcommand]
         self.trainer.command = ["unlearning-pl", *self.args]  # type: ignore[attr-defined]
-        names = ("optimizer", "schedule", "warmup_steps", "weight_decay_on", "milestones")
-        self.model.optimize_with(*(config[name] for name in names))
+        self.model.optimize_with(*(config[name] for name in OPTIMIZER_KEYS))
         if self.subcommand not in EVALUATION_COMMANDS:
             self.trainer.configuration = self._configuration()  # type: ignore[attr-defined]
             return

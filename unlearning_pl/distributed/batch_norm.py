@@ -17,7 +17,28 @@ from unlearning_pl.errors import require
 _TIMM_LAYERS = ("drop", "act")  # layers that timm's BatchNormAct2d applies after the normalisation
 
 
-class DifferentiableSyncBatchNorm(_BatchNorm):
+class OwnStatisticsBatchNorm(_BatchNorm):
+    """Base of layers that compute batch statistics in another way than torch, for inputs of any number of dimensions.
+
+    Names and shapes in checkpoints, and evaluation, are those of torch's ``BatchNorm``.
+    """
+
+    @torch.no_grad()
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics towards mean and unbiased variance, ``(C,)``, as torch does."""
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), momentum)
+
+    @override
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Accept any number of dimensions."""
+
+
+class DifferentiableSyncBatchNorm(OwnStatisticsBatchNorm):
     """Batch normalisation over the rows of all processes, on any device and with gradients of any order.
 
     torch's ``SyncBatchNorm`` refuses CPUs, and its backward pass cannot be differentiated again; on a GPU it is faster.
@@ -51,18 +72,6 @@ class DifferentiableSyncBatchNorm(_BatchNorm):
             scale = scale * self.weight
         output = centred * scale.view(shape)
         return (output + self.bias.view(shape) if self.affine else output).to(input.dtype)
-
-    def _update_running_statistics(self, mean: Tensor, variance: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
-            return
-        self.num_batches_tracked += 1
-        momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
-        self.running_var.lerp_(variance.to(self.running_var.dtype), momentum)
-
-    @override
-    def _check_input_dim(self, input: Tensor) -> None:
-        """Accept any number of dimensions."""
 
 
 class SyncBatchNormPlugin(TorchSyncBatchNorm):

@@ -10,6 +10,7 @@ from typing import Any
 from unlearning_pl.audits.extract import AUDITED
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.evaluation.audited_weights import AuditedWeights
+from unlearning_pl.learners.optimizer_settings import OPTIMIZER_KEYS
 from unlearning_pl.training import runs
 
 UNKNOWN = "unknown"
@@ -60,6 +61,6 @@ def _settings(run: str, record: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"model": config["model"], "method": UNKNOWN}
     if "imported" in record:  # nor does that of an import: its optimizer is a default that took no step
         return {"model": config["model"], "imported": Path(record["imported"]["file"]).name}
-    keys = ("model", "method", "plugins", "optimizer", "schedule", "milestones", "warmup_steps", "weight_decay_on")
+    keys = ("model", "method", "plugins", *OPTIMIZER_KEYS)
     kept = {key: config[key] for key in keys if config.get(key)}
     return kept | {key: record[key] for key in ("epochs", "steps", "seed") if key in record}

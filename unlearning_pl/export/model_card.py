@@ -14,6 +14,7 @@ from unlearning_pl.errors import InputError, printable
 from unlearning_pl.export.hub_models import HubModel
 from unlearning_pl.functional.auc_difference import AucDifference
 from unlearning_pl.learners.library_models import Preprocessing
+from unlearning_pl.learners.optimizer_settings import OPTIMIZER_KEYS
 from unlearning_pl.report import read_report
 from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 from unlearning_pl.report.wording import pluralize
@@ -85,11 +86,7 @@ def _request(run: str | Path) -> Iterator[str]:
 def _method(run: str | Path) -> Iterator[str]:
     record, config = runs.read_record(run), runs.read_config(run)
     keys = ("method", "plugins") if "original" in record else ()
-    keys = (
-        (*keys, "optimizer", "schedule", "milestones", "warmup_steps", "weight_decay_on")
-        if "imported" not in record
-        else ()
-    )
+    keys = () if "imported" in record else (*keys, *OPTIMIZER_KEYS)
     settings = {key: config[key] for key in keys if config.get(key)}
     settings |= {key: record[key] for key in ("epochs", "steps", "seed", "seconds") if record.get(key) is not None}
     if "imported" in record:

@@ -22,8 +22,6 @@ from unlearning_pl.errors import require
 from unlearning_pl.learners.library_models import LibraryModel, library_model
 
 Rules = tuple[tuple[str, str], ...]
-
-
 _STATISTICS = (".running_mean", ".running_var")
 
 
@@ -106,30 +104,19 @@ OWN = KeyMap("unlearning-pl")
 """Names of a learner's own."""
 
 
-def classifier_map(
-    classifier: str | None,
-    training_only: tuple[str, ...] = (),
-    saved_names: Mapping[str, str] = MappingProxyType({}),
-) -> KeyMap:
-    """Map of a classifier as its library names it, whose linear layer is ``classifier``.
-
-    Args:
-        classifier: Name of the linear layer; None if there is none.
-        training_only: Patterns of the names of tensors that are left out.
-        saved_names: Names in files of the library, with those in the model, where they differ.
+def library_map(library: LibraryModel) -> KeyMap:
+    """Map of a model of a library, as that names it in its files.
 
     Example:
-        >>> classifier_map("heads.head").rename("heads.head.bias"), classifier_map("fc").rename("conv1.weight")
-        ('head.bias', 'backbone.conv1.weight')
+        >>> library_map(library_model("torchvision/vit_b_16")).rename("heads.head.bias")
+        'head.bias'
+        >>> library_map(library_model("torchvision/resnet18")).rename("conv1.weight")
+        'backbone.conv1.weight'
     """
-    head = () if classifier is None else ((rf"{re.escape(classifier)}\.(weight|bias)", r"head.\1"),)
+    linear = library.classifier
+    head = () if linear is None else ((rf"{re.escape(linear)}\.(weight|bias)", r"head.\1"),)
     rules = (*head, (r"(?!head\.(?:weight|bias)$|backbone\.)(.+)", r"backbone.\1"))
-    return KeyMap("the library's own model", rules, training_only, saved_names=saved_names)
-
-
-def library_map(library: LibraryModel) -> KeyMap:
-    """Map of a model of a library, as that names it in its files."""
-    return classifier_map(library.classifier, library.training_only, library.saved_names)
+    return KeyMap("the library's own model", rules, library.training_only, saved_names=library.saved_names)
 
 
 def _momentum(backbone: str, head: str, encoder: str) -> Rules:
@@ -234,6 +221,4 @@ def key_maps_of(learner: nn.Module) -> Sequence[KeyMap]:
     """
     maps = next((KEY_MAPS[kind.__name__] for kind in type(learner).__mro__ if kind.__name__ in KEY_MAPS), ())
     library = library_model(str(getattr(learner, "hparams", {}).get("backbone", "")))
-    if library is None:
-        return maps
-    return (*maps, library_map(library))
+    return maps if library is None else (*maps, library_map(library))

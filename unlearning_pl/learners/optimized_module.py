@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from unlearning_pl.learners.fused_optimizer import use_fused
 from unlearning_pl.learners.lr_schedule import Schedule
-from unlearning_pl.learners.optimizer_settings import COMPILE, OptimizerFactory, OptimizerSettings
+from unlearning_pl.learners.optimizer_settings import COMPILE, OPTIMIZER_KEYS, OptimizerFactory, OptimizerSettings
 from unlearning_pl.learners.parameter_groups import WeightDecayOn, parameter_dimensions
 
 
@@ -77,8 +77,7 @@ class OptimizedModule(LightningModule):
 
     def plan(self, trainer: Trainer) -> dict[str, Any]:
         """Settings of the optimiser, its learning-rate schedule and the trainer that a resumed run must repeat."""
-        names = ("schedule", "warmup_steps", "weight_decay_on", "milestones")
-        own: dict[str, Any] = {name: getattr(self.optimizer_settings, name) for name in names}
+        own: dict[str, Any] = {name: getattr(self.optimizer_settings, name) for name in OPTIMIZER_KEYS[1:]}
         own |= {"epochs": trainer.max_epochs, "steps": trainer.max_steps}
         own |= {COMPILE: str(getattr(trainer, "compile", False)).lower()}
         return own | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}

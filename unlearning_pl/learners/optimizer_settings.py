@@ -14,6 +14,8 @@ from unlearning_pl.learners.lr_schedule import Schedule, multi_step, scheduler
 from unlearning_pl.learners.parameter_groups import WeightDecayOn, parameter_groups
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
+OPTIMIZER_KEYS = ("optimizer", "schedule", "warmup_steps", "weight_decay_on", "milestones")
+"""Keys of a run's configuration that :meth:`~unlearning_pl.learners.Learner.optimize_with` takes, in its order."""
 NOT_RECORDED: Mapping[str, Any] = {"warmup_steps": 0, "weight_decay_on": "all", "milestones": []}
 """Settings of runs that do not record them, as those of version 0.1."""
 COMPILE = "trainer.compile"

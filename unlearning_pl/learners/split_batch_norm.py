@@ -9,11 +9,12 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import override
 
+from unlearning_pl.distributed.batch_norm import OwnStatisticsBatchNorm
 from unlearning_pl.distributed.collectives import world_size
 from unlearning_pl.errors import require
 
 
-class SplitBatchNorm(_BatchNorm):
+class SplitBatchNorm(OwnStatisticsBatchNorm):
     """Batch normalisation with statistics of each of several groups of rows, as if each group had a device of its own.
 
     Row i of a process belongs to group i mod G. A batch of fewer than 2 G rows has as many groups as it has pairs of
@@ -67,19 +68,6 @@ class SplitBatchNorm(_BatchNorm):
         # A momentum of 1 replaces the running statistics by those of the groups.
         output = F.batch_norm(rows, mean, variance, weight, bias, training=True, momentum=1.0, eps=self.eps)
         return output.reshape(input.shape), mean.view(groups, -1), variance.view(groups, -1)
-
-    @torch.no_grad()
-    def _update_running_statistics(self, mean: Tensor, variance: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
-            return
-        self.num_batches_tracked += 1
-        momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
-        self.running_var.lerp_(variance.to(self.running_var.dtype), momentum)
-
-    @override
-    def _check_input_dim(self, input: Tensor) -> None:
-        """Accept any number of dimensions."""
 
 
 def groups_per_process(bn_splits: int) -> int:
