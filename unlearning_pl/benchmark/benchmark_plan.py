@@ -200,8 +200,9 @@ def parse_commands(plan: Plan) -> dict[str, dict[str, Any]]:
         InputError: If a line does not parse, or its files set an option that the benchmark sets.
 
     Example:
-        >>> [*parse_commands(read_plans(["benchmarks/digits_moco"])[0])][:3]
-        ['original', 'retrained', 'fine_tune']
+        >>> job = Job("--model SimCLR", {"count": 8}, {"tune": "--method FineTune --optimizer.lr 0.1"})
+        >>> parse_commands(Plan(Path("plan.yaml"), "", job))["tune"]["optimizer"]["init_args"]["lr"]
+        0.1
     """
     everything: dict[str, dict[str, Any]] = {}
     lines = plan.job.runs(0, plan.path.stem)

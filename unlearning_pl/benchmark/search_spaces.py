@@ -33,9 +33,11 @@ def search_spaces(plan: Plan) -> dict[str, SearchSpace]:
         InputError: If a row has no ranges, an option is unknown to its command, or a value does not parse.
 
     Example:
-        >>> from unlearning_pl.benchmark.benchmark_plan import read_plans
-        >>> search_spaces(read_plans(["benchmarks/digits_moco"])[0])["fine_tune"].own
-        {'--optimizer.lr': 0.1}
+        >>> from pathlib import Path
+        >>> from unlearning_pl.benchmark.job import Job
+        >>> job = Job("--model SimCLR", {"count": 8}, {"fine_tune": "--method FineTune --optimizer.lr 0.05"})
+        >>> search_spaces(Plan(Path("plan.yaml"), "", job))["fine_tune"].own
+        {'--optimizer.lr': 0.05}
     """
     parsed = parse_commands(plan)
     ranges = {row: _ranges(plan, row, parsed[row]) for row in plan.job.methods}

@@ -56,8 +56,9 @@ def check_tuning_request(plan: Plan, seeds: Sequence[int], budget: Budget) -> No
             plan names the same images for every seed.
 
     Example:
-        >>> from unlearning_pl.benchmark.benchmark_plan import read_plans
-        >>> check_tuning_request(read_plans(["benchmarks/digits_moco"])[0], [0, 1, 2], Budget(20))
+        >>> from pathlib import Path
+        >>> from unlearning_pl.benchmark.job import Job
+        >>> check_tuning_request(Plan(Path("plan.yaml"), "", Job("", {"count": 8}, {})), [0, 1, 2], Budget(20))
     """
     require(budget.trials >= 1, f"Expected --tune >= 1 trials a method, got {budget.trials}. Give 20, for instance.")
     require(
