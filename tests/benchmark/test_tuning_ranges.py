@@ -20,9 +20,13 @@ NAMES = sorted(name.removeprefix("tuning/") for name in shipped_configs() if nam
 METHODS = sorted(name.removeprefix("methods/") for name in shipped_configs() if name.startswith("methods/"))
 
 
+def test_every_method_has_a_file() -> None:
+    assert NAMES == METHODS
+
+
+@pytest.mark.slow
 def test_every_method_has_ranges_around_its_defaults(tmp_path: Path) -> None:
     """A row of another name finds them by the class of its method; plug-ins are given as the method here."""
-    assert NAMES == METHODS
     methods = {}
     for name in METHODS:
         words = f"--config methods/{name}"
