@@ -13,7 +13,8 @@ from unlearning_pl.commands.main import main
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml"))
 PLANS = [file for file in FILES if file.startswith("configs/benchmarks/")]
-CONFIGS = [file for file in FILES if file not in PLANS]
+RANGES = [file for file in FILES if file.startswith("configs/tuning/")]  # tests/benchmark/test_tuning_ranges.py
+CONFIGS = [file for file in FILES if file not in PLANS + RANGES]
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10"
 TINY = "--data.source.train_size 32 --data.batch_size 8 --trainer.fast_dev_run true --trainer.enable_progress_bar false"
 NAMED = [
@@ -61,7 +62,7 @@ def first_line(config: str) -> str:
 
 
 def test_all_rooms_are_found() -> None:
-    rooms = {"benchmarks", "data", "experiments", "learners", "methods", "trainer", "views"}
+    rooms = {"benchmarks", "data", "experiments", "learners", "methods", "trainer", "tuning", "views"}
     assert {Path(file).parts[1] for file in FILES} == rooms
 
 

@@ -104,3 +104,8 @@ def test_a_page_of_pairs_tells_the_gap_of_pairs() -> None:
     text = render_page("Pairs", "x", ["fine_tune", "far"], [Outcome(0, seed, {}, [])])
     assert "over RR, TR, UR and PMIA, in points" in text
     assert "| RR % | TR % | UR % | PMIA % |" in text.replace("  ", " ")
+
+
+def test_notes_come_below_the_main_table() -> None:
+    text = render_page("Digits", "x", METHODS, outcomes(), "Tuned by hand.\n")
+    assert text.index("| near") < text.index("\n\nTuned by hand.\n\n") < text.index("Forgetting score")

@@ -67,6 +67,7 @@ def test_a_name_that_may_be_either_is_refused(name: str) -> None:
         ("method/neg_grad_plus", "Did you mean methods/neg_grad_plus or methods/neg_grad?"),
         ("configs/methods/Neg-Gradd.yaml", "Did you mean methods/neg_grad or methods/neg_grad_plus?"),
         ("digits.yaml", "Did you mean data/digits or views/digits"),
+        ("tuning/neg_gradd", "Did you mean tuning/neg_grad or tuning/neg_grad_plus?"),
         ("./configs/methods/neg_grad.yaml", "Did you mean methods/neg_grad"),
         ("../configs/nothing_like_it", "Run `unlearning-pl configs`"),
         ("", "Run `unlearning-pl configs`"),

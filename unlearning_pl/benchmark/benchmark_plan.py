@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
@@ -12,6 +13,7 @@ import yaml
 from unlearning_pl.audits.embeddings import is_retrained
 from unlearning_pl.benchmark.job import ORIGINAL, SINGLE_PROCESS, Job
 from unlearning_pl.benchmark.plan_variants import VARIANTS, find_plan, stack_variants, variant_path
+from unlearning_pl.benchmark.tuning_ranges import Range, read_tune
 from unlearning_pl.cli.audit_options import audit_parser
 from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.cli.finished_runs import configuration
@@ -22,8 +24,8 @@ from unlearning_pl.learners import Learner
 from unlearning_pl.training.trusted_classes import foreign_names
 from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml, write_inline_yaml
 
-_TEXT_KEYS = ("title", "fit", "unlearn", "audit")
-_KEYS = (*_TEXT_KEYS, "forget", "methods", "references", VARIANTS)
+_TEXT_KEYS = ("title", "fit", "unlearn", "audit", "notes")
+_KEYS = (*_TEXT_KEYS, "forget", "methods", "references", "tune", VARIANTS)
 _RESERVED = (
     *("--run", "--seed_everything", "--overwrite", "--ckpt_path", "--print_config", "--help", "-h"),
     *(f"--trainer.{name}" for name in SINGLE_PROCESS),
@@ -42,11 +44,15 @@ class Plan(NamedTuple):
         path: The YAML file; its stem is the name of the output folder.
         title: Heading of the table.
         job: The commands of the runs.
+        tune: Ranges by option, by row, that replace those of the package when the plan is tuned.
+        notes: Markdown that the page has below its main table.
     """
 
     path: Path
     title: str
     job: Job
+    tune: Mapping[str, Mapping[str, Range]] = MappingProxyType({})
+    notes: str = ""
 
 
 def read_plans(paths: Sequence[str], allow: Sequence[str] = ()) -> list[Plan]:
@@ -54,7 +60,7 @@ def read_plans(paths: Sequence[str], allow: Sequence[str] = ()) -> list[Plan]:
 
     Args:
         paths: YAML files with the keys ``fit``, ``forget`` and ``methods``, and optionally ``title``, ``unlearn``,
-            ``audit``, ``references`` and ``variants``; or names of the package's, such as
+            ``audit``, ``references``, ``tune``, ``notes`` and ``variants``; or names of the package's, such as
             ``benchmarks/digits_simclr``. Variants follow the name: ``benchmarks/papers/muc+moco``, see
             :mod:`~unlearning_pl.benchmark.plan_variants`.
         allow: Further packages or classes that the configurations of the runs may name.
@@ -69,7 +75,7 @@ def read_plans(paths: Sequence[str], allow: Sequence[str] = ()) -> list[Plan]:
         duplicate is None,
         f"Expected plans with different names, got {duplicate} twice. Their runs would share a folder.",
     )
-    named = [_foreign_classes(_parse_commands(plan)) for plan in plans]
+    named = [_foreign_classes([*parse_commands(plan).values()]) for plan in plans]
     return [
         plan._replace(job=replace(plan.job, allow=(*allow, *classes)))
         for plan, classes in zip(plans, named, strict=True)
@@ -92,7 +98,10 @@ def _read_plan(path: Path, variants: Sequence[str]) -> Plan:
         "show how far retrained models lie from one another.",
     )
     job = Job(texts["fit"], request, methods, texts["unlearn"], texts["audit"], references=references)
-    return Plan(path, texts["title"], job)
+    tune = read_tune(content.get("tune", {}), methods, path)
+    for row, options in tune.items():
+        _check_words(" ".join(options), "unlearn", f"tune.{row} in {path}")
+    return Plan(path, texts["title"], job, tune, texts["notes"])
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
@@ -181,9 +190,21 @@ def _foreign_classes(parsed: Sequence[Mapping[str, Any]]) -> list[str]:
     return named
 
 
-def _parse_commands(plan: Plan) -> list[dict[str, Any]]:
-    """Parse each command line as the command does; unlearn gets the settings of fit, whose run does not exist yet."""
-    everything: list[dict[str, Any]] = []
+def parse_commands(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Parse each command line as the command does; unlearn gets the settings of fit, whose run does not exist yet.
+
+    Returns:
+        The configuration of each run by its name, with seed 0.
+
+    Raises:
+        InputError: If a line does not parse, or its files set an option that the benchmark sets.
+
+    Example:
+        >>> job = Job("--model SimCLR", {"count": 8}, {"tune": "--method FineTune --optimizer.lr 0.1"})
+        >>> parse_commands(Plan(Path("plan.yaml"), "", job))["tune"]["optimizer"]["init_args"]["lr"]
+        0.1
+    """
+    everything: dict[str, dict[str, Any]] = {}
     lines = plan.job.runs(0, plan.path.stem)
     settings: dict[str, Any] = {}
     for name, line in lines.items():
@@ -204,7 +225,7 @@ def _parse_commands(plan: Plan) -> list[dict[str, Any]]:
                 f"--config file with {key} = {given.get(key)}. Remove it from that file.",
             )
         settings = parsed if name == "original" else settings
-        everything.append(parsed)
+        everything[name] = parsed
     _parse_audit(plan)
     return everything
 

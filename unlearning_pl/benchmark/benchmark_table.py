@@ -82,7 +82,7 @@ def main_table(methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def render_page(title: str, command: str, methods: Sequence[str], outcomes: Sequence[Outcome]) -> str:
+def render_page(title: str, command: str, methods: Sequence[str], outcomes: Sequence[Outcome], notes: str = "") -> str:
     """The full page in GitHub markdown: command, seeds, versions, hardware, main metrics, all other metrics.
 
     Args:
@@ -90,6 +90,7 @@ def render_page(title: str, command: str, methods: Sequence[str], outcomes: Sequ
         command: The command that writes the page.
         methods: Names of the methods.
         outcomes: One per seed.
+        notes: Markdown for below the main table.
     """
     known = _metric_keys(outcomes)
     main = {key for _, key in columns(known)}
@@ -104,6 +105,7 @@ def render_page(title: str, command: str, methods: Sequence[str], outcomes: Sequ
         f"    {command}",
         f"{'Mean ± standard deviation over the seeds' if len(outcomes) > 1 else 'Seed'} {seeds}. {legend}",
         main_table(methods, outcomes).rstrip(),
+        notes.strip(),
         _table(units, _by_distance(methods, outcomes), outcomes) if units else "",
         _hardware_and_versions(records),
     ]

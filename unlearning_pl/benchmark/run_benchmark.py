@@ -44,17 +44,11 @@ def benchmark(
             benchmark runs one of the seeds in the same folder; raised before any run.
         UnfinishedError: If runs failed; the table lists them and has the results of the others.
     """
-    require_single_process()
-    repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
-    require(repeated is None, f"Expected different seeds, got {repeated} twice. Give each once.")
-    for seed in seeds:
-        require(0 <= seed < 2**32, f"Expected seeds from 0 to {2**32 - 1}, got {seed}. Choose others.")
     failed, tables, folder = [], list[Path](), Path(output).expanduser()
     planned = [
-        (plan, {seed: folder / plan.path.stem / f"seed{seed}" for seed in seeds}) for plan in read_plans(plans, allow)
+        (plan, {seed: folder / plan.path.stem / f"seed{seed}" for seed in seeds})
+        for plan in check_request(plans, seeds, allow)
     ]
-    for plan, _ in planned:
-        _check_reference_seeds(plan, max(seeds, default=0))
     with ExitStack() as locks:  # a lock a seed, since other seeds may run concurrently
         for _, folders in planned:
             for one in folders.values():
@@ -68,6 +62,28 @@ def benchmark(
     if failed:
         raise UnfinishedError(f"Failed: {'; '.join(failed)}. The table has the reasons; the same command tries again.")
     return tables
+
+
+def check_request(plans: Sequence[str], seeds: Sequence[int], allow: Sequence[str] = ()) -> list[Plan]:
+    """Read the plans of a command, and check that it can run them over the seeds.
+
+    Args:
+        plans: As for :func:`benchmark`, like the others.
+        seeds: Seeds of weights, batches and requests.
+        allow: Packages or classes that the configurations of the runs may name.
+
+    Raises:
+        InputError: If a plan is invalid, seeds are out of range or given twice, or there are several processes.
+    """
+    require_single_process()
+    repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    require(repeated is None, f"Expected different seeds, got {repeated} twice. Give each once.")
+    for seed in seeds:
+        require(0 <= seed < 2**32, f"Expected seeds from 0 to {2**32 - 1}, got {seed}. Choose others.")
+    read = read_plans(plans, allow)
+    for plan in read:
+        _check_reference_seeds(plan, max(seeds, default=0))
+    return read
 
 
 def run_seed(job: Job, seed: int, folder: Path, command: Command, progress: Progress) -> Outcome:
@@ -137,6 +153,6 @@ def _attempt(name: str, line: str, run: Path | None, command: Command, failures:
 def _write(plan: Plan, outcomes: Sequence[Outcome], path: Path, words: list[str], output: str) -> None:
     words += ["--seeds", *(str(outcome.seed) for outcome in outcomes)]
     words += [] if output == "runs/benchmark" else ["--output", output]
-    write_text(path, render_page(plan.title, shlex.join(words), [*plan.job.methods], outcomes))
+    write_text(path, render_page(plan.title, shlex.join(words), [*plan.job.methods], outcomes, plan.notes))
     text = f"\n{main_table([*plan.job.methods], outcomes)}\nTable: {path}"
     open_console().print(text, soft_wrap=True, highlight=False, markup=False)

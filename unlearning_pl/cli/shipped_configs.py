@@ -131,6 +131,8 @@ def _key(name: str) -> str:
 
 def _suggest(name: str, configs: dict[str, Path]) -> str:
     """A sentence with the names whose last part is nearest; users know the file, and mistake its folder."""
+    ranges = _key(name).startswith("tuning/")  # which --config does not take: asked for, or else not meant
+    configs = {other: path for other, path in configs.items() if other.startswith("tuning/") == ranges}
     stems = {path.stem for path in configs.values()}
     near = difflib.get_close_matches(_key(name).rpartition("/")[2].lower().replace("-", "_"), stems, cutoff=0.7)
     names = [other for stem in near for other, path in configs.items() if path.stem == stem]

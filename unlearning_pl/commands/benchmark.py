@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from unlearning_pl.benchmark import benchmark
+from unlearning_pl.benchmark.tuning import tune
+from unlearning_pl.benchmark.tuning_request import TUNE_BOUND, TUNE_SEED, Budget
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.last_lines import LastLines, page_written
 from unlearning_pl.commands.main import run
 from unlearning_pl.commands.progress_lines import progress_lines
+from unlearning_pl.errors import require
 
 
 def benchmark_parser() -> ArgumentParser:
@@ -22,6 +25,17 @@ def benchmark_parser() -> ArgumentParser:
         "--seeds", type=int, nargs="+", default=[0, 1, 2], help="Seeds of weights, batches and requests."
     )
     parser.add_argument("--output", type=str, default="runs/benchmark", help="Folder of the runs and the tables.")
+    parser.add_argument(
+        "--tune", type=int | None, default=None, help="Trials to tune each method with first, on a seed of their own."
+    )
+    parser.add_argument("--tune_seed", type=int, default=TUNE_SEED, help="Seed of the trials; none of --seeds.")
+    parser.add_argument(
+        "--tune_bound",
+        type=float,
+        default=TUNE_BOUND,
+        help="Points of test accuracy that a trial may be below the retrained models.",
+    )
+    parser.add_argument("--keep_trials", type=bool, default=False, help="Keep the runs of all trials, not of the best.")
     add_allow(parser)
     return parser
 
@@ -29,7 +43,21 @@ def benchmark_parser() -> ArgumentParser:
 def run_benchmark(args: list[str]) -> LastLines:
     """Run the command ``benchmark``."""
     options = parse_args(benchmark_parser(), args)
+    budget = _budget(options)
     with progress_lines():
-        tables = benchmark(run, options.plan, options.seeds, options.output, options.allow)
+        plans = options.plan
+        if budget is not None:
+            plans = [*map(str, tune(run, plans, options.seeds, options.output, budget, options.allow))]
+        tables = benchmark(run, plans, options.seeds, options.output, options.allow)
     page = tables[0].parent / f"seed{options.seeds[0]}" / "audit/report.html"
     return LastLines(f"Runs: {Path(options.output).expanduser()}", page_written(page).hint)
+
+
+def _budget(options: Namespace) -> Budget | None:
+    """The budget of a tuning; None without one."""
+    given = Budget(options.tune or 0, options.tune_seed, options.tune_bound, options.keep_trials)
+    if options.tune is not None:
+        return given
+    words = given.words()[2:]
+    require(not words, f"Expected --tune with {' '.join(words)}, got none. Add it, or leave the others out.")
+    return None

@@ -1,0 +1,178 @@
+"""Tuning of a plan: the same number of trials for every row, on a seed of its own, by the ordinary commands."""
+
+import hashlib
+import json
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from unlearning_pl.benchmark.benchmark_plan import Plan
+from unlearning_pl.benchmark.job import ORIGINAL, Command
+from unlearning_pl.benchmark.run_benchmark import check_request, run_seed
+from unlearning_pl.benchmark.search_spaces import SearchSpace, option_words, search_spaces
+from unlearning_pl.benchmark.suggest_settings import require_optuna, suggest_settings
+from unlearning_pl.benchmark.tuned_plan import Tuned, write_tuned_plan
+from unlearning_pl.benchmark.tuning_request import Budget, check_tuning_request
+from unlearning_pl.benchmark.tuning_trials import TRIALS, Trial, best_trial, judge_trial, read_trials, write_trials
+from unlearning_pl.errors import UnfinishedError, require
+from unlearning_pl.report.terminal import open_console
+from unlearning_pl.training.progress_log import Progress
+from unlearning_pl.training.run_lock import lock_folder
+from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
+
+_SAME_RESULT = ("run", "original", "allow", "overwrite")
+"""Settings of a run that do not decide what a trial reaches."""
+
+
+class _Tuning(NamedTuple):
+    """What the trials of a plan share: the plan, the folder of the runs, the budget, the runner and the progress."""
+
+    plan: Plan
+    folder: Path
+    budget: Budget
+    command: Command
+    progress: Progress
+
+    def skip(self, trials: int) -> None:
+        """Count the commands of trials that are not run."""
+        self.progress.rounds += trials * _commands(self.plan)
+
+
+def tune(
+    command: Command,
+    plans: Sequence[str],
+    seeds: Sequence[int],
+    output: str,
+    budget: Budget,
+    allow: Sequence[str] = (),
+) -> list[Path]:
+    """Tune every row of plans and write the plans with the chosen settings, which :func:`benchmark` takes.
+
+    Recorded trials are kept, as long as the commands and the ranges are unchanged. Trials and runs are in
+    ``OUTPUT/PLAN/tuning``, and the tuned plan is ``OUTPUT/PLAN/tuning/PLAN.yaml``: it has the name of the plan, so that
+    both share their originals and retrained models.
+
+    Args:
+        command: Runs one command line, given as a list of words.
+        plans: Paths or names of plans.
+        seeds: Reported seeds, which take no part.
+        output: Output folder.
+        budget: Number of trials, their seed and the bound on test accuracy.
+        allow: Packages or classes that the configurations of the runs may name, besides this package's and the plans'.
+
+    Returns:
+        The tuned plans.
+
+    Raises:
+        InputError: If Optuna is missing, a plan is invalid, a row has no ranges, or a seed of the tuning is one of the
+            reported; raised before any run.
+        UnfinishedError: If the original or a retrained model of the tuning failed.
+    """
+    require_optuna()
+    read = check_request(plans, seeds, allow)
+    for plan in read:
+        check_tuning_request(plan, seeds, budget)
+        _require_untuned(plan, _tuned_path(plan, output))
+    spaces = [search_spaces(plan) for plan in read]
+    written = []
+    for name, plan, own in zip(plans, read, spaces, strict=True):
+        path = _tuned_path(plan, output)
+        with lock_folder(path.parent, "--output"):
+            count = len(own) * budget.trials * _commands(plan)
+            progress = Progress(f"Tuning {plan.path.stem}", count, "commands")
+            tuned = _tune_rows(_Tuning(plan, path.parent, budget, command, progress), own)
+            words = ["unlearning-pl", "benchmark", name, *budget.words(), "--seeds", *map(str, seeds)]
+            words += [] if output == "runs/benchmark" else ["--output", output]
+            written.append(write_tuned_plan(path, plan, shlex.join(words), budget, tuned))
+    return written
+
+
+def _commands(plan: Plan) -> int:
+    """Number of commands of a trial, with those that find the references finished."""
+    return replace(plan.job, methods={"trial": ""}).command_count
+
+
+def _tuned_path(plan: Plan, output: str) -> Path:
+    return Path(output).expanduser() / plan.path.stem / "tuning" / f"{plan.path.stem}.yaml"
+
+
+def _require_untuned(plan: Plan, path: Path) -> None:
+    require(
+        plan.path.resolve() != path.resolve(),
+        f"Expected another plan than {path} with --tune, which a tuning has written. Give the plan that was tuned.",
+    )
+
+
+def _tune_rows(tuning: _Tuning, spaces: Mapping[str, SearchSpace]) -> list[Tuned]:
+    path, tuned = tuning.folder / TRIALS, []
+    recorded = read_trials(path)
+    for row, space in spaces.items():
+        search = f"{row}-{_digest(tuning, space)}"
+        trials = recorded.setdefault(search, [])
+        tuning.skip(min(len(trials), tuning.budget.trials))
+        while len(trials) < tuning.budget.trials:
+            trials.append(_next_trial(tuning, row, space, trials))
+            write_trials(path, recorded)
+            _describe(row, trials, tuning.budget.trials)
+            _delete_runs(tuning, row, trials)
+        counted = trials[: tuning.budget.trials]  # more were made by an earlier command
+        best = best_trial(counted)
+        words = tuning.plan.job.methods[row]
+        tuned.append(Tuned(row, space.ranges, counted, best, _words(words, counted, best)))
+    return tuned
+
+
+def _next_trial(tuning: _Tuning, row: str, space: SearchSpace, trials: Sequence[Trial]) -> Trial:
+    """Run the next trial; settings that were tried have its figures."""
+    plan, budget, number = tuning.plan, tuning.budget, len(trials)
+    settings = suggest_settings(space, trials, budget.seed, budget.bound)
+    same = next((trial for trial in trials if trial.settings == settings), None)
+    if same is not None:
+        tuning.skip(1)
+        return same._replace(seconds=0.0, passes=0)
+    name, words = _run_name(row, number), plan.job.methods[row]
+    job = replace(plan.job, methods={name: f"{words} {option_words(settings)}" if number else words})
+    folder = tuning.folder / f"seed{budget.seed}"
+    outcome = run_seed(job, budget.seed, folder, tuning.command, tuning.progress)
+    failed = [f"{run}: {why}" for run, why in outcome.failures.items() if run in (ORIGINAL, *job.retrained)]
+    if failed:
+        raise UnfinishedError(f"Failed: {failed[0]} ({folder}). The same command tries again.")
+    return judge_trial(settings, outcome, name, job.retrained, budget.bound)
+
+
+def _words(words: str, trials: Sequence[Trial], best: int | None) -> str:
+    """Options of a row with the chosen settings; the plan's own if the first trial, or none, was chosen."""
+    return f"{words} {option_words(trials[best].settings)}" if best else words
+
+
+def _run_name(row: str, number: int) -> str:
+    return f"{row}-trial{number}"
+
+
+def _digest(tuning: _Tuning, space: SearchSpace) -> str:
+    """What decides the trials of a row: settings of all runs, audit, ranges, seed and bound."""
+    settings: dict[str, Any] = {}
+    for name, parsed in space.settings.items():
+        data = {key: value for key, value in parsed["data"].items() if key != "workers"}
+        settings[name] = {key: value for key, value in parsed.items() if key not in _SAME_RESULT} | {"data": data}
+    ranges = {option: given._asdict() for option, given in space.ranges.items()}
+    parts = [settings, ranges, tuning.plan.job.audit, tuning.budget.seed, tuning.budget.bound]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _describe(row: str, trials: Sequence[Trial], count: int) -> None:
+    last, distance = trials[-1], trials[-1].distance
+    figures = "no audit" if distance is None else f"distance {distance:.3f}"
+    text = f"{row}, trial {len(trials)} of {count}: {figures}{f', {last.reason}' if last.reason else ''}; "
+    open_console().print(f"{text}{write_inline_yaml(last.settings)}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _delete_runs(tuning: _Tuning, row: str, trials: Sequence[Trial]) -> None:
+    """Delete the runs of all trials but the best, whose figures are recorded."""
+    best = best_trial(trials)
+    for number in range(len(trials)):
+        if number != best and not tuning.budget.keep:
+            shutil.rmtree(tuning.folder / f"seed{tuning.budget.seed}" / _run_name(row, number), ignore_errors=True)
