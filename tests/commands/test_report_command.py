@@ -31,7 +31,8 @@ def test_pages_and_plots_of_two_plans(tmp_path: Path, capsys: pytest.CaptureFixt
     pictures = {"one_cost", "two $_cost", "one_share"}
     names = {f"{name}.{kind}" for name in pictures for kind in ("png", "svg")}
     assert {path.name for path in folder.iterdir()} == {"report.html", "report.md", "report.tex"} | names
-    assert Image.open(folder / "one_cost.png").width > 600
+    with Image.open(folder / "one_cost.png") as picture:
+        assert picture.width > 600
     html = page.read_text()
     assert html.count("<svg") == 3
     assert "near<b>" not in html

@@ -56,7 +56,7 @@ def cost_plot(figures: PlanFigures) -> Plot | None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     for style, (name, (cost, far)) in zip(_styles(), known.items(), strict=False):
-        hollow = {"markerfacecolor": "none"} if name in figures.broken else {}
+        hollow: dict[str, Any] = {"markerfacecolor": "none"} if name in figures.broken else {}
         spread = _spread(figures, name) / floor  # type: ignore[operator]  # without a floor nothing is known
         axes.errorbar(cost, far, spread, label=name, linestyle="none", elinewidth=0.8, **style, **hollow)
     sound = sorted(point for name, point in known.items() if name not in figures.broken)
@@ -145,7 +145,7 @@ def _spread(figures: PlanFigures, name: str) -> float:
 
 
 def _reference_lines(axes: Axes, figures: PlanFigures, floor: float | None) -> None:
-    line = {"color": INK, "linewidth": 0.8}
+    line: dict[str, Any] = {"color": INK, "linewidth": 0.8}
     axes.axhline(1, linestyle=(0, (4, 3)), label="floor", **line)
     original, seconds = figures.mean("original", DISTANCE), figures.mean("retrained", "seconds")
     if original is not None and floor:

@@ -55,11 +55,9 @@ class Stopwatch(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        samples = list(batch.values()) if isinstance(batch, Mapping) else [None]
-        if self.passes is None or not all(isinstance(sample, Sample) for sample in samples):
-            self.passes = None
-        else:  # every process has the same number of rows
-            self.passes += trainer.world_size * sum(len(sample.index) for sample in samples)
+        rows = _count_rows(batch)
+        # every process has the same number of rows
+        self.passes = None if self.passes is None or rows is None else self.passes + trainer.world_size * rows
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -68,3 +66,10 @@ class Stopwatch(Callback):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._previous_seconds, self.passes = state_dict["seconds"], state_dict.get("passes")
+
+
+def _count_rows(batch: Any) -> int | None:
+    """Rows of all streams of a batch; None for one that is no mapping of samples."""
+    samples = list(batch.values()) if isinstance(batch, Mapping) else [batch]
+    counts = [len(sample.index) for sample in samples if isinstance(sample, Sample)]
+    return sum(counts) if len(counts) == len(samples) else None
