@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from unlearning_pl.benchmark.results import Result
 
 METRICS = {"retain_accuracy": 90.0, "test_accuracy": 80.0, "forget_accuracy": 85.0, "encoder_mi": 50.0}
-FIT = "unlearning-pl fit --run runs/p/seed{seed}/{model} --config a.yaml --seed_everything {seed} --overwrite"
-UNLEARN = "unlearning-pl unlearn --run runs/p/seed{seed}/{model} --forget.fraction {share} --forget.seed {seed}"
+FIT = "unlearning-pl fit --run runs/{plan}/seed{seed}/{model} --config a.yaml --seed_everything {seed} --overwrite"
+UNLEARN = "unlearning-pl unlearn --run runs/{plan}/seed{seed}/{model} --forget.fraction {share} --forget.seed {seed}"
 
 
 def made_results(
@@ -21,7 +21,7 @@ def made_results(
             metrics = {**METRICS, "classifier_mi": 40.0 + 100 * (far or 0.0), "retraining_floor": 0.02, "seconds": 9.0}
             metrics |= {} if far is None else {"retraining_distance": far, "average_gap": 20 * far}
             metrics |= {"broken": float(model in broken)} if role == "method" else {}
-            command = (UNLEARN if role == "method" else FIT).format(seed=seed, model=model, share=share)
+            command = (UNLEARN if role == "method" else FIT).format(plan=plan, seed=seed, model=model, share=share)
             rows += [
                 Result(plan, seed, model, role, key, value, seconds=9.0, digest="ab", command=command)  # type: ignore[arg-type]
                 for key, value in metrics.items()

@@ -96,7 +96,7 @@ def test_values_without_spread() -> None:
     apart = [[False, True], [True, False]]
     assert blocked_tukey_hsd(torch.tensor([[1.0, 1.5], [2.0, 2.5]])).tolist() == apart  # the same difference twice
     assert not blocked_tukey_hsd(torch.full((3, 3), 98.1)).any()
-    rounded = torch.tensor([[0.1 + 0.2, 0.3], [0.3, 0.3]], dtype=torch.float64)
+    rounded = torch.tensor([[0.1 + 0.2, 0.3], [0.1 + 0.2, 0.3]], dtype=torch.float64)
     assert not blocked_tukey_hsd(rounded).any()
     assert not blocked_tukey_hsd(torch.tensor([[1.0, 9.0]])).any()  # one block
     assert blocked_tukey_hsd(torch.ones(3, 0)).shape == (0, 0)

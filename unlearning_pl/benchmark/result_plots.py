@@ -1,6 +1,7 @@
 """Plots of results: distance over floor against cost and against the share forgotten, and along requests."""
 
 import statistics
+from collections.abc import Iterable
 from itertools import cycle
 from math import isfinite
 from typing import Any, NamedTuple
@@ -55,10 +56,11 @@ def cost_plot(figures: PlanFigures) -> Plot | None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
-    for style, (name, (cost, far)) in zip(_styles(), known.items(), strict=False):
+    styles = _styles(figures.methods)
+    for name, (cost, far) in known.items():
         hollow: dict[str, Any] = {"markerfacecolor": "none"} if name in figures.broken else {}
         spread = _spread(figures, name) / floor  # type: ignore[operator]  # without a floor nothing is known
-        axes.errorbar(cost, far, spread, label=name, linestyle="none", elinewidth=0.8, **style, **hollow)
+        axes.errorbar(cost, far, spread, label=name, linestyle="none", elinewidth=0.8, **styles[name], **hollow)
     sound = sorted(point for name, point in known.items() if name not in figures.broken)
     front = [p for p, on in zip(sound, pareto_front(torch.tensor(sound).reshape(-1, 2)).tolist(), strict=True) if on]
     if front:
@@ -83,14 +85,15 @@ def share_plot(family: Family) -> Plot | None:
     figure, axes = _axes(_UNITS[family.unit], "Distance to retraining, in floors")
     names = dict.fromkeys(name for plan in family.plans for name in plan.methods)
     factor, lines = 100 if family.unit == "fraction" else 1, 0
-    for style, name in zip(_styles(), names, strict=False):
+    styles = _styles(names)
+    for name in names:
         points = [
             (factor * size, far / floor)
             for size, plan in zip(family.sizes, family.plans, strict=True)
             if (floor := _floor(plan)) and name in plan.roles and (far := plan.mean(name, DISTANCE)) is not None
         ]
         if len(points) > 1:
-            axes.plot(*zip(*points, strict=True), label=name, linewidth=1.2, **style)
+            axes.plot(*zip(*points, strict=True), label=name, linewidth=1.2, **styles[name])
             lines += 1
     axes.axhline(1, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), label="floor")
     _finish(figure, axes)
@@ -109,12 +112,13 @@ def request_plot(figures: PlanFigures) -> Plot | None:
     steps = sorted(int(k[4:-6]) for k in figures.known if k.startswith("step") and k.endswith("/count"))
     distances = {name: [_step_distance(figures, name, f"step{n}/{attack}") for n in steps] for name in figures.methods}
     drawn = {name: values for name, values in distances.items() if any(value is not None for value in values)}
-    if len(steps) < 2 or not drawn:
+    if not drawn:
         return None
     figure, axes = _axes("Request, oldest first", "Distance of its membership AUC")
-    for style, (name, values) in zip(_styles(), drawn.items(), strict=False):
+    styles = _styles(figures.methods)
+    for name, values in drawn.items():
         heights = [float("nan") if value is None else value for value in values]
-        axes.plot(steps, heights, label=name, linewidth=1.2, **style)
+        axes.plot(steps, heights, label=name, linewidth=1.2, **styles[name])
     axes.set_xticks(steps)
     _finish(figure, axes)
     caption = (
@@ -154,9 +158,13 @@ def _reference_lines(axes: Axes, figures: PlanFigures, floor: float | None) -> N
         axes.axvline(seconds, linestyle=(0, (6, 2, 1, 2)), label="retraining", **line)
 
 
-def _styles() -> Any:
+def _styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of each method by its place in the alphabet: the same in all plots of the same methods."""
     colours = [matplotlib.colors.to_hex(matplotlib.colormaps["tab10"](number)) for number in range(10)]
-    return ({"color": c, "marker": m, "markersize": 6} for c, m in zip(cycle(colours), cycle(_MARKERS), strict=False))
+    return {
+        name: {"color": colour, "marker": marker, "markersize": 6}
+        for name, colour, marker in zip(sorted(names), cycle(colours), cycle(_MARKERS), strict=False)
+    }
 
 
 def _axes(x: str, y: str) -> tuple[Figure, Axes]:
