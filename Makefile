@@ -70,7 +70,7 @@ check: lint test slow exactness kills docs notebooks
 docs: $(READY_DOCS)
 	$(BIN)/pytest --doctest-modules unlearning_pl -q
 	$(BIN)/pytest tests/test_docs.py -q
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/mkdocs build --strict
 
 # In a copy, since the notebooks of examples/ are kept without outputs; some minutes.
 notebooks: $(READY_DOCS)

@@ -30,7 +30,7 @@ def train(run: Path | None, name: str = "SimCLR", **options: Any) -> tuple[Learn
     """Three epochs of five batches."""
     ckpt_path, schedule = options.pop("ckpt_path", None), options.pop("schedule", "cosine")
     seed_everything(0, verbose=False)
-    own = {key: options.pop(key) for key in ("warmup_steps", "weight_decay_on") if key in options}
+    own = {key: options.pop(key) for key in ("warmup_steps", "weight_decay_on", "milestones") if key in options}
     learner, trainer = make_learner(name), make_trainer(run, **{"max_epochs": 3, **options})
     learner.optimize_with(partial(SGD, lr=0.01, momentum=0.9, weight_decay=5e-4), schedule, **own)
     trainer.fit(learner, datamodule=make_data(batch_size=8), ckpt_path=ckpt_path)

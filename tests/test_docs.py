@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from documented import commands
+from photo_folders import write_photos
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torchvision.models import mobilenet_v3_small
 
 from unlearning_pl.cli.audit_options import audit_parser
 from unlearning_pl.cli.command_parser import parse_args
@@ -77,6 +80,24 @@ def test_the_commands_of_the_page_on_optimisers_run_in_order() -> None:
         assert "--warmup_steps" in line
         assert main(shlex.split(f"{line} --trainer.fast_dev_run true --trainer.accelerator cpu")) == 0, line
         assert main(shlex.split(f"{line} {short}")) == 0, line
+
+
+def test_the_commands_of_the_page_on_files_run_in_order(tmp_path: Path) -> None:
+    """A smaller network under the name of the page's, since the commands guess the architecture."""
+    for part, seed in (("train", 0), ("test", 1)):
+        write_photos(tmp_path / "photos" / part, seed=seed)
+    (tmp_path / "ids.txt").write_text("cat/1.png")
+    given = mobilenet_v3_small(num_classes=3).state_dict()
+    torch.save(given, "resnet18.pt")
+    lines = commands((ROOT / "docs/import_export.md").read_text())
+    assert [line.split()[0] for line in lines] == ["import", "unlearn", "export"]
+    short = "--trainer.max_epochs 1 --trainer.accelerator cpu --trainer.enable_progress_bar false"
+    options = {"import": "--data.source.image_size 32", "unlearn": short, "export": ""}
+    for line in lines:
+        assert main(shlex.split(f"{line} {options[line.split()[0]]}")) == 0, line
+    written = torch.load("unlearned.pt", weights_only=True)
+    mobilenet_v3_small(num_classes=3).load_state_dict(written, strict=True)
+    assert any(not torch.equal(written[name], given[name]) for name in given)
 
 
 @pytest.mark.parametrize(

@@ -51,14 +51,20 @@ def test_markup_of_docstrings_is_read(site: ModuleType) -> None:
             r".. math:: L = \frac{1}{n} \sum_i",
             "    l_i",
             "",
+            r"| formula |",
+            r"|---|",
+            r"| $`\lVert g_i \rVert_2`$ |",
+            "",
             "```python",
             ":func:`x` ``y``",
             "```",
         )
     )
-    html = markdown.markdown(text, extensions=["fenced_code", extension])
+    html = markdown.markdown(text, extensions=["fenced_code", "tables", extension])
     assert '<autoref identifier="unlearning_pl.methods.SalUn"><code>SalUn</code></autoref>' in html
-    assert html.count("<math ") == 2
+    assert html.count("<math ") == 3
+    assert re.search(r"<td>.*<math .*</math></td>", html)
+    assert "$" not in html
     assert "<mfrac>" in html
     assert "<code>l_i</code> of" in html
     assert ":func:`x` ``y``" in html

@@ -110,6 +110,16 @@ def shown(name: object, length: int = 100) -> str:
     return shorten(printable(name), length)
 
 
+def reason(error: BaseException) -> str:
+    r"""The message of another library's error on one line, without its full stop; the name of its type if it has none.
+
+    Example:
+        >>> reason(ValueError("Too many\n devices.")), reason(ValueError())
+        ('Too many devices', 'ValueError')
+    """
+    return (" ".join(str(error).split()) or type(error).__name__).rstrip(".")
+
+
 class DivergedError(RuntimeError):
     """Training diverged: the loss or a weight became NaN or infinite."""
 

@@ -4,6 +4,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from unlearning_pl.quiet_libraries import quiet_libraries
+
 
 def install() -> None:
     """Set up the notebook that imports the package; does nothing in another program.
@@ -15,7 +17,7 @@ def install() -> None:
     shell = None if ipython is None else ipython.get_ipython()
     if shell is None or shell.display_formatter is None:
         return
-    import_module("unlearning_pl.commands.quiet_libraries").quiet_libraries()
+    quiet_libraries()
     # By name: the package of reports is imported when the first audit is shown, and audits know nothing of it.
     html = shell.display_formatter.formatters["text/html"]
     html.for_type_by_name("unlearning_pl.audits.embeddings", "Audit", _audit_html)

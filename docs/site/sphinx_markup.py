@@ -1,4 +1,6 @@
-"""Markdown extension for the Sphinx markup of docstrings: roles become references, ``.. math::`` becomes MathML.
+"""Markdown extension for the Sphinx markup of docstrings: roles become references, formulas become MathML.
+
+Formulas are ``.. math::`` and ``:math:`` in docstrings, and ``$`...`$``, which GitHub renders, on the pages of docs/.
 
 Browsers draw MathML themselves, so that formulas need neither a script nor a network.
 """
@@ -14,7 +16,7 @@ from typing_extensions import override
 
 _CODE = re.compile(r"^ *(`{3,}).*?^ *\1`*$", re.MULTILINE | re.DOTALL)
 _MATH = re.compile(r"^( *)\.\. math:: *(.*(?:\n\1 +\S.*)*)", re.MULTILINE)
-_INLINE_MATH = re.compile(r":math:`([^`]+)`")
+_INLINE_MATH = re.compile(r":math:`([^`]+)`|\$`([^`]+)`\$")
 _ROLE = re.compile(r":(?:class|func|meth|attr|data|mod|exc):`~?([\w.]+)`")
 _LITERAL = re.compile(r"(?<!`)``(?!`)([^`\n]+)``(?!`)")
 
@@ -51,12 +53,14 @@ class _Preprocessor(Preprocessor):
 
     def _convert(self, text: str) -> str:
         text = _MATH.sub(lambda match: f"\n{match[1]}{self._formula(match[2], 'block')}\n", text)
-        text = _INLINE_MATH.sub(lambda match: self._formula(match[1], "inline"), text)
+        text = _INLINE_MATH.sub(lambda match: self._formula(match[1] or match[2], "inline"), text)
         text = _ROLE.sub(lambda match: self._reference(match[1]), text)
         return _LITERAL.sub(lambda match: f"`{match[1]}`", text)
 
     def _formula(self, tex: str, display: str) -> str:
         math = convert(" ".join(tex.split()), display=display)
+        if "\\" in re.sub("<[^>]*>", "", math):  # latex2mathml keeps a command that it does not know as text
+            raise ValueError(f"Expected commands of LaTeX that latex2mathml converts, got {tex}. Write it differently.")
         return self.md.htmlStash.store(f'<div class="formula">{math}</div>' if display == "block" else math)
 
     def _reference(self, target: str) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from jsonargparse import Namespace
+from learners.foreign_models import solo_learn_simclr
 from photo_folders import write_photos
 from PIL import Image
 from torch import nn
@@ -14,6 +16,7 @@ from unlearning_pl.blackbox.encoder import Encoder, Pixels
 from unlearning_pl.blackbox.encoder_addresses import open_encoder
 from unlearning_pl.blackbox.image_folder import open_owner_images
 from unlearning_pl.blackbox.owner_audit import audit_images
+from unlearning_pl.commands.encoder_options import pixels_from_options
 from unlearning_pl.data import JitterViews
 from unlearning_pl.errors import InputError
 from unlearning_pl.images.resizing import Resize
@@ -57,6 +60,25 @@ def test_a_named_architecture_is_not_guessed(tmp_path: Path) -> None:
     assert open_encoder(str(tmp_path / "w.pt"), architecture="timm/resnet18").image_size == (224, 224)
     with pytest.raises(InputError, match="Expected the weights of timm/resnet10t"):
         open_encoder(str(tmp_path / "w.pt"), architecture="timm/resnet10t")
+
+
+def test_a_normalisation_that_no_library_states_has_to_be_given(tmp_path: Path) -> None:
+    torch.save(solo_learn_simclr().state, tmp_path / "w.pt")
+    with pytest.raises(InputError, match=r"Expected the normalisation of the images of .*Give `mean` and `std`"):
+        open_encoder(str(tmp_path / "w.pt"), Pixels(image_size=32))
+    options = Namespace(mean=[0.0], std=None, image_size=32)
+    assert open_encoder(str(tmp_path / "w.pt"), pixels_from_options(options)).image_size == (32, 32)
+
+
+@pytest.mark.usefixtures("net")
+def test_pixels_that_are_not_normalised_can_be_asked_for(tmp_path: Path) -> None:
+    noise = torch.randint(256, (2, 32, 32, 3), dtype=torch.uint8)
+    vectors = [
+        open_encoder(str(tmp_path / "w.pt"), pixels_from_options(Namespace(mean=mean, std=std, image_size=32)))(noise)
+        for mean, std in ((None, None), ([0.0], [1.0]), ([0.0] * 3, [1.0] * 3), (None, [1.0]))
+    ]
+    assert not torch.allclose(vectors[0], vectors[1])
+    assert all(torch.equal(vectors[1], other) for other in vectors[2:])
 
 
 def test_all_models_get_the_images_of_the_one_that_says_how(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_without_classes_there_are_no_probabilities(tmp_path: Path) -> None:
     [
         ("a.txt", r"Expected --to with an ending of \.npz, \.csv, \.parquet, got a\.txt\. Change it\."),
         ("nowhere/a.csv", r"Expected a file in a folder that exists as --to, got nowhere/a\.csv\."),
+        ("folder.csv", r"Expected a file as --to, got the folder folder\.csv\. Add a file name\."),
         ("there.csv", r"Expected a new file as --to, got there\.csv, which exists\. .* add --overwrite\."),
     ],
 )
@@ -81,6 +82,7 @@ def test_where_predictions_are_not_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.csv").write_text("mine")
+    (tmp_path / "folder.csv").mkdir()
     with pytest.raises(InputError, match=message):
         check_predictions_file(Path(to), overwrite=False)
     check_predictions_file(Path("there.csv"), overwrite=True)

@@ -3,17 +3,22 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonargparse import ArgumentParser
 
 from unlearning_pl.cli.finished_runs import _ParseOnlyCLI
+from unlearning_pl.cli.option_texts import OWN
 from unlearning_pl.cli.parse_errors import available_classes
 from unlearning_pl.cli.short_help import SECTIONS, list_methods, methods, models, plugins, short_help, sources
 from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
-from unlearning_pl.commands.main import COMMANDS, main
+from unlearning_pl.commands.main import COMMANDS, SHORT_HELP, main
+from unlearning_pl.commands.split import ENCODER, PIXELS, split_parser
+from unlearning_pl.commands.views import views_parser
 from unlearning_pl.learners.backbones import BUILDERS
 
 LISTED = {"method": methods, "plugins": plugins, "model": models, "data.source": sources}
@@ -38,7 +43,7 @@ def shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("command", SECTIONS)
 def test_the_short_help_is_two_screens_of_whole_lines(
     command: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -50,6 +55,12 @@ def test_the_short_help_is_two_screens_of_whole_lines(
     assert lines[0].startswith(f"usage: unlearning-pl {command} ")
     assert any(line.startswith("  --help=all ") for line in lines)
     assert any(line.startswith("  --print_config ") for line in lines)
+    options = [line for line in lines if line.startswith("  --")]
+    assert not [line for line in options if line.endswith(".") and not line.endswith(" ...")]
+
+
+def test_every_short_help_is_shown() -> None:
+    assert {*SHORT_HELP} == {*SECTIONS}
 
 
 def test_every_class_is_listed_with_a_line_and_no_other() -> None:
@@ -83,6 +94,34 @@ def test_the_short_help_is_true_of_the_parser(command: str, parsers: dict[str, A
         assert default[1] == (f"{value:g}" if isinstance(value, float) else str(value).lower().replace("sgd", "SGD"))
 
 
+@pytest.mark.parametrize(("command", "make"), [("split", split_parser), ("views", views_parser)])
+def test_the_short_help_of_other_commands_is_true_of_the_parser(
+    command: str, make: Callable[[], ArgumentParser]
+) -> None:
+    parser = make()
+    defaults = parser.get_defaults()
+    options = re.findall(r"^  --(\S+) +(.*)", short_help(command, 200).partition("\nMore:")[0], re.MULTILINE)
+    assert {*OWN[command]} == {name for name, _ in options if "." not in name} - {"config", "allow"}
+    for name, text in options:
+        assert f"--{name}" in parser._option_string_actions
+        assert not text.endswith("...")
+        default = re.search(r" \[(.*)\]$", text)
+        if default is not None and name not in ("threshold", "data.eval_batch_size"):
+            assert default[1] == str(defaults[name])
+    hidden = {f"--{name}" for name, _ in options} ^ {*parser._option_string_actions}
+    assert all(name.startswith(("--data", "--forget", "--print", "--help", "-h")) for name in hidden)
+    if command == "split":
+        assert f"[{ENCODER:g}; pixels {PIXELS:g}]" in OWN["split"]["threshold"]
+
+
+def test_settings_of_the_run_that_a_command_starts_from_have_no_default() -> None:
+    for command in ("unlearn", "validate", "test", "predict"):
+        rows = re.findall(r"^  --data\.\S+ .*", short_help(command, 200), re.MULTILINE)
+        assert rows
+        assert not any("[" in row for row in rows)
+    assert "[256]" in short_help("fit", 200)
+
+
 @pytest.mark.parametrize("command", ["fit", "unlearn", "test"])
 def test_the_whole_help_has_every_option(
     command: str, parsers: dict[str, Any], capsys: pytest.CaptureFixture[str]
@@ -95,6 +134,16 @@ def test_the_whole_help_has_every_option(
     assert {f"--{name}".removesuffix("+") for names in SECTIONS[command].values() for name in names} - options <= {
         "--optimizer.lr"
     }
+
+
+def test_a_terminal_of_few_columns_gets_those_of_a_wider_one() -> None:
+    assert short_help("unlearn", 10) == short_help("unlearn", 60)
+
+
+def test_another_help_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("unlearn", "audit"):
+        assert main([command, "--help=ALL"]) == 2
+        assert capsys.readouterr().err.endswith("Expected --help or --help=all, got '--help=ALL'. Write one of them.\n")
 
 
 def test_all_may_be_a_word_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:

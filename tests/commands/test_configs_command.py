@@ -39,6 +39,8 @@ def test_copy_replaces_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (tmp_path / "scrub.yaml").read_text() == "changed"
     assert main(["configs", "copy", "methods/scrub", "--to", "new/folder"]) == 0
     assert (tmp_path / "new/folder/scrub.yaml").is_file()
+    assert main(["configs", "copy", "methods/scrub", "--to", "scrub.yaml"]) == 2
+    assert "Expected a folder as --to, got scrub.yaml, which is a file." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

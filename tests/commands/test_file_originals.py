@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,11 +68,23 @@ def test_audit_imports_the_file_beside_the_run_once(made: Path, capsys: pytest.C
     assert "by the names and shapes" not in shown  # the run names the model
     audits = json.loads((made / "runs/direct/audit/report.json").read_text())["audits"]
     assert [audit["name"] for audit in audits] == ["direct", "original"]
+    settings = json.loads((made / "runs/direct/audit/report.json").read_text())["context"]["settings"]
+    assert settings["original"].keys() == {"model", "imported"}  # no optimizer that took no step
+    assert settings["original"]["imported"] == "w.pt"
     before = (made / "runs/w/run.json").stat().st_mtime_ns
     again = import_original(f"{made}/w.pt", f"{made}/runs/direct", [], [], words)
     assert again == made / "runs/w"
     assert f"Original: {made}/runs/w, the import of {made}/w.pt." in capsys.readouterr().out
     assert (made / "runs/w/run.json").stat().st_mtime_ns == before
+
+
+def test_an_import_of_another_model_is_not_used_again(made: Path, tmp_path: Path) -> None:
+    """The same tensors may be another model, whose images are normalised otherwise."""
+    runs_folder = shutil.copytree(made / "imported", tmp_path / "runs")
+    config = runs_folder / "ft" / "config.yaml"
+    config.write_text(config.read_text().replace("torchvision/mobilenet_v3_small", "timm/mobilenetv3_small_100"))
+    with pytest.raises(InputError, match=r"Expected no folder at .*/runs/w"):
+        import_original(f"{made}/w.pt", f"{runs_folder}/ft", [], [], [])
 
 
 def test_a_folder_of_other_content_is_no_place_for_the_file(

@@ -1,6 +1,7 @@
 """One command imports, previews, unlearns, audits and exports, and continues where it stopped."""
 
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,12 @@ def test_the_steps_run_once_and_the_command_continues(
     ran.clear()
     assert main([*WORDS, *SMALL, "--retrain", "1"]) == 0
     assert [words[0] for words in ran] == ["fit", "audit", "export"]
-    last = capsys.readouterr().out.splitlines()[-4:]
+    shown = capsys.readouterr().out
+    assert "Step 1 of 6, finished before:" in shown
+    assert re.search(r"\nStep 4 of 6, about \d+ s left with it:\nunlearning-pl fit ", shown)
+    assert "Near duplicates that stay" not in shown
+    assert json.loads(Path("result/near_duplicates.json").read_text())["near_duplicates_by"]["threshold"] == 0.98
+    last = shown.splitlines()[-4:]
     assert [line.split(":")[0] for line in last] == ["Done", "Verdict", "Files", "Open"]
     assert "3 of 12 training images of w.pt unlearned" in last[0]
     assert "with AUC" in last[1]
@@ -91,9 +97,12 @@ def test_the_steps_run_once_and_the_command_continues(
     audits = json.loads(Path("result/audit/report.json").read_text())["audits"]
     assert {audit["name"] for audit in audits} == {"unlearned", "retrained", "original"}
     ran.clear()
-    assert main([*WORDS, *SMALL, "--retrain", "1"]) == 0
+    Path("again.txt").write_text("\r\n".join(reversed([*IDS, *IDS])))
+    assert main([*WORDS, *SMALL, "--retrain", "1", "--forget", "again.txt"]) == 0
+    assert capsys.readouterr().out.count("finished before:") == 6
     for other, message in (
         (["--retrain", "1", "--image_size", "8"], "as it was imported into result/original"),
+        (["--retrain", "2"], "got that of unlearning-pl fit --config result/original/config.yaml"),
         (["--forget", "others.txt"], "Expected the images of result/forget.json to be forgotten again"),
     ):
         Path("others.txt").write_text("cat/2.png")
@@ -111,6 +120,13 @@ def test_the_steps_run_once_and_the_command_continues(
         ("cat/1.png", ["--method", "Nonsense"], "Nonsense"),
         ("cat/1.png", ["--architecture", "resnet18"], "Expected the weights of resnet18, got w.pt"),
         ("cat/1.png", ["--out", "photos/train"], "Expected --out outside of photos/train"),
+        ("cat/1.png", ["--out", "photos/test/result"], "Expected --out outside of photos/test"),
+        ("cat/1.png", ["--out", "w.pt/result"], "/w.pt is a file"),
+        ("cat/1.png", ["--model", "run"], "got the run run. Run unlearning-pl unlearn --original run"),
+        ("cat/1.png", ["--method", "FineTune", "--config", "methods/scrub"], "Expected --method or --config, got both"),
+        ("cat/1.png", ["--config", "experiments/simclr_digits"], "with another model and data.source"),
+        ("cat/1.png", ["--retrain", "0"], "Expected --retrain of 1 or more, got 0"),
+        ("cat/1.png", ["--image_size", "-3"], "Expected --image_size of 1 or more, got -3"),
         ("cat/1.png", ["--images", "sizes", "--image_size", "null"], "one size"),
     ],
 )
@@ -122,6 +138,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
             write_photos(Path(name) / "train", classes=classes)
             write_photos(Path(name) / "test", classes=classes, seed=1)
             Image.new("RGB", (8, 8)).save(f"{name}/train/cat/0.png")
+    Path("run").mkdir(exist_ok=True)
+    Path("run/config.yaml").touch()
     Path("bad.txt").write_text(ids)
     before = sorted(Path().rglob("*"))
     assert main([*WORDS, "--forget", "bad.txt", "--out", "new", *SMALL, *options]) == 2

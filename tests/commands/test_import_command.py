@@ -5,19 +5,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import open_clip
 import pytest
 import torch
-from learners.foreign_models import FOREIGN, Foreign, moco_v2, solo_learn_simclr, timm_convnext, torchvision_classifier
+from learners.foreign_models import (
+    FOREIGN,
+    Foreign,
+    in_learner,
+    moco_v2,
+    solo_learn_moco,
+    solo_learn_simclr,
+    timm_convnext,
+    torchvision_mobilenet,
+)
 from PIL import Image
 from torchvision.models import ResNet18_Weights, mobilenet_v3_small, resnet18
 
 from unlearning_pl.commands.main import main
+from unlearning_pl.images.resizing import Resize
+from unlearning_pl.learners.open_clip_towers import tower_settings
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import read_checkpoint
 from unlearning_pl.training.match_weights import match_weights
 from unlearning_pl.training.state_dicts import find_state_dict
 
-QUICK = (torchvision_classifier, solo_learn_simclr, moco_v2)
+QUICK = (torchvision_mobilenet, solo_learn_simclr, moco_v2)
 KNOWN = [
     make if make in QUICK else pytest.param(make, marks=pytest.mark.slow)
     for make in FOREIGN
@@ -63,8 +75,8 @@ def test_every_map_is_imported_bit_for_bit(make: Callable[[], Foreign], photos: 
     matched = match_weights(learner, weights, tmp_path)
     assert matched.origin
     for name, origin in matched.origin.items():
-        value = weights[origin].T if name in matched.key_map.transposed else weights[origin]
-        assert torch.equal(read_checkpoint(run)["state_dict"][name], value.reshape(matched.state[name].shape))
+        value = in_learner(matched.key_map, name, weights[origin], matched.state[name])
+        assert torch.equal(read_checkpoint(run)["state_dict"][name], value)
 
 
 def test_images_follow_the_model(photos: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +132,101 @@ def test_an_import_that_fails_writes_nothing(
     error = capsys.readouterr().err
     assert code == 2
     assert message in error
+    assert not run.exists()
+
+
+@pytest.fixture
+def small(photos: list[str]) -> list[str]:
+    return [*photos, "--data.source.image_size", "32", "--data.batch_size", "6"]
+
+
+def test_what_a_file_does_not_tell_is_said(
+    small: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_import(solo_learn_moco().state, tmp_path, *small)[0] == 0
+    notes = capsys.readouterr().out
+    assert "Temperature of the loss: 0.1, as the file has none; --model.temperature gives another." in notes
+    assert "Left out, as no part of the model: 6 tensors, first queue." in notes
+    assert "Not in the file: queue.keys, which starts with random values." in notes
+    assert "Normalisation: mean [0.485, 0.456, 0.406], deviation [0.229, 0.224, 0.225], of Folder" in notes
+    assert run_import(solo_learn_simclr().state, tmp_path, *small, "--model.temperature", "0.2", "--overwrite")[0] == 0
+    assert "Temperature" not in capsys.readouterr().out
+    assert runs.open_learner(tmp_path / "runs" / "original").hparams["temperature"] == 0.2
+
+
+def test_a_model_of_open_clip_is_imported_bit_for_bit(
+    photos: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its images, which a source with captions wraps, as the model takes them."""
+    monkeypatch.setattr("unlearning_pl.cli.file_options.model_resize", lambda model: Resize(32, 40, "bicubic"))
+    settings = tower_settings("ViT-slim")
+    net = open_clip.model.CLIP(settings["embed_dim"], settings["vision_cfg"], settings["text_cfg"])
+    wrapped = [word.replace("--data.source", "--data.source.source") for word in photos]
+    code, run = run_import(net.state_dict(), tmp_path, "--data.source", "TemplateCaptions", *wrapped)
+    assert code == 0
+    shown = capsys.readouterr().out
+    assert "Model: CLIP (model ViT-slim)" in shown
+    assert "names: open_clip" in shown
+    assert runs.open_data(run).source.image_size == Resize(32, 40, "bicubic")
+    saved = read_checkpoint(run)["state_dict"]
+    assert torch.equal(saved["backbone.conv1.weight"], net.visual.conv1.weight)
+    assert torch.equal(saved["text_encoder.text_projection"], net.text_projection)
+    assert len(saved) == len(net.state_dict())
+
+
+def test_weights_that_are_not_read_are_said(
+    small: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("unlearning_pl.training.weights.rank_zero_info", notes.append)
+    state = mobilenet_v3_small(num_classes=3).state_dict()
+    average = {name: torch.zeros_like(value) for name, value in state.items()}
+    code, run = run_import({"state_dict": state, "state_dict_ema": average, "epoch": 3}, tmp_path, *small)
+    assert code == 0
+    assert notes[0].endswith("w.pt has weights under state_dict_ema too, which are not read: state_dict comes first.")
+    assert "Classes: cat, dog, emu, in the order of the model's scores." in capsys.readouterr().out
+    learner = runs.open_learner(run)
+    assert torch.equal(learner.head.bias, state["classifier.3.bias"])  # type: ignore[union-attr]
+
+
+def test_images_of_a_fixed_size_and_fewer_classes_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = mobilenet_v3_small(num_classes=12).state_dict()
+    digits = ["--data.source", "Digits", "--data.source.train_size", "20", "--data.batch_size", "6"]
+    assert run_import(state, tmp_path, *digits)[0] == 0
+    notes = capsys.readouterr().out
+    assert "Images: Digits with image_size 16; the model's own evaluation transform is shorter side 256" in notes
+    assert "in the order of the model's scores, of 12 that the model has: the others are of no image." in notes
+
+
+@pytest.mark.parametrize("fails", ["_write_checkpoint", "write_record"])
+def test_an_import_that_is_interrupted_restores_the_run_before(
+    fails: str, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, run = run_import(mobilenet_v3_small(num_classes=3).state_dict(), tmp_path, *small)
+    assert code == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    monkeypatch.setattr(f"unlearning_pl.training.import_run.{fails}", interrupt)
+    assert run_import(mobilenet_v3_small(num_classes=4).state_dict(), tmp_path, *small, "--overwrite")[0] == 130
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def interrupt(*args: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_folder_names_the_files_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "model.safetensors").touch()
+    assert main(["import", str(tmp_path), "--run", str(tmp_path / "run")]) == 2
+    assert "which is a folder. Give a file in it: model.safetensors." in capsys.readouterr().err
+
+
+def test_processes_do_not_import_side_by_side(
+    small: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unlearning_pl.distributed.launchers.launched_processes", lambda: {"devices": 2})
+    code, run = run_import(mobilenet_v3_small(num_classes=3).state_dict(), tmp_path, *small)
+    assert code == 2
+    assert "Expected one process, got 2" in capsys.readouterr().err
     assert not run.exists()
 
 

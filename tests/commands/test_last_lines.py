@@ -49,7 +49,7 @@ def test_each_command_leads_to_the_next_one(tmp_path: Path, capsys: pytest.Captu
     assert offered == f"Open: {(tmp_path / 'runs/neg_grad/audit/report.html').as_uri()}"
     split = ["split", "--original", "my 'runs'/original", "--forget.count", "3", "--output", "the ids.json"]
     written, offered = last([*split, "--allow", "tiny"], capsys)
-    assert written == "Ids of 3 images: the ids.json"
+    assert written == "Ids of 3 images, with 4 pairs of near duplicates: the ids.json"
     again = following(offered)
     assert again[-4:] == ["--forget.file", "the ids.json", "--allow", "tiny"]
     checkpoint = "my 'runs'/original/checkpoints/last.ckpt"

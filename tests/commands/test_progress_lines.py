@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from unlearning_pl.audits import compute_audits
 from unlearning_pl.commands.progress_lines import progress_lines
+from unlearning_pl.training.progress_log import Progress
 
 
 def test_an_audit_writes_a_line_for_each_model_and_nothing_to_standard_output(capsys) -> None:  # noqa: ANN001
@@ -19,10 +20,10 @@ def test_an_audit_writes_a_line_for_each_model_and_nothing_to_standard_output(ca
     captured = capsys.readouterr()
     assert captured.out == ""
     lines = captured.err.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 2
     assert all(re.match(r"\d\d:\d\d:\d\d [A-Z]", line) for line in lines)
-    assert lines[1].endswith("Metrics of original, model 1 of 2")
-    assert lines[2].endswith(r"Metrics of evil\x1b[2J\nname, model 2 of 2")
+    assert lines[0].endswith("Metrics of original, model 1 of 2")
+    assert lines[1].endswith(r"Metrics of evil\x1b[2J\nname, model 2 of 2")
 
 
 def test_afterwards_and_without_it_the_package_is_silent(capsys) -> None:  # noqa: ANN001
@@ -77,6 +78,17 @@ def test_a_terminal_shows_a_loop_in_place(monkeypatch: pytest.MonkeyPatch) -> No
     clear = "\r\x1b[2K"
     text = write_progress([1, 2], interactive=True, monkeypatch=monkeypatch)
     assert text == f"before\nat 1{clear}at 2{clear}after\nend{clear}"
+
+
+def test_a_loop_that_has_ended_leaves_the_line_to_what_is_printed_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal(interactive=True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    now = 0.0
+    with progress_lines():
+        progress = Progress("Embedding", 2, clock=lambda: now)
+        for now in (1.0, 1.1):  # noqa: B007  the clock reads it
+            progress.advance()
+        assert stream.getvalue().endswith("\r\x1b[2K")
 
 
 def test_a_line_in_place_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,13 @@ def test_a_folder_that_has_files_keeps_them(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+def test_an_empty_folder_stays_the_same_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell may be in it: ``--to .``."""
+    monkeypatch.chdir(tmp_path)
+    written(SimCLR("resnet9_slim"), Path())
+    assert {path.name for path in Path().iterdir()} == {"model.safetensors", "config.json", "README.md"}
+
+
 def test_a_folder_that_cannot_be_completed_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -160,6 +167,21 @@ def test_the_card_states_the_verdict_as_the_report_does(memory: float, runs: Pat
     report["context"]["date"] = "2020-01-01T00:00:00+00:00"  # an audit of what the run held before
     (runs / "ac/audit/report.json").write_text(json.dumps(report))
     assert "Not audited" in card_of(runs / "ac")
+
+
+def test_a_report_beside_the_run_counts_if_it_names_the_command_of_the_run(runs: Path) -> None:
+    """The command forget audits into a folder beside the run."""
+    record = json.loads((runs / "ac/run.json").read_text())
+    (runs / "ac/run.json").write_text(json.dumps({**record, "command": ["unlearning-pl", "unlearn", "a b"]}))
+    for commands, is_audited in ((["unlearning-pl unlearn 'a b'", "unlearning-pl audit"], True), ([], False)):
+        context = {**CONTEXT, "date": "2999-01-01T00:00:00+00:00", "commands": commands}
+        report = build_report(audited({"ac": 0.6, "retrained": 0.0, "original": 0.9, "other": 0.3}), context)
+        (runs / "audit").mkdir(exist_ok=True)
+        (runs / "audit/report.json").write_text(json.dumps(report))
+        (runs / "ac/audit/report.json").unlink(missing_ok=True)
+        assert ("Audited on 2999-01-01" in card_of(runs / "ac")) == is_audited
+    (runs / "ac/run.json").write_text(json.dumps(record))
+    (runs / "audit/report.json").unlink()
 
 
 def test_the_folder_of_a_run(runs: Path, tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_an_import_goes_back_bit_for_bit(home: Path, tmp_path: Path, capsys: pyt
     for name, value in before["state_dict"].items():
         assert torch.equal(after["state_dict"][name], value)
     said = capsys.readouterr().out
+    assert said.splitlines()[-1] == f"Weights of {home}/solo (float32, names of {home}/solo.pt): {tmp_path}/w.ckpt"
     assert "Warning: copied from the file, as no part of the model: 2 tensors, first classifier.weight." in said
     assert "Not written, beside the weights: optimizer_states." in said
     assert export(home / "tv", tmp_path / "w.safetensors") == 0

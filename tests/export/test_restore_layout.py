@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 import torch
-from learners.foreign_models import FOREIGN, SLOW, Foreign, moco_v2, solo_learn_simclr, torchvision_classifier
+from learners.foreign_models import (
+    FOREIGN,
+    SLOW,
+    Foreign,
+    alignment_calibration_moco,
+    moco_v2,
+    solo_learn_simclr,
+    torchvision_classifier,
+)
 from torch import Tensor
 from torchvision.models import resnet18
 
 from unlearning_pl.errors import InputError
-from unlearning_pl.export.restore_layout import RestoredFile, restore_layout
+from unlearning_pl.export.restore_layout import RestoredFile, convert, restore_layout
 from unlearning_pl.learners import CLIP, Classifier, Learner, SimCLR
 from unlearning_pl.training.match_weights import match_weights
 from unlearning_pl.training.state_dicts import find_state_dict
@@ -89,6 +97,17 @@ def test_moco_writes_its_queue_as_the_file_has_it() -> None:
     assert restored.left_out == ["optimizer"]
 
 
+def test_groups_of_batch_normalisation_get_the_statistics_of_all_rows() -> None:
+    foreign = alignment_calibration_moco()
+    name = "backbone.1.running_mean"
+    before = foreign.state["state_dict"][name].uniform_()
+    restored = changed(foreign.state, foreign.learner(), name)
+    torch.testing.assert_close(restored.weights[name], (before.view(8, -1).mean(0) + 1).repeat(8))
+    assert torch.equal(
+        restored.weights["backbone.1.running_var"], foreign.state["state_dict"]["backbone.1.running_var"]
+    )
+
+
 def test_what_the_file_does_not_have_is_not_written() -> None:
     foreign = moco_v2()
     state = {name: value for name, value in foreign.state["state_dict"].items() if "queue" not in name}
@@ -150,6 +169,14 @@ def test_a_weight_that_half_precision_cannot_hold_is_refused() -> None:
     learner.state_dict()["head.bias"][0] = 1e6
     with pytest.raises(InputError, match=r"that float16 can hold, got 1e\+06 in fc\.bias\. Give `dtype"):
         restore_layout(learner, content, FILE)
+
+
+def test_infinite_values_that_stay_are_no_overflow() -> None:
+    """The mask of an attention has them."""
+    mask = torch.tensor([0.0, -torch.inf])
+    assert torch.equal(convert(mask, torch.float32, "mask"), mask)
+    with pytest.raises(InputError, match="that float16 can hold"):
+        convert(torch.tensor([1e6]), torch.float16, "mask")
 
 
 @pytest.mark.parametrize("classes", [2, 4])

@@ -6,6 +6,7 @@ import pytest
 
 from unlearning_pl.errors import InputError
 from unlearning_pl.forgetting.image_layout import Layout, guess_layout
+from unlearning_pl.forgetting.named_images import read_named_images
 
 
 def make(place: Path, *names: str) -> str:
@@ -51,3 +52,18 @@ def test_files_are_parts_too(tmp_path: Path) -> None:
             guess_layout(f"{tmp_path}/a.csv", f"{tmp_path}/{other}")
     with pytest.raises(InputError, match="Expected images at --images"):
         guess_layout(f"{tmp_path}/no")
+
+
+def test_paths_of_a_table_are_those_beside_it(tmp_path: Path) -> None:
+    """An image is named by its path as a user sees it, and its id is the path in the table."""
+    (tmp_path / "pairs/images").mkdir(parents=True)
+    for part in ("train", "test"):
+        (tmp_path / f"pairs/{part}.csv").write_text("image,caption\nimages/0.png,one\nimages/1.png,two\n")
+    for name in "01":
+        (tmp_path / f"pairs/images/{name}.png").write_bytes(b"")
+    folder = guess_layout(str(tmp_path / "pairs")).folder
+    assert folder == tmp_path / "pairs"
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/pairs/images/1.png\n")
+    ids = ["train/images/0.png", "train/images/1.png"]
+    assert read_named_images(str(tmp_path / "list.txt"), ids, [folder]) == ["train/images/1.png"]
+    assert Layout("Shards", "a.tar", "b.tar").folder is None

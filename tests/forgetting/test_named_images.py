@@ -27,7 +27,8 @@ def read(photos: Path, *names: str, file: str = "ids.txt") -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["photos/cat/1.png", "./photos/cat/1.png", "cat/1.png", "train/cat/1.png", "1", "1.jpg"]
+    "name",
+    ["photos/cat/1.png", "./photos/cat/1.png", "cat/1.png", "train/cat/1.png", "1", "1.jpg", r"photos\cat\1.png"],
 )
 def test_every_way_to_write_a_path(name: str, photos: Path) -> None:
     assert read(photos, name) == ["train/cat/1.png"]

@@ -33,6 +33,15 @@ def test_resize_equals_torchvision(
     assert torch.equal(pil_to_tensor(ours), pil_to_tensor(transform(image)))
 
 
+@pytest.mark.parametrize("shape", [(50, 37), (20, 21)])
+def test_a_squashed_image_equals_that_of_torchvision(shape: tuple[int, int]) -> None:
+    image = photograph(*shape)
+    transform = v2.Compose([v2.Resize((36, 36), interpolation=v2.InterpolationMode.BICUBIC), v2.CenterCrop(32)])
+    resize = Resize(32, 36, "bicubic", squash=True)
+    assert str(resize) == "both sides 36, bicubic, centre 32"
+    assert torch.equal(pil_to_tensor(resize(image)), pil_to_tensor(transform(image)))
+
+
 def test_decoded_images_have_the_size() -> None:
     file = io.BytesIO()
     photograph(50, 37).save(file, "png")
@@ -48,10 +57,10 @@ def test_streamed_images_of_another_transform_have_another_digest() -> None:
     file = io.BytesIO()
     photograph(50, 37).save(file, "png")
     digests = set()
-    for image_size in (24, Resize(24), Resize(24, 30), Resize(24, 30, "bicubic")):
+    for image_size in (24, Resize(24), Resize(24, 30), Resize(24, 30, "bicubic"), Resize(24, squash=True)):
         images, _ = load_images([file.getvalue()], ["a"], image_size, storage="stream")
         digests.add(images.digest)  # type: ignore[union-attr]
-    assert len(digests) == 4
+    assert len(digests) == 5
 
 
 @pytest.mark.parametrize("lengths", [(0, None), (32, 31)])

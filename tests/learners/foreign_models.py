@@ -20,6 +20,14 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_small, resnet18, vit_b_32
 
 from unlearning_pl.learners import BYOL, Classifier, Learner, MoCo, SimCLR
+from unlearning_pl.learners.key_maps import KeyMap
+
+
+def in_learner(key_map: KeyMap, name: str, value: Tensor, like: Tensor) -> Tensor:
+    """A tensor of a file as a learner has it."""
+    if value.numel() > like.numel():  # groups of batch normalisation
+        return value.view(-1, like.numel()).mean(0)
+    return (value.T if name in key_map.transposed else value).reshape(like.shape)
 
 
 class Foreign(NamedTuple):
@@ -231,8 +239,9 @@ def simclr_in_pytorch() -> Foreign:
     )
 
 
-def _authors_backbone() -> nn.Module:
-    return nn.Sequential(*list(ResNetGenerator("resnet-18").children())[:-1], nn.AdaptiveAvgPool2d(1))
+def _authors_backbone(num_splits: int = 0) -> nn.Module:
+    net = ResNetGenerator("resnet-18", 1, num_splits=num_splits)
+    return nn.Sequential(*list(net.children())[:-1], nn.AdaptiveAvgPool2d(1))
 
 
 def alignment_calibration_simclr() -> Foreign:
@@ -248,16 +257,17 @@ def alignment_calibration_simclr() -> Foreign:
 
 
 def alignment_calibration_moco() -> Foreign:
+    """With batch normalisation in 8 groups, whose statistics become their mean whenever training ends."""
     net: Any = nn.Module()
-    net.backbone, net.projection_head = _authors_backbone(), nn.Linear(512, 128)
+    net.backbone, net.projection_head = _authors_backbone(num_splits=8).eval(), nn.Linear(512, 128)
     net.backbone_momentum, net.projection_head_momentum = (
         copy.deepcopy(net.backbone),
         copy.deepcopy(net.projection_head),
     )
     return Foreign(
         {"state_dict": net.state_dict()},
-        lambda x: net.backbone(x).flatten(1),
-        lambda x: net.projection_head(net.backbone(x).flatten(1)),
+        lambda x: net.backbone.train().eval()(x).flatten(1),
+        lambda x: net.projection_head(net.backbone.train().eval()(x).flatten(1)),
         lambda: MoCo("lightly/resnet18", projection_head="linear", queue_size=128),
         32,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from learners.foreign_models import FOREIGN, SLOW, Foreign
+from learners.foreign_models import FOREIGN, SLOW, Foreign, in_learner
 from torch import Tensor, nn
 
 from unlearning_pl.errors import InputError
@@ -60,8 +60,8 @@ def check_each_tensor_is_taken_or_named(learner: Learner, state: dict[str, Tenso
     assert {*matched.origin.values()} & {*matched.left_out} == set()
     assert {*matched.added} <= {*learner.optional_weights}
     for name, origin in matched.origin.items():
-        expected = state[origin].T if name in matched.key_map.transposed else state[origin]
-        assert torch.equal(matched.state[name], expected.reshape(matched.state[name].shape))
+        expected = in_learner(matched.key_map, name, state[origin], matched.state[name])
+        assert torch.equal(matched.state[name], expected)
 
 
 def test_own_checkpoints_keep_their_names() -> None:

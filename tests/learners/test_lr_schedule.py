@@ -13,6 +13,7 @@ from tiny import make_data, make_learner, make_trainer
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
+from unlearning_pl.errors import InputError
 from unlearning_pl.learners.lr_schedule import Schedule, scheduler
 
 STEPS = 15  # three epochs of five batches
@@ -127,3 +128,32 @@ def test_a_trial_that_ends_within_the_warm_up_only_rises(schedule: Schedule) -> 
     learner = make_learner("Classifier")
     learner.optimize_with(partial(SGD, lr=0.01), schedule, warmup_steps=500)
     make_trainer(fast_dev_run=2).fit(learner, datamodule=make_data())
+
+
+def test_multi_step_divides_the_rate_by_ten_after_its_epochs() -> None:
+    found = noted(partial(SGD, lr=0.01), "multi_step", milestones=[1, 2])
+    assert found.rates == pytest.approx([0.01] * 5 + [0.001] * 5 + [0.0001] * 5)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options", "message"),
+    [
+        ("multi_step", {}, r"Expected milestones with schedule = multi_step and with no other, got \[\]"),
+        ("cosine", {"milestones": [1]}, r"with no other, got \[1\] with cosine"),
+        ("multi_step", {"milestones": [2, 1]}, r"in ascending order.* got \[2, 1\]"),
+        ("multi_step", {"milestones": [1, 1]}, r"in ascending order.* got \[1, 1\]"),
+        ("multi_step", {"milestones": [0]}, r"above 0, got \[0\]"),
+        ("multi_step", {"milestones": [1.5]}, r"whole numbers of epochs above 0, got \[1.5\]"),
+        ("multi_step", {"milestones": [1], "warmup_steps": 2}, "warmup_steps = 0 with schedule = multi_step, got 2"),
+    ],
+)
+def test_wrong_milestones_are_told(schedule: Schedule, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_learner("Classifier").optimize_with(partial(SGD, lr=0.01), schedule, **options)
+
+
+def test_milestones_after_the_last_epoch_are_refused() -> None:
+    learner = make_learner("Classifier")
+    learner.optimize_with(partial(SGD, lr=0.01), "multi_step", milestones=[1, 3])
+    with pytest.raises(InputError, match=r"max_epochs above the last of `milestones`, got 3 and \[1, 3\]"):
+        make_trainer(max_epochs=3).fit(learner, datamodule=make_data())

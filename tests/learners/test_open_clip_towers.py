@@ -116,7 +116,7 @@ def test_published_weights_that_cannot_be_fetched_are_told(monkeypatch: pytest.M
     ("model", "tag", "told"),
     [
         ("ViT-B-32", "openai", "QuickGELU, as the weights 'openai' were .* Choose ViT-B-32-quickgelu"),
-        ("ViT-L-14", "laion2b_s32b_b82k", r"normalised with OpenAI's statistics, .* with mean \(0.5, 0.5, 0.5\)"),
+        ("ViT-L-14", "laion2b_s32b_b82k", r"normalised as those of ViT-L-14, .* with mean \(0.5, 0.5, 0.5\)"),
     ],
 )
 def test_published_weights_of_a_model_that_computes_otherwise_are_refused(

@@ -11,13 +11,19 @@ from unlearning_pl.types import Batch
 
 
 @pytest.mark.parametrize("learner", ["SimCLR", "MoCo", "BYOL", "Classifier"], indirect=True)
-@pytest.mark.parametrize(("free", "epoch", "factor"), [(0, 0, 1.0), (0, 3, 0.7), (4, 3, 0.5), (4, 6, 0.0), (4, 9, 0.0)])
+@pytest.mark.parametrize(
+    ("decay", "free", "epoch", "factor"),
+    [
+        *((True, 0, 0, 1.0), (True, 0, 3, 0.7), (True, 4, 3, 0.5), (True, 4, 6, 0.0), (True, 4, 9, 0.0)),
+        *((False, 0, 0, 1.0), (False, 0, 9, 1.0), (False, 4, 5, 1.0), (False, 4, 6, 0.0)),
+    ],
+)
 def test_equals_the_formula_in_plain_loops(
-    learner: Learner, batch: Batch, free: int, epoch: int, factor: float
+    learner: Learner, batch: Batch, decay: bool, free: int, epoch: int, factor: float
 ) -> None:
     learner.trainer = make_trainer(max_epochs=10)
     learner.trainer.fit_loop.epoch_progress.current.completed = epoch
-    method = L1Sparse(weight=0.01, free_epochs=free)
+    method = L1Sparse(weight=0.01, free_epochs=free, decay=decay)
     method.prepare(learner, SimpleNamespace())
     norm = 0.0
     for name, weight in learner.named_parameters():

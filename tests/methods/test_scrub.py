@@ -69,6 +69,35 @@ def test_every_epoch_reads_its_stream_whole_and_the_schedule_counts_them_all(tmp
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-9)
 
 
+def test_rates_and_batches_of_the_authors_are_options(tmp_path: Path) -> None:
+    make_trainer(tmp_path / "original", max_epochs=1).fit(make_learner("Classifier"), datamodule=make_data())
+    fed: list[tuple[str, int, float]] = []
+
+    class Spy(SCRUB):
+        def objective(self, learner: Learner, batch: Batch) -> torch.Tensor:
+            (name,) = batch
+            fed.append((name, len(batch[name].index), learner.trainer.optimizers[0].param_groups[0]["lr"]))
+            return super().objective(learner, batch)
+
+    learner, trainer = make_learner("Classifier"), make_trainer(max_epochs=4)
+    learner.optimize_with(learner.optimizer_settings.factory, "multi_step", milestones=[2, 3])
+    trainer.unlearn(learner, make_data(), str(tmp_path / "original"), Spy(max_epochs=2, forget_batch_size=4))
+    rates = pytest.approx([0.01] * 4 + [0.001] * 2 + [0.0001] * 2)
+    assert [step[:2] for step in fed] == [("forget", 4)] * 2 + [("retain", 16)] * 2 + [("forget", 4)] * 2 + [
+        ("retain", 16)
+    ] * 2
+    assert [rate for *_, rate in fed] == rates
+
+
+def test_the_documented_milestones_are_the_authors_epochs() -> None:
+    method, epoch = SCRUB(max_epochs=3), 0
+    for number in range(13):
+        begins = method.streams(number) == ("forget",) or method.streams(number - 1) != ("forget",) or number == 0
+        epoch += begins  # an epoch of theirs: a pass over the forget set, if any, and one over the retain set
+        assert sum(epoch > after for after in (5, 8, 9)) == sum(number >= milestone for milestone in (8, 11, 12))
+    assert epoch == 10
+
+
 @pytest.mark.parametrize("method", ["SCRUB", "BadTeacher"])
 def test_teachers_never_move_and_are_not_in_the_checkpoint(method: str, tmp_path: Path) -> None:
     from tiny import METHODS
@@ -98,7 +127,9 @@ def teachers(method: object) -> list[tuple[str, torch.nn.Module]]:
     return [(name, part) for name, part in vars(method).items() if isinstance(part, torch.nn.Module)]
 
 
-@pytest.mark.parametrize("wrong", [{"max_epochs": -1}, {"gamma": -1.0}, {"alpha": -1.0}, {"temperature": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"max_epochs": -1}, {"gamma": -1.0}, {"alpha": -1.0}, {"temperature": 0.0}, {"forget_batch_size": 1}]
+)
 def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(wrong))}.*got {next(iter(wrong.values()))}"):
         SCRUB(**wrong)

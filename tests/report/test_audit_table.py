@@ -31,9 +31,13 @@ def test_one_row_a_model_within_100_columns(make) -> None:  # noqa: ANN001
 
 
 def test_what_is_not_defined_is_a_dash_and_brackets_are_no_markup() -> None:
-    lines = printed([Audit("[bold]x[/bold]", {}, {}, torch.zeros(0, 0))])
+    metrics = {"test_accuracy": 50.0, "seconds": 2.0}
+    lines = printed([Audit(name, own, {}, None) for name, own in (("[bold]x[/bold]", {}), ("y", metrics))])
     row = next(line for line in lines if "[bold]x[/bold]" in line)
-    assert row.count(" - ") == 10
+    assert row.count(" - ") == 2
+    shown = " ".join(" ".join(lines).split())
+    assert "-: not defined" in shown
+    assert all(word not in shown for word in ("Distance", "Gap", "EMIA", "AUC"))  # no model has one
 
 
 def test_models_of_pairs_have_columns_of_pairs() -> None:

@@ -1,11 +1,13 @@
 """What a notebook shows of audits."""
 
 import logging
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from audited import audited
 
 from unlearning_pl import notebook
 from unlearning_pl.audits import Audit
@@ -24,6 +26,11 @@ def test_a_report_is_a_table_with_a_column_per_model() -> None:
     assert [html.count(f"<th>{name}</th>") for name in ("ac", "original")] == [1, 1]
     assert html.count("0.691") == 2
     assert 'href="runs/ac/audit/report.html"' in html
+
+
+def test_each_unlearned_model_has_its_verdict_and_no_reference_has_one() -> None:
+    html = notebook_table(audited({"ac": 0.5, "original": 1.0, "retrained": 0.0}))
+    assert re.findall(r"<p>(\w+): \w", html) == ["ac"]
 
 
 def test_a_report_is_still_a_pair() -> None:

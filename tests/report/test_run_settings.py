@@ -38,6 +38,10 @@ def test_without_a_method_the_references_are_named_all_the_same(name: str, metho
     assert read_run_settings(name, {}).method == method
 
 
+def test_an_import_was_trained_elsewhere() -> None:
+    assert read_run_settings("original", {"imported": "w.pt"})[1:3] == ("trained elsewhere, weights of w.pt", {})
+
+
 def test_settings_of_another_form_are_kept() -> None:
     found = read_run_settings("ac", {"method": "by hand", "plugins": "more", "optimizer": 3, "path": "x"})
     assert found.method == "by hand + more"

@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning.pytorch.loggers import WandbLogger
+from tiny import FewDigits
 
 from unlearning_pl.audits import Audit
 from unlearning_pl.commands.main import main
+from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError
+from unlearning_pl.learners import Classifier
+from unlearning_pl.report import trackers
 from unlearning_pl.report.report_json import read_report
 from unlearning_pl.report.trackers import log_to_tracker
+from unlearning_pl.training.trainer import UnlearningTrainer
 
 DATA = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
 SHORT = "--trainer.max_epochs 2 --trainer.accelerator cpu --trainer.enable_progress_bar false"
@@ -68,6 +74,8 @@ def test_mlflow_keeps_settings_curves_audit_and_report(tmp_path: Path, monkeypat
     assert run.data.params["forget/count"] == "8"
     assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 2
     assert {key: run.data.metrics[f"audit/{key}"] for key in figures} == pytest.approx(figures)
+    configuration = Path(client.download_artifacts(run.info.run_id, "config.yaml", str(tmp_path)))
+    assert configuration.read_text() == Path("runs/ng/config.yaml").read_text()
     page = Path(client.download_artifacts(run.info.run_id, "audit/report.html", str(tmp_path)))
     assert page.read_bytes() == Path("runs/ng/audit/report.html").read_bytes()
 
@@ -91,6 +99,43 @@ def test_wandb_keeps_settings_curves_audit_and_report(tmp_path: Path, monkeypatc
     assert page.read_text() == Path("runs/ng/audit/report.html").read_text()
 
 
-def test_a_tracker_of_a_strangers_record_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="Expected mlflow or wandb as the tracker of a run, got os:x"):
-        log_to_tracker("os:x", Audit("a", {}, {}, None), tmp_path / "report.html")
+@pytest.mark.parametrize("run", ["os:x", "mlflow:", "wandb:id", "mlflow"])
+def test_a_tracker_of_a_strangers_record_is_refused(run: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=f"Expected mlflow:ID or wandb:PROJECT/ID as the run at a tracker, got '{run}'"
+    ):
+        log_to_tracker(run, Audit("a", {}, {}, None), tmp_path / "report.html")
+
+
+def test_a_tracker_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="Expected wandb to log to wandb:a/b, got an environment without it"):
+        trackers.check_tracker("wandb:a/b")
+
+
+def test_a_training_whose_tracker_cannot_be_reached_writes_nothing(tmp_path: Path) -> None:
+    opened = []
+
+    class Unreachable(WandbLogger):
+        def __init__(self) -> None:
+            """Without wandb."""
+
+        @property
+        def experiment(self) -> Any:
+            opened.append(1)
+            raise ConnectionError("No route\n to the server.")
+
+    trainer = UnlearningTrainer(
+        run=str(tmp_path / "run"), max_epochs=1, accelerator="cpu", logger=Unreachable(), enable_progress_bar=False
+    )
+    data = UnlearningData(FewDigits(train_size=16, image_size=8), batch_size=8)
+    with pytest.raises(
+        InputError, match=r"Expected Unreachable to reach its tracker, got: No route to the server\. Corr"
+    ):
+        trainer.fit(Classifier(backbone="resnet9_slim", num_classes=10), datamodule=data)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/run.json").touch()
+    with pytest.raises(InputError, match="Choose another `run`"):
+        trainer.fit(Classifier(backbone="resnet9_slim", num_classes=10), datamodule=data)
+    assert len(opened) == 1  # a folder that is refused leaves no empty run at the tracker

@@ -123,7 +123,8 @@ def test_copies_can_be_asked_for_too_and_the_file_is_a_request(made: Path, capsy
     assert copies
     assert written["forget"][:5] == alone["forget"]
     assert set(written["forget"]) == {*alone["forget"], *copies}
-    assert f"Ids of {5 + len(copies)} images: ids.json" in printed
+    pairs = len(written["near_duplicates"])
+    assert f"Ids of {5 + len(copies)} images, with {pairs} pairs of near duplicates: ids.json" in printed
     assert command(f"unlearn --original {made}/original --run again --forget.file ids.json {QUIET} 1") == 0
     assert set(runs.read_split("again")["forget"]) == set(written["forget"])
     retrain = f"fit --config {made}/original/config.yaml --run retrained --data.train_on retain"

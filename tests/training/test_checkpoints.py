@@ -119,6 +119,22 @@ def test_a_run_that_keeps_nothing_ends_all_the_same() -> None:
     assert len(steps) == 2
 
 
+def test_sigterm_ends_an_evaluation_at_once() -> None:
+    later: list[str] = []
+
+    class Stopped(Callback):  # an audit embeds all images in one hook
+        def on_validation_start(self, *_: Any) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            later.append("the hook went on")
+
+    before = signal.getsignal(signal.SIGTERM)
+    data = make_data(batch_size=8, validation=0.5)
+    with pytest.raises(SIGTERMException):
+        make_trainer(None, callbacks=[Stopped()]).validate(make_learner("SimCLR"), datamodule=data, verbose=False)
+    assert later == []
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_handlers_of_signals_are_put_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR1)
     with pytest.raises(PreemptedError):

@@ -140,7 +140,7 @@ def test_a_precision_set_by_the_newer_attributes_stays(backend: Any, tf32: bool)
 def test_commands_omit_lightnings_line_about_tensor_cores(caplog: pytest.LogCaptureFixture) -> None:
     import logging
 
-    from unlearning_pl.commands.quiet_libraries import quiet_libraries
+    from unlearning_pl.quiet_libraries import quiet_libraries
 
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     before = [*logger.filters]

@@ -72,7 +72,9 @@ def test_steps_are_a_whole_number_from_zero_on(steps: Any) -> None:
 
 def test_names_that_do_not_exist_are_refused() -> None:
     learner = make_learner("Classifier")
-    with pytest.raises(InputError, match=r"Expected schedule = constant or cosine or one_cycle, got 'linear'"):
+    with pytest.raises(
+        InputError, match=r"Expected schedule = constant or cosine or one_cycle or multi_step, got 'linear'"
+    ):
         learner.optimize_with(partial(SGD, lr=0.1), "linear")  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"Expected weight_decay_on = all or matrices, got 'biases'"):
         learner.optimize_with(partial(SGD, lr=0.1), weight_decay_on="biases")  # type: ignore[arg-type]

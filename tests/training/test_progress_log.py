@@ -2,8 +2,12 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from interrupted import train
 from tiny import LEARNERS, make_data
 
 from unlearning_pl.evaluation.relearning import relearning_epochs
@@ -24,6 +28,20 @@ def test_time_left_and_rate_follow_from_the_clock(caplog: pytest.LogCaptureFixtu
         "Embedding: 50 %, 208 images/s, 1 s left",
     ]
     assert all(record.transient for record in caplog.records)
+
+
+def test_time_left_of_a_resumed_loop_follows_from_what_was_done_since() -> None:
+    seconds = iter([0.0, 10.0])
+    progress = Progress("Training", 100, clock=lambda: next(seconds), done=50)
+    progress.rounds, progress.units = 60, 20
+    assert progress.describe() == "Training: 60 %, 2 images/s, 40 s left"
+
+
+def test_a_loop_without_a_known_end_has_its_rate() -> None:
+    seconds = iter([0.0, 10.0])
+    progress = Progress("Training", float("inf"), clock=lambda: next(seconds))
+    progress.units = 20
+    assert progress.describe() == "Training: 2 images/s"
 
 
 def test_long_rounds_leave_a_line_each_but_for_the_last(caplog: pytest.LogCaptureFixture) -> None:
@@ -58,8 +76,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Progress]]:
     begun: list[Progress] = []
 
     class Noted(Progress):
-        def __init__(self, label: str, total: int) -> None:
-            super().__init__(label, total)
+        def __init__(self, label: str, total: float, **options: Any) -> None:
+            super().__init__(label, total, **options)
             begun.append(self)
 
     monkeypatch.setattr(progress_log, "Progress", Noted)
@@ -87,3 +105,32 @@ def test_relearning_counts_the_forget_images_of_each_epoch(made: list[Progress])
     assert progress.label == "Relearning"
     assert progress.rounds == progress.total * ((2 if epochs is None else epochs) / 2)
     assert progress.units >= progress.rounds
+
+
+def test_a_training_counts_its_steps_and_goes_on_from_those_of_the_run(
+    made: list[Progress], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = []
+    with caplog.at_level(logging.INFO, "unlearning_pl"):
+        for epochs, ckpt_path in ((2, None), (3, "last")):
+            log = ProgressLog("Training", epochs=True)
+            train(tmp_path / "run", max_epochs=epochs, schedule="constant", ckpt_path=ckpt_path, callbacks=[log])
+            ended.append(made[-1])
+    first, second = ended
+    assert (first.rounds, first.total, first.label[:22]) == (10, 10, "Training, epoch 2 of 2")
+    assert (second.rounds, second.total, second.label[:22]) == (15, 15, "Training, epoch 3 of 3")
+    assert 2 * second.units == first.units > 0
+    ends = [record.message for record in caplog.records if " ended, train/loss " in record.message]
+    assert [end[:24] for end in ends] == ["Training: epoch 2 ended,", "Training: epoch 3 ended,"]
+
+
+def test_images_are_those_of_all_processes() -> None:
+    log, batch = ProgressLog("Embedding"), SimpleNamespace(index=range(5))
+    trainer = SimpleNamespace(num_predict_batches=[4], num_training_batches=4, max_epochs=1, world_size=3)
+    trainer.max_steps, trainer.accumulate_grad_batches, trainer.global_step = -1, 1, 0
+    log.on_predict_start(trainer, None)
+    log.on_predict_batch_end(trainer, None, None, batch)
+    assert log.progress.units == 15
+    log.on_train_start(trainer, None)
+    log.on_train_batch_end(trainer, None, None, {"retain": batch, "forget": batch})
+    assert log.progress.units == 30

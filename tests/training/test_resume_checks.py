@@ -13,6 +13,17 @@ from unlearning_pl.errors import InputError, PreemptedError
 from unlearning_pl.learners import optimizer_settings
 
 
+def test_a_run_resumes_after_a_milestone_which_it_must_repeat(tmp_path: Path) -> None:
+    options: Any = {"schedule": "multi_step", "milestones": [1]}
+    unbroken, _ = train(None, "Classifier", **options)
+    with pytest.raises(PreemptedError):
+        train(tmp_path / "run", "Classifier", callbacks=[Asked(7)], **options)
+    with pytest.raises(InputError, match=r"Expected `milestones` \[1\] as in .* when resuming, got \[2\]"):
+        train(tmp_path / "run", "Classifier", ckpt_path="last", schedule="multi_step", milestones=[2])
+    resumed, _ = train(tmp_path / "run", "Classifier", ckpt_path="last", **options)
+    assert same(unbroken, resumed)
+
+
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 @pytest.mark.parametrize("step", [2, 4, 9])  # within the warm-up, at its end, after it
 def test_a_run_resumes_within_and_after_its_warm_up(schedule: str, step: int, tmp_path: Path) -> None:

@@ -36,6 +36,16 @@ def test_a_checkpoint_without_weights_is_told(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "a.ckpt")
 
 
+def test_a_run_of_a_program_is_told_from_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Give one that fit or unlearn wrote\."):
+        runs.read_config(tmp_path)
+    (tmp_path / runs.RECORD).touch()
+    with pytest.raises(
+        InputError, match=r"as a run of a Python program\. Audit the model in the program by Unlearning"
+    ):
+        runs.open_data(tmp_path)
+
+
 def test_a_configuration_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("model: [unclosed")
     with pytest.raises(InputError, match="keys model and data"):

@@ -8,7 +8,8 @@ from lightning.pytorch import Callback, seed_everything
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar, TQDMProgressBar
 from tiny import make_data, make_learner
 
-from unlearning_pl.training import timed_progress_bar
+from unlearning_pl.training import timed_progress_bar, trainer_defaults
+from unlearning_pl.training.progress_log import ProgressLog
 from unlearning_pl.training.timed_progress_bar import TimedProgressBar
 from unlearning_pl.training.trainer import UnlearningTrainer
 
@@ -18,6 +19,18 @@ def bars(**options: Any) -> list[type]:
     return [type(callback) for callback in trainer.callbacks if isinstance(callback, ProgressBar)]
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_defaults, "get_console", lambda: SimpleNamespace(is_terminal=True, is_jupyter=False))
+
+
+def test_where_the_output_is_no_terminal_there_are_log_messages() -> None:
+    trainer = UnlearningTrainer(accelerator="cpu", max_epochs=1, logger=False)
+    assert bars() == []
+    assert [type(callback) for callback in trainer.callbacks if isinstance(callback, ProgressLog)] == [ProgressLog]
+
+
+@pytest.mark.usefixtures("terminal")
 def test_the_users_choice_comes_first() -> None:
     assert bars() == bars(enable_progress_bar=True) == [TimedProgressBar]
     assert bars(enable_progress_bar=False) == bars(barebones=True) == []

@@ -85,7 +85,8 @@ def compute_audits(
         >>> compute_audits({"original": {}}, {"original": {"seconds": 2.0}})[0].metrics
         {'seconds': 2.0}
     """
-    _log.info("Linear probes of the models without class scores")
+    if any(embeddings.logits is None for splits in models.values() for embeddings in splits.values()):
+        _log.info("Linear probes of the models without class scores")
     model_outputs = {name: _model_outputs(name, splits) for name, splits in models.items()}
     names = [retrained] if isinstance(retrained, str) else [*(retrained or [])]
     audits: list[Audit] = []

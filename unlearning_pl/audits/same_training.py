@@ -71,7 +71,7 @@ def is_same_training(one: Evidence, other: Evidence) -> bool:
     attack = next(iter(one.attacks), None)
     if attack is None or attack not in other.attacks:
         return False
-    scores, others = (torch.cat(evidence.attacks[attack]) for evidence in (one, other))
+    scores, others = (torch.cat(evidence.attacks[attack]).double() for evidence in (one, other))
     if len(scores) != len(others) or len(scores) < MIN_IMAGES:
         return False
     if any(bool((values == values[0]).all()) for values in (scores, others)):

@@ -11,10 +11,10 @@ import yaml
 
 from unlearning_pl.audits.embeddings import is_retrained
 from unlearning_pl.benchmark.job import ORIGINAL, SINGLE_PROCESS, Job
+from unlearning_pl.benchmark.plan_variants import VARIANTS, find_plan, stack_variants, variant_path
 from unlearning_pl.cli.audit_options import audit_parser
 from unlearning_pl.cli.command_parser import parse_args
 from unlearning_pl.cli.finished_runs import configuration
-from unlearning_pl.cli.shipped_configs import find_config
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError, require, suggest_names
 from unlearning_pl.evaluation.audit_report import check_audit_options
@@ -23,7 +23,7 @@ from unlearning_pl.training.trusted_classes import foreign_names
 from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml, write_inline_yaml
 
 _TEXT_KEYS = ("title", "fit", "unlearn", "audit")
-_KEYS = (*_TEXT_KEYS, "forget", "methods", "references")
+_KEYS = (*_TEXT_KEYS, "forget", "methods", "references", VARIANTS)
 _RESERVED = (
     *("--run", "--seed_everything", "--overwrite", "--ckpt_path", "--print_config", "--help", "-h"),
     *(f"--trainer.{name}" for name in SINGLE_PROCESS),
@@ -54,13 +54,15 @@ def read_plans(paths: Sequence[str], allow: Sequence[str] = ()) -> list[Plan]:
 
     Args:
         paths: YAML files with the keys ``fit``, ``forget`` and ``methods``, and optionally ``title``, ``unlearn``,
-            ``audit`` and ``references``; or names of the package's, such as ``benchmarks/digits_simclr``.
+            ``audit``, ``references`` and ``variants``; or names of the package's, such as
+            ``benchmarks/digits_simclr``. Variants follow the name: ``benchmarks/papers/muc+moco``, see
+            :mod:`~unlearning_pl.benchmark.plan_variants`.
         allow: Further packages or classes that the configurations of the runs may name.
 
     Raises:
         InputError: If a file is not a valid plan, a command does not parse, or two plans have the same stem.
     """
-    plans = [_read_plan(Path(find_config(path))) for path in paths]
+    plans = [_read_plan(*find_plan(path)) for path in paths]
     stems = [plan.path.stem for plan in plans]
     duplicate = next((stem for stem in stems if stems.count(stem) > 1), None)
     require(
@@ -74,8 +76,9 @@ def read_plans(paths: Sequence[str], allow: Sequence[str] = ()) -> list[Plan]:
     ]
 
 
-def _read_plan(path: Path) -> Plan:
-    content = _read_mapping(path)
+def _read_plan(path: Path, variants: Sequence[str]) -> Plan:
+    content = stack_variants(_read_mapping(path), variants, path)
+    path = variant_path(path, variants)
     texts = {key: content.get(key, path.stem if key == "title" else "") for key in _TEXT_KEYS}
     for key, text in texts.items():
         require(isinstance(text, str), f"Expected text as {key} in {path}, got {text!r}. Write options of a command.")
@@ -103,8 +106,16 @@ def _read_mapping(path: Path) -> dict[str, Any]:
             f"Expected a mapping in {path}, got {type(content).__name__}. Its keys are {', '.join(_KEYS)}."
         )
     for key in content:
-        require(key in _KEYS, f"Expected the keys of a plan in {path}, got {key}. {suggest_names(str(key), _KEYS)}")
+        _check_key(key, path)
+    added = content.get(VARIANTS)
+    for variant in added.values() if isinstance(added, dict) else ():
+        for key in variant if isinstance(variant, dict) else ():
+            _check_key(key, path)
     return content
+
+
+def _check_key(key: Any, path: Path) -> None:
+    require(key in _KEYS, f"Expected the keys of a plan in {path}, got {key}. {suggest_names(str(key), _KEYS)}")
 
 
 def _read_methods(methods: Any, path: Path) -> dict[str, str]:
@@ -179,7 +190,7 @@ def _parse_commands(plan: Plan) -> list[dict[str, Any]]:
         command, *words = shlex.split(line)
         if name in plan.job.methods:  # the last --original wins, and the parser accepts any file as weights
             inherited = write_inline_yaml({key: settings[key] for key in ("model", "data")})
-            words = ["--config", inherited, *words, "--original", str(plan.path)]
+            words = ["--config", inherited, *words, "--original", __file__]
         try:
             parsed = configuration([command, *words])
         except InputError as error:

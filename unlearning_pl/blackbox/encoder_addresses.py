@@ -14,8 +14,7 @@ from unlearning_pl.blackbox.local_models import (
     open_torchscript,
 )
 from unlearning_pl.errors import InputError
-
-_WEIGHTS = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
+from unlearning_pl.training.import_run import WEIGHTS
 
 
 def open_encoder(
@@ -60,7 +59,7 @@ def open_encoder(
     kind = path.suffix.lower()
     if kind == ".ts" or (kind == ".pt" and is_torchscript(path)):
         return open_torchscript(path, pixels)
-    if kind in _WEIGHTS:
+    if kind in WEIGHTS:
         return open_checkpoint(path, pixels, layer, allow, architecture)
     if kind == ".onnx":
         return open_onnx(path, pixels)

@@ -87,12 +87,18 @@ def open_weights(path: Path, pixels: Pixels, layer: Layer = "features", architec
         architecture: Name of the backbone, if the tensors do not tell.
 
     Raises:
-        InputError: If the model is not known, the weights are not finite, or the image size is unknown.
+        InputError: If the model is not known, the weights are not finite, or size or normalisation of its images are
+            unknown.
     """
     require(layer in get_args(Layer), f"Expected a layer, got {layer!r}. {suggest_names(layer, get_args(Layer))}")
     learner, model = open_file(path, architecture)
     resize = model.resize if pixels.image_size is None else None
-    if pixels == Pixels(image_size=pixels.image_size) and learner.pixels is not None:
+    if pixels == Pixels(image_size=pixels.image_size):
+        if learner.pixels is None:
+            raise InputError(
+                f"Expected the normalisation of the images of {path}, {model.guessed}, which does not state it, got "
+                "none. Give --mean and --std: those of its training, or 0 and 1."
+            )
         pixels = Pixels(*learner.pixels, pixels.image_size)
     size = pixels.size(None if resize is None else resize.size, str(path))
     rank_zero_info(f"{path}: {model.sentence} Mean {[*pixels.mean]}, standard deviation {[*pixels.std]}.")

@@ -27,7 +27,7 @@ from unlearning_pl.yaml_text.yaml_settings import describe_fault, read_yaml, wri
 
 _TRAINING_KEYS = (
     *("model", "trainer", "method", "plugins", "seed_everything"),
-    *("optimizer", "schedule", "warmup_steps", "weight_decay_on"),
+    *("optimizer", "schedule", "warmup_steps", "weight_decay_on", "milestones"),
     *("run", "overwrite", "original", "forget", "ckpt_path", "weights"),
 )
 """Keys of a training run's configuration that do not concern its data."""

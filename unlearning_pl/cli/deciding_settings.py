@@ -9,7 +9,7 @@ from unlearning_pl.learners.optimizer_settings import NOT_RECORDED
 
 RESUME_KEYS = (
     *("seed_everything", "model", "data", "weights", "forget"),
-    *("method", "plugins", "optimizer", "schedule", "warmup_steps", "weight_decay_on"),
+    *("method", "plugins", "optimizer", "schedule", "warmup_steps", "weight_decay_on", "milestones"),
 )
 """Settings that a resumed run must repeat; the trainer's are checked by the checkpoint, the original by its digest."""
 FREE = ("data.workers", "data.eval_batch_size", "data.source")
@@ -21,7 +21,7 @@ normalisation, which a checkpoint records: where the images are may change. Whet
 may not, since the two have other fingerprints.
 """
 
-ADDED: Mapping[str, Any] = {"model.projection_head": "lightly"}
+ADDED: Mapping[str, Any] = {"model.projection_head": "lightly", "model.bn_splits": 1, "method.decay": True}
 """What runs had that do not record a setting, since it was added later."""
 
 

@@ -1,5 +1,6 @@
 """Options of a model that is given as a file of weights: its class, and the size of images that it takes."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,8 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from unlearning_pl.cli.shipped_configs import find_configs
-from unlearning_pl.training.model_files import guess_file, model_resize
+from unlearning_pl.learners import CLIP, Learner
+from unlearning_pl.training.model_files import guess_file, model_resize, published_apart
 from unlearning_pl.yaml_text.yaml_settings import read_yaml, write_inline_yaml
 
 
@@ -34,13 +36,43 @@ def complete_options(
         guessed = guess_file(file).guessed
         words = ["--config", write_inline_yaml({"model": guessed.settings()}), *words]
         notes.append(f"Model: {guessed}, by the names and shapes of its tensors.")
-    settings = parse(words)
-    resize = model_resize(settings["model"])
-    source = (settings["data"].get("source") or {}).get("init_args", {})
-    if resize is not None and "image_size" in source and source["image_size"] is None:
-        words = [*words, f"--data.source.image_size={write_inline_yaml(asdict(resize))}"]
-        notes.append(f"Images: {resize}, as the model's own evaluation transform.")
-    return words, notes
+        notes += _unknown_temperature(guessed.learner, words)
+    options, more = _follow_model(parse(words))
+    return [*words, *options], [*notes, *more]
+
+
+def _follow_model(settings: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Options with which images are resized as the model's library does, and sentences on its images."""
+    resize, (name, source) = model_resize(settings["model"]), _innermost_source(settings["data"])
+    apart = published_apart(settings["model"])
+    notes = [f"Weights published as {', '.join(apart)} take other images; these get OpenAI's."] if apart else []
+    if resize is None or not source:
+        return [], notes
+    size = source.get("init_args", {}).get("image_size", "its own")
+    if size is None:
+        option = f"--{name}.image_size={write_inline_yaml(asdict(resize))}"
+        return [option], [f"Images: {resize}, as the model's own evaluation transform.", *notes]
+    if size == asdict(resize):
+        return [], notes
+    kind = source["class_path"].rpartition(".")[2]
+    return [], [f"Images: {kind} with image_size {size}; the model's own evaluation transform is {resize}.", *notes]
+
+
+def _innermost_source(data: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Name and settings of the source of the images, which others may wrap to add captions or metadata."""
+    name, source = "data.source", data.get("source") or {}
+    while isinstance(inner := (source.get("init_args") or {}).get("source"), Mapping):
+        name, source = f"{name}.source", inner
+    return name, source
+
+
+def _unknown_temperature(learner: type[Learner], words: Sequence[str]) -> list[str]:
+    """A sentence on the temperature of a loss that a file does not hold; none if an option gives it."""
+    parameter = inspect.signature(learner).parameters.get("temperature")
+    given = any(word.partition("=")[0] == "--model.temperature" for word in words)
+    if parameter is None or given or learner is CLIP:  # CLIP's is a weight
+        return []
+    return [f"Temperature of the loss: {parameter.default}, as the file has none; --model.temperature gives another."]
 
 
 def add_architecture(parser: ArgumentParser) -> None:
@@ -55,7 +87,7 @@ def add_architecture(parser: ArgumentParser) -> None:
         "--architecture",
         type=str | None,
         default=None,
-        help="Architecture of a file of weights, such as timm/NAME, where its tensors do not tell.",
+        help="Architecture of a file of weights, such as timm/NAME or ViT-B-32, where its tensors do not tell.",
     )
 
 

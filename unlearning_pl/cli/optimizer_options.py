@@ -27,6 +27,7 @@ def add_optimizer(parser: LightningArgumentParser) -> None:
     parser.add_argument("--optimizer", type=OptimizerCallable, default=SGD, help=OPTIONS["optimizer"])
     parser.add_argument("--schedule", type=Schedule, default="cosine", help=OPTIONS["schedule"])
     parser.add_argument("--warmup_steps", type=int, default=0, help=OPTIONS["warmup_steps"])
+    parser.add_argument("--milestones", type=list[int], default=[], help=OPTIONS["milestones"])
     parser.add_argument("--weight_decay_on", type=WeightDecayOn | None, default=None, help=OPTIONS["weight_decay_on"])
 
 

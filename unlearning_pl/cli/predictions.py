@@ -82,11 +82,11 @@ def check_predictions_file(path: Path, overwrite: bool) -> None:
         f"Expected --to with an ending of {', '.join(ENDINGS)}, got {path}. Change it.",
     )
     require(path.parent.is_dir(), f"Expected a file in a folder that exists as --to, got {path}. Create it first.")
+    require(not path.is_dir(), f"Expected a file as --to, got the folder {path}. Add a file name.")
     require(
         overwrite or not path.exists(),
         f"Expected a new file as --to, got {path}, which exists. Choose another, or add --overwrite.",
     )
-    require(not path.is_dir(), f"Expected a file as --to, got the folder {path}. Add a file name.")
 
 
 def write_predictions(path: Path, predictions: Predictions) -> Path:

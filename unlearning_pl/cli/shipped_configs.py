@@ -29,7 +29,7 @@ def shipped_configs() -> dict[str, Path]:
         raise InputError(
             f"Expected configuration files in {_PLACES[0]}, got no such folder. Install the package again."
         )
-    return {path.relative_to(place).with_suffix("").as_posix(): path for path in sorted(place.glob("*/*.yaml"))}
+    return {path.relative_to(place).with_suffix("").as_posix(): path for path in sorted(place.glob("*/**/*.yaml"))}
 
 
 def shipped_config(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Short help of the training commands: the options that people use, a line each; ``--help=all`` shows the others too.
+"""Short help of commands with many options: those that people use, a line each; ``--help=all`` shows the others too.
 
 The texts are read from docstrings without importing the classes, so that the help appears at once.
 """
@@ -8,7 +8,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from unlearning_pl.cli.option_texts import DESCRIPTION, EPOCHS, OPTIONS, USAGE
+from unlearning_pl.cli.option_texts import DESCRIPTION, EPOCHS, OPTIONS, OWN, USAGE
 from unlearning_pl.cli.source_docstrings import Documented, documented, exported
 
 _TEXTS = {
@@ -32,7 +32,8 @@ _TEXTS = {
     "data.train_on": "all, or retain for the retrained reference",
     "optimizer": "SGD, AdamW, ... or a class of your own [SGD]",
     "optimizer.lr": "Learning rate; other arguments likewise [0.06]",
-    "schedule": "constant, cosine or one_cycle [cosine]",
+    "schedule": "constant, cosine, one_cycle or multi_step [cosine]",
+    "milestones": "Epochs after which multi_step divides the rate by ten",
     "warmup_steps": "Steps of a rising learning rate first [0]",
     "weight_decay_on": "What weight decay acts on: all or matrices",
     "seed_everything": "Seed of weights, batches and views [0]",
@@ -59,7 +60,8 @@ _DEFAULTS: Mapping[str, Mapping[str, int | str]] = {
 
 _HARDWARE = ("devices", "num_nodes", "accelerator", "strategy", "precision")
 _TRAINING = (
-    *("trainer.max_epochs", "optimizer", "optimizer.lr", "schedule", "warmup_steps", "weight_decay_on"),
+    *("trainer.max_epochs", "optimizer", "optimizer.lr", "schedule", "milestones", "warmup_steps"),
+    "weight_decay_on",
     *("seed_everything", *(f"trainer.{name}" for name in _HARDWARE), "trainer.compile", "trainer.channels_last"),
     *("trainer.checkpoint_minutes", "trainer.callbacks+", "trainer.logger", "trainer.fast_dev_run"),
 )
@@ -84,25 +86,39 @@ SECTIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "Training": _TRAINING,
     },
     **dict.fromkeys(("validate", "test", "predict"), _EVALUATION),
+    "split": {
+        "Run": ("original", "architecture", "config", "allow"),
+        "Request: one of": tuple(f"forget.{name}" for name in _REQUEST),
+        "Request by the original: one of": ("hardest", "easiest", "nearest", "count"),
+        "Preview": ("earlier", "threshold", "show", "output", "overwrite", "include_duplicates"),
+        "Data, without a run": tuple(f"data.{name}" for name in _DATA),
+    },
+    "views": {
+        "Run": ("run", "config", "allow"),
+        "Sheet": ("images", "ids", "views", "seed", "output", "overwrite"),
+        "Data": ("data.source", "data.views"),
+    },
 }
 """The options of the short help, by command and section."""
 
+_MIN_COLUMNS = 60
+"""A narrower terminal breaks the lines: the names of the options alone take half of this."""
 _TITLE = re.compile(r"^[^:,.]{1,46}: ")
 """What the name of a class says already, at the start of its docstring."""
 
 
 def short_help(command: str, width: int | None = None) -> str:
-    """Write the short help of a training command.
+    """Write the short help of a command.
 
     Args:
         command: The command.
-        width: Number of columns; those of the terminal when not given.
+        width: Number of columns, 60 or more; those of the terminal when not given.
 
     Example:
         >>> print(short_help("test", 80).splitlines()[0])
         usage: unlearning-pl test --run RUN [options]
     """
-    columns = width or shutil.get_terminal_size().columns
+    columns = max(_MIN_COLUMNS, width or shutil.get_terminal_size().columns)
     usage = textwrap.wrap(f"usage: unlearning-pl {command} {USAGE[command]}", columns, subsequent_indent=" " * 7)
     options = {
         title: {f"--{name}": _row(command, name) for name in names} for title, names in SECTIONS[command].items()
@@ -186,11 +202,16 @@ def _summaries(package: str, bases: Sequence[str]) -> dict[str, str]:
 
 def _row(command: str, option: str) -> str:
     """The text on an option: a line, and its default in brackets."""
+    if option in OWN.get(command, {}):
+        return OWN[command][option]
     group, _, name = option.rpartition(".")
     source = _documentation(command, group)
-    text = _TEXTS.get(option.removeprefix("data.") if "forget" in option else option) or OPTIONS.get(option)
-    text = text or re.split(r"(?<=\w)\. |;", source.arguments[name])[0].removesuffix(".")
+    text = _TEXTS.get(option.removeprefix("data.") if "forget" in option else option)
+    sentences = OPTIONS.get(option) or source.arguments.get(name, "")
+    text = text or re.split(r"(?<=\w)\. |;", sentences)[0].removesuffix(".")
     default = _DEFAULTS.get(option, {}).get(command, source.defaults.get(name))
+    if command != "fit" and group == "data":  # the run's own setting
+        text, default = text.partition(" [")[0], None
     shown = default is not None and not isinstance(default, bool) and not text.endswith("]")
     return f"{text} [{default:g}]" if shown and isinstance(default, float) else f"{text} [{default}]" if shown else text
 
@@ -206,14 +227,15 @@ def _documentation(command: str, group: str) -> Documented:
 
 def _more(command: str) -> dict[str, str]:
     """How to see the other options."""
+    trains = command not in OWN
     methods = {"--method.help NAME": "the options of a method; likewise --plugins.help"} if command == "unlearn" else {}
     return {
-        "--help=all": "all options, those of Lightning's trainer included",
+        "--help=all": "all options, those of Lightning's trainer included" if trains else "all options",
         "--print_config": "the whole configuration as YAML, to save and edit",
         **methods,
-        "--model.help NAME": "the options of a model",
+        **({"--model.help NAME": "the options of a model"} if trains else {}),
         "--data.source.help NAME": "the options of a source; likewise --data.views.help",
-        "--optimizer.help NAME": "the options of an optimiser",
+        **({"--optimizer.help NAME": "the options of an optimiser"} if trains else {}),
     }
 
 

@@ -16,7 +16,7 @@ from unlearning_pl.cli.deciding_settings import first_change, warn_of_moved_sour
 from unlearning_pl.cli.guessed_original import with_guessed_model
 from unlearning_pl.cli.interpolation import refuse_interpolation
 from unlearning_pl.cli.optimizer_options import add_optimizer, resolve_weight_decay
-from unlearning_pl.cli.option_texts import DESCRIPTION, EPOCHS, OPTIONS, USAGE
+from unlearning_pl.cli.option_texts import DESCRIPTION, EPOCHS, OPTIONS, OWN, USAGE
 from unlearning_pl.cli.parse_errors import HelpFormatter, explain_parse_error, find_input_error
 from unlearning_pl.cli.plain_values import with_plain_enums
 from unlearning_pl.cli.predictions import check_predictions_file, collect_predictions, write_predictions
@@ -49,7 +49,7 @@ class UnlearningCLI(LightningCLI):
     @override
     def subcommands() -> dict[str, set[str]]:
         unused = {"model", "datamodule", "train_dataloaders", "val_dataloaders", "dataloaders", "return_predictions"}
-        return {command: unused | {"weights_only"} for command in USAGE}
+        return {command: unused | {"weights_only"} for command in USAGE if command not in OWN}
 
     @override
     def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
@@ -164,7 +164,7 @@ class UnlearningCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         config = self.config_init[self.subcommand]
         self.trainer.command = ["unlearning-pl", *self.args]  # type: ignore[attr-defined]
-        names = ("optimizer", "schedule", "warmup_steps", "weight_decay_on")
+        names = ("optimizer", "schedule", "warmup_steps", "weight_decay_on", "milestones")
         self.model.optimize_with(*(config[name] for name in names))
         if self.subcommand not in EVALUATION_COMMANDS:
             self.trainer.configuration = self._configuration()  # type: ignore[attr-defined]

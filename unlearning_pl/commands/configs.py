@@ -64,6 +64,7 @@ def _listing() -> str:
 
 def _copy(path: Path, folder: str) -> Path:
     target = Path(folder).expanduser() / path.name
+    require(not target.parent.is_file(), f"Expected a folder as --to, got {folder}, which is a file. Give another one.")
     require(
         not target.exists() and not target.is_symlink(),
         f"Expected a new file, got {target}, which exists. Give another folder by --to, or move the file away.",

@@ -27,7 +27,7 @@ METHODS = {
     "fine_tune": "--method FineTune --optimizer.lr 0.1",
     "gradient_ascent": "--method GradientAscent --optimizer.lr 0.05",
     "neg_grad": "--method NegGrad --optimizer.lr 0.16",
-    "gradient_penalty": "--method GradientPenalty --method.target 0 --method.weight 1 --optimizer.lr 0.1",
+    "gradient_penalty_stage2": "--method GradientPenalty --method.target 0 --method.weight 1 --optimizer.lr 0.1",
     "alignment_calibration": "--method AlignmentCalibration --method.alpha 1 --method.beta 4 --optimizer.lr 0.1",
 }
 

@@ -19,15 +19,19 @@ def add_pixels(parser: ArgumentParser) -> None:
         "--mean",
         type=float,
         nargs="+",
-        default=[0.0],
+        default=None,
         help="Weights, TorchScript, ONNX: mean to subtract from the pixels.",
     )
     parser.add_argument(
-        "--std", type=float, nargs="+", default=[1.0], help="The same: standard deviation to divide by then."
+        "--std", type=float, nargs="+", default=None, help="The same: standard deviation to divide by then."
     )
     add_architecture(parser)
 
 
 def pixels_from_options(options: Namespace) -> Pixels:
     """Build the :class:`Pixels` of the options of :func:`add_pixels`."""
-    return Pixels(tuple(options.mean), tuple(options.std), options.image_size)
+    if options.mean is None and options.std is None:
+        return Pixels(image_size=options.image_size)
+    # Three numbers, since one is what stands for no option.
+    mean, std = (values * 3 if len(values) == 1 else values for values in (options.mean or [0.0], options.std or [1.0]))
+    return Pixels(tuple(mean), tuple(std), options.image_size)

@@ -38,7 +38,7 @@ def export(args: list[str]) -> LastLines:
     """Run the command ``export``."""
     options = parse_args(export_parser(), args)
     chosen = ExportOptions(**{name: options[name] for name in ExportOptions._fields})
-    *sentences, written = export_run(options.run, options.to, chosen, options.allow)
+    written, *sentences = export_run(options.run, options.to, chosen, options.allow)
     for sentence in sentences:
         open_console().print(sentence, soft_wrap=True, highlight=False, markup=False)
     return LastLines(written)

@@ -1,20 +1,20 @@
 """The command ``forget``: import, preview, unlearn, audit and export, with the commands of a user."""
 
+import time
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
-from jsonargparse.typing import PositiveInt
 
 from unlearning_pl.cli.file_options import add_architecture
 from unlearning_pl.cli.parse_errors import explain_parse_error
 from unlearning_pl.commands.last_lines import LastLines, page_written
 from unlearning_pl.commands.main import run
-from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.distributed.launchers import require_single_process
 from unlearning_pl.errors import InputError
 from unlearning_pl.forgetting import make_plan, run_steps
 from unlearning_pl.forgetting.forget_plan import command_line
 from unlearning_pl.forgetting.measured_step import estimate, measure_step
+from unlearning_pl.forgetting.original_check import doubt_original
 from unlearning_pl.forgetting.outcome import outcome, report_page
 from unlearning_pl.forgetting.plan_checks import Prepared
 from unlearning_pl.report.terminal import open_console
@@ -43,14 +43,14 @@ def forget_parser() -> ArgumentParser:
     parser.add_argument("--test", type=str | None, default=None, help="Images that the model was not trained on.")
     add_architecture(parser)
     parser.add_argument(
-        "--image_size", type=PositiveInt | None, default=None, help="Height and width that the model was trained with."
+        "--image_size", type=int | None, default=None, help="Height and width that the model was trained with."
     )
     parser.add_argument("--method", type=str | None, default=None, help="Method in place of the default one.")
     parser.add_argument(
         "--config", type=str, action="append", default=[], help="File with method, optimizer and epochs, as of unlearn."
     )
     parser.add_argument(
-        "--retrain", type=PositiveInt | None, default=None, help="Epochs of a reference trained without the images."
+        "--retrain", type=int | None, default=None, help="Epochs of a reference trained without the images."
     )
     parser.add_argument("--dry_run", "--dry-run", action="store_true", help="Show the plan, and write nothing.")
     return parser
@@ -60,20 +60,33 @@ def forget(args: list[str]) -> LastLines | None:
     """Run the command ``forget``."""
     options = _parse(args)
     require_single_process()
+    start = time.monotonic()
     prepared = make_plan(options)
+    opening = time.monotonic() - start
     for note in _notes(prepared):
         _print(note)
     if options.dry_run:
         _print("\n".join(command_line(words) for words in prepared.plan.steps().values()))
-        step = measure_step(prepared.learner, prepared.data)
-        _print(f"Time: {estimate(step, prepared.data, prepared.epochs, options.retrain)}.")
+    doubt = doubt_original(prepared.learner, prepared.data)
+    if doubt is not None:
+        _print(doubt)
+    step = measure_step(prepared.learner, prepared.data)
+    expected = estimate(step, prepared.data, prepared.epochs, options.retrain, opening)
+    _print(f"Time: {expected}.")
+    if options.dry_run:
         return None
     plan = prepared.plan
     del prepared  # its images and weights
-    with progress_lines():
-        run_steps(plan, run)
+    run_steps(plan, _run, expected.seconds)
     lines = outcome(plan)
     return LastLines("\n".join(["", *lines]), page_written(report_page(plan)).hint)
+
+
+def _run(words: list[str]) -> None:
+    """Run a step, and print what it wrote; what usually comes next is the next step."""
+    last_lines = run(words)
+    if last_lines is not None:
+        _print(last_lines.written)
 
 
 def _parse(args: list[str]) -> Namespace:

@@ -35,7 +35,9 @@ def import_original(
     """
     path = Path(file).expanduser()
     folder = Path(model).resolve().parent / path.stem
-    if is_import_of(folder, path):
+    settings = runs.trusted_settings(model, allow)
+    same_model = is_import_of(folder, path) and runs.trusted_settings(folder, allow)["model"] == settings["model"]
+    if same_model:
         _print_original(f"{folder}, the import of {path}")
         return folder
     require(
@@ -49,7 +51,6 @@ def import_original(
         f"Expected a run folder as --original of {processes} processes, got the file {path}. Run unlearning-pl import "
         "first.",
     )
-    settings = runs.trusted_settings(model, allow)
     words = ["--config", write_inline_yaml(settings), "--run", str(folder), *data_options]
     run, sentence = import_file(path, words, command)
     _print_original(sentence)

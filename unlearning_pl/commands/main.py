@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from unlearning_pl import __version__
 from unlearning_pl.commands.printable_output import make_printable, print_error
-from unlearning_pl.commands.quiet_libraries import quiet_libraries
-from unlearning_pl.errors import quote, suggest_names
+from unlearning_pl.commands.saved_folders import with_weights_files
+from unlearning_pl.errors import InputError, quote, suggest_names
 from unlearning_pl.option_words import command_line
+from unlearning_pl.quiet_libraries import quiet_libraries
 
 if TYPE_CHECKING:
     from unlearning_pl.commands.last_lines import LastLines
@@ -61,6 +62,8 @@ COMMANDS = {
 """Commands that do not use LightningCLI, with the function of this package that runs each."""
 TRAINING = ("fit", "unlearn", "validate", "test", "predict")
 """Commands of LightningCLI."""
+SHORT_HELP = (*TRAINING, "split", "views")
+"""Commands with a short help beside the one of their parser."""
 
 
 @command_line()
@@ -72,13 +75,14 @@ def run(args: list[str]) -> "LastLines | None":
     """
     command, *rest = args
     wanted = _help_wanted(rest)
-    if wanted == "short" and command in TRAINING:
+    if wanted == "short" and command in SHORT_HELP:
         from unlearning_pl.cli.short_help import short_help
 
         sys.stdout.write(short_help(command))
         return None
     rest = ["--help"] if wanted == "all" else rest
     quiet_libraries()
+    rest = with_weights_files(command, rest)
     if command in TRAINING:
         from unlearning_pl.commands.training import train
 
@@ -92,12 +96,18 @@ def run(args: list[str]) -> "LastLines | None":
 
 
 def _help_wanted(words: list[str]) -> str | None:
-    """``short`` for ``--help``, ``all`` for ``--help all`` and ``--help=all``, None for a command to run."""
+    """``short`` for ``--help``, ``all`` for ``--help all`` and ``--help=all``, None for a command to run.
+
+    Raises:
+        InputError: If another help is asked for.
+    """
     for word, following in pairwise([*words, ""]):
         if word == "--help=all" or (word == "--help" and following == "all"):
             return "all"
         if word in ("-h", "--help"):
             return "short"
+        if word.startswith("--help="):
+            raise InputError(f"Expected --help or --help=all, got {quote(word)}. Write one of them.")
     return None
 
 

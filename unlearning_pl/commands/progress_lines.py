@@ -57,6 +57,8 @@ class _ProgressHandler(logging.StreamHandler[TextIO]):
         if transient and not on_terminal and now - self._written < _SECONDS:
             return
         self.clear()
+        if transient and on_terminal and getattr(record, "is_last", False):
+            return  # what is printed next has a line of its own
         self._written, self._in_place = now, transient and on_terminal
         line = printable(self.format(record))
         if self._in_place:

@@ -11,6 +11,7 @@ from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import open_run_data, split_data_options
 from unlearning_pl.cli.file_options import add_architecture
+from unlearning_pl.cli.option_texts import DESCRIPTION, own_text
 from unlearning_pl.commands.last_lines import LastLines, allow_words, next_command
 from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.data import ForgetRequest, UnlearningData
@@ -28,54 +29,33 @@ from unlearning_pl.training import runs
 from unlearning_pl.training.model_files import guess_file, open_file
 
 ENCODER, PIXELS = 0.98, 0.97
-"""Thresholds on the cosine of near duplicates: of a run's features, and of pixels."""
+"""Default thresholds on the cosine of near duplicates: of a run's features, and of pixels; the help states them."""
 
 
 def split_parser() -> ArgumentParser:
     """Create the parser of the command ``split``."""
-    parser = make_parser(
-        "split",
-        "Preview a forget request before training: counts, classes, overlap, near duplicates among retained images.",
-    )
+    parser = make_parser("split", DESCRIPTION["split"])
     add_data(parser)
     _add_request(parser)
-    parser.add_argument(
-        "--threshold",
-        type=float | None,
-        default=None,
-        help=f"Minimum cosine of near duplicates; by default {ENCODER} with --original, otherwise {PIXELS}, of pixels.",
-    )
-    parser.add_argument("--show", type=int, default=20, help="Maximum number of near duplicates to list.")
-    parser.add_argument("--output", type=str | None, default=None, help="JSON file of the ids, for --forget.file.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace an existing file.")
-    parser.add_argument("--include_duplicates", action="store_true", help="Add retained near duplicates to the file.")
+    parser.add_argument("--threshold", type=float | None, default=None, help=own_text("split", "threshold"))
+    parser.add_argument("--show", type=int, default=20, help=own_text("split", "show"))
+    parser.add_argument("--output", type=str | None, default=None, help=own_text("split", "output"))
+    parser.add_argument("--overwrite", action="store_true", help=own_text("split", "overwrite"))
+    parser.add_argument("--include_duplicates", action="store_true", help=own_text("split", "include_duplicates"))
     add_allow(parser)
     return parser
 
 
 def _add_request(parser: ArgumentParser) -> None:
     """Add the options that select the images to forget."""
-    parser.add_argument(
-        "--original",
-        type=str | None,
-        default=None,
-        help="Run folder whose data, split and encoder to use, or a file of weights, with --data.* as its data.",
-    )
+    parser.add_argument("--original", type=str | None, default=None, help=own_text("split", "original"))
     add_architecture(parser)
     parser.add_class_arguments(ForgetRequest, "forget")
-    parser.add_argument(
-        "--hardest", type=int | None, default=None, help="Number of images to forget, of the original's highest loss."
-    )
-    parser.add_argument(
-        "--easiest", type=int | None, default=None, help="Number of images to forget, of the original's lowest loss."
-    )
-    parser.add_argument(
-        "--nearest", type=str | None, default=None, help="Id of an image to forget with its neighbours by features."
-    )
-    parser.add_argument("--count", type=int | None, default=None, help="Number of images to forget with --nearest.")
-    parser.add_argument(
-        "--earlier", type=str, nargs="+", default=[], help="Earlier requests: run folders or files of ids."
-    )
+    parser.add_argument("--hardest", type=int | None, default=None, help=own_text("split", "hardest"))
+    parser.add_argument("--easiest", type=int | None, default=None, help=own_text("split", "easiest"))
+    parser.add_argument("--nearest", type=str | None, default=None, help=own_text("split", "nearest"))
+    parser.add_argument("--count", type=int | None, default=None, help=own_text("split", "count"))
+    parser.add_argument("--earlier", type=str, nargs="+", default=[], help=own_text("split", "earlier"))
 
 
 def split(args: list[str]) -> LastLines | None:
@@ -107,7 +87,10 @@ def split(args: list[str]) -> LastLines | None:
     hint = ["unlearn", "--original", options.original or "ORIGINAL", "--method", "NegGrad", "--forget.file", str(path)]
     hint += [] if is_run or file is None else _file_words(args, file, options.architecture)
     hint += allow_words([*options.allow, *allowed_classes(data_options)])
-    return LastLines(f"Ids of {pluralize(len(document['forget']), 'image')}: {path}", next_command(*hint))
+    written = f"Ids of {pluralize(len(document['forget']), 'image')}"
+    kept = len(document["near_duplicates"])
+    written += f", with {pluralize(kept, 'pair')} of near duplicates" if kept else ""
+    return LastLines(f"{written}: {path}", next_command(*hint))
 
 
 def _file_words(args: Sequence[str], file: Path, architecture: str | None) -> list[str]:

@@ -6,6 +6,7 @@ from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.training_cli import UnlearningCLI, run_training_command
 from unlearning_pl.commands.last_lines import LastLines, allow_words, next_command
 from unlearning_pl.commands.printable_output import make_printable
+from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.training import runs
 
 
@@ -19,7 +20,8 @@ def train(args: list[str]) -> LastLines | None:
         Where the run or the features are; None if nothing was written.
     """
     make_printable()
-    cli = run_training_command(args)
+    with progress_lines():
+        cli = run_training_command(args)
     if cli.predictions is not None:
         return LastLines(cli.predictions)
     run = Path(cli.config[args[0]].trainer.run)

@@ -10,6 +10,7 @@ from torch import Tensor
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.command_parser import add_allow, add_data, data_from_options, make_parser, parse_args
 from unlearning_pl.cli.data_options import split_data_options
+from unlearning_pl.cli.option_texts import DESCRIPTION, own_text
 from unlearning_pl.commands.last_lines import LastLines
 from unlearning_pl.data import Source, UnlearningData
 from unlearning_pl.data.seeds import isolated_rng
@@ -23,20 +24,15 @@ from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
 def views_parser() -> ArgumentParser:
     """Create the parser of the command ``views``."""
-    parser = make_parser(
-        "views",
-        "Draw augmented views on a PNG sheet. Each row has an image, its views, its id, its class and its captions.",
-    )
+    parser = make_parser("views", DESCRIPTION["views"])
     add_data(parser)
-    parser.add_argument(
-        "--run", type=str | None, default=None, help="Run folder whose data to draw; --config and --data override it."
-    )
-    parser.add_argument("--images", type=int, default=8, help="Number of training images, alternating between classes.")
-    parser.add_argument("--ids", type=str, nargs="+", default=[], help="Ids of the images to draw; replaces --images.")
-    parser.add_argument("--views", type=int, default=6, help="Number of views of each image.")
-    parser.add_argument("--seed", type=int, default=0, help="Seed of the views.")
-    parser.add_argument("--output", type=str, default="views.png", help="File to write.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace an existing file.")
+    parser.add_argument("--run", type=str | None, default=None, help=own_text("views", "run"))
+    parser.add_argument("--images", type=int, default=8, help=own_text("views", "images"))
+    parser.add_argument("--ids", type=str, nargs="+", default=[], help=own_text("views", "ids"))
+    parser.add_argument("--views", type=int, default=6, help=own_text("views", "views"))
+    parser.add_argument("--seed", type=int, default=0, help=own_text("views", "seed"))
+    parser.add_argument("--output", type=str, default="views.png", help=own_text("views", "output"))
+    parser.add_argument("--overwrite", action="store_true", help=own_text("views", "overwrite"))
     add_allow(parser)
     return parser
 

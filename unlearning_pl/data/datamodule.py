@@ -80,8 +80,8 @@ class UnlearningData(SplitDataModule):
         self.load()
         return self.pool.normalise(self.pool.rows_at(self.positions("train")[:2])[0])
 
-    def rows(self, streams: tuple[Split, ...], processes: int) -> dict[Split, int]:
-        """Rows of each stream in a step, over all processes.
+    def rows(self, streams: tuple[Split, ...], processes: int, batch_size: int | None = None) -> dict[Split, int]:
+        """Rows of each stream in a step of ``batch_size`` rows, by default the module's own, over all processes.
 
         Raises:
             InputError: If a stream is empty or the batch does not divide.
@@ -94,11 +94,11 @@ class UnlearningData(SplitDataModule):
                 else "Give a forget request."
             )
             require(size > 0, f"Expected samples in the stream {name}, got none. {remedy}")
-        return rows_per_stream(sizes, self.batch_size, processes)
+        return rows_per_stream(sizes, batch_size or self.batch_size, processes)
 
-    def steps(self, streams: tuple[Split, ...], processes: int) -> int:
+    def steps(self, streams: tuple[Split, ...], processes: int, batch_size: int | None = None) -> int:
         """Number of whole steps in an epoch over these streams, at least one."""
-        rows = self.rows(streams, processes)
+        rows = self.rows(streams, processes, batch_size)
         return max(1, sum(len(self.positions(name)) for name in rows) // sum(rows.values()))
 
     def loader(
@@ -169,7 +169,8 @@ class UnlearningData(SplitDataModule):
         assert trainer is not None
         plan = training_plan(trainer, trainer.lightning_module, self.train_on)
         streams = plan.streams(trainer.current_epoch)
-        rows, steps = self.rows(streams, trainer.world_size), self.steps(streams, trainer.world_size)
+        wanted = streams, trainer.world_size, plan.batch_size(streams)
+        rows, steps = self.rows(*wanted), self.steps(*wanted)
         progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
         taken = progress.processed % steps if trainer.fit_loop.restarting else 0
         loaders, pin = {}, trainer.strategy.root_device.type == "cuda"

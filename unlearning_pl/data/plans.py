@@ -1,7 +1,7 @@
 """Plans: what a training, an evaluation or an audit reads, as immutable values from which loaders are made."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -83,6 +83,8 @@ class TrainingPlan:
     Attributes:
         streams: Names of the streams of an epoch.
         sample: How the samples of a step are made.
+        batch_sizes: Rows of a step, over all processes, in an epoch that reads one stream alone, by its name; those
+            of other epochs are ``data.batch_size``.
 
     Example:
         >>> plan = TrainingPlan(lambda epoch: ("train",), SamplePlan.training(InputSpec(views=1), seed=0))
@@ -93,10 +95,15 @@ class TrainingPlan:
 
     streams: Streams
     sample: SamplePlan
+    batch_sizes: Mapping[Split, int] = field(default_factory=dict)
 
     def feed(self, streams: Streams, views: int = 1) -> "TrainingPlan":
         """A plan with these streams instead, and at least this number of views."""
-        return TrainingPlan(streams, replace(self.sample, views=max(self.sample.views, views)))
+        return replace(self, streams=streams, sample=replace(self.sample, views=max(self.sample.views, views)))
+
+    def batch_size(self, streams: tuple[Split, ...]) -> int | None:
+        """Rows of a step that reads these streams; None for ``data.batch_size``."""
+        return self.batch_sizes.get(streams[0]) if len(streams) == 1 else None
 
 
 @runtime_checkable

@@ -1,16 +1,17 @@
 """What an audit of runs leaves behind: its report, and the figures beside the curves of each run."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lightning.pytorch.utilities import rank_zero_warn
 
 from unlearning_pl.audits import Audit
+from unlearning_pl.errors import require
 from unlearning_pl.report import log_to_tensorboard, write_report
 from unlearning_pl.report.notebook_table import notebook_table
-from unlearning_pl.report.trackers import log_to_tracker
+from unlearning_pl.report.trackers import check_tracker, log_to_tracker, tracker_error
 from unlearning_pl.training.run_record import read_record
 
 
@@ -47,10 +48,40 @@ def write_audits(
     page = write_report(folder, audits, context)
     for audit in audits:
         run = named[audit.name]
-        for tracked in read_record(run).get("trackers", []) if trackers else []:
-            log_to_tracker(tracked, audit, page)
-        if not os.access(run, os.W_OK):  # for example another user's original
+        if os.access(run, os.W_OK):
+            log_to_tensorboard(run, audit, settings=context["settings"][audit.name], references=audits)
+        else:  # for example another user's original
             rank_zero_warn(f"{run} is not writable: its audit is not logged to TensorBoard.")
-            continue
-        log_to_tensorboard(run, audit, settings=context["settings"][audit.name], references=audits)
+        if trackers:
+            _log_to_trackers(run, audit, page)
     return page
+
+
+def check_trackers(runs: Iterable[str]) -> None:
+    """Check, before an audit of some runs, that one of them is at a tracker, and that the trackers' packages are here.
+
+    Raises:
+        InputError: If no training of these runs was logged to MLflow or Weights & Biases, or one is not installed.
+    """
+    names = [name for run in runs for name in _trackers(run)]
+    require(
+        len(names) > 0,
+        "Expected a run that was trained under MLflow or Weights & Biases with trackers = true, got none. Leave it "
+        "out, or train with one of their loggers.",
+    )
+    for name in names:
+        check_tracker(name)
+
+
+def _log_to_trackers(run: str, audit: Audit, page: Path) -> None:
+    """Log an audit to each tracker of a run; the report is written already, and a tracker that fails is a warning."""
+    for name in _trackers(run):
+        try:
+            log_to_tracker(name, audit, page)
+        except Exception as error:  # of any kind: no network, no login, or a run that was deleted there
+            rank_zero_warn(f"The audit of {run} is in {page}, but not at {name}: {tracker_error(error)}.")
+
+
+def _trackers(run: str) -> list[str]:
+    names: list[str] = read_record(run).get("trackers", [])
+    return names

@@ -16,7 +16,7 @@ from unlearning_pl.audits.verdict import LEVEL, MARGIN
 from unlearning_pl.audits.verdict_settings import VerdictSettings
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.evaluation.audit_outcome import AuditReport, write_audits
+from unlearning_pl.evaluation.audit_outcome import AuditReport, check_trackers, write_audits
 from unlearning_pl.evaluation.audited_runs import check_run as check_run
 from unlearning_pl.evaluation.audited_runs import reference_kind, runs_by_name
 from unlearning_pl.evaluation.audited_weights import AuditedWeights
@@ -95,11 +95,13 @@ def audit_runs(
 
     Raises:
         InputError: If a folder is not a run folder or still trains, the runs do not belong together, or two retrained
-            models are one training.
+            models are one training, or with ``trackers`` no run is at one.
     """
     settings = check_audit_options(views, relearning, retain_relearning, level, margin)
     references = [retrained] if isinstance(retrained, str) else retrained or []
     named, weights = _check_runs(models, original, references, allow)
+    if trackers:
+        check_trackers(named.values())
     data = data or runs.open_data(models[0], allow)
     learners = _open_learners(named, allow)
     folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")

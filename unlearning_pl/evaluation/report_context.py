@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from unlearning_pl.audits.extract import AUDITED
@@ -57,6 +58,8 @@ def _settings(run: str, record: Mapping[str, Any] | None) -> dict[str, Any]:
     config = runs.read_config(run)
     if record is None:  # the configuration tells the architecture alone
         return {"model": config["model"], "method": UNKNOWN}
-    keys = ("model", "method", "plugins", "optimizer", "schedule", "warmup_steps", "weight_decay_on")
+    if "imported" in record:  # nor does that of an import: its optimizer is a default that took no step
+        return {"model": config["model"], "imported": Path(record["imported"]["file"]).name}
+    keys = ("model", "method", "plugins", "optimizer", "schedule", "milestones", "warmup_steps", "weight_decay_on")
     kept = {key: config[key] for key in keys if config.get(key)}
     return kept | {key: record[key] for key in ("epochs", "steps", "seed") if key in record}

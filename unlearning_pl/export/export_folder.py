@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from unlearning_pl.export.export_weights import Dtype, converted, safetensors_bytes
@@ -12,7 +11,7 @@ from unlearning_pl.io import named_errors, write_bytes, write_json, write_text
 
 
 def write_folder(folder: Path, model: HubModel, card: str, dtype: Dtype | None = None) -> None:
-    """Write weights, configuration and card to a folder: all of them or none, if the folder is new or empty.
+    """Write weights, configuration and card to a folder: all of them or none, if the folder is new.
 
     Args:
         folder: The folder; files of the same names in it are replaced, others stay.
@@ -24,21 +23,20 @@ def write_folder(folder: Path, model: HubModel, card: str, dtype: Dtype | None =
         InputError: If a weight is too large for the type.
     """
     weights = safetensors_bytes(converted(dict(model.weights), dtype))
+    is_new = not folder.exists()
     with named_errors(folder):
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent if is_new else folder, prefix=f".{folder.name}."))
         try:
             write_bytes(temporary / model.weights_name, weights)
-            write_json(temporary / model.config_name, model.config)
+            settings = {model.config_name: model.config, **model.other_files}
+            for name, content in settings.items():
+                write_json(temporary / name, content)
             write_text(temporary / "README.md", card)
-            temporary.chmod(0o755)  # mkdtemp makes it private
-            _replace(temporary, folder, (model.weights_name, model.config_name, "README.md"))
+            if is_new:
+                temporary.chmod(0o755)  # mkdtemp makes it private
+                os.replace(temporary, folder)
+            else:  # which may be the working directory, and must stay the same folder
+                for name in (model.weights_name, *settings, "README.md"):
+                    os.replace(temporary / name, folder / name)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _replace(temporary: Path, folder: Path, names: Sequence[str]) -> None:
-    if not folder.exists() or not any(folder.iterdir()):
-        os.replace(temporary, folder)
-        return
-    for name in names:
-        os.replace(temporary / name, folder / name)

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from unlearning_pl.learners import CLIP, Classifier, Learner
 from unlearning_pl.learners.backbones import BUILDERS
-from unlearning_pl.learners.key_maps import classifier_map
+from unlearning_pl.learners.image_processors import PROCESSORS
+from unlearning_pl.learners.key_maps import library_map
 from unlearning_pl.learners.library_models import LibraryModel, Preprocessing, library_model
 from unlearning_pl.learners.open_clip_towers import tower_settings
+from unlearning_pl.learners.transformers_models import saved_settings
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class HubModel:
         code: Lines of Python that load the model.
         weights_name: Name of the file of weights.
         config_name: Name of the file of the configuration.
+        other_files: Content of other files of JSON by name.
     """
 
     library: str
@@ -35,10 +38,11 @@ class HubModel:
     code: str = ""
     weights_name: str = "model.safetensors"
     config_name: str = "config.json"
+    other_files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def hub_model(learner: Learner, preprocessing: Preprocessing, settings: Mapping[str, Any]) -> HubModel:
-    """The files of a learner's model: a classifier of timm or torchvision, open_clip's CLIP, or a learner of its own.
+    """The files of a learner's model: a classifier of a library, open_clip's CLIP, or a learner of its own.
 
     Args:
         learner: The learner with its weights.
@@ -56,6 +60,8 @@ def hub_model(learner: Learner, preprocessing: Preprocessing, settings: Mapping[
             return _timm(learner, library, preprocessing)
         if library.name.startswith("torchvision/"):
             return _torchvision(learner, library, preprocessing)
+        if library.name.startswith("transformers/"):
+            return _transformers(learner, library, preprocessing)
     return _own(learner, settings, preprocessing)
 
 
@@ -65,7 +71,7 @@ def _timm(learner: Classifier, library: LibraryModel, preprocessing: Preprocessi
     cfg = {
         "input_size": [3, resize.size, resize.size],
         "crop_pct": floor(1e6 * resize.size / (resize.shorter_side or resize.size)) / 1e6,
-        "crop_mode": "center",
+        "crop_mode": "squash" if resize.squash else "center",
         "interpolation": resize.interpolation,
         "mean": [*pixels.mean],
         "std": [*pixels.std],
@@ -96,12 +102,28 @@ def _torchvision(learner: Classifier, library: LibraryModel, preprocessing: Prep
     return HubModel("torchvision", "image-classification", weights, config, code)
 
 
+def _transformers(learner: Classifier, library: LibraryModel, preprocessing: Preprocessing) -> HubModel:
+    config, processor = saved_settings(library, learner.num_classes, preprocessing)
+    names = library_map(library)
+    own, in_file = learner.state_dict(), {new: old for old, new in library.saved_names.items()}
+    net = library.build(learner.num_classes)
+    weights = {in_file.get(name, name): own[str(names.rename(name))] for name in net.state_dict()}
+    code = (
+        "from transformers import AutoImageProcessor, AutoModelForImageClassification\n\n"
+        'model = AutoModelForImageClassification.from_pretrained("PATH").eval()\n'
+        'processor = AutoImageProcessor.from_pretrained("PATH", backend="pil")\n'
+    )
+    files = {PROCESSORS[0]: processor}
+    return HubModel("transformers", "image-classification", weights, config, code, other_files=files)
+
+
 def _open_clip(learner: CLIP, preprocessing: Preprocessing) -> HubModel:
     settings = tower_settings(learner.hparams["model"])
     size = preprocessing.resize.size
     model = {**settings, "vision_cfg": {**settings["vision_cfg"], "image_size": size}, "custom_text": True}
     mean, std = preprocessing.pixels
     images = {"size": size, "mean": [*mean], "std": [*std], "interpolation": preprocessing.resize.interpolation}
+    images["resize_mode"] = "squash" if preprocessing.resize.squash else "shortest"
     config = {"model_cfg": model, "preprocess_cfg": images}
     names = {"backbone": "visual", "text_encoder": "text"}
     weights = {
@@ -134,11 +156,11 @@ def _own(learner: Learner, settings: Mapping[str, Any], preprocessing: Preproces
 
 def _library_weights(learner: Learner, library: LibraryModel, net: nn.Module) -> dict[str, Tensor]:
     """Weights of a learner under the names of a model of its library."""
-    own, names = learner.state_dict(), classifier_map(library.classifier)
+    own, names = learner.state_dict(), library_map(library)
     return {name: own[str(names.rename(name))] for name in net.state_dict()}
 
 
 def _images(preprocessing: Preprocessing) -> dict[str, Any]:
     resize, (mean, std) = preprocessing
     size = {"image_size": resize.size, "shorter_side": resize.shorter_side or resize.size}
-    return {**size, "interpolation": resize.interpolation, "mean": [*mean], "std": [*std]}
+    return {**size, "interpolation": resize.interpolation, "squash": resize.squash, "mean": [*mean], "std": [*std]}

@@ -1,5 +1,6 @@
 """The README of an exported model: request, method, verdict and what was not checked."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from math import inf, nan
 from pathlib import Path
@@ -20,6 +21,7 @@ from unlearning_pl.training import runs
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
 _REPORT = "audit/report.json"
+"""Path of the report in the run folder, or beside it, where ``forget`` has it."""
 _NOT_CHECKED = """\
 - Unlearning is approximate: the weights are not those of a model that never saw the images, and this card does not
   prove a deletion.
@@ -83,7 +85,11 @@ def _request(run: str | Path) -> Iterator[str]:
 def _method(run: str | Path) -> Iterator[str]:
     record, config = runs.read_record(run), runs.read_config(run)
     keys = ("method", "plugins") if "original" in record else ()
-    keys = (*keys, "optimizer", "schedule", "warmup_steps", "weight_decay_on") if "imported" not in record else ()
+    keys = (
+        (*keys, "optimizer", "schedule", "milestones", "warmup_steps", "weight_decay_on")
+        if "imported" not in record
+        else ()
+    )
     settings = {key: config[key] for key in keys if config.get(key)}
     settings |= {key: record[key] for key in ("epochs", "steps", "seed", "seconds") if record.get(key) is not None}
     if "imported" in record:
@@ -96,31 +102,45 @@ def _method(run: str | Path) -> Iterator[str]:
 
 def _verdict(run: Path) -> Iterator[str]:
     """Sentences of the report on this model, in the report's own words."""
-    report = read_report(run / _REPORT) if (run / _REPORT).is_file() else None
-    date = "" if report is None else str(report["context"].get("date", ""))
-    if report is None or date < str(runs.read_record(run).get("finished", "")):
+    path = _report_file(run)
+    if path is None:
         yield "Not audited: no claim is made about how well the images were forgotten."
         return
+    report = read_report(path)
+    date = str(report["context"].get("date", ""))
     models = [one for one in report["audits"] if one["name"] != ORIGINAL and not is_retrained(one["name"])]
     name = run.resolve().name
     record = next((one for one in models if len(models) == 1 or one["name"] == name), None)
     if record is None or "verdict" not in record:
         yield "Audited without a verdict on this model."
         return
-    yield from _sentences(record, run)
+    yield from _sentences(record, path)
     note = (report["context"].get("notes") or {}).get(record["name"])
     if note:
         yield str(note)
     yield f"Audited on {date[:10]}; report.json and report.html of that audit have the details."
 
 
-def _sentences(record: Mapping[str, Any], run: Path) -> list[str]:
+def _report_file(run: Path) -> Path | None:
+    """The report on the run as it is now: in its folder, or beside it if it names the command that made the run."""
+    record = runs.read_record(run)
+    command = shlex.join(map(str, record["command"]))  # empty from Python
+    for folder in (run, run.resolve().parent):
+        path = folder / _REPORT
+        context = read_report(path)["context"] if path.is_file() else {}
+        is_own = folder == run or (command and command in context.get("commands", []))
+        if context and is_own and str(context.get("date", "")) >= str(record.get("finished", "")):
+            return path
+    return None
+
+
+def _sentences(record: Mapping[str, Any], path: Path) -> list[str]:
     try:
         verdict = _read_verdict(record["verdict"])
         audit = Audit(record["name"], dict(record["metrics"]), {}, torch.zeros(0, 0), verdict=verdict)
         sentences = describe_verdict(audit), describe_attack(audit), describe_power(audit)
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # the report may be a stranger's
-        raise InputError(f"Expected a verdict in {run / _REPORT}, got a damaged one. Audit again.") from error
+        raise InputError(f"Expected a verdict in {path}, got a damaged one. Audit again.") from error
     return [sentence for sentence in sentences if sentence]
 
 

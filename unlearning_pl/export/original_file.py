@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unlearning_pl.errors import require
-from unlearning_pl.training.checkpoint_files import ORIGINAL, weights_digest
+from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, weights_digest
 from unlearning_pl.training.import_run import IMPORTED
 from unlearning_pl.training.run_record import RECORD, read_record
 
@@ -28,19 +28,27 @@ def original_file(run: str | Path) -> Path | None:
         if "original" not in record:
             return None
         original = _same_as_recorded(record["original"], record[ORIGINAL], run)
-        folder = original if original.is_dir() else original.parent.parent
-        if original.is_file() and not (folder / RECORD).is_file():
+        run = original if original.is_dir() else original.parent.parent
+        if original.is_file() and not (run / RECORD).is_file():
             return original
-        record = read_record(folder)
+        record = read_record(run)
 
 
 def _same_as_recorded(name: str, sha256: str, run: str | Path) -> Path:
+    """The file or run of this name that has the recorded content."""
     path = Path(name).expanduser()
+    # A run records the name as it was given: from the working directory, which usually holds the run too. The digest
+    # decides, so that nothing is guessed.
+    folders = [] if path.is_absolute() else Path(run).expanduser().resolve().parents
+    named = (path, *(folder / path for folder in folders))
+    places = [place for place in named if place.is_file() or (place / CHECKPOINT).is_file()]
     remedy = "Give a copy of the file as --like FILE, or export with --names own."
-    require(path.exists(), f"Expected {name}, which the run {run} comes from, got no such file. {remedy}")
-    found = weights_digest(path)
+    remedy = remedy if path.is_absolute() else f"Export in the folder where it was unlearned from. {remedy}"
+    require(bool(places), f"Expected {name}, which the run {run} comes from, got no such file. {remedy}")
+    digests = [weights_digest(place) for place in places]
     require(
-        found == sha256,
-        f"Expected {name} as it was when the run {run} came from it, SHA-256 {sha256[:12]}, got {found[:12]}. {remedy}",
+        sha256 in digests,
+        f"Expected {name} as it was when the run {run} came from it, SHA-256 {sha256[:12]}, got {digests[0][:12]}. "
+        f"{remedy}",
     )
-    return path
+    return places[digests.index(sha256)]

@@ -64,9 +64,9 @@ def restore_layout(learner: Learner, content: Any, file: Path, dtype: torch.dtyp
     state = find_state_dict(content, file)
     matched = match_weights(learner, state, file)
     _require_same_model(learner, matched, file)
-    own, transposed = learner.state_dict(), matched.key_map.transposed
+    own = learner.state_dict()
     values = {
-        id(state[origin]): _as_in_file(state[origin], own[name].T if name in transposed else own[name], origin, dtype)
+        id(state[origin]): _as_in_file(state[origin], _value(own[name], name, matched, state[origin]), origin, dtype)
         for name, origin in matched.origin.items()
     }
     copied = [name for name, value in state.items() if id(value) not in values]
@@ -95,6 +95,15 @@ def _require_same_model(learner: Learner, matched: MatchedWeights, file: Path) -
     )
 
 
+def _value(own: Tensor, name: str, matched: MatchedWeights, saved: Tensor) -> Tensor:
+    """A weight as the file has it: itself if unlearning did not change it, transposed, or repeated for each group."""
+    if torch.equal(matched.state[name].to(own.dtype), own):
+        return saved
+    if own.numel() != saved.numel():
+        return own.repeat(saved.numel() // own.numel())
+    return own.T if name in matched.key_map.transposed else own
+
+
 def _as_in_file(saved: Tensor, value: Tensor, name: str, dtype: torch.dtype | None) -> Tensor:
     """The value with shape and type of the saved tensor, and this tensor itself if they are equal."""
     value = value.reshape(saved.shape)
@@ -105,7 +114,7 @@ def _as_in_file(saved: Tensor, value: Tensor, name: str, dtype: torch.dtype | No
 
 
 def convert(value: Tensor, dtype: torch.dtype, name: str) -> Tensor:
-    """A tensor in another type, contiguous.
+    """A tensor in another type, contiguous; one that has the type already keeps its values, infinite ones included.
 
     Args:
         value: The tensor.
@@ -122,7 +131,7 @@ def convert(value: Tensor, dtype: torch.dtype, name: str) -> Tensor:
         unlearning_pl.errors.InputError: Expected weights that float16 can hold, got 1e+06 in scale. Give `dtype=...
     """
     converted = value.detach().to(dtype).contiguous()
-    finite = not dtype.is_floating_point or bool(torch.isfinite(converted).all())
+    finite = not dtype.is_floating_point or dtype == value.dtype or bool(torch.isfinite(converted).all())
     require(
         finite,
         f"Expected weights that {str(dtype).removeprefix('torch.')} can hold, got {float(value.abs().max()):g} in "

@@ -4,10 +4,14 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unlearning_pl.training.saved_folder import saved_architecture
+
 IMPORT, PREVIEW, UNLEARN, RETRAIN, AUDIT, EXPORT = "original", "preview", "unlearned", "retrained", "audit", "export"
 """Names of the steps; those of a run are its folder."""
 REQUEST = "forget.json"
 """File of the ids in the output folder."""
+PAIRS = "near_duplicates.json"
+"""File of the near duplicates that stay, in the output folder."""
 _WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors")
 _RETRAIN_RATE = "0.05"
 
@@ -40,8 +44,10 @@ class ForgetPlan:
 
     @property
     def export(self) -> Path:
-        """File of the unlearned weights, under the names of the original's."""
+        """File of the unlearned weights, under the names of the original's; for one of transformers the folder."""
         model = Path(self.model)
+        if self._is_saved:
+            return self.path(f"{model.resolve().parent.name}_unlearned")
         suffix = model.suffix if model.suffix.lower() in _WEIGHTS else ".pt"
         return self.path(f"{model.stem}_unlearned{suffix}")
 
@@ -62,15 +68,21 @@ class ForgetPlan:
         start = ["--original", original]
         steps = {
             IMPORT: ["import", self.model, "--run", original, *self.import_options],
-            PREVIEW: ["split", *start, "--forget.file", request],
+            PREVIEW: ["split", *start, "--forget.file", request, "--show", "0", "--output", self._at(PAIRS)],
             UNLEARN: ["unlearn", *start, "--run", unlearned, "--forget.file", request, *self.unlearn_options],
         }
         if self.retrain is not None:
             steps[RETRAIN] = self._retrain(original, request)
         retrained = [] if self.retrain is None else ["--retrained", self._at(RETRAIN)]
         audit = ["audit", "--model", unlearned, *start, *retrained, "--output", self._at(AUDIT)]
-        export = ["export", "--run", unlearned, "--to", self._at(self.export.name), "--like", self.model]
+        export = ["export", "--run", unlearned, "--to", self._at(self.export.name)]
+        export += ["--format", "huggingface"] if self._is_saved else ["--like", self.model]
         return steps | {AUDIT: audit, EXPORT: export}
+
+    @property
+    def _is_saved(self) -> bool:
+        """Whether the file is that of a folder of transformers, which needs its configuration."""
+        return saved_architecture(Path(self.model).expanduser()) is not None
 
     def _retrain(self, original: str, request: str) -> list[str]:
         words = ["fit", "--config", f"{original}/config.yaml", "--run", self._at(RETRAIN), "--data.train_on", "retain"]

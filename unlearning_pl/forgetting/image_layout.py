@@ -25,6 +25,17 @@ class Layout(NamedTuple):
     train: str
     test: str
 
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the training images, in which their ids are paths; None if ids are no paths.
+
+        Example:
+            >>> Layout("ImageTable", "pairs/train.csv", "pairs/test.csv").folder.name
+            'pairs'
+        """
+        folders = {"Folder": Path(self.train), "ImageTable": Path(self.train).parent}
+        return folders.get(self.source)
+
     def options(self) -> list[str]:
         """The source as options of a command.
 

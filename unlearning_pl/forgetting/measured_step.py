@@ -5,7 +5,7 @@ Letters: B rows of a batch.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import torch
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.plans import InputSpec, SamplePlan
+from unlearning_pl.forgetting.forget_plan import AUDIT, EXPORT, IMPORT, PREVIEW, RETRAIN, UNLEARN
 from unlearning_pl.images.machine_memory import available_memory
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.progress_log import format_seconds
@@ -41,25 +42,25 @@ class Estimate(NamedTuple):
     """What a plan takes.
 
     Attributes:
-        unlearn: Seconds of unlearning.
-        retrain: Seconds of the retrained reference; 0 without one.
-        audit: Seconds of the passes of the audit; its attacks and probes come on top.
+        seconds: Seconds by the name of the step; the attacks and probes of the audit come on top.
         peak: Bytes of memory of a step.
+
+    Example:
+        >>> str(Estimate({"original": 1.0, "unlearned": 20.0, "audit": 60.0}, peak=10**9))  # doctest: +ELLIPSIS
+        'about 81 s (unlearning 20 s, the audit 60 s, the rest 1 s); a step takes 1.0 GB of memory...'
     """
 
-    unlearn: float
-    retrain: float
-    audit: float
+    seconds: Mapping[str, float]
     peak: int
 
     def __str__(self) -> str:
-        parts = [("unlearning", self.unlearn), ("retraining", self.retrain), ("the passes of the audit", self.audit)]
-        listed = ", ".join(f"{name} {format_seconds(seconds)}" for name, seconds in parts if seconds)
+        total, titles = sum(self.seconds.values()), {UNLEARN: "unlearning", RETRAIN: "retraining", AUDIT: "the audit"}
+        parts = {title: self.seconds[name] for name, title in titles.items() if name in self.seconds}
+        parts["the rest"] = total - sum(parts.values())
+        listed = ", ".join(f"{title} {format_seconds(seconds)}" for title, seconds in parts.items())
         memory = f"{self.peak / 1e9:.1f} GB of memory"
         free = "" if torch.cuda.is_available() else f", and {available_memory() / 1e9:.1f} GB are free"
-        return (
-            f"about {format_seconds(self.unlearn + self.retrain + self.audit)} ({listed}); a step takes {memory}{free}"
-        )
+        return f"about {format_seconds(total)} ({listed}); a step takes {memory}{free}"
 
 
 def measure_step(learner: Learner, data: UnlearningData) -> MeasuredStep:
@@ -70,9 +71,9 @@ def measure_step(learner: Learner, data: UnlearningData) -> MeasuredStep:
         data: The data, with a request.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    learner = learner.to(device).train()
-    plan = SamplePlan.embedding(InputSpec.of(learner), learner.num_views, seed=0)
+    plan = SamplePlan.training(InputSpec.of(learner), seed=0)
     sample = next(iter(data.samples(("retain",), plan, device)["retain"]))
+    learner = learner.to(device).train(len(sample.index) > 1)  # batch normalisation refuses a single row
 
     def step() -> None:
         learner.losses(learner.outputs(sample), sample).mean().backward()  # type: ignore[no-untyped-call]
@@ -86,14 +87,17 @@ def measure_step(learner: Learner, data: UnlearningData) -> MeasuredStep:
     return MeasuredStep(rows, seconds, forward / rows, peak)
 
 
-def estimate(step: MeasuredStep, data: UnlearningData, epochs: int, retrain: int | None) -> Estimate:
-    """Estimate the time of a plan from a measured step.
+def estimate(
+    step: MeasuredStep, data: UnlearningData, epochs: int, retrain: int | None, opening: float = 0.0
+) -> Estimate:
+    """Estimate the time of each step of a plan from a measured step.
 
     Args:
         step: The step.
         data: The data, with a request.
         epochs: Epochs of unlearning.
         retrain: Epochs of the retrained reference, if there is one.
+        opening: Seconds in which a command opens the model and the images.
     """
     counts = data.splits.counts()
     images = counts["retain"] + counts["forget"] + counts["test"]
@@ -101,12 +105,11 @@ def estimate(step: MeasuredStep, data: UnlearningData, epochs: int, retrain: int
     per_row = step.step / step.rows
     trained = counts["retain"] + counts["forget"]
     relearning = models * 10 * counts["forget"] * per_row
-    return Estimate(
-        unlearn=epochs * trained * per_row,
-        retrain=(retrain or 0) * counts["retain"] * per_row,
-        audit=models * images * (AUDIT_VIEWS + 1) * step.forward + relearning,
-        peak=step.peak,
-    )
+    seconds = {IMPORT: 0.0, PREVIEW: trained * step.forward, UNLEARN: epochs * trained * per_row}
+    if retrain is not None:
+        seconds[RETRAIN] = retrain * counts["retain"] * per_row
+    seconds |= {AUDIT: models * images * (AUDIT_VIEWS + 1) * step.forward + relearning, EXPORT: 0.0}
+    return Estimate({name: opening + value for name, value in seconds.items()}, step.peak)
 
 
 def _time(run: Callable[[], object], device: torch.device) -> float:

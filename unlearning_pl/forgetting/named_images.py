@@ -16,7 +16,7 @@ def read_named_images(file: str, ids: Sequence[str], folders: Sequence[Path]) ->
     """Read the names of images to forget, each of which must mean exactly one training image.
 
     A name is the path of an image, absolute or from the working directory or one of the folders, or an id, its end, or
-    the same without the suffix of the file.
+    the same without the suffix of the file. Where it means nothing, the backslashes of Windows separate folders.
 
     Args:
         file: A .txt, .csv or .json, see :func:`~unlearning_pl.data.splits.id_files.read_ids`.
@@ -54,7 +54,10 @@ def read_named_images(file: str, ids: Sequence[str], folders: Sequence[Path]) ->
 def _meanings(name: str, known: set[str], matcher: IdMatcher, folders: Sequence[Path]) -> list[str]:
     """All ids that a name may mean."""
     exact = [name] if name in known else matcher.find(name)
-    return [*dict.fromkeys([*_ids_of_path(name, known, folders), *exact])]
+    found = [*dict.fromkeys([*_ids_of_path(name, known, folders), *exact])]
+    if found or "\\" not in name:
+        return found
+    return _meanings(name.replace("\\", "/"), known, matcher, folders)
 
 
 def _ids_of_path(name: str, known: set[str], folders: Sequence[Path]) -> list[str]:

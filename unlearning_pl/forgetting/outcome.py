@@ -56,6 +56,8 @@ def describe_outcome(unlearned: Mapping[str, Any], original: Mapping[str, Any], 
         f"An attacker tells forgotten from unseen images with AUC {verdict['differences'][attack]['auc']:.2f}, before "
         f"{before:.2f}; 0.50 is chance."
     )
+    if (original.get("verdict") or {}).get("reason") == "no_reference":
+        figure += " It did not tell them in the original either, so that this is no sign of unlearning."
     limit = "" if has_reference else _LIMIT
     return f"{verdict['kind']}: {REASONS[verdict['reason']]}. {figure}{utility}{limit}"
 

@@ -1,8 +1,9 @@
 """Everything that can be wrong with a request to ``forget``, checked before anything is written."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jsonargparse import Namespace
 
@@ -18,6 +19,7 @@ from unlearning_pl.learners import Classifier, Learner
 from unlearning_pl.training.import_run import is_import_of
 from unlearning_pl.training.model_files import FileModel, guess_file
 from unlearning_pl.training.run_record import RECORD, read_json_object, read_record
+from unlearning_pl.training.runs import CONFIG
 from unlearning_pl.training.weights import load_weights
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
@@ -51,9 +53,7 @@ def make_plan(options: Namespace) -> Prepared:
             the output folder holds something else.
     """
     file = Path(options.model).expanduser()
-    require(
-        file.is_file(), f"Expected a file of weights at --model, got {options.model}, which is none. Correct the path."
-    )
+    _check_options(options, file)
     layout, model = guess_layout(options.images, options.test), guess_file(file, options.architecture)
     recipe = default_recipe(model.build(), options.image_size or (model.resize.size if model.resize else 32))
     words = _import_options(options, layout, recipe, model)
@@ -66,6 +66,26 @@ def make_plan(options: Namespace) -> Prepared:
     said = [] if options.architecture is None else [f"Model: {model.guessed}, by the name of the architecture."]
     parts = f"Images: {layout.train} (training) and {layout.test} (unseen), read by {layout.source}."
     return Prepared(plan, learner, data, [*said, parts, *notes], epochs)
+
+
+def _check_options(options: Namespace, file: Path) -> None:
+    require(
+        not (file / CONFIG).is_file(),
+        f"Expected a file of weights at --model, got the run {options.model}. "
+        f"Run unlearning-pl unlearn --original {options.model} --forget.file {options.forget} instead.",
+    )
+    require(
+        file.is_file(), f"Expected a file of weights at --model, got {options.model}, which is none. Correct the path."
+    )
+    require(
+        options.method is None or not options.config,
+        f"Expected --method or --config, got both, --method {options.method}. Write the method into the file.",
+    )
+    for name in ("image_size", "retrain"):
+        value = options[name]
+        require(
+            value is None or value > 0, f"Expected --{name} of 1 or more, got {value}. Correct it, or leave it out."
+        )
 
 
 def _open(file: Path, words: list[str], layout: Layout) -> tuple[Learner, UnlearningData, list[str]]:
@@ -82,8 +102,22 @@ def _open(file: Path, words: list[str], layout: Layout) -> tuple[Learner, Unlear
 def _epochs(file: Path, model: FileModel, words: list[str], unlearn: list[str]) -> int:
     """Epochs of unlearning; parses the options of ``unlearn``, so that a mistake in them comes before anything else."""
     known = ["--config", write_inline_yaml({"model": model.guessed.settings()})]
-    settings = configuration(["unlearn", "--original", str(file), *known, *words, *unlearn])
+    command = ["unlearn", "--original", str(file), *known, *words]
+    settings = configuration([*command, *unlearn])
+    if unlearn[0] == "--config":
+        _check_config(settings, configuration(command), unlearn[1])
     return int(settings["trainer"]["max_epochs"] or 0)
+
+
+def _check_config(settings: Mapping[str, Any], before: Mapping[str, Any], name: str) -> None:
+    """Check that a file of settings leaves model, images and request as they are."""
+    other = [key for key in ("model", "forget") if settings.get(key) != before.get(key)]
+    other += ["data.source"] if settings["data"]["source"] != before["data"]["source"] else []
+    require(
+        not other,
+        f"Expected method, optimizer and epochs in --config, got {name} with another {' and '.join(other)}. "
+        "Remove it there.",
+    )
 
 
 def _import_options(options: Namespace, layout: Layout, recipe: Recipe, model: FileModel) -> list[str]:
@@ -114,7 +148,7 @@ def _check_classes(learner: Learner, data: UnlearningData, layout: Layout) -> No
 
 def _requested_ids(options: Namespace, layout: Layout, data: UnlearningData) -> list[str]:
     train = [data.ids[row] for row in data.positions("train").tolist()]
-    folders = [Path(layout.train), Path(options.images)] if layout.source == "Folder" else []
+    folders = [] if layout.folder is None else [layout.folder, Path(options.images)]
     ids = read_named_images(options.forget, train, [folder.expanduser() for folder in folders])
     data.request(ForgetRequest(ids=[*ids]))
     return ids
@@ -123,14 +157,22 @@ def _requested_ids(options: Namespace, layout: Layout, data: UnlearningData) -> 
 def _check_output(plan: ForgetPlan, layout: Layout) -> None:
     """Check that the output folder is new, or that of the same request."""
     out, request = plan.path(""), plan.path(REQUEST)
-    require(not out.is_file(), f"Expected a folder as --out, got the file {out}. Give another name.")
-    inside = Path(layout.train).resolve() in [out.resolve(), *out.resolve().parents]
-    require(not inside, f"Expected --out outside of {layout.train}, got {out}. Choose another folder.")
+    parents = [out.resolve(), *out.resolve().parents]
+    for images in (layout.train, layout.test):  # what is written there would be read as a class
+        inside = Path(images).expanduser().resolve() in parents
+        require(not inside, f"Expected --out outside of {images}, got {out}. Choose another folder.")
+    exists = next(path for path in parents if path.exists())
+    require(exists.is_dir(), f"Expected a folder as --out, got {out}, where {exists} is a file. Give another name.")
+    require(
+        os.access(exists, os.W_OK),
+        f"Expected a folder that you may write to as --out, got {out}. Choose another, or change the permissions.",
+    )
     if not out.exists() or not any(out.iterdir()):
         return
     remedy = "Choose another --out, or remove the folder."
     require(request.is_file(), f"Expected an empty folder as --out, got {out} with other files. {remedy}")
-    same = read_json_object(request).get("forget") == plan.ids
+    recorded = read_json_object(request).get("forget")
+    same = isinstance(recorded, list) and sorted(map(str, recorded)) == sorted(plan.ids)
     require(same, f"Expected the images of {request} to be forgotten again, got other ones. {remedy}")
     _check_import(plan, remedy)
 

@@ -10,7 +10,10 @@ References:
 import torch.nn.functional as F
 from torch import Tensor
 
+from unlearning_pl.functional.precision import full_precision
 
+
+@full_precision
 def alignment_matrix(anchor: Tensor, positive: Tensor) -> Tensor:
     """Alignment matrix: cosine similarity of the first view of each image and the second view of every image.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 def input_gradient_norm(losses: Tensor, inputs: tuple[Tensor, ...], rows_at: int = 0) -> Tensor:
     r"""Input gradient norm: L2 norm of the loss gradient with respect to each sample's input, differentiable again.
 
-    .. math:: n_i = \Big\| \frac{\partial \sum_j l_j}{\partial v_i} \Big\|_2
+    .. math:: n_i = \left\| \frac{\partial \sum_j l_j}{\partial v_i} \right\|_2
 
     For a loss that treats samples independently this is :math:`\| \partial l_i / \partial v_i \|`. If samples interact
     (negatives, batch statistics), the sum over j also includes their influence on one another, since one gradient per
@@ -43,7 +43,7 @@ def input_gradient_norm(losses: Tensor, inputs: tuple[Tensor, ...], rows_at: int
 def weight_gradient_norms(losses: Iterable[Tensor], weights: Sequence[Tensor]) -> Tensor:
     r"""Weight gradient norm of each loss: L2 norm of its gradient with respect to all weights together.
 
-    .. math:: n_i = \Big( \sum_w \Big\| \frac{\partial l_i}{\partial w} \Big\|_2^2 \Big)^{1/2}
+    .. math:: n_i = \Big( \sum_w \left\| \frac{\partial l_i}{\partial w} \right\|_2^2 \Big)^{1/2}
 
     A backward pass a loss. An iterator that makes each loss when it is asked for needs the memory of one graph.
 

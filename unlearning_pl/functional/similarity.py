@@ -77,7 +77,8 @@ def cosine_drift(first: Tensor, second: Tensor) -> Tensor:
 def procrustes(source: Tensor, target: Tensor) -> Tensor:
     r"""Orthogonal Procrustes: rotate (and reflect) a representation to fit another one best [2].
 
-    .. math:: X R, \quad R = \arg \min_{R^\top R = 1} \| X R - Y \|_F = U V^\top, \quad U S V^\top = X^\top Y
+    .. math:: X R, \quad R = \operatorname{argmin}_{R^\top R = 1} \| X R - Y \|_F = U V^\top,
+        \quad U S V^\top = X^\top Y
 
     Columns are not centred and norms are preserved; computed in float64.
 

@@ -15,9 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unlearning_pl.functional.counted_resamples import resampled_thresholds
+from unlearning_pl.functional.precision import full_precision
 from unlearning_pl.functional.roc import require_scores
 
 
+@full_precision
 def pair_similarities(views: Tensor) -> Tensor:
     """Pairwise cosine similarities of an image's augmented views, the input of all EncoderMI attacks [1].
 

@@ -4,6 +4,7 @@ Letters: S height and width of the result.
 """
 
 from dataclasses import dataclass
+from math import floor
 from typing import Literal
 
 from PIL import Image, ImageOps
@@ -11,18 +12,23 @@ from PIL import Image, ImageOps
 from unlearning_pl.errors import require
 
 Interpolation = Literal["bilinear", "bicubic", "nearest"]
+Style = Literal["torchvision", "transformers"]
 
 
 @dataclass(frozen=True)
 class Resize:
-    """Resize the shorter side of an image, then crop the centre: the evaluation transform of torchvision and timm.
+    """Resize the shorter side of an image, then crop the centre: the evaluation transform of many libraries.
 
-    It equals ``Resize(shorter_side)`` and ``CenterCrop(size)`` of torchvision on Pillow images, pixel by pixel.
+    It equals ``Resize(shorter_side)`` and ``CenterCrop(size)`` of torchvision on Pillow images, pixel by pixel; with
+    ``squash``, ``Resize((shorter_side, shorter_side))`` and the crop; or what image processors of transformers do.
 
     Args:
         size: S, height and width of the crop.
         shorter_side: Length of the shorter side before the crop, at least ``size``; ``size`` by default.
         interpolation: Filter of Pillow.
+        squash: Resize both sides to the length, so that the image is distorted and nothing of it is cropped where the
+            length is ``size``, as some models of timm, open_clip and transformers take their images.
+        style: ``torchvision`` (and timm) rounds the corner of the crop, ``transformers`` rounds it down.
 
     Raises:
         InputError: If a length is out of its range.
@@ -35,6 +41,8 @@ class Resize:
     size: int
     shorter_side: int | None = None
     interpolation: Interpolation = "bilinear"
+    squash: bool = False
+    style: Style = "torchvision"
 
     def __post_init__(self) -> None:
         _require_size(self.size)
@@ -45,17 +53,19 @@ class Resize:
         )
 
     def __str__(self) -> str:
-        return f"shorter side {self.shorter_side or self.size}, {self.interpolation}, centre {self.size}"
+        sides = "both sides" if self.squash else "shorter side"
+        return f"{sides} {self.shorter_side or self.size}, {self.interpolation}, centre {self.size}"
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """The resized and cropped image."""
         short = self.shorter_side or self.size
         width, height = image.size
         least = min(width, height)
-        sides = int(short * width / least), int(short * height / least)
+        sides = (short, short) if self.squash else (int(short * width / least), int(short * height / least))
         if sides != image.size:
             image = image.resize(sides, Image.Resampling[self.interpolation.upper()])
-        left, top = (round((side - self.size) / 2.0) for side in sides)
+        corner = round if self.style == "torchvision" else floor
+        left, top = (corner((side - self.size) / 2.0) for side in sides)
         return image.crop((left, top, left + self.size, top + self.size))
 
 

@@ -81,7 +81,7 @@ def build_backbone(name: str) -> Backbone:
     32 pixels, ``vit_tiny`` (patches of 4, 12 layers, 3 heads, width 192) exactly 32.
 
     Models of other libraries get their images normalised as the library does: ``torchvision/resnet50``,
-    ``timm/vit_small_patch16_224.augreg_in21k`` and others, see
+    ``timm/vit_small_patch16_224.augreg_in21k``, ``transformers/FOLDER`` and others, see
     :func:`~unlearning_pl.learners.library_models.library_model`. A timm name without the prefix and without a tag is
     normalised by the data source.
 

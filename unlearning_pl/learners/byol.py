@@ -29,7 +29,7 @@ class BYOL(ContrastiveLearner):
 
     Args:
         backbone: Encoder: resnet9_slim, resnet18, resnet34, resnet50, vgg16_bn, vit_tiny, torchvision/NAME, timm/NAME,
-            solo-learn/NAME or lightly/NAME.
+            solo-learn/NAME, lightly/NAME or cifar/NAME.
         momentum: EMA coefficient: the fraction of its weights that the target encoder keeps at each step, in [0, 1].
         hidden_dim: Width of the hidden layers of both heads (4096 in the paper).
         projection_dim: Width of the embedding (256 in the paper).

@@ -20,7 +20,7 @@ class Classifier(Learner):
 
     Args:
         backbone: Encoder: resnet9_slim, resnet18, resnet34, resnet50, vgg16_bn, vit_tiny, torchvision/NAME, timm/NAME,
-            solo-learn/NAME or lightly/NAME.
+            transformers/FOLDER, solo-learn/NAME, lightly/NAME or cifar/NAME.
         num_classes: Number of classes K, at least 2.
 
     Raises:

@@ -29,7 +29,8 @@ class CLIP(ContrastiveLearner):
 
     Args:
         model: ``RN-slim`` (64 pixels) or ``ViT-slim`` (32 pixels), which train on a CPU, or the name of an open_clip
-            model, whose images are normalised with OpenAI's statistics.
+            model, whose images are normalised as for its published weights, see
+            :func:`~unlearning_pl.learners.open_clip_towers.tower_preprocessing`.
         image_size: Height and width of the images; the model's own size if None.
         temperature: Initial softmax temperature, from 0.01 to 1.
 

@@ -13,14 +13,23 @@ renames it. Sources, as repository and commit:
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from unlearning_pl.errors import require
-from unlearning_pl.learners.library_models import library_model
+from unlearning_pl.learners.library_models import LibraryModel, library_model
 
 Rules = tuple[tuple[str, str], ...]
+
+
+_STATISTICS = (".running_mean", ".running_var")
+
+
+def _pair(name: str, state: Mapping[str, Tensor]) -> list[str]:
+    """A tensor, and the weight of its module."""
+    return [other for other in (name, f"{name.rpartition('.')[0]}.weight") if other in state]
 
 
 class KeyMap(NamedTuple):
@@ -31,6 +40,9 @@ class KeyMap(NamedTuple):
         rules: Patterns of whole names and their replacements, in order.
         left_out: Patterns of tensors that are no part of the model: classifiers trained beside it, pointers, banks.
         transposed: Names, of the learner, whose tensors are transposed.
+        grouped: Whether batch normalisation may have statistics of groups of rows, one after the other. Their mean
+            counts, as in the evaluation mode of lightly's ``SplitBatchNorm``.
+        saved_names: Whole names that are replaced before the rules apply.
 
     Example:
         >>> KeyMap("MoCo", ((r"encoder_q\.(.+)", r"backbone.\1"),)).rename("encoder_q.conv1.weight")
@@ -41,11 +53,14 @@ class KeyMap(NamedTuple):
     rules: Rules = ()
     left_out: tuple[str, ...] = ()
     transposed: tuple[str, ...] = ()
+    grouped: bool = False
+    saved_names: Mapping[str, str] = MappingProxyType({})
 
     def rename(self, name: str) -> str | None:
         """Name in the learner; None for a tensor that is left out, and the same name if no rule matches."""
         if any(re.fullmatch(pattern, name) for pattern in self.left_out):
             return None
+        name = self.saved_names.get(name, name)
         for pattern, replacement in self.rules:
             if match := re.fullmatch(pattern, name):
                 return match.expand(replacement)
@@ -68,22 +83,53 @@ class KeyMap(NamedTuple):
                 f"Expected one tensor for {new}, got {origin.get(new)} and {name}. Save one of both forms.",
             )
             renamed[new], origin[new] = value.T if new in self.transposed and value.dim() == 2 else value, name
+            width = self.width_of_groups(name, {other: tuple(state[other].shape) for other in _pair(name, state)})
+            if width is not None:
+                renamed[new] = value.view(-1, width).mean(0)
         return renamed
+
+    def width_of_groups(self, name: str, shapes: Mapping[str, tuple[int, ...]]) -> int | None:
+        """Channels of batch normalisation whose statistics, of this name, are those of several groups; None otherwise.
+
+        Example:
+            >>> shapes = {"bn.weight": (64,), "bn.running_mean": (512,)}
+            >>> KeyMap("groups", grouped=True).width_of_groups("bn.running_mean", shapes)
+            64
+        """
+        if not self.grouped or not name.endswith(_STATISTICS):
+            return None
+        (width, *_), shape = shapes.get(f"{name.rpartition('.')[0]}.weight") or (0,), shapes[name]
+        return width if width and len(shape) == 1 and shape[0] > width and shape[0] % width == 0 else None
 
 
 OWN = KeyMap("unlearning-pl")
 """Names of a learner's own."""
 
 
-def classifier_map(classifier: str | None) -> KeyMap:
+def classifier_map(
+    classifier: str | None,
+    training_only: tuple[str, ...] = (),
+    saved_names: Mapping[str, str] = MappingProxyType({}),
+) -> KeyMap:
     """Map of a classifier as its library names it, whose linear layer is ``classifier``.
+
+    Args:
+        classifier: Name of the linear layer; None if there is none.
+        training_only: Patterns of the names of tensors that are left out.
+        saved_names: Names in files of the library, with those in the model, where they differ.
 
     Example:
         >>> classifier_map("heads.head").rename("heads.head.bias"), classifier_map("fc").rename("conv1.weight")
         ('head.bias', 'backbone.conv1.weight')
     """
     head = () if classifier is None else ((rf"{re.escape(classifier)}\.(weight|bias)", r"head.\1"),)
-    return KeyMap("the library's own model", (*head, (r"(?!head\.(?:weight|bias)$|backbone\.)(.+)", r"backbone.\1")))
+    rules = (*head, (r"(?!head\.(?:weight|bias)$|backbone\.)(.+)", r"backbone.\1"))
+    return KeyMap("the library's own model", rules, training_only, saved_names=saved_names)
+
+
+def library_map(library: LibraryModel) -> KeyMap:
+    """Map of a model of a library, as that names it in its files."""
+    return classifier_map(library.classifier, library.training_only, library.saved_names)
 
 
 def _momentum(backbone: str, head: str, encoder: str) -> Rules:
@@ -140,6 +186,7 @@ KEY_MAPS: dict[str, tuple[KeyMap, ...]] = {
                 (r"projection_head_momentum\.(.+)", r"key_encoder.projection_head.layers.0.\1"),
             ),
             (_BANK,),
+            grouped=True,
         ),
     ),
     "CLIP": (
@@ -187,4 +234,6 @@ def key_maps_of(learner: nn.Module) -> Sequence[KeyMap]:
     """
     maps = next((KEY_MAPS[kind.__name__] for kind in type(learner).__mro__ if kind.__name__ in KEY_MAPS), ())
     library = library_model(str(getattr(learner, "hparams", {}).get("backbone", "")))
-    return maps if library is None else (*maps, classifier_map(library.classifier))
+    if library is None:
+        return maps
+    return (*maps, library_map(library))

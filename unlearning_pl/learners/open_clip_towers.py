@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from unlearning_pl.errors import InputError, require, suggest_names
+from unlearning_pl.images.resizing import Interpolation, Resize
+from unlearning_pl.learners.library_models import Preprocessing
 from unlearning_pl.types import Pixels
 
 SLIM = {path.stem: path for path in sorted((Path(__file__).parent / "slim_towers").glob("*.json"))}
@@ -55,7 +57,6 @@ def build_towers(name: str, image_size: int | None = None) -> Towers:
         24
     """
     settings = tower_settings(name)
-    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
     from open_clip.model import CustomTextCLIP
 
     vision = {**settings["vision_cfg"], "timm_model_pretrained": False}
@@ -67,8 +68,67 @@ def build_towers(name: str, image_size: int | None = None) -> Towers:
         f"Expected an image_size that {name} accepts, got {image_size}. Choose a multiple of {step}.",
     )
     model = CustomTextCLIP(settings["embed_dim"], vision, text, **options)
-    pixels = None if name in SLIM else Pixels(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
+    images = tower_preprocessing(name)
+    pixels = None if images is None else images.pixels
     return Towers(model.visual, model.text, settings["embed_dim"], text.get("context_length", 77), pixels)
+
+
+def tower_preprocessing(name: str, image_size: int | None = None) -> Preprocessing | None:
+    """Evaluation transform of a model: that of the weights that open_clip publishes for it, if all have the same.
+
+    Without published weights, or if they differ, it is OpenAI's: bicubic, the centre, and the statistics of CLIP.
+
+    Args:
+        name: Name of the model.
+        image_size: Height and width of the images; the model's own size if None.
+
+    Returns:
+        The transform; None for ``RN-slim`` and ``ViT-slim``, which have no published weights.
+
+    Raises:
+        InputError: As for :func:`tower_settings`.
+
+    Example:
+        >>> str(tower_preprocessing("ViT-B-32").resize), tower_preprocessing("MobileCLIP-S1").pixels.std
+        ('shorter side 224, bicubic, centre 224', (1.0, 1.0, 1.0))
+    """
+    size = image_size or tower_settings(name)["vision_cfg"].get("image_size", 224)
+    if name in SLIM:
+        return None
+    published = {*_published(name).values()}
+    pixels, interpolation, mode = published.pop() if len(published) == 1 else _openai()
+    return Preprocessing(Resize(size, size, interpolation, mode == "squash"), pixels)
+
+
+def tags_apart(name: str) -> list[str]:
+    """Tags of published weights of a model whose images are not resized or normalised as its others are.
+
+    Example:
+        >>> tags_apart("ViT-L-14"), tags_apart("MobileCLIP-S1")
+        (['laion2b_s32b_b82k'], [])
+    """
+    published = {} if name in SLIM else _published(name)
+    return [tag for tag, images in published.items() if images != _openai()] if len({*published.values()}) > 1 else []
+
+
+def _openai() -> tuple[Pixels, Interpolation, str]:
+    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+    return Pixels(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD), "bicubic", "shortest"
+
+
+def _published(name: str) -> dict[str, tuple[Pixels, Interpolation, str]]:
+    """Normalisation, interpolation and mode of resizing by the tag of a model's published weights."""
+    from open_clip import pretrained
+
+    tags = pretrained.list_pretrained_tags_by_model(name)
+    return {tag: _images_of(pretrained.get_pretrained_cfg(name, tag)) for tag in tags}
+
+
+def _images_of(config: Mapping[str, Any]) -> tuple[Pixels, Interpolation, str]:
+    (mean, std), interpolation, mode = _openai()
+    pixels = Pixels(tuple(config.get("mean") or mean), tuple(config.get("std") or std))
+    return pixels, config.get("interpolation") or interpolation, config.get("resize_mode") or mode
 
 
 def tower_settings(name: str) -> Mapping[str, Any]:
@@ -136,17 +196,14 @@ def _check_published(model: str, tag: str, known: Mapping[str, Any]) -> None:
     Raises:
         InputError: If activations or the normalisation of images differ.
     """
-    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-
     require(
         not known.get("quick_gelu") or tower_settings(model).get("quick_gelu", False),
         f"Expected a model with QuickGELU, as the weights {tag!r} were trained with, got {model}. "
         f"Choose {model}-quickgelu.",
     )
-    openai = Pixels(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
-    pixels = Pixels(known.get("mean") or openai.mean, known.get("std") or openai.std)
+    images, (pixels, _, _) = tower_preprocessing(model), _images_of(known)
     require(
-        pixels == openai,
-        f"Expected weights for images normalised with OpenAI's statistics, got {tag!r} of {model} with mean "
-        f"{pixels.mean}. Choose others.",
+        images is None or pixels == images.pixels,
+        f"Expected weights for images normalised as those of {model}, with mean {images and images.pixels.mean}, got "
+        f"{tag!r} with mean {pixels.mean}. Choose others.",
     )

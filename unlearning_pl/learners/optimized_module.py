@@ -1,6 +1,7 @@
 """The part of a learner that configures its optimiser."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
@@ -35,21 +36,24 @@ class OptimizedModule(LightningModule):
         schedule: Schedule = "constant",
         warmup_steps: int = 0,
         weight_decay_on: WeightDecayOn | None = None,
+        milestones: Sequence[int] = (),
     ) -> None:
-        """Set the optimiser and the learning-rate schedule, which changes at every step over the whole run.
+        """Set the optimiser and the learning-rate schedule, which changes at every step, or epoch, of the run.
 
         Args:
             optimizer: Builds an optimiser from the parameters, for instance ``partial(SGD, lr=0.1)``.
-            schedule: ``constant``; ``cosine``, decays to zero; ``one_cycle``, rises to the optimiser's rate and decays.
+            schedule: ``constant``; ``cosine``, decays to zero; ``one_cycle``, rises to the optimiser's rate and decays;
+                ``multi_step``, a tenth after each of the ``milestones``.
             warmup_steps: Optimiser steps over which the rate rises first; of ``one_cycle``, 0 stands for 30 % of them.
             weight_decay_on: ``all`` parameters, or ``matrices``, the weights of convolutions and linear layers without
                 norms and biases; None for the learner's own default, the attribute of this name.
+            milestones: Numbers of epochs after which ``multi_step`` divides the rate by ten, in ascending order.
 
         Raises:
             InputError: If the optimiser rejects its settings, or another value is out of its range.
         """
         on = self.weight_decay_on if weight_decay_on is None else weight_decay_on
-        self.optimizer_settings = OptimizerSettings(optimizer, schedule, warmup_steps, on)
+        self.optimizer_settings = OptimizerSettings(optimizer, schedule, warmup_steps, on, [*milestones])
 
     @property
     def schedule(self) -> Schedule:
@@ -71,9 +75,10 @@ class OptimizedModule(LightningModule):
             use_fused(config["optimizer"])
         return config
 
-    def plan(self, trainer: Trainer) -> dict[str, str | float | None]:
+    def plan(self, trainer: Trainer) -> dict[str, Any]:
         """Settings of the optimiser, its learning-rate schedule and the trainer that a resumed run must repeat."""
-        own = {name: getattr(self.optimizer_settings, name) for name in ("schedule", "warmup_steps", "weight_decay_on")}
+        names = ("schedule", "warmup_steps", "weight_decay_on", "milestones")
+        own: dict[str, Any] = {name: getattr(self.optimizer_settings, name) for name in names}
         own |= {"epochs": trainer.max_epochs, "steps": trainer.max_steps}
         own |= {COMPILE: str(getattr(trainer, "compile", False)).lower()}
         return own | {name: getattr(trainer, name) for name in ("limit_train_batches", "accumulate_grad_batches")}

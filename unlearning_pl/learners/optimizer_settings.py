@@ -1,6 +1,6 @@
 """Optimiser, learning-rate schedule and weight decay of a training, as a learner keeps them until it is configured."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -10,11 +10,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from unlearning_pl.errors import InputError, require
-from unlearning_pl.learners.lr_schedule import Schedule, scheduler
+from unlearning_pl.learners.lr_schedule import Schedule, multi_step, scheduler
 from unlearning_pl.learners.parameter_groups import WeightDecayOn, parameter_groups
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
-NOT_RECORDED: Mapping[str, Any] = {"warmup_steps": 0, "weight_decay_on": "all"}
+NOT_RECORDED: Mapping[str, Any] = {"warmup_steps": 0, "weight_decay_on": "all", "milestones": []}
 """Settings of runs that do not record them, as those of version 0.1."""
 COMPILE = "trainer.compile"
 """Key, in a plan, of the mode of compilation; runs of earlier versions do not record it."""
@@ -29,6 +29,7 @@ class OptimizerSettings:
         schedule: The learning-rate schedule.
         warmup_steps: Optimiser steps over which the rate rises; 0 for none.
         weight_decay_on: The parameters that the optimiser's weight decay acts on.
+        milestones: Numbers of epochs after which ``multi_step`` divides the rate by ten.
 
     Raises:
         InputError: If a value is out of its range, or the optimiser rejects its settings.
@@ -38,6 +39,7 @@ class OptimizerSettings:
     schedule: Schedule
     warmup_steps: int
     weight_decay_on: WeightDecayOn
+    milestones: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         for name, kind in (("schedule", Schedule), ("weight_decay_on", WeightDecayOn)):
@@ -49,10 +51,30 @@ class OptimizerSettings:
             f"Expected a whole number warmup_steps >= 0, got {steps!r}. Give the number of optimiser steps over which "
             "the learning rate rises, or 0.",
         )
+        self._check_milestones()
         try:
             self.trial()
         except (ValueError, TypeError) as error:
             raise InputError(f"Expected settings that the optimizer takes, got: {error}. Correct them.") from error
+
+    def _check_milestones(self) -> None:
+        epochs = [*self.milestones]
+        require(
+            all(isinstance(epoch, int) and not isinstance(epoch, bool) and epoch > 0 for epoch in epochs)
+            and epochs == sorted({*epochs}),
+            f"Expected milestones in ascending order, whole numbers of epochs above 0, got {epochs}. Give for instance "
+            "[91, 136].",
+        )
+        stepwise = self.schedule == "multi_step"
+        require(
+            stepwise == bool(epochs),
+            f"Expected milestones with schedule = multi_step and with no other, got {epochs} with {self.schedule}. "
+            "Give both, or neither.",
+        )
+        require(
+            not (stepwise and self.warmup_steps),
+            f"Expected warmup_steps = 0 with schedule = multi_step, got {self.warmup_steps}. Leave it out.",
+        )
 
     def trial(self, grouped: bool = False) -> Optimizer:
         """Build the optimiser of a single parameter, or of one with and one without weight decay."""
@@ -75,5 +97,8 @@ class OptimizerSettings:
         """
         on = self.weight_decay_on if self.has_groups else "all"
         optimizer = self.factory(parameter_groups(module, dimensions, on))
+        if self.schedule == "multi_step":
+            by_epoch = multi_step(optimizer, self.milestones)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": by_epoch, "interval": "epoch", "name": "lr"}}
         lr_scheduler = scheduler(optimizer, self.schedule, steps, self.warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": lr_scheduler, "interval": "step", "name": "lr"}}

@@ -28,7 +28,7 @@ class SimCLR(ContrastiveLearner):
 
     Args:
         backbone: Encoder: resnet9_slim, resnet18, resnet34, resnet50, vgg16_bn, vit_tiny, torchvision/NAME, timm/NAME,
-            solo-learn/NAME or lightly/NAME.
+            solo-learn/NAME, lightly/NAME or cifar/NAME.
         temperature: Softmax temperature, positive.
         projection_dim: Width of the embedding.
         projection_head: Kind of projection head, see

@@ -20,7 +20,7 @@ class GradientPenalty(Unlearner):
     r"""Gradient penalty (GP): train on retain samples and penalise the gradient norm of forget samples.
 
     .. math:: L = \frac{1}{n_R} \sum_R l_i + \lambda \, \frac{1}{n_F} \sum_F
-        \Big| \, \Big\| \frac{\partial s_i}{\partial x_i} \Big\|_2 - k \, \Big|^p
+        \left| \, \left\| \frac{\partial s_i}{\partial x_i} \right\|_2 - k \, \right|^p
 
     Wang & Chen, "Machine Unlearning in Contrastive Learning", arXiv 2405.07317. The paper's equations were not
     available to us: the options are readings of its text, and docs/gradient_penalty.md compares them. s_i is the loss

@@ -21,12 +21,14 @@ class L1Sparse(PlugIn):
 
     Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023, arXiv 2304.04934. e is the epoch and E
     the number of epochs; the norm sums over all trained parameters, biases and norm layers included, as in the authors'
-    code. Reads no stream of its own. Published ranges: gamma 5e-4 in the authors' code, 1e-6 to 1e-3 in MUC's scripts,
-    1e-4 to 0.1 in CoUn's.
+    code. Without ``decay``, gamma_e is gamma while e < E - E_0, and 0 afterwards; MUC's authors keep it constant
+    (arXiv 2406.03603). Reads no stream of its own. Published ranges: gamma 5e-4 in the authors' code, 1e-6 to 1e-3 in
+    MUC's scripts, 1e-4 to 0.1 in CoUn's.
 
     Args:
         weight: gamma, the coefficient of the first epoch, at least 0.
         free_epochs: E_0, the number of final epochs without the norm.
+        decay: Whether the coefficient decays linearly.
 
     Raises:
         InputError: If a number is out of its range, or ``trainer.max_epochs`` is not larger than ``free_epochs``.
@@ -34,10 +36,10 @@ class L1Sparse(PlugIn):
 
     required_streams, supports_fsdp = (), False
 
-    def __init__(self, weight: float = 5e-4, free_epochs: int = 0) -> None:
+    def __init__(self, weight: float = 5e-4, free_epochs: int = 0, decay: bool = True) -> None:
         require(weight >= 0, f"Expected weight >= 0, got {weight}. Papers use 1e-6 to 0.1.")
         require(free_epochs >= 0, f"Expected free_epochs >= 0, got {free_epochs}. Give a number of epochs.")
-        self.weight, self.free_epochs = weight, free_epochs
+        self.weight, self.free_epochs, self.decay = weight, free_epochs, decay
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
@@ -45,7 +47,7 @@ class L1Sparse(PlugIn):
         require(
             epochs > self.free_epochs,
             f"Expected trainer.max_epochs above free_epochs = {self.free_epochs}, got {epochs}. Set max_epochs: the "
-            "norm decays over epochs.",
+            "norm ends with an epoch.",
         )
         self.epochs = epochs - self.free_epochs
 
@@ -54,7 +56,8 @@ class L1Sparse(PlugIn):
         weights = trainable_parameters(learner).values()
         norm = sum(w.abs().sum(dtype=torch.promote_types(w.dtype, torch.float32)) for w in weights)
         assert isinstance(norm, Tensor)
-        return self.weight * max(0.0, 1 - learner.current_epoch / self.epochs) * norm
+        remaining = max(0.0, 1 - learner.current_epoch / self.epochs)
+        return self.weight * (remaining if self.decay else float(remaining > 0)) * norm
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def read_run_settings(name: str, settings: Mapping[str, Any]) -> RunSettings:
     Args:
         name: Name of the model.
         settings: ``model``, ``method``, ``plugins`` and ``optimizer``, each ``{"class_path": ..., "init_args":
-            {...}}``, and plain values such as ``epochs``; every key optional.
+            {...}}``, plain values such as ``epochs``, and ``imported``, the name of a file; every key optional.
 
     Example:
         >>> method = {"class_path": "unlearning_pl.methods.SalUn", "init_args": {"share": 0.5}}
@@ -45,9 +45,11 @@ def read_run_settings(name: str, settings: Mapping[str, Any]) -> RunSettings:
     optimizer = settings.get("optimizer")
     parameters |= {"optimizer": _class_name(optimizer)} if _class_name(optimizer) else {}
     parameters |= {key: _arguments(optimizer)[key] for key in ("lr", "weight_decay") if key in _arguments(optimizer)}
-    plain = ("weight_decay_on", "schedule", "warmup_steps", "epochs", "seed")
+    plain = ("weight_decay_on", "schedule", "milestones", "warmup_steps", "epochs", "seed")
     parameters |= {key: settings[key] for key in plain if settings.get(key) is not None}
-    return RunSettings(name, " + ".join(filter(None, names)) or NO_METHOD.get(name, ""), parameters, settings)
+    imported = f"trained elsewhere, weights of {settings['imported']}" if settings.get("imported") else ""
+    method = " + ".join(filter(None, names)) or imported or NO_METHOD.get(name, "")
+    return RunSettings(name, method, parameters, settings)
 
 
 def _as_list(value: Any) -> list[Any]:

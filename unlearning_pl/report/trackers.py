@@ -5,6 +5,7 @@ nothing of where the trackers are: the user's environment does (``MLFLOW_TRACKIN
 """
 
 import os
+import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, MLFlowLogger, WandbLogger
 
 from unlearning_pl.audits.embeddings import Audit
-from unlearning_pl.errors import require
+from unlearning_pl.errors import InputError, printable, quote, reason, require, shorten
 
 
 def tracker_facts(loggers: Iterable[Logger]) -> dict[str, list[str]]:
@@ -32,6 +33,28 @@ def tracker_facts(loggers: Iterable[Logger]) -> dict[str, list[str]]:
     return {"trackers": names} if names else {}
 
 
+def check_tracker(run: str) -> None:
+    """Check the name of a run at a tracker, and that the tracker's package is installed.
+
+    Raises:
+        InputError: If the tracker is unknown or not installed.
+
+    Example:
+        >>> check_tracker("mlflow:")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected mlflow:ID or wandb:PROJECT/ID as the run at a tracker, got 'mlfl...
+    """
+    require(
+        re.fullmatch(r"mlflow:\S+|wandb:.+/[^/]+", run) is not None,
+        f"Expected mlflow:ID or wandb:PROJECT/ID as the run at a tracker, got {quote(run)}. Audit without --trackers.",
+    )
+    kind = run.partition(":")[0]
+    require(
+        find_spec(kind) is not None, f"Expected {kind} to log to {run}, got an environment without it. Install {kind}."
+    )
+
+
 def log_to_tracker(run: str, audit: Audit, page: Path) -> None:
     """Log the figures of an audit, as ``audit/KEY``, and its report to a run at a tracker.
 
@@ -42,13 +65,43 @@ def log_to_tracker(run: str, audit: Audit, page: Path) -> None:
 
     Raises:
         InputError: If the tracker is unknown or not installed.
+        Exception: Whatever the tracker raises, for instance if it cannot be reached.
     """
+    check_tracker(run)
     kind, _, name = run.partition(":")
-    require(kind in _LOG, f"Expected mlflow or wandb as the tracker of a run, got {run}. Audit it without --trackers.")
-    require(
-        find_spec(kind) is not None, f"Expected {kind} to log to {run}, got an environment without it. Install {kind}."
-    )
     _LOG[kind](name, {f"audit/{key}": value for key, value in audit.metrics.items()}, page)
+
+
+def open_trackers(loggers: Iterable[Logger]) -> None:
+    """Begin the runs at MLflow and Weights & Biases, which their loggers would do once training has started.
+
+    Raises:
+        InputError: If a tracker cannot be reached, or refuses.
+
+    Example:
+        >>> open_trackers([])
+    """
+    for logger in loggers:
+        if not isinstance(logger, (MLFlowLogger, WandbLogger)):
+            continue
+        try:
+            _ = logger.experiment
+        except Exception as error:
+            name = type(logger).__name__
+            raise InputError(
+                f"Expected {name} to reach its tracker, got: {tracker_error(error)}. Correct its settings, or leave "
+                f"{name} out."
+            ) from error
+
+
+def tracker_error(error: Exception) -> str:
+    r"""What a tracker's error says, on one printable line: it may hold the page of a server.
+
+    Example:
+        >>> tracker_error(OSError("No server\n at this address."))
+        'No server at this address'
+    """
+    return shorten(printable(reason(error)), 300)
 
 
 def _to_mlflow(name: str, metrics: dict[str, float], page: Path) -> None:
@@ -66,9 +119,11 @@ def _to_wandb(name: str, metrics: dict[str, float], page: Path) -> None:
     # a process that has trained the run may still have it open, or another one, which stays as it is
     is_open = wandb.run is not None and wandb.run.id == identity
     run: Any = wandb.run if is_open else wandb.init(project=project, id=identity, resume="allow", reinit="create_new")
-    run.log({**metrics, "audit/report": wandb.Html(page.read_text(encoding="utf-8"), inject=False)})
-    if not is_open:
-        run.finish()
+    try:
+        run.log({**metrics, "audit/report": wandb.Html(page.read_text(encoding="utf-8"), inject=False)})
+    finally:
+        if not is_open:
+            run.finish()
 
 
 _LOG = {"mlflow": _to_mlflow, "wandb": _to_wandb}

@@ -16,6 +16,7 @@ from unlearning_pl.errors import InputError, StorageError, require
 from unlearning_pl.io import atomic_write
 from unlearning_pl.training.read_tensors import read_tensors
 from unlearning_pl.training.run_lock import check_writer
+from unlearning_pl.training.saved_folder import weights_file
 from unlearning_pl.training.state_dicts import find_state_dict
 
 CHECKPOINT = "checkpoints/last.ckpt"
@@ -26,12 +27,12 @@ ORIGINAL = "original_sha256"
 
 
 def checkpoint_path(run: str | Path) -> Path:
-    """Return the path of the checkpoint of a run folder, or of the checkpoint file itself.
+    """Return the path of the checkpoint of a run folder, of the weights of transformers in one, or of the file itself.
 
     Raises:
         InputError: If the file does not exist.
     """
-    path = Path(run)
+    path = weights_file(Path(run))
     path = path / CHECKPOINT if path.is_dir() else path
     require(path.is_file(), f"Expected a checkpoint at {path}, got no such file. Give a finished run or a .ckpt file.")
     return path

@@ -105,17 +105,17 @@ def check_fit(trainer: Trainer, compiled: CompileMode, model: Learner, data: Unl
             f"Expected no trainer.min_epochs and min_steps with {type(method).__name__}, which takes no step, got "
             f"{minima[0]} and {minima[1]}. Leave them out.",
         )
-    streams = training_plan(trainer, model, data.train_on).streams
+    plan = training_plan(trainer, model, data.train_on)
     check_warmup(trainer, model, planned_steps(trainer, model, data))
-    combinations = dict.fromkeys(streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1)))
-    fewest = min(batches(trainer, data, names) for names in combinations)
+    combinations = dict.fromkeys(plan.streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1)))
+    fewest = min(batches(trainer, data, names, plan.batch_size(names)) for names in combinations)
     if len(data.positions("validation")):
         _check_val_interval(trainer, fewest)
 
 
-def batches(trainer: Trainer, data: UnlearningData, streams: tuple[Split, ...]) -> int:
-    """Number of batches of an epoch with these streams, after ``limit_train_batches``."""
-    limit, total = trainer.limit_train_batches, data.steps(streams, trainer.world_size)
+def batches(trainer: Trainer, data: UnlearningData, streams: tuple[Split, ...], rows: int | None = None) -> int:
+    """Number of batches of so many rows in an epoch with these streams, after ``limit_train_batches``."""
+    limit, total = trainer.limit_train_batches, data.steps(streams, trainer.world_size, rows)
     return min(total, limit) if isinstance(limit, int) else int(total * limit)
 
 
@@ -124,7 +124,9 @@ def planned_steps(trainer: Trainer, model: LightningModule, data: UnlearningData
     plan = training_plan(trainer, model, data.train_on)
     epochs = Counter(plan.streams(epoch) for epoch in range(trainer.max_epochs or 0))
     every = trainer.accumulate_grad_batches
-    steps = sum(count * -(-batches(trainer, data, streams) // every) for streams, count in epochs.items())
+    steps = sum(
+        count * -(-batches(trainer, data, names, plan.batch_size(names)) // every) for names, count in epochs.items()
+    )
     return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
 
 

@@ -13,7 +13,7 @@ from torch import distributed, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from unlearning_pl.errors import DivergedError, InputError, PreemptedError, StorageError
+from unlearning_pl.errors import DivergedError, InputError, PreemptedError, StorageError, reason
 
 _MACHINE = (OSError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
 _PEERS = (distributed.DistError,) if distributed.is_available() else ()
@@ -77,7 +77,7 @@ def constructor_error(error: BaseException) -> InputError:
     if (component := owners[-1] if owners else None) is not None:
         return _settings_error(component, error)
     return InputError(
-        f"Expected settings that fit this machine and one another, got: {_reason(error)}. Correct the option."
+        f"Expected settings that fit this machine and one another, got: {reason(error)}. Correct the option."
     )
 
 
@@ -85,13 +85,9 @@ def _settings_error(component: Any, error: BaseException) -> InputError:
     option = "trainer.callbacks" if isinstance(component, Callback) else "optimizer"
     name = type(component).__name__
     return InputError(
-        f"Expected settings under {option} with which {name} works, got: {_reason(error)}. Correct them, or leave "
+        f"Expected settings under {option} with which {name} works, got: {reason(error)}. Correct them, or leave "
         f"{name} out."
     )
-
-
-def _reason(error: BaseException) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__).rstrip(".")
 
 
 def _owners(error: BaseException) -> list[Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unlearning_pl.data import UnlearningData, write_manifest
-from unlearning_pl.errors import require
+from unlearning_pl.errors import require, shown
 from unlearning_pl.learners import Learner
 from unlearning_pl.training.checkpoint_files import CHECKPOINT, ORIGINAL, AtomicCheckpointIO, weights_digest
 from unlearning_pl.training.match_weights import MatchedWeights, match_weights
@@ -16,10 +16,12 @@ from unlearning_pl.training.run_lock import lock_folder
 from unlearning_pl.training.run_record import RECORD, read_record
 from unlearning_pl.training.runs import MANIFEST
 from unlearning_pl.training.state_dicts import find_state_dict
-from unlearning_pl.training.weights import check_weights
+from unlearning_pl.training.weights import check_weights, note_other_weights
 
 IMPORTED = "imported"
 """Key, in the record of a run, of the file that it was made of."""
+WEIGHTS = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
+"""Suffixes of files of weights."""
 
 
 def import_run(
@@ -52,10 +54,10 @@ def import_run(
             is not empty.
     """
     file, folder = Path(file).expanduser(), Path(run)
-    require(
-        file.is_file(), f"Expected a file of weights, got {file}, which is none. Give a .pt, .ckpt or .safetensors."
-    )
-    state = find_state_dict(read_tensors(file), file)
+    require_weights_file(file)
+    content = read_tensors(file)
+    state = find_state_dict(content, file)
+    note_other_weights(content, state, file)
     matched = match_weights(model, state, file)
     check_weights(model, matched.state, file, matched.key_map)
     model.load_state_dict(matched.state)
@@ -64,10 +66,34 @@ def import_run(
     facts = {"file": str(file.resolve()), "sha256": weights_digest(file), "names": matched.key_map.name}
     with lock_folder(folder), open_run_folder(folder, overwrite, None, True, configuration):
         write_manifest(folder / MANIFEST, data.splits, data.ids)
-        _write_checkpoint(folder, model, data)
         record = {"train_on": data.train_on, "seconds": None, "command": [*command], IMPORTED: facts}
-        write_record(folder, record)
+        try:
+            _write_checkpoint(folder, model, data)
+            write_record(folder, record)
+        except BaseException:  # with a checkpoint the folder would be kept, as that of a run to resume
+            (folder / CHECKPOINT).unlink(missing_ok=True)
+            raise
     return matched
+
+
+def require_weights_file(file: Path) -> None:
+    """Check that a file exists.
+
+    Raises:
+        InputError: If it does not, or is a folder; names the files of weights in it.
+
+    Example:
+        >>> require_weights_file(Path("nowhere.pt"))
+        Traceback (most recent call last):
+        ...
+        unlearning_pl.errors.InputError: Expected a file of weights, got nowhere.pt, which does not exist. Correct it.
+    """
+    remedy = "Correct it"
+    if file.is_dir():
+        inside = sorted(path.name for path in file.iterdir() if path.suffix.lower() in WEIGHTS)
+        remedy = f"Give a file in it: {', '.join(map(shown, inside[:4]))}" if inside else "Give a file of weights"
+    is_there = "is a folder" if file.is_dir() else "does not exist"
+    require(file.is_file(), f"Expected a file of weights, got {file}, which {is_there}. {remedy}.")
 
 
 def is_import_of(run: Path, file: Path) -> bool:

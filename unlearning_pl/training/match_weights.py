@@ -8,6 +8,7 @@ from torch import Tensor
 
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.key_maps import OWN, KeyMap, key_maps_of
+from unlearning_pl.learners.library_models import is_encoder
 from unlearning_pl.training.dense_tensors import check_tensors
 from unlearning_pl.training.state_dicts import plain_name, strip_prefixes
 
@@ -33,7 +34,7 @@ class MatchedWeights(NamedTuple):
     added: list[str]
 
 
-def match_weights(learner: Learner, state: Mapping[str, Any], path: Path) -> MatchedWeights:
+def match_weights(learner: Learner, state: Mapping[str, Any], path: Path, new_head: bool = False) -> MatchedWeights:
     """Give weights the names of a learner: strip the prefixes of wrappers, then convert names of another code base.
 
     Of the learner's maps (:func:`~unlearning_pl.learners.key_maps.key_maps_of`) the one counts with which the fewest
@@ -44,6 +45,7 @@ def match_weights(learner: Learner, state: Mapping[str, Any], path: Path) -> Mat
         learner: The learner.
         state: Content of the file by name.
         path: The file, for messages.
+        new_head: Whether the learner's own head stays if its backbone is one of an encoder, whose file has none.
 
     Raises:
         InputError: If a value is no dense tensor, or two names become equal.
@@ -51,6 +53,8 @@ def match_weights(learner: Learner, state: Mapping[str, Any], path: Path) -> Mat
     check_tensors(state, path)
     own = {plain_name(name): name for name in learner.state_dict()}
     optional = {name for name in own if name.endswith(COUNTER) or name in learner.optional_weights}
+    if new_head and is_encoder(str(learner.hparams.get("backbone", ""))):
+        optional |= {name for name in own if name.startswith(("head.", "projection_head."))}
 
     def differences(names: Mapping[str, Any], key_map: KeyMap) -> int:
         given = {plain_name(name) for name in learner.weights(key_map.apply(names))}
@@ -86,6 +90,6 @@ def _matched(
         weights[name] = value.reshape(expected[name].shape) if single else value
         if id(value) in source:
             origin[name] = source[id(value)]
-    added = [own[name] for name in optional if own[name] not in weights]
+    added = [own[name] for name in sorted(optional) if own[name] not in weights]
     left_out = [file_name[id(value)] for old, value in stripped.items() if key_map.rename(old) is None]
     return MatchedWeights({name: expected[name] for name in added} | weights, key_map, origin, left_out, added)

@@ -51,7 +51,7 @@ def check_optimizer(model: Learner, channels_last: bool, device: torch.device) -
 
 
 def check_warmup(trainer: Trainer, model: Learner, planned: int) -> None:
-    """Check that a run goes on after its warm-up, where its number of steps is known before it starts.
+    """Check that a run goes on after its warm-up and its milestones, where its length is known before it starts.
 
     Args:
         trainer: The trainer.
@@ -59,9 +59,16 @@ def check_warmup(trainer: Trainer, model: Learner, planned: int) -> None:
         planned: Optimiser steps of all epochs; not used for a run without a number of epochs.
 
     Raises:
-        InputError: If the warm-up takes all steps, or those that ``one_cycle`` needs for its decay.
+        InputError: If the warm-up takes all steps, or those that ``one_cycle`` needs for its decay;
+            or the last milestone is not before the end.
     """
     settings = model.optimizer_settings
+    last, epochs = max(settings.milestones, default=0), trainer.max_epochs or 0
+    require(
+        trainer.fast_dev_run or epochs <= 0 or last < epochs,  # type: ignore[attr-defined]
+        f"Expected trainer.max_epochs above the last of --milestones, got {epochs} and {[*settings.milestones]}. "
+        "Choose epochs after which the run goes on.",
+    )
     limits = (planned if (trainer.max_epochs or 0) > 0 else -1, trainer.max_steps)
     known = [limit for limit in limits if limit >= 0]
     if trainer.fast_dev_run or not settings.warmup_steps or not known:  # type: ignore[attr-defined]

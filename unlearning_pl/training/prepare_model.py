@@ -22,7 +22,7 @@ def load_initial_weights(run: Path | None, model: Learner, weights: str, resumed
     path = find_weights(model, weights)
     check_not_replaced(run, path)
     if not resumed:
-        load_weights(model, weights)
+        load_weights(model, weights, new_head=True)
     return {"weights": weights, "weights_sha256": weights_digest(path)}
 
 

@@ -5,6 +5,7 @@ terminal, and rarely in a log file (``commands/progress_lines.py``); without a h
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,9 +23,10 @@ class Progress:
 
     Args:
         label: What the loop does.
-        total: Number of rounds, at least 1.
+        total: Number of rounds, at least 1; infinite if it is not known.
         unit: What a rate counts.
         clock: Returns seconds.
+        done: Rounds that were done before, by a run that is resumed.
 
     Example:
         >>> seconds = iter([0.0, 10.0])
@@ -35,23 +37,29 @@ class Progress:
     """
 
     def __init__(
-        self, label: str, total: int, unit: str = "images", clock: Callable[[], float] = time.monotonic
+        self,
+        label: str,
+        total: float,
+        unit: str = "images",
+        clock: Callable[[], float] = time.monotonic,
+        done: int = 0,
     ) -> None:
         self.label, self.total, self.unit, self._clock = label, max(1, total), unit, clock
-        self.rounds = self.units = 0
+        self.rounds, self.units, self._done = done, 0, done
         self.start = self._logged = clock()
 
     def advance(self, units: int = 1, rounds: int = 1) -> None:
-        """Count what was done, and log a transient message twice a second at most.
+        """Count what was done, and log a transient message twice a second at most, and with the last round.
 
         Args:
             units: Images, or what ``unit`` says.
             rounds: Rounds of the loop.
         """
         self.units, self.rounds = self.units + units, self.rounds + rounds
-        if (now := self._clock()) - self._logged >= _REFRESH:
+        is_last = self.rounds >= self.total
+        if (now := self._clock()) - self._logged >= _REFRESH or is_last:
             self._logged = now
-            _log.info(self.describe(), extra={"transient": True})
+            _log.info(self.describe(), extra={"transient": True, "is_last": is_last})
 
     def finish_round(self) -> None:
         """Count a round that may take minutes, and log a message that stays."""
@@ -62,9 +70,12 @@ class Progress:
     def describe(self) -> str:
         """The progress as one sentence."""
         seconds = max(self._clock() - self.start, 1e-9)
-        left = seconds * (self.total - self.rounds) / max(self.rounds, 1)
         rate = format_rate(self.units / seconds, self.unit)
-        return f"{self.label}: {100 * self.rounds // self.total} %, {rate}, {format_seconds(left)} left"
+        if math.isinf(self.total):
+            return f"{self.label}: {rate}"
+        left = seconds * max(0, self.total - self.rounds) / max(self.rounds - self._done, 1)
+        fraction = min(1.0, self.rounds / self.total)
+        return f"{self.label}: {int(100 * fraction)} %, {rate}, {format_seconds(left)} left"
 
 
 def format_rate(per_second: float, unit: str) -> str:
@@ -94,14 +105,15 @@ def format_seconds(seconds: float) -> str:
 
 
 class ProgressLog(Callback):
-    """Log the progress of a prediction, or of a silent training, with images per second over all processes.
+    """Log the progress of a prediction, or of a training without a bar, with images per second over all processes.
 
     Args:
         label: What the trainer does.
+        epochs: Whether to say the epoch of a training, and the loss of the epoch before.
     """
 
-    def __init__(self, label: str) -> None:
-        self.label = label
+    def __init__(self, label: str, epochs: bool = False) -> None:
+        self.label, self.epochs = label, epochs
         self.progress = Progress(label, 1)
 
     @override
@@ -116,10 +128,30 @@ class ProgressLog(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.progress = Progress(self.label, int(trainer.num_training_batches * (trainer.max_epochs or 1)))
+        accumulated = trainer.accumulate_grad_batches
+        epochs, steps = (
+            value if value and value > 0 else math.inf for value in (trainer.max_epochs, trainer.max_steps)
+        )
+        total = min(trainer.num_training_batches * epochs, accumulated * steps)
+        self.progress = Progress(self.label, total, done=accumulated * trainer.global_step)
+
+    @override
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.epochs:
+            of_all = f" of {trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
+            loss = trainer.callback_metrics.get("train/loss")
+            ended = "" if loss is None else f", loss {float(loss):.4g}"
+            self.progress.label = f"{self.label}, epoch {trainer.current_epoch + 1}{of_all}{ended}"
 
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
         self.progress.advance(sum(len(rows.index) for rows in batch.values()) * trainer.world_size)
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.epochs:
+            shown = {name: trainer.callback_metrics.get(name) for name in ("train/loss", "validation/loss")}
+            losses = "".join(f", {name} {float(value):.4g}" for name, value in shown.items() if value is not None)
+            _log.info("%s: epoch %d ended%s", self.label, trainer.current_epoch, losses)

@@ -20,6 +20,7 @@ def read_record(run: str | Path) -> dict[str, Any]:
     path = Path(run) / RECORD
     if not path.is_file():
         require_not_training(run)
+    require(Path(run).exists(), f"Expected a finished run, got {run}, which does not exist. Correct the path.")
     require(path.is_file(), f"Expected a finished run, got {run} without {RECORD}. Let it finish, or give another one.")
     record = read_json_object(path)
     check_record(record, path)

@@ -36,6 +36,11 @@ def read_config(run: str | Path) -> dict[str, Any]:
         InputError: If the folder holds no run, or the file is damaged.
     """
     path = Path(run) / CONFIG
+    require(
+        path.is_file() or not (Path(run) / RECORD).is_file(),
+        f"Expected a run folder with {CONFIG}, got {run}, which has none, as a run of a Python program. Audit the "
+        "model in the program by UnlearningTrainer.audit, or train it with unlearning-pl.",
+    )
     require(path.is_file(), f"Expected a run folder with {CONFIG}, got {run}. Give one that fit or unlearn wrote.")
     fault = "something else"
     try:

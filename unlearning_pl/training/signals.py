@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from typing_extensions import override
 
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
@@ -13,6 +14,8 @@ from unlearning_pl.training.last_checkpoint import LastCheckpoint
 
 class SignalHandler(_SignalConnector):
     """Records SIGTERM and SIGUSR1 during a fit; :class:`LastCheckpoint` reacts between two steps.
+
+    An evaluation keeps nothing, so that SIGTERM ends it at once; Lightning's handler would only record the signal.
 
     Lightning's own handlers call collectives and save a checkpoint at whatever instruction the signal interrupts: in
     the middle of a step, and at a different one in each process. A fit without :class:`LastCheckpoint`, for instance
@@ -26,11 +29,11 @@ class SignalHandler(_SignalConnector):
 
     @override
     def register_signal_handlers(self) -> None:
-        if self.trainer.state.fn != TrainerFn.FITTING:
-            super().register_signal_handlers()
-            return
         self._original_handlers = self._get_current_signal_handlers()
         self.received_signal, self.received_sigterm = 0, False
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            self._register_signal(signal.SIGTERM, self._stop_at_once)
+            return
         if not any(isinstance(callback, LastCheckpoint) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
             self._register_signal(signal.SIGTERM, self._stop_after_step)
             return
@@ -48,6 +51,12 @@ class SignalHandler(_SignalConnector):
 
     def _record_signal(self, number: int, frame: FrameType | None) -> None:
         self.received_signal = max(self.received_signal, number)
+
+    def _stop_at_once(self, number: int, frame: FrameType | None) -> None:
+        launcher = self.trainer.strategy.launcher
+        if launcher is not None:
+            launcher.kill(number)
+        raise SIGTERMException
 
     def _stop_after_step(self, number: int, frame: FrameType | None) -> None:
         self.received_sigterm = True

@@ -13,7 +13,7 @@ _KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "module", 
 _AVERAGES = ("ema", "model_ema", "ema_model", "ema_state_dict", "state_dict_ema", "model_ema_state_dict")
 """Keys under which training loops save weights, and averages of them."""
 
-PREFIXES = ("module.", "model.", "learner.")
+PREFIXES = ("module.", "model.", "learner.", "net.", "network.")
 """Names of an attribute that holds a whole model: of DDP, of training loops."""
 
 _WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
@@ -62,6 +62,24 @@ def find_state_dict(content: Any, path: Path) -> dict[str, Any]:
     return dict(next(iter(candidates.values())))
 
 
+def other_weights(content: Any, state: Mapping[str, Any]) -> list[str]:
+    """Keys of a file under which training loops save weights, and that are not those that are read.
+
+    Args:
+        content: Content of the file.
+        state: The weights that :func:`find_state_dict` found.
+
+    Example:
+        >>> import torch
+        >>> state = {"bias": torch.ones(1)}
+        >>> other_weights({"state_dict": state, "state_dict_ema": {"bias": torch.zeros(1)}, "epoch": 3}, state)
+        ['state_dict_ema']
+    """
+    read, values = {id(value) for value in state.values()}, content if isinstance(content, Mapping) else {}
+    others = [key for key, found in _states(values, _DEPTH) if not read & {*map(id, found.values())}]
+    return [key for key in others if key in (*_KEYS, *_AVERAGES)]
+
+
 def _states(content: Mapping[Any, Any], depth: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Dictionaries with tensors and the keys that lead to them; the first ones on each way."""
     for key, value in content.items():
@@ -96,7 +114,7 @@ def plain_name(name: str) -> str:
 def strip_prefixes(
     state: Mapping[str, Any], path: Path, differences: Callable[[Mapping[str, Any]], int]
 ) -> dict[str, Any]:
-    """Strip what wrappers put before names: ``module.``, ``model.``, ``learner.``, and ``_orig_mod.`` anywhere.
+    """Strip what wrappers put before names: :data:`PREFIXES`, and ``_orig_mod.`` anywhere.
 
     Prefixes are stripped in the combination with which the fewest names differ from a learner's, and as few of them as
     possible: a learner may have an attribute of such a name.

@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
 from typing_extensions import override
 
 from unlearning_pl.methods import Unlearner
@@ -19,6 +19,10 @@ class TrackedSettings(Callback):
         others = [logger for logger in trainer.loggers if not isinstance(logger, TensorBoardLogger)]
         for logger in others:
             logger.log_hyperparams(run_settings(trainer))
+            configuration: str | None = getattr(trainer, "configuration", None)
+            if isinstance(logger, MLFlowLogger) and configuration is not None and trainer.is_global_zero:
+                # its parameters end after 250 characters, which a list of ids exceeds
+                logger.experiment.log_text(logger.run_id, configuration, "config.yaml")
 
 
 def run_settings(trainer: Trainer) -> dict[str, Any]:

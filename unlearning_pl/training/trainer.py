@@ -18,7 +18,7 @@ from unlearning_pl.data.seeds import given_seed, isolated_rng
 from unlearning_pl.distributed.launchers import terminate_children_on_error
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
-from unlearning_pl.report.trackers import tracker_facts
+from unlearning_pl.report.trackers import open_trackers, tracker_facts
 from unlearning_pl.training import checks, runs
 from unlearning_pl.training.background_checkpoint_io import finished_writes
 from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
@@ -136,6 +136,7 @@ class UnlearningTrainer(Trainer):
         prepare_model(self, self.channels_last, model, data)
         overwrite = self.overwrite or ckpt_path == "auto"  # auto replaces a run killed before its first checkpoint
         with open_run_folder(self.run_folder, overwrite, checkpoint, self._writes, self.configuration) as is_new:
+            open_trackers(self.loggers)  # after the checks of the folder, so that no run there stays empty
             if self.run_folder is not None and self._writes and is_new:
                 write_manifest(self.run_folder / runs.MANIFEST, data.splits, data.ids)
             with warnings.catch_warnings(), terminate_children_on_error(self.strategy):
@@ -174,9 +175,8 @@ class UnlearningTrainer(Trainer):
         checks.check_methods(method, plugins)
         load_weights(model, original)
         runs.apply_forget_request(original, datamodule, forget)
-        digest = weights_digest(original)
-        ancestors = [*runs.lineage(original), digest]
-        self.provenance = {"original": str(original), "original_sha256": digest, "lineage": ancestors}
+        digest, lineage = weights_digest(original), runs.lineage(original)
+        self.provenance = {"original": str(original), "original_sha256": digest, "lineage": [*lineage, digest]}
         installed: list[Callback] = [method, *plugins]
         self.callbacks[1:1] = installed  # after the stopwatch, which thus includes the time of the methods' `measure`
         try:

@@ -7,12 +7,14 @@ from typing import Any
 from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
+from rich import get_console
 
 from unlearning_pl.distributed.batch_norm import SyncBatchNormPlugin
 from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import InputError, require
 from unlearning_pl.training.background_checkpoint_io import BackgroundCheckpointIO
 from unlearning_pl.training.last_checkpoint import LastCheckpoint
+from unlearning_pl.training.progress_log import ProgressLog
 from unlearning_pl.training.run_logger import RunLogger
 from unlearning_pl.training.timed_progress_bar import TimedProgressBar
 from unlearning_pl.training.tracked_settings import TrackedSettings
@@ -43,7 +45,7 @@ def trainer_arguments(
     arguments = {**given, "callbacks": [*first, *_as_list(given.get("callbacks"))]}
     has_bar = any(isinstance(callback, ProgressBar) for callback in arguments["callbacks"])
     if given.get("enable_progress_bar") in (None, True) and not has_bar and not given.get("barebones"):
-        arguments["callbacks"].append(TimedProgressBar())
+        arguments |= _progress(arguments["callbacks"])
     if given.get("logger") in (None, True):
         # Lightning's hp_metric would be the only one in TensorBoard's HPARAMS tab; an audit writes informative ones.
         arguments["logger"] = run is not None and RunLogger(run, name="", version="", default_hp_metric=False)
@@ -64,6 +66,14 @@ def trainer_arguments(
     # 1 is the default of Lightning and of the commands; -1 means all devices, which the launcher has counted.
     defaults = (None, "auto", 1, -1, "-1")
     return arguments | {name: count for name, count in launched_processes().items() if given.get(name) in defaults}
+
+
+def _progress(callbacks: list[Callback]) -> dict[str, Any]:
+    """Progress as a bar, or where the output is no terminal, such as the log of a batch job, as log messages."""
+    console = get_console()
+    shows_bar = console.is_terminal or console.is_jupyter
+    callbacks.append(TimedProgressBar() if shows_bar else ProgressLog("Training", epochs=True))
+    return {"enable_progress_bar": shows_bar}
 
 
 def _as_list(items: Any) -> list[Any]:

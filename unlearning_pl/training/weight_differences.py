@@ -50,7 +50,8 @@ def shape_difference(expected: Mapping[str, Tensor], actual: Mapping[str, Tensor
         return None
     first, more = different[0], len(different) - 1
     text = f"{first} has the shape {tuple(actual[first].shape)} in place of {tuple(expected[first].shape)}"
-    return f"{text}, and {more} others differ" if more else text
+    others = "1 other differs" if more == 1 else f"{more} others differ"
+    return f"{text}, and {others}" if more else text
 
 
 def _count(names: Collection[str]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info
@@ -15,6 +16,7 @@ from unlearning_pl.training.dense_tensors import check_tensors
 from unlearning_pl.training.match_weights import COUNTER, match_weights
 from unlearning_pl.training.recorded_weights import check_recorded
 from unlearning_pl.training.run_lock import require_not_training
+from unlearning_pl.training.state_dicts import other_weights
 from unlearning_pl.training.weight_differences import name_difference, shape_difference
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -29,12 +31,13 @@ def find_weights(learner: Learner, run: str | Path) -> Path:
     return checkpoint_path(run if Path(run).exists() else learner.pretrained_path(str(run)) or run)
 
 
-def load_weights(learner: Learner, run: str | Path) -> None:
+def load_weights(learner: Learner, run: str | Path, new_head: bool = False) -> None:
     """Load weights into a learner, from a run or from the file of another tool.
 
     Args:
         learner: The learner, of the architecture that the weights belong to.
         run: A run folder, a checkpoint or a safetensors file, or a name under which weights are published.
+        new_head: Whether weights of an encoder alone will do: the head stays as it was initialised, and a line says so.
 
     Raises:
         InputError: If the weights belong to another architecture, or are not finite, or if the run still trains or did
@@ -42,15 +45,34 @@ def load_weights(learner: Learner, run: str | Path) -> None:
     """
     require_not_training(run)
     path = find_weights(learner, run)
-    saved = read_checkpoint(path)["state_dict"]
+    content = read_checkpoint(path)
+    saved = content["state_dict"]
+    note_other_weights(content, saved, path)
     check_tensors(saved, path)
     check_recorded(run, saved)
-    matched = match_weights(learner, saved, path)
+    matched = match_weights(learner, saved, path, new_head)
     check_weights(learner, matched.state, path, matched.key_map)
     learner.load_state_dict(matched.state)
     missing = [name for name in matched.added if not name.endswith(COUNTER)]
     if missing:
         rank_zero_info(f"{path} has no {', '.join(missing)}, which stays as it was initialised.")
+
+
+def note_other_weights(content: Any, state: Mapping[str, Any], path: Path) -> None:
+    """Report averages and other sets of weights that a file holds besides those that are read.
+
+    Args:
+        content: Content of the file.
+        state: The weights that are read.
+        path: The file.
+
+    Example:
+        >>> note_other_weights({"state_dict": {"bias": torch.ones(1)}, "epoch": 3}, {"bias": torch.ones(1)}, Path("w"))
+    """
+    others = other_weights(content, state)
+    if others:
+        names = ", ".join(others)
+        rank_zero_info(f"{path} has weights under {names} too, which are not read: state_dict comes first.")
 
 
 def check_weights(learner: Learner, state: Mapping[str, Tensor], path: str | Path, key_map: KeyMap = OWN) -> None:

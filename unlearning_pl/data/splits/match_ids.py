@@ -14,6 +14,8 @@ _MAX_NAMED = 5  # ids that a message lists
 class IdMatcher:
     """Find the ids that a name can mean: by its last folders, and without regard to the suffix of the image file.
 
+    A name that ends in an id, such as the path of an image from another folder, means this id.
+
     Args:
         ids: Ids of the training images.
 
@@ -21,6 +23,8 @@ class IdMatcher:
         >>> matcher = IdMatcher(["train/cat/0.png", "train/dog/0.png", "train/dog/1.png"])
         >>> matcher.find("dog/0.png"), matcher.find("1.JPG"), matcher.find("0")
         (['train/dog/0.png'], ['train/dog/1.png'], ['train/cat/0.png', 'train/dog/0.png'])
+        >>> matcher.find("/mnt/photos/train/dog/0.png"), matcher.find("/mnt/photos/test/dog/0.png")
+        (['train/dog/0.png'], [])
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
@@ -29,7 +33,7 @@ class IdMatcher:
             self._by_stem.setdefault(_stem(name).rpartition("/")[2], []).append(name)
 
     def find(self, name: str) -> list[str]:
-        """Ids that end in the name; if there is none, those that do so without the suffixes of both."""
+        """Ids that end in the name; if there is none, those that do so without both suffixes, or end the name."""
         name = normalize_path(name)
         alike = self._by_stem.get(_stem(name).rpartition("/")[2], [])
         exact = [known for known in alike if normalize_path(known) == name]
@@ -38,7 +42,8 @@ class IdMatcher:
         suffixed = [known for known in alike if _ends_in(known, name)]
         # The row number 3 is no file, so "3.png" does not mean it.
         files = [known for known in alike if is_image(known) or not is_image(name)]
-        return suffixed or [known for known in files if _ends_in(_stem(known), _stem(name))]
+        longer = [known for known in alike if "/" in known and _ends_in(name, normalize_path(known))]
+        return suffixed or [known for known in files if _ends_in(_stem(known), _stem(name))] or longer
 
 
 def match_ids(ids: Iterable[str], field: str, known: Collection[str], others: Collection[str] = ()) -> list[str]:

@@ -10,7 +10,7 @@ import lightning
 import pytest
 
 from unlearning_pl.commands.main import main
-from unlearning_pl.commands.quiet_libraries import HIDDEN, ONCE, quiet_libraries
+from unlearning_pl.quiet_libraries import HIDDEN, ONCE, quiet_libraries
 
 LIGHTNING = "lightning.pytorch.utilities.rank_zero"
 TINY = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
