@@ -1,5 +1,6 @@
 """Results made by hand: three seeds, four methods, of which the distances are what a test wants."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from unlearning_pl.benchmark.results import Result
@@ -21,7 +22,9 @@ def made_results(
             metrics = {**METRICS, "classifier_mi": 40.0 + 100 * (far or 0.0), "retraining_floor": 0.02, "seconds": 9.0}
             metrics |= {} if far is None else {"retraining_distance": far, "average_gap": 20 * far}
             metrics |= {"broken": float(model in broken)} if role == "method" else {}
-            command = (UNLEARN if role == "method" else FIT).format(plan=plan, seed=seed, model=model, share=share)
+            command = (UNLEARN if role == "method" else FIT).format(
+                plan=shlex.quote(plan), seed=seed, model=model, share=share
+            )
             rows += [
                 Result(plan, seed, model, role, key, value, seconds=9.0, digest="ab", command=command)  # type: ignore[arg-type]
                 for key, value in metrics.items()
