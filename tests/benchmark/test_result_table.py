@@ -90,6 +90,17 @@ def test_broken_methods_and_those_without_a_seed_are_not_compared_but_named() ->
     assert [name for name, _ in table.rows] == names
 
 
+def test_models_whose_options_differ_between_seeds_are_named() -> None:
+    rows = made_results(DISTANCES)
+    changed = [
+        row._replace(command=f"{row.command} --optimizer.lr 1") if (row.model, row.seed) == ("far", 2) else row
+        for row in rows
+    ]
+    (same,), (mixed,) = (result_tables(plan_figures(one)[0], "muc") for one in (rows, changed))
+    assert "options" not in same.note
+    assert mixed.note.endswith(" Run with different options in different seeds: far.")
+
+
 def test_markdown_and_latex_have_the_marks_and_escape_names() -> None:
     table = result_tables(figures(plan="a_b"), "all")[0]._replace(note="5 % & $x$")
     table = table._replace(rows=[("n_1|2", table.rows[0][1]), *table.rows[1:]])

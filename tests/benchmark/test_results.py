@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,10 @@ def test_passes_that_no_record_has_are_empty(tmp_path: Path) -> None:
     assert {row.passes for row in plan_results(tmp_path / "tiny") if row.model == "ac"} == {None}
 
 
-@pytest.mark.parametrize("harm", ["report", "record", "older", "version"])
+@pytest.mark.parametrize("harm", ["report", "record", "older", "version", "damaged"])
 def test_a_seed_counts_only_if_it_is_complete(harm: str, tmp_path: Path) -> None:
     write_seed(tmp_path, 0)
+    shutil.copytree(tmp_path / "seed0", tmp_path / "seed00")  # a copy by hand is no other seed
     place = write_seed(tmp_path, 1)
     if harm == "report":
         (place / "audit/report.json").unlink()
@@ -80,8 +82,9 @@ def test_a_seed_counts_only_if_it_is_complete(harm: str, tmp_path: Path) -> None
     elif harm == "older":
         os.utime(place / "audit/report.json", (1, 1))
     else:
-        (place / "audit/report.json").write_text(json.dumps({"version": 1}))
-    assert {row.seed for row in plan_results(tmp_path)} == {0}
+        version = 1 if harm == "version" else VERSION
+        (place / "audit/report.json").write_text(json.dumps({"version": version, "audits": [{}]}))
+    assert [row.seed for row in plan_results(tmp_path)] == [0] * 13
     assert incomplete_seeds(tmp_path) == [1]
 
 

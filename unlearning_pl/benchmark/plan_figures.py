@@ -1,13 +1,14 @@
 """Figures of one plan by model and seed, with the quantities that papers derive from those of the report."""
 
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from unlearning_pl.audits.compare_models import mean_of_references
 from unlearning_pl.benchmark.benchmark_table import DISTANCE
 from unlearning_pl.benchmark.results import BROKEN, Result
+from unlearning_pl.benchmark.run_options import plan_options
 from unlearning_pl.report.metric_terms import BY_KEY
 
 FLOOR = "retraining_floor"
@@ -27,6 +28,7 @@ class PlanFigures(NamedTuple):
         roles: Role of each model.
         metrics: Value by model, seed and key of the metric; a metric that is not defined is absent.
         commands: Command of each model of the first seed that has one.
+        mixed: Models whose options differ between seeds: the plan was changed, and some seeds were not repeated.
     """
 
     name: str
@@ -34,6 +36,7 @@ class PlanFigures(NamedTuple):
     roles: Mapping[str, str]
     metrics: Mapping[str, Mapping[int, Mapping[str, float]]]
     commands: Mapping[str, str]
+    mixed: Sequence[str] = ()
 
     def values(self, model: str, key: str) -> dict[int, float]:
         """Values of a metric of a model by seed, where it is defined."""
@@ -110,7 +113,10 @@ def _figures(name: str, rows: Sequence[Result]) -> PlanFigures:
     roles = {row.model: row.role for row in rows}
     _add_coun_gaps(metrics, [name for name, role in roles.items() if role == "retrained"])
     commands = {row.model: row.command for row in reversed(rows) if row.command}
-    return PlanFigures(name, sorted({row.seed for row in rows}), roles, dict(metrics), commands)
+    lines = {(row.model, row.command) for row in rows if row.command}
+    options = {(model, tuple(plan_options(command))) for model, command in lines}
+    mixed = [model for model, count in Counter(model for model, _ in options).items() if count > 1]
+    return PlanFigures(name, sorted({row.seed for row in rows}), roles, dict(metrics), commands, sorted(mixed))
 
 
 def _add_coun_gaps(metrics: _Metrics, retrained: Sequence[str]) -> None:

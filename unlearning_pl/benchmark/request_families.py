@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from unlearning_pl.benchmark.plan_figures import PlanFigures
-
-_OWN = ("--run", "--seed_everything")  # options of each run, each with one value
+from unlearning_pl.benchmark.run_options import plan_options
 
 
 class Family(NamedTuple):
@@ -37,7 +36,7 @@ def request_families(plans: Sequence[PlanFigures]) -> list[Family]:
         size = _request_size(plan)
         if size is not None and plan.commands.get("original"):
             unit, number = size
-            groups[(unit, *_training(plan.commands["original"]))].append((number, plan))
+            groups[(unit, *plan_options(plan.commands["original"]))].append((number, plan))
     families = []
     for (unit, *_), members in groups.items():
         members.sort(key=lambda member: member[0])
@@ -45,13 +44,6 @@ def request_families(plans: Sequence[PlanFigures]) -> list[Family]:
         if len(set(sizes)) == len(sizes) > 1:
             families.append(Family(unit, sizes, [plan for _, plan in members]))
     return families
-
-
-def _training(command: str) -> list[str]:
-    """Words of the command of an original, without its own folder and seed."""
-    words = shlex.split(command)
-    own = {place + step for place, word in enumerate(words) if word in _OWN for step in (0, 1)}
-    return [word for place, word in enumerate(words) if place not in own]
 
 
 def _request_size(plan: PlanFigures) -> tuple[str, float] | None:

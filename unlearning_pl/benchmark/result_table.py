@@ -144,6 +144,7 @@ def _table(figures: PlanFigures, shown: Sequence[tuple[str, str]]) -> ResultTabl
         rows.append((label, cells))
     note = describe_pairs(compare_methods(figures, DISTANCE))
     note += f" Broken in a seed or more: {', '.join(broken)}." if broken else ""
+    note += f" Run with different options in different seeds: {', '.join(figures.mixed)}." if figures.mixed else ""
     return ResultTable(figures.name, [heading for heading, _ in shown], rows, note)
 
 

@@ -1,5 +1,6 @@
 """Results of benchmarks as one tidy table: a row for each metric of each model of each seed of each plan."""
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,7 +99,7 @@ def require_once(results: Sequence[Result]) -> list[Result]:
 
 
 def _seed_folders(folder: Path) -> list[tuple[int, Path]]:
-    found = [path for path in folder.glob("seed*") if path.name[4:].isdecimal() and path.is_dir()]
+    found = [path for path in folder.glob("seed*") if re.fullmatch("seed(0|[1-9][0-9]*)", path.name) and path.is_dir()]
     return sorted((int(path.name[4:]), path) for path in found)
 
 
@@ -108,7 +109,7 @@ def _seed_results(plan: str, seed: int, folder: Path) -> Iterator[Result]:
         records = {audit["name"]: runs.read_record(folder / audit["name"]) for audit in report["audits"]}
         written = [(folder / name / runs.RECORD).stat().st_mtime_ns for name in records]
         complete = max(written, default=0) <= (folder / AUDIT).stat().st_mtime_ns
-    except (InputError, OSError):  # absent, of an earlier version, or being made again by another process
+    except (InputError, OSError, KeyError, TypeError):  # absent, damaged, or being made again by another process
         complete = False
     if not complete:
         return
