@@ -15,6 +15,7 @@ import yaml
 
 from unlearning_pl.benchmark import Job, benchmark
 from unlearning_pl.benchmark.benchmark_plan import read_plans
+from unlearning_pl.benchmark.result_files import read_results
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.commands.main import main, run
 from unlearning_pl.errors import InputError, UnfinishedError
@@ -85,6 +86,10 @@ def test_the_table_has_mean_and_deviation_of_every_metric(place: Path, capsys: p
                 assert spread in cells, term.key
     assert "    unlearning-pl benchmark tiny.yaml --seeds 0 1 --output runs\n" in page
     assert "Hardware: " in page
+    rows = read_results([place / "results.csv"])
+    assert rows == read_results([place])
+    assert {(row.seed, row.model) for row in rows} == {(seed, model) for seed in (0, 1) for model in RUNS}
+    assert {row.passes for row in rows if row.model == "retrained"} == {32}  # 40 retained, 2 whole steps of 16
     assert "torch " in page
     shown = capsys.readouterr().out
     assert "| neg_grad " in shown

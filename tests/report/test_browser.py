@@ -8,10 +8,12 @@ import pytest
 import torch
 from audited import CONTEXT, audited
 from browser import EXECUTABLE, ask, chromium, look
+from made_results import made_results
 from PIL import Image
 from remembering import remembering
 
 from unlearning_pl.audits import Audit, compute_audit
+from unlearning_pl.benchmark.result_pages import write_pages
 from unlearning_pl.report import write_report
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="needs Chromium or Chrome")
@@ -119,3 +121,11 @@ def test_on_paper_small_print_is_smaller_than_the_table(browser: str, pages: dic
     sizes = "['td', '.gap', '.interval', '.letters'].map(one => getComputedStyle(document.querySelector(one)).fontSize)"
     cell, *notes = (float(size.removesuffix("px")) for size in ask(browser, pages["all"], sizes, 794, media="print"))
     assert all(9 < note < cell for note in notes)
+
+
+@pytest.mark.parametrize(("width", "dark"), SCREENS)
+def test_nothing_is_wrong_with_a_page_of_results(browser: str, width: int, dark: bool, tmp_path: Path) -> None:
+    far = {f"{'very' * 9}_long_{row}": [0.1 + row / 50, 0.11 + row / 50] for row in range(12)}
+    results = [*made_results(far, "one", 0.1), *made_results(far, "two", 0.5)]
+    page = write_pages(results, tmp_path, "all", ["unlearning-pl", "report", "a" * 200])
+    assert look(browser, page, width, dark) == []

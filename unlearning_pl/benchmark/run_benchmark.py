@@ -10,6 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
 from unlearning_pl.benchmark.benchmark_table import Outcome, main_table, render_page
 from unlearning_pl.benchmark.job import ORIGINAL, Command, Job, run_command
+from unlearning_pl.benchmark.result_files import write_results
 from unlearning_pl.cli.finished_runs import RESUME_OPTIONS, can_resume, is_audited, is_finished_run
 from unlearning_pl.distributed.launchers import require_single_process
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
@@ -27,7 +28,8 @@ def benchmark(
     """Run plans over several seeds, and write and print a table of each.
 
     A finished run is kept as long as its command, its settings and the original's weights are unchanged. Runs are in
-    ``OUTPUT/PLAN/seedK/NAME`` and the table in ``OUTPUT/PLAN/table.md``.
+    ``OUTPUT/PLAN/seedK/NAME``, the table in ``OUTPUT/PLAN/table.md``, and every figure in ``results.csv`` and
+    ``results.parquet`` beside it.
 
     Args:
         command: Runs one command line, given as a list of words.
@@ -55,7 +57,10 @@ def benchmark(
                 locks.enter_context(lock_folder(one, "--output or other --seeds"))
         for name, (plan, folders) in zip(plans, planned, strict=True):
             progress = Progress(f"Benchmark {plan.path.stem}", len(seeds) * plan.job.command_count, "commands")
-            outcomes = [run_seed(plan.job, seed, one, command, progress) for seed, one in folders.items()]
+            outcomes = []
+            for seed, one in folders.items():
+                outcomes.append(run_seed(plan.job, seed, one, command, progress))
+                write_results(folder / plan.path.stem)
             tables.append(folder / plan.path.stem / "table.md")
             _write(plan, outcomes, tables[-1], ["unlearning-pl", "benchmark", name], output)
             failed += [f"{run} of {plan.path.stem}, seed {o.seed}" for o in outcomes for run in o.failures]

@@ -32,6 +32,7 @@ usage: unlearning-pl COMMAND [options]
   owner     audit any encoder, local or remote, with your own images and its output vectors only
   serve     serve a model over HTTP: images in, output vectors out
   benchmark compare methods over several seeds in a table of means and standard deviations
+  report    write the results of benchmarks as Markdown, LaTeX and a page with plots, and say which methods differ
   shadow    train shadow models, and attack a model and its original: LiRA, U-LiRA, RMIA, KLOM
   views     draw the augmented views of images of a dataset on one sheet
   configs   list, show or copy the configuration files that come with the package
@@ -52,6 +53,7 @@ COMMANDS = {
     "owner": "owner.owner",
     "serve": "serve.serve",
     "benchmark": "benchmark.run_benchmark",
+    "report": "report.report",
     "shadow": "shadow.shadow_attack",
     "split": "split.split",
     "views": "views.draw_views",

@@ -6,8 +6,12 @@ from unlearning_pl.errors import InputError
 from unlearning_pl.io import write_text
 
 
-def make_output_folder(folder: Path) -> Path:
+def make_output_folder(folder: Path, option: str = "--output") -> Path:
     """Create a folder if it does not exist, and check that it is writable before anything is computed.
+
+    Args:
+        folder: The folder.
+        option: The option that chooses it, for the message.
 
     Raises:
         InputError: If the folder cannot be created or is not writable.
@@ -22,6 +26,6 @@ def make_output_folder(folder: Path) -> Path:
         write_text(folder / ".writable", "").unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"Expected a writable folder, got {folder} ({error.strerror}). Choose another --output."
+            f"Expected a writable folder, got {folder} ({error.strerror}). Choose another {option}."
         ) from error
     return folder

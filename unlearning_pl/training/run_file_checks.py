@@ -17,6 +17,7 @@ _RECORD: dict[str, type | tuple[type, ...]] = {
     "tensors_sha256": str,
     "imported": dict,
     "seed": (int, type(None)),
+    "passes": int,
     "trackers": list,
 }
 

@@ -247,4 +247,5 @@ class UnlearningTrainer(Trainer):
     def _record(self, run: Path, facts: dict[str, Any]) -> None:
         facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
         facts |= {"epochs": self.current_epoch, "steps": self.global_step, "seed": given_seed(self)} | self.provenance
+        facts |= {} if self.stopwatch.passes is None else {"passes": self.stopwatch.passes}
         write_record(run, facts | tracker_facts(self.loggers))

@@ -1,0 +1,106 @@
+"""Pages of results: Markdown, LaTeX and one HTML page, with plots as PNG and SVG."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unlearning_pl.benchmark.plan_figures import PASSES, PlanFigures, plan_figures
+from unlearning_pl.benchmark.request_families import request_families
+from unlearning_pl.benchmark.result_plots import Plot, cost_plot, request_plot, share_plot
+from unlearning_pl.benchmark.result_table import Columns, ResultTable, render_latex, render_markdown, result_tables
+from unlearning_pl.benchmark.results import Result
+from unlearning_pl.errors import printable
+from unlearning_pl.io import atomic_write, write_text
+from unlearning_pl.report.figures import svg
+from unlearning_pl.report.metric_terms import TERMS
+from unlearning_pl.report.templates import open_template
+
+_ABOUT = {
+    "muc": "Columns in the order of MUC (arXiv 2406.03603): UA is the accuracy on forget images; gap is over these "
+    "five, or, of image-text pairs, over these four.",
+    "coun": "Columns in the order of CoUn (arXiv 2509.16391): UA is 100 minus the accuracy on forget images; MIA is "
+    "the percentage of forget images that an attack on the confidence takes for unseen (CMIA); gap is over these four; "
+    "cost is the number of images that the training steps read, where CoUn has floating-point operations.",
+    "all": "Main metrics first, then all others.",
+}
+_MARKS = (
+    "Best and second, by distance to the retrained models, are marked only where they are told apart from the next by "
+    "Tukey's HSD over the seeds at 5 %, column by column. -: not defined, or not recorded."
+)
+
+
+def write_pages(results: Sequence[Result], folder: str | Path, order: Columns, command: Sequence[str]) -> Path:
+    """Write ``report.md``, ``report.tex``, ``report.html``, and each plot as ``.png`` and ``.svg``; each is atomic.
+
+    Args:
+        results: Rows of one or more plans.
+        folder: Output folder.
+        order: Columns of the tables, see :func:`~unlearning_pl.benchmark.result_table.result_tables`.
+        command: The command that writes the pages.
+
+    Returns:
+        The path of ``report.html``.
+    """
+    plans, folder = plan_figures(results), Path(folder)
+    tables = {plan.name: result_tables(plan, order) for plan in plans}
+    plots = _plots(plans)
+    line, about = shlex.join(command), f"{_ABOUT[order]} {_MARKS}"
+    write_text(folder / "report.md", _markdown(plans, tables, plots, line, about))
+    latex = [render_latex(table) for plan in plans for table in tables[plan.name]]
+    head = f"% {printable(line)}\n% Needs \\usepackage{{booktabs}}. Bold: best, underlined: second. {printable(about)}"
+    write_text(folder / "report.tex", "\n\n".join([head, *latex]) + "\n")
+    drawn = [(plot, svg(plot.figure, plot.caption, f"p{number}")) for number, plot in enumerate(plots)]
+    for plot, drawing in drawn:
+        write_text(folder / f"{plot.name}.svg", drawing)
+        with atomic_write(folder / f"{plot.name}.png") as file:
+            plot.figure.savefig(file, format="png", dpi=160, facecolor="white")
+    page = open_template("results.html.jinja").render(
+        plans=[_plan_section(plan, tables[plan.name]) for plan in plans],
+        plots=drawn,
+        about=about,
+        command=line,
+        terms=[term for term in TERMS if any(term.key in plan.known for plan in plans)],
+    )
+    return write_text(folder / "report.html", printable(page, keep="\n\t"))
+
+
+def _plots(plans: Sequence[PlanFigures]) -> list[Plot]:
+    drawn = [
+        *(plot(plan) for plan in plans for plot in (cost_plot, request_plot)),
+        *map(share_plot, request_families(plans)),
+    ]
+    return [plot for plot in drawn if plot is not None]
+
+
+def _plan_section(plan: PlanFigures, tables: Sequence[ResultTable]) -> dict[str, Any]:
+    return {
+        "name": plan.name,
+        "seeds": _seeds(plan),
+        "tables": tables,
+        "note": tables[0].note,
+        "commands": [*plan.commands.values()],
+    }
+
+
+def _seeds(plan: PlanFigures) -> str:
+    """Seeds and what is missing."""
+    seeds = ", ".join(map(str, plan.seeds))
+    text = f"Mean ± standard deviation over the seeds {seeds}." if len(plan.seeds) > 1 else f"Seed {seeds}."
+    return text + ("" if PASSES in plan.known else " Image passes are not in the records of these runs.")
+
+
+def _markdown(
+    plans: Sequence[PlanFigures],
+    tables: dict[str, list[ResultTable]],
+    plots: Sequence[Plot],
+    command: str,
+    about: str,
+) -> str:
+    parts = ["# Benchmark results", f"    {printable(command)}", about]
+    for plan in plans:
+        parts += [f"## {plan.name}", _seeds(plan), *map(render_markdown, tables[plan.name])]
+        parts.append(tables[plan.name][0].note)
+    for plot in plots:
+        parts += [f"## {plot.title}", f"![{plot.title}](<{plot.name}.png>)", plot.caption]
+    return "\n\n".join(parts) + "\n"
