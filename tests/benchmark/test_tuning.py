@@ -49,7 +49,9 @@ class Written:
         self.lines.append(words)
         if words[0] == "audit":
             audits = [self.audit(words[words.index("--model") + 1])]
-            audits += [{"name": name, "metrics": by_rate("", 0.02)} for name in ("retrained", "retrained_2")]
+            audits += [
+                {"name": name, "metrics": by_rate("", 0.02), "intervals": {}} for name in ("retrained", "retrained_2")
+            ]
             self.write(Path(words[words.index("--output") + 1]) / "report.json", {"version": VERSION, "audits": audits})
             return
         self.stop -= words[0] == "unlearn"
@@ -62,7 +64,7 @@ class Written:
 
     def audit(self, run: str) -> dict[str, Any]:
         words = next(line for line in reversed(self.lines) if line[0] == "unlearn" and run in line)
-        return {"name": Path(run).name, "metrics": {"seconds": 2.0, **self.figures(*self.of(words))}}
+        return {"name": Path(run).name, "metrics": {"seconds": 2.0, **self.figures(*self.of(words))}, "intervals": {}}
 
     @staticmethod
     def of(words: list[str]) -> tuple[str, float]:

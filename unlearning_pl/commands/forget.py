@@ -34,7 +34,12 @@ def forget_parser() -> ArgumentParser:
         allow_abbrev=False,
         parser_mode=PARSER_MODE,
     )
-    parser.add_argument("--model", type=str, required=True, help="File of weights: .pt, .ckpt, .safetensors; or a folder of transformers.")
+    parser.add_argument(
+        "--model",
+        type=str,
+        required=True,
+        help="File of weights: .pt, .ckpt, .safetensors; or a folder of transformers.",
+    )
     parser.add_argument(
         "--images", type=str, required=True, help="Folder with train/CLASS and test/CLASS, or shards, or a table."
     )
