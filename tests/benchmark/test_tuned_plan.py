@@ -41,7 +41,7 @@ def test_a_tuning_chooses_among_its_trials(tmp_path: Path, monkeypatch: pytest.M
         own = [f"{option} {value}" for option, value in best["settings"].items()]
         assert plan["methods"][row] == " ".join([PLAN["methods"][row], *(own if best is not two[0] else [])])
     assert "| ssd | --method.selection 0.1 to 100 (log); --method.dampening 0.1 to 5 (log) |" in plan["notes"]
-    assert commands == ["fit", "fit", *["unlearn", "audit"] * 4]  # original and retrained model are made once
+    assert commands == ["fit", "fit", *["unlearn", "unlearn", "audit"] * 2]  # original and retrained are made once
     kept = {folder.name for folder in (path.parent / "seed100000").iterdir()}
     assert {"original", "retrained", "audit"} < kept
     assert len(kept) == 5

@@ -48,7 +48,7 @@ class Written:
     def __call__(self, words: list[str]) -> None:
         self.lines.append(words)
         if words[0] == "audit":
-            audits = [self.audit(words[words.index("--model") + 1])]
+            audits = [self.audit(run) for run in words[words.index("--model") + 1 :]]
             audits += [
                 {"name": name, "metrics": by_rate("", 0.02), "intervals": {}} for name in ("retrained", "retrained_2")
             ]
@@ -139,10 +139,10 @@ def test_a_stopped_tuning_ends_as_an_unbroken_one_and_a_finished_one_runs_nothin
     TRIALS.unlink()
     with pytest.raises(KeyboardInterrupt):
         tuned(Written(stop=4), 3)
-    assert len(TRIALS.read_text().splitlines()) == 4
+    assert len(TRIALS.read_text().splitlines()) == 3  # the whole waves
     rest = Written()
     tuned(rest, 3)
-    assert rest.trials == ["neg_grad-trial1", "neg_grad-trial2"]
+    assert rest.trials == [f"neg_grad-trial{number}" for number in range(3)]
     assert TRIALS.read_text() == unbroken
     assert TUNED.read_text() == plan
     again = Written()
@@ -157,6 +157,34 @@ def test_more_trials_continue_and_fewer_are_the_first_of_them() -> None:
     tuned(runner, 12)  # beyond the ten that are drawn at random
     assert runner.trials == [f"fine_tune-trial{number}" for number in range(2, 12)]
     assert tuned(Written(), 2)["methods"] == first
+
+
+def test_trials_are_the_same_however_the_tuning_was_divided() -> None:
+    write(methods={"fine_tune": METHODS["fine_tune"]})
+    runner = Written()
+    tuned(runner, 17)
+    at_once = recorded("fine_tune")
+    assert sum(line[0] == "audit" for line in runner.lines) == 3  # trials 0 to 9, 10 to 14, 15 and 16
+    TRIALS.unlink()
+    for trials in (3, 12, 17):
+        tuned(Written(), trials)
+    assert recorded("fine_tune") == at_once
+
+
+def test_an_audit_that_fails_for_one_run_fails_that_trial_alone() -> None:
+    write(methods={"fine_tune": METHODS["fine_tune"]})
+
+    class Refusing(Written):
+        def audit(self, run: str) -> dict[str, Any]:
+            if run.endswith("trial1"):
+                raise InputError("Expected features that are finite, got nan. Leave it out.")
+            return super().audit(run)
+
+    tuned(Refusing(), 3)
+    reasons = [trial["reason"] for trial in recorded("fine_tune")]
+    assert reasons[1] == "Expected features that are finite, got nan. Leave it out."
+    assert not any("finite" in reasons[number] for number in (0, 2))
+    assert None not in [recorded("fine_tune")[number]["distance"] for number in (0, 2)]
 
 
 def test_what_decides_a_trial_makes_it_again_and_the_rest_does_not() -> None:
@@ -191,7 +219,7 @@ def test_trials_out_of_bound_diverged_or_refused_are_recorded_and_never_chosen()
     assert reasons == ["", *["test accuracy 3.10 points below retraining"] * 2]
     assert [trial["reason"] for trial in recorded("neg_grad")] == ["Expected a finite loss, got nan."] * 3
     assert [trial["distance"] for trial in recorded("neg_grad")] == [None] * 3
-    assert sum(line[0] == "audit" for line in runner.lines) == 3  # a run that failed is not audited
+    assert sum(line[0] == "audit" for line in runner.lines) == 1  # a run that failed is not audited
     rows = [line for line in plan["notes"].splitlines() if line.startswith("| ")]
     assert "| plan's own | 1 of 3 | 192 | 6 | 0.300 | 0.300 |" in rows[1]
     assert "| plan's own: no trial is within the bound | 0 of 3 | 0 | 0 | - | - |" in rows[2]

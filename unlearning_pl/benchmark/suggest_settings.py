@@ -30,17 +30,38 @@ def require_optuna() -> None:
     )
 
 
-def suggest_settings(space: SearchSpace, trials: Sequence[Trial], seed: int, bound: float) -> dict[str, Any]:
-    """The settings of the next trial: the plan's own first, then those of TPE.
+RANDOM_TRIALS = 10
+"""Trials that TPE draws at random, whatever the figures of those before: the first wave."""
+WAVE = 5
+"""Trials of a later wave, which know the figures of the waves before and not of one another."""
+
+
+def wave_start(number: int) -> int:
+    """Number of the first trial of a trial's wave.
+
+    Example:
+        >>> [wave_start(number) for number in (0, 9, 10, 14, 15)]
+        [0, 0, 10, 10, 15]
+    """
+    return 0 if number < RANDOM_TRIALS else number - (number - RANDOM_TRIALS) % WAVE
+
+
+def suggest_settings(
+    space: SearchSpace, trials: Sequence[Trial], seed: int, bound: float, number: int | None = None
+) -> dict[str, Any]:
+    """The settings of a trial: the plan's own first, then those of TPE.
 
     TPE (Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011) draws the first ten at random.
-    The settings are a function of the arguments alone: a tuning that was stopped continues as if it had not been.
+    The settings are a function of the arguments and of the waves before alone: a tuning that was stopped continues as
+    if it had not been.
 
     Args:
         space: What is tuned.
-        trials: The trials so far. One that breaks the bound counts by how far; one without figures as the worst.
+        trials: The trials so far. One that breaks the bound counts by how far; one without figures as the worst. Those
+            of the trial's own wave are left aside.
         seed: Seed of the draws.
         bound: Points that the test accuracy may be below that of the retrained models.
+        number: Number of the trial; the next one by default.
 
     Returns:
         Value by option; numbers with four significant digits, as the command line has them.
@@ -52,15 +73,16 @@ def suggest_settings(space: SearchSpace, trials: Sequence[Trial], seed: int, bou
         >>> 0.001 <= suggest_settings(space, [Trial(space.own, 0.2)], seed=7, bound=3.0)["--optimizer.lr"] <= 0.1
         True
     """
-    if not trials:
+    number = len(trials) if number is None else number
+    if number == 0:
         return dict(space.own)
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {option: _distribution(given) for option, given in space.ranges.items()}
-    sampler = optuna.samplers.TPESampler(seed=(seed + len(trials)) % 2**32)
+    sampler = optuna.samplers.TPESampler(seed=(seed + number) % 2**32, n_startup_trials=RANDOM_TRIALS)
     study = optuna.create_study(direction="minimize", sampler=sampler)
-    for trial in trials:
+    for trial in trials[: wave_start(number)]:
         study.add_trial(_frozen(trial, distributions, bound))
     drawn = study.ask(distributions).params
     return {option: _round(drawn[option], given) for option, given in space.ranges.items()}

@@ -6,19 +6,22 @@ import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from unlearning_pl.benchmark.benchmark_plan import Plan
+from unlearning_pl.benchmark.benchmark_table import Outcome
 from unlearning_pl.benchmark.job import ORIGINAL, Command
 from unlearning_pl.benchmark.run_benchmark import check_request, run_seed
 from unlearning_pl.benchmark.search_spaces import SearchSpace, option_words, search_spaces
-from unlearning_pl.benchmark.suggest_settings import require_optuna, suggest_settings
+from unlearning_pl.benchmark.suggest_settings import require_optuna, suggest_settings, wave_start
 from unlearning_pl.benchmark.tuned_plan import Tuned, write_tuned_plan
 from unlearning_pl.benchmark.tuning_request import Budget, check_tuning_request
 from unlearning_pl.benchmark.tuning_trials import TRIALS, Trial, best_trial, judge_trial, read_trials, write_trials
 from unlearning_pl.errors import UnfinishedError, require
 from unlearning_pl.report.terminal import open_console
+from unlearning_pl.training import runs
 from unlearning_pl.training.progress_log import Progress
 from unlearning_pl.training.run_lock import lock_folder
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
@@ -28,17 +31,12 @@ _SAME_RESULT = ("run", "original", "allow", "overwrite")
 
 
 class _Tuning(NamedTuple):
-    """What the trials of a plan share: the plan, the folder of the runs, the budget, the runner and the progress."""
+    """What the trials of a plan share: the plan, the folder of the runs, the budget and the runner."""
 
     plan: Plan
     folder: Path
     budget: Budget
     command: Command
-    progress: Progress
-
-    def skip(self, trials: int) -> None:
-        """Count the commands of trials that are not run."""
-        self.progress.rounds += trials * _commands(self.plan)
 
 
 def tune(
@@ -81,18 +79,11 @@ def tune(
     for name, plan, own in zip(plans, read, spaces, strict=True):
         path = _tuned_path(plan, output)
         with lock_folder(path.parent, "--output"):
-            count = len(own) * budget.trials * _commands(plan)
-            progress = Progress(f"Tuning {plan.path.stem}", count, "commands")
-            tuned = _tune_rows(_Tuning(plan, path.parent, budget, command, progress), own)
+            tuned = _tune_rows(_Tuning(plan, path.parent, budget, command), own)
             words = ["unlearning-pl", "benchmark", name, *budget.words(), "--seeds", *map(str, seeds)]
             words += [] if output == "runs/benchmark" else ["--output", output]
             written.append(write_tuned_plan(path, plan, shlex.join(words), budget, tuned))
     return written
-
-
-def _commands(plan: Plan) -> int:
-    """Number of commands of a trial, with those that find the references finished."""
-    return replace(plan.job, methods={"trial": ""}).command_count
 
 
 def _tuned_path(plan: Plan, output: str) -> Path:
@@ -107,40 +98,70 @@ def _require_untuned(plan: Plan, path: Path) -> None:
 
 
 def _tune_rows(tuning: _Tuning, spaces: Mapping[str, SearchSpace]) -> list[Tuned]:
-    path, tuned = tuning.folder / TRIALS, []
+    path, tuned, limit = tuning.folder / TRIALS, [], tuning.budget.trials
     recorded = read_trials(path)
+    found = {row: recorded.setdefault(f"{row}-{_digest(tuning, space)}", []) for row, space in spaces.items()}
+    progress = Progress(
+        f"Tuning {tuning.plan.path.stem}", sum(max(0, limit - len(one)) for one in found.values()), "trials"
+    )
     for row, space in spaces.items():
-        search = f"{row}-{_digest(tuning, space)}"
-        trials = recorded.setdefault(search, [])
-        tuning.skip(min(len(trials), tuning.budget.trials))
-        while len(trials) < tuning.budget.trials:
-            trials.append(_next_trial(tuning, row, space, trials))
+        trials = found[row]
+        while len(trials) < limit:
+            wave = _run_wave(tuning, row, space, trials)
+            trials += wave
             write_trials(path, recorded)
-            _describe(row, trials, tuning.budget.trials)
+            _describe(row, trials, len(wave), limit)
             _delete_runs(tuning, row, trials)
-        counted = trials[: tuning.budget.trials]  # more were made by an earlier command
+            progress.advance(len(wave), len(wave))
+        counted = trials[:limit]  # more were made by an earlier command
         best = best_trial(counted)
         words = tuning.plan.job.methods[row]
         tuned.append(Tuned(row, space.ranges, counted, best, _words(words, counted, best)))
     return tuned
 
 
-def _next_trial(tuning: _Tuning, row: str, space: SearchSpace, trials: Sequence[Trial]) -> Trial:
-    """Run the next trial; settings that were tried have its figures."""
-    plan, budget, number = tuning.plan, tuning.budget, len(trials)
-    settings = suggest_settings(space, trials, budget.seed, budget.bound)
-    same = next((trial for trial in trials if trial.settings == settings), None)
-    if same is not None:
-        tuning.skip(1)
-        return same._replace(seconds=0.0, passes=0)
-    name, words = _run_name(row, number), plan.job.methods[row]
-    job = replace(plan.job, methods={name: f"{words} {option_words(settings)}" if number else words})
-    folder = tuning.folder / f"seed{budget.seed}"
-    outcome = run_seed(job, budget.seed, folder, tuning.command, tuning.progress)
+def _run_wave(tuning: _Tuning, row: str, space: SearchSpace, trials: Sequence[Trial]) -> list[Trial]:
+    """Run the rest of a wave with one audit; settings that were tried have the figures of their first trial."""
+    budget, first, words = tuning.budget, len(trials), tuning.plan.job.methods[row]
+    end = next(number for number in count(first + 1) if number == budget.trials or wave_start(number) == number)
+    drawn = [suggest_settings(space, trials, budget.seed, budget.bound, number) for number in range(first, end)]
+    tried = [*(trial.settings for trial in trials), *drawn]
+    new = {number: drawn[number - first] for number in range(first, end) if tried.index(tried[number]) == number}
+    methods = {
+        _run_name(row, number): f"{words} {option_words(settings)}" if number else words
+        for number, settings in new.items()
+    }
+    judged = dict(enumerate(trials))
+    if methods:
+        outcomes = _run(tuning, methods)
+        judged |= {number: _judge(tuning, row, number, settings, outcomes) for number, settings in new.items()}
+    repeated = {
+        n: judged[tried.index(tried[n])]._replace(seconds=0.0, passes=0) for n in range(first, end) if n not in new
+    }
+    return [repeated.get(number) or judged[number] for number in range(first, end)]
+
+
+def _run(tuning: _Tuning, methods: Mapping[str, str]) -> dict[str, Outcome]:
+    """Result of each run: of one audit of all, or, if that fails, of an audit each, so that it fails for its own."""
+    job, seed = replace(tuning.plan.job, methods=methods), tuning.budget.seed
+    folder = tuning.folder / f"seed{seed}"
+    outcome = run_seed(job, seed, folder, tuning.command, Progress("Wave of trials", job.command_count, "commands"))
     failed = [f"{run}: {why}" for run, why in outcome.failures.items() if run in (ORIGINAL, *job.retrained)]
     if failed:
         raise UnfinishedError(f"Failed: {failed[0]} ({folder}). The same command tries again.")
-    return judge_trial(settings, outcome, name, job.retrained, budget.bound)
+    if "audit" not in outcome.failures or len(methods) == 1:
+        return dict.fromkeys(methods, outcome)
+    return {name: _run(tuning, {name: words})[name] for name, words in methods.items()}
+
+
+def _judge(
+    tuning: _Tuning, row: str, number: int, settings: Mapping[str, Any], outcomes: Mapping[str, Outcome]
+) -> Trial:
+    name, job = _run_name(row, number), tuning.plan.job
+    run = tuning.folder / f"seed{tuning.budget.seed}" / name
+    failed = name in outcomes[name].failures or "audit" in outcomes[name].failures
+    record = {} if failed else runs.read_record(run)
+    return judge_trial(settings, outcomes[name], name, job.retrained, tuning.budget.bound, record)
 
 
 def _words(words: str, trials: Sequence[Trial], best: int | None) -> str:
@@ -163,11 +184,12 @@ def _digest(tuning: _Tuning, space: SearchSpace) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def _describe(row: str, trials: Sequence[Trial], count: int) -> None:
-    last, distance = trials[-1], trials[-1].distance
-    figures = "no audit" if distance is None else f"distance {distance:.3f}"
-    text = f"{row}, trial {len(trials)} of {count}: {figures}{f', {last.reason}' if last.reason else ''}; "
-    open_console().print(f"{text}{write_inline_yaml(last.settings)}", soft_wrap=True, highlight=False, markup=False)
+def _describe(row: str, trials: Sequence[Trial], new: int, count: int) -> None:
+    for number, trial in list(enumerate(trials, 1))[-new:]:
+        figures = "no audit" if trial.distance is None else f"distance {trial.distance:.3f}"
+        text = f"{row}, trial {number} of {count}: {figures}{f', {trial.reason}' if trial.reason else ''}; "
+        line = f"{text}{write_inline_yaml(trial.settings)}"
+        open_console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _delete_runs(tuning: _Tuning, row: str, trials: Sequence[Trial]) -> None:

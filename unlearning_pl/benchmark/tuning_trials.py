@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from statistics import mean
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from unlearning_pl.benchmark.benchmark_table import DISTANCE, Outcome
@@ -37,16 +38,22 @@ class Trial(NamedTuple):
 
 
 def judge_trial(
-    settings: Mapping[str, Any], outcome: Outcome, name: str, retrained: Sequence[str], bound: float
+    settings: Mapping[str, Any],
+    outcome: Outcome,
+    name: str,
+    retrained: Sequence[str],
+    bound: float,
+    record: Mapping[str, Any] = MappingProxyType({}),
 ) -> Trial:
     """What a trial reached: its distance to retraining, if it keeps the bound on test accuracy.
 
     Args:
         settings: Value of each tuned option.
-        outcome: Result of the run and of its audit.
+        outcome: Result of the runs of a wave and of their audit.
         name: Name of the run.
         retrained: Names of the retrained models.
         bound: Points that its test accuracy may be below their mean; recall of pairs for an image-text model.
+        record: Record (``run.json``) of the run.
 
     Raises:
         InputError: If the audit has neither test accuracy nor recall, or no distance.
@@ -56,8 +63,9 @@ def judge_trial(
         >>> judge_trial({}, Outcome(0, figures, {}, []), "x", ["retrained"], 3.0).reason
         'test accuracy 5.00 points below retraining'
     """
-    if outcome.failures:
-        return Trial(settings, reason="; ".join(outcome.failures.values()))
+    reason = outcome.failures.get(name) or outcome.failures.get("audit")
+    if reason:
+        return Trial(settings, reason=reason)
     metrics = outcome.metrics[name]
     key = next((key for key in _UTILITY if key in metrics), None)
     if key is None or DISTANCE not in metrics:
@@ -66,7 +74,6 @@ def judge_trial(
             "Give a plan of data with test images and classes or captions."
         )
     distance, drop = metrics[DISTANCE], mean(outcome.metrics[model][key] for model in retrained) - metrics[key]
-    record = outcome.records[-1] if outcome.records else {}  # that of the method is the last
     seconds, passes = metrics.get("seconds"), record.get("passes")
     if not (isfinite(distance) and isfinite(drop)):
         return Trial(settings, None, None, seconds, passes, "figures that are not finite")
