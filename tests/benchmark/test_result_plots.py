@@ -68,6 +68,27 @@ def test_plans_that_differ_by_their_request_make_a_curve() -> None:
     assert "far" not in drawn  # one point
 
 
+def test_broken_methods_have_no_curve_but_a_name() -> None:
+    small, large = made_results(DISTANCES, "small", 0.1, broken=["lost"]), made_results(DISTANCES, "large", 0.5)
+    plot = share_plot(request_families(plan_figures([*large, *small]))[0])
+    assert "lost" not in lines(plot)  # one point is left
+    assert plot is not None
+    assert plot.caption.endswith(" Broken in a seed or more, and not drawn: lost of small.")
+
+
+def test_a_name_that_begins_with_an_underscore_is_in_the_legend() -> None:
+    plot = cost_plot(plan_figures(made_results({"_own": [0.1, 0.2]}))[0])
+    assert plot is not None
+    assert " _own" in [text.get_text() for text in plot.figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("share", ["much", "nan", "-0.1"])
+def test_a_request_without_a_size_is_in_no_family(share: str) -> None:
+    one, other = made_results(DISTANCES, "one", 0.1), made_results(DISTANCES, "other", 0.5)
+    other = [row._replace(command=row.command.replace("0.5", share)) for row in other]
+    assert request_families(plan_figures([*one, *other])) == []
+
+
 def test_other_plans_are_no_family() -> None:
     one, other = made_results(DISTANCES, "one", 0.1), made_results(DISTANCES, "other", 0.5)
     assert request_families(plan_figures(one)) == []
@@ -86,7 +107,10 @@ def test_distances_along_sequential_requests() -> None:
         for step, one in enumerate(values, 1)
         for key, value in (("count", 4.0), ("membership_auc", one))
     ]
-    near = lines(request_plot(plan_figures(rows)[0]))["near"]
+    other = Result("p", 0, "near", "method", "stepX/count", 1.0)  # of another program
+    near = lines(request_plot(plan_figures([*rows, other])[0]))["near"]
     assert near.x == [1, 2]
     assert near.y == pytest.approx([0.05, 0.2])
+    broken = Result("p", 0, "near", "method", "broken", 1.0)
+    assert request_plot(plan_figures([*rows, broken])[0]) is None
     assert request_plot(plan_figures(made_results(DISTANCES))[0]) is None

@@ -72,12 +72,15 @@ def test_a_line_says_which_pairs_are_told_apart() -> None:
     note = describe_pairs(compare_methods(figures(), "retraining_distance"))
     assert note == (
         "Told apart in distance to retraining (Tukey's HSD over 3 seeds, 5 %): near is nearer than middle and the 2 "
-        "methods after it; middle is nearer than far and also."
+        "compared methods after it; middle is nearer than far and also."
     )
     (noise,) = plan_figures(made_results({"a": [0.1, 0.3, 0.2], "b": [0.3, 0.1, 0.2]}))
     assert describe_pairs(compare_methods(noise, "retraining_distance")).startswith("No two methods are told apart")
     (single,) = plan_figures(made_results({"a": [0.1], "b": [0.9]}))
     assert describe_pairs(compare_methods(single, "retraining_distance")).startswith("One seed has no spread")
+    for lonely in ({"a": [0.1, 0.2]}, {"a": [0.1], "b": [0.3, 0.4]}):
+        (few,) = plan_figures(made_results(lonely))
+        assert describe_pairs(compare_methods(few, "retraining_distance")).startswith("Fewer than two methods can be")
 
 
 def test_broken_methods_and_those_without_a_seed_are_not_compared_but_named() -> None:
@@ -101,14 +104,23 @@ def test_models_whose_options_differ_between_seeds_are_named() -> None:
     assert mixed.note.endswith(" Run with different options in different seeds: far.")
 
 
+def test_a_metric_that_a_seed_lacks_has_the_number_of_seeds_of_its_mean() -> None:
+    rows = [row for row in made_results(DISTANCES) if (row.model, row.seed, row.metric) != ("far", 1, "encoder_mi")]
+    rows = [row._replace(passes=640) if row.seed else row for row in rows]  # seed 0 is of an earlier version
+    (muc,), (coun,) = (result_tables(plan_figures(rows)[0], order) for order in ("muc", "coun"))
+    assert dict(muc.rows)["far"][0].text == "50.0 ± 0.0 (2 of 3)"
+    assert dict(muc.rows)["near"][0].text == "50.0 ± 0.0"
+    assert dict(coun.rows)["near"][5].text == "640 ± 0 (2 of 3)"
+
+
 def test_markdown_and_latex_have_the_marks_and_escape_names() -> None:
     table = result_tables(figures(plan="a_b"), "all")[0]._replace(note="5 % & $x$")
-    table = table._replace(rows=[("n_1|2", table.rows[0][1]), *table.rows[1:]])
-    assert "| n_1\\|2 | **0.027 ± 0.006** | 0.020 ± 0.000 |" in render_markdown(table)
+    table = table._replace(rows=[("[n_1|2>*", table.rows[0][1]), *table.rows[1:]])
+    assert "| \\[n_1\\|2>\\* | **0.027 ± 0.006** | 0.020 ± 0.000 |" in render_markdown(table)
     assert "| middle | *0.110 ± 0.010* |" in render_markdown(table)
     assert len({line.count(" | ") for line in render_markdown(table).splitlines() if "---" not in line}) == 1
     latex = render_latex(table)
-    assert r"n\_1|2 & \textbf{0.027 $\pm$ 0.006}" in latex
+    assert r"{[}n\_1\textbar{}2\textgreater{}{*} & \textbf{0.027 $\pm$ 0.006}" in latex
     assert r"middle & \underline{0.110 $\pm$ 0.010}" in latex
     assert r"\caption{a\_b. 5 \% \& \$x\$}" in latex
     assert r"Model & Distance & Floor & RA \%" in latex

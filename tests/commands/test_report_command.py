@@ -45,6 +45,19 @@ def test_pages_and_plots_of_two_plans(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (folder / "report.tex").read_text().count(r"\begin{tabular}") == 2
 
 
+def test_metrics_of_another_version_are_named_and_markup_in_names_is_escaped(tmp_path: Path) -> None:
+    rows = made_results({"<b>a": [0.1, 0.2], "c": [0.2, 0.3]}, "p[*]")
+    other = [rows[-1]._replace(metric=name, value=1.0) for name in ("new_metric", "step1/count")]
+    file = write(tmp_path / "one.csv", [*rows, *other])
+    assert main(["report", file, "--to", str(tmp_path / "out")]) == 0
+    markdown = (tmp_path / "out/report.md").read_text()
+    assert "## p\\[\\*\\]\n" in markdown
+    assert "this version does not know them: new_metric.\n" in markdown
+    assert "| \\<b>a |" in markdown
+    assert "](<p[*]_cost.png>)" in markdown
+    assert "does not know them: new_metric." in (tmp_path / "out/report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -72,3 +85,14 @@ def test_seeds_that_are_not_complete_are_named(tmp_path: Path, capsys: pytest.Ca
     results = write(tmp_path / "one.csv", made_results(DISTANCES))
     assert main(["report", results, str(tmp_path / "plan"), "--to", str(tmp_path / "out")]) == 2
     assert "got seeds 3 without a report" in capsys.readouterr().err
+
+
+def test_incomplete_seeds_of_plans_in_a_folder_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "all/plan/seed3").mkdir(parents=True)
+    (tmp_path / "all/other").mkdir()
+    write(tmp_path / "all/other/results.csv", made_results(DISTANCES))
+    assert main(["report", "~/all", "--to", str(tmp_path / "out")]) == 0
+    assert "all/plan, since they are not complete: seeds 3." in capsys.readouterr().out

@@ -14,6 +14,7 @@ from unlearning_pl.report.metric_terms import BY_KEY
 FLOOR = "retraining_floor"
 COUN_GAP, FORGET_ERROR, PASSES = "coun_gap", "forget_error", "passes"
 """Derived: CoUn's average gap, 100 minus the forget accuracy, and the image passes of the run."""
+DERIVED = (COUN_GAP, FORGET_ERROR, PASSES)
 _COUN_METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "classifier_mi")
 _DISTANCES = (DISTANCE, "average_gap", COUN_GAP)  # these are distances to retraining themselves
 _Metrics = dict[str, dict[int, dict[str, float]]]  # by model, seed and key
@@ -61,6 +62,11 @@ class PlanFigures(NamedTuple):
     def broken(self) -> list[str]:
         """Methods that the verdict calls broken in a seed or more."""
         return [name for name in self.methods if any(self.values(name, BROKEN).values())]
+
+    @property
+    def sound(self) -> list[str]:
+        """Methods that are broken in no seed, in the order of :attr:`methods`."""
+        return [name for name in self.methods if name not in self.broken]
 
     @property
     def methods(self) -> list[str]:
