@@ -64,7 +64,7 @@ def test_best_and_second_are_marked_only_if_told_apart_from_the_next() -> None:
     assert marks(main, 1) == marks(main, 2) == {}  # no distance, and no difference
     (equal,) = plan_figures(made_results({"a": FAR, "b": [0.19, 0.23, 0.21], "c": [0.5, 0.5, 0.5]}))
     assert marks(result_tables(equal, "all")[0], 0) == {}
-    (two,) = plan_figures(made_results({"a": FAR, "b": [0.5, 0.52, 0.51]}))
+    (two,) = plan_figures(made_results({"a": FAR, "b": [0.5, 0.52, 0.52]}))
     assert marks(result_tables(two, "all")[0], 0) == {"a": "best"}
 
 

@@ -32,7 +32,8 @@ def blocked_tukey_hsd(values: Tensor, level: float = 0.05) -> Tensor:
         level: Probability that any pair is told apart if all treatments are equal, in (0, 1).
 
     Returns:
-        ``(K, K)`` bool, symmetric; all false with a single block or treatment, which show no spread.
+        ``(K, K)`` bool, symmetric; all false with a single block or treatment, and without any residual: the same
+        differences in all blocks are a coincidence of coarse values (an accuracy on few images), and show no spread.
 
     Raises:
         ValueError: If a value is not finite, or the values are no matrix.
@@ -55,8 +56,9 @@ def blocked_tukey_hsd(values: Tensor, level: float = 0.05) -> Tensor:
     half_width = _studentized_range(level, treatments, freedom) * sqrt(
         residuals.square().sum().item() / freedom / blocks
     )
-    smallest = _ROUNDING * values.abs().max().item()
-    return (means[:, None] - means).abs() > max(half_width, smallest)
+    if half_width <= _ROUNDING * values.abs().max().item():
+        return torch.zeros(treatments, treatments, dtype=torch.bool)
+    return (means[:, None] - means).abs() > half_width
 
 
 @cache
