@@ -102,6 +102,9 @@ def test_equal_treatments_with_coarse_values_are_rarely_told_apart() -> None:
 def test_values_without_spread() -> None:
     assert not blocked_tukey_hsd(torch.tensor([[1.0, 1.5], [2.0, 2.5]])).any()  # the same difference twice
     assert blocked_tukey_hsd(torch.tensor([[1.0, 1.5], [2.0, 2.501]])).any()
+    # 1 and 3 of 60 images away, computed in float32: 16.666667938 - 15.000000954 and so on
+    coarse = torch.tensor([[1.666666985, 5.000000954], [1.666666985, 4.999999999]], dtype=torch.float64)
+    assert not blocked_tukey_hsd(coarse).any()
     assert not blocked_tukey_hsd(torch.full((3, 3), 98.1)).any()
     rounded = torch.tensor([[0.1 + 0.2, 0.3], [0.1 + 0.2, 0.3]], dtype=torch.float64)
     assert not blocked_tukey_hsd(rounded).any()
