@@ -46,6 +46,13 @@ def test_distance_in_floors_against_seconds_with_the_front_of_unbroken_methods()
     assert drawn["retraining"].x == [60, 60]
 
 
+def test_the_time_of_retraining_is_the_mean_of_all_retrained_models() -> None:
+    rows = made_results(DISTANCES)
+    second = [row._replace(model="retrained_2") for row in rows if row.model == "retrained"]
+    second = [row._replace(value=29.0) if row.metric == "seconds" else row for row in second]
+    assert lines(cost_plot(plan_figures([*rows, *second])[0]))["retraining"].x == [19, 19]
+
+
 def test_without_a_floor_or_seconds_nothing_is_drawn() -> None:
     rows = made_results(DISTANCES)
     for missing in ("retraining_floor", "seconds", "retraining_distance"):

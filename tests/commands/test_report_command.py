@@ -39,6 +39,8 @@ def test_pages_and_plots_of_two_plans(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "near&lt;b&gt;" in html
     assert not re.search(r'(src|href)="(?!data:|#)', html)  # one page, without other files
     assert "unlearning-pl report" in html
+    runs = re.findall(r"--run runs/one/(seed\d/\w+)", html)
+    assert runs == ["seed0/original", "seed0/retrained", "seed0/near", "seed0/far"]  # in the order of running
     markdown = (folder / "report.md").read_text()
     assert markdown.index("## one") < markdown.index("## two $") < markdown.index("![Distance against cost: one]")
     assert "| EMIA % | RA % | TA % | UA % | CMIA % | Gap | Time, s |" in markdown

@@ -81,13 +81,17 @@ class PlanFigures(NamedTuple):
         return sorted((n for n, role in self.roles.items() if role != "method"), key=lambda n: (n == "original", n))
 
     @property
+    def retrained(self) -> list[str]:
+        """Names of the retrained models."""
+        return [name for name, role in self.roles.items() if role == "retrained"]
+
+    @property
     def known(self) -> set[str]:
         """Keys of the metrics that any model has."""
         return {key for seeds in self.metrics.values() for one in seeds.values() for key in one}
 
     def _reference(self, seed: int, key: str) -> float | None:
-        retrained = [name for name, role in self.roles.items() if role == "retrained"]
-        return mean_of_references([self.metrics[name].get(seed, {}).get(key) for name in retrained])
+        return mean_of_references([self.metrics[name].get(seed, {}).get(key) for name in self.retrained])
 
 
 def plan_figures(results: Sequence[Result]) -> list[PlanFigures]:

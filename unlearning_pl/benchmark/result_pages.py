@@ -83,12 +83,13 @@ def _plots(plans: Sequence[PlanFigures]) -> list[Plot]:
 
 
 def _plan_section(plan: PlanFigures, tables: Sequence[ResultTable]) -> dict[str, Any]:
+    references = sorted(plan.references, key=lambda name: plan.roles[name] != "original")
     return {
         "name": plan.name,
         "seeds": _seeds(plan),
         "tables": tables,
         "note": tables[0].note,
-        "commands": [*plan.commands.values()],
+        "commands": [plan.commands[name] for name in (*references, *plan.methods) if name in plan.commands],
     }
 
 

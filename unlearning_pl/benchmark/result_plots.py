@@ -131,10 +131,9 @@ def request_plot(figures: PlanFigures) -> Plot | None:
 
 
 def _step_distance(figures: PlanFigures, name: str, key: str) -> float | None:
-    retrained = [model for model, role in figures.roles.items() if role == "retrained"]
     distances = []
     for seed, value in figures.values(name, key).items():
-        others = [values[seed] for model in retrained if seed in (values := figures.values(model, key))]
+        others = [values[seed] for model in figures.retrained if seed in (values := figures.values(model, key))]
         distances += [abs(value - statistics.mean(others))] if others else []
     return statistics.mean(distances) if distances else None
 
@@ -157,11 +156,12 @@ def _spread(figures: PlanFigures, name: str) -> float:
 def _reference_lines(axes: Axes, figures: PlanFigures, floor: float | None) -> None:
     line: dict[str, Any] = {"color": INK, "linewidth": 0.8}
     axes.axhline(1, linestyle=(0, (4, 3)), label="floor", **line)
-    original, seconds = figures.mean("original", DISTANCE), figures.mean("retrained", "seconds")
+    original = figures.mean("original", DISTANCE)
+    seconds = [mean for name in figures.retrained if (mean := figures.mean(name, "seconds")) is not None]
     if original is not None and floor:
         axes.axhline(original / floor, linestyle=(0, (1, 2)), label="original", **line)
     if seconds:
-        axes.axvline(seconds, linestyle=(0, (6, 2, 1, 2)), label="retraining", **line)
+        axes.axvline(statistics.mean(seconds), linestyle=(0, (6, 2, 1, 2)), label="retraining", **line)
 
 
 def _styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
