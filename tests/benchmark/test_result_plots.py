@@ -39,6 +39,11 @@ def test_distance_in_floors_against_seconds_with_the_front_of_unbroken_methods()
     drawn = lines(cost_plot(timed(made_results(DISTANCES, broken=["lost"]))))
     assert drawn["near"].x == [8.0]
     assert drawn["near"].y == pytest.approx([1.5])  # 0.03 over a floor of 0.02
+    plot = cost_plot(timed(made_results(DISTANCES)))
+    assert plot is not None
+    bar = next(one for one in plot.figure.axes[0].containers if one.get_label() == "near")
+    low, high = bar[2][0].get_segments()[0][:, 1]
+    assert (high - low) / 2 == pytest.approx(0.5**0.5)  # the standard deviation of 1 and 2 floors
     assert drawn["Pareto front"].x == [2.0, 8.0]  # far is beaten by middle, lost is broken
     assert drawn["Pareto front"].y == pytest.approx([5.5, 1.5])
     assert drawn["floor"].y == [1, 1]

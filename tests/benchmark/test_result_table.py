@@ -37,6 +37,8 @@ def test_coun_counts_errors_and_its_own_gap_and_what_is_missing_is_a_dash() -> N
     rows = [Result("p", 0, "m", "method", "retain_accuracy", 90.0, passes=640)]
     (table,) = result_tables(plan_figures(rows)[0], "coun")
     assert [cell.text for cell in table.rows[0][1]] == ["90.0", "-", "-", "-", "-", "640"]
+    (table,) = result_tables(plan_figures([rows[0]._replace(passes=0)])[0], "coun")
+    assert table.rows[0][1][5].text == "-"  # it reads images before its first step, which are not counted
 
 
 def test_a_gap_of_several_retrained_models_is_to_their_mean_and_their_own_to_the_others() -> None:
@@ -99,7 +101,12 @@ def test_models_whose_options_differ_between_seeds_are_named() -> None:
         row._replace(command=f"{row.command} --optimizer.lr 1") if (row.model, row.seed) == ("far", 2) else row
         for row in rows
     ]
-    (same,), (mixed,) = (result_tables(plan_figures(one)[0], "muc") for one in (rows, changed))
+    resumed = [  # the same run by other words, which differ in every seed
+        row._replace(command=f"{row.command} --original runs/{row.seed}" + " --ckpt_path last" * (row.seed == 2))
+        for row in rows
+    ]
+    same, mixed, again = (result_tables(plan_figures(one)[0], "muc")[0] for one in (rows, changed, resumed))
+    assert "options" not in again.note
     assert "options" not in same.note
     assert mixed.note.endswith(" Run with different options in different seeds: far.")
 

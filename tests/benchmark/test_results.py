@@ -64,6 +64,15 @@ def test_nothing_of_a_record_is_attributed_to_weights_that_the_report_calls_othe
     assert row[8:] == (None, None, "", "")
 
 
+def test_imported_weights_have_no_seconds_but_a_digest(tmp_path: Path) -> None:
+    place = write_seed(tmp_path / "tiny", 0, seconds=None)
+    report = json.loads((place / "audit/report.json").read_text())
+    del report["audits"][0]["metrics"]["seconds"]
+    (place / "audit/report.json").write_text(json.dumps(report))
+    row = next(row for row in plan_results(tmp_path / "tiny") if row.model == "original")
+    assert (row.seconds, row.digest) == (None, "original0")
+
+
 def test_passes_that_no_record_has_are_empty(tmp_path: Path) -> None:
     place = write_seed(tmp_path / "tiny", 0)
     (place / "ac/run.json").write_text(json.dumps({"seconds": 2.5, "command": COMMAND}))

@@ -43,19 +43,21 @@ def test_pages_and_plots_of_two_plans(tmp_path: Path, capsys: pytest.CaptureFixt
     assert runs == ["seed0/original", "seed0/retrained", "seed0/near", "seed0/far"]  # in the order of running
     markdown = (folder / "report.md").read_text()
     assert markdown.index("## one") < markdown.index("## two $") < markdown.index("![Distance against cost: one]")
+    assert markdown.count("Image passes are not in the records of these runs.") == 2
     assert "| EMIA % | RA % | TA % | UA % | CMIA % | Gap | Time, s |" in markdown
     assert (folder / "report.tex").read_text().count(r"\begin{tabular}") == 2
 
 
 def test_metrics_of_another_version_are_named_and_markup_in_names_is_escaped(tmp_path: Path) -> None:
     rows = made_results({"<b>a": [0.1, 0.2], "c": [0.2, 0.3]}, "p[*]")
-    other = [rows[-1]._replace(metric=name, value=1.0) for name in ("new_metric", "step1/count")]
+    other = [rows[-1]._replace(metric=name, value=1.0, passes=4) for name in ("new_metric", "step1/count")]
     file = write(tmp_path / "one.csv", [*rows, *other])
     assert main(["report", file, "--to", str(tmp_path / "out")]) == 0
     markdown = (tmp_path / "out/report.md").read_text()
     assert "## p\\[\\*\\]\n" in markdown
     assert "this version does not know them: new_metric.\n" in markdown
     assert "| \\<b>a |" in markdown
+    assert "Image passes are not" not in markdown
     assert "](<p[*]_cost.png>)" in markdown
     assert "does not know them: new_metric." in (tmp_path / "out/report.html").read_text()
 
