@@ -39,11 +39,23 @@ def test_distance_in_floors_against_seconds_with_the_front_of_unbroken_methods()
     drawn = lines(cost_plot(timed(made_results(DISTANCES, broken=["lost"]))))
     assert drawn["near"].x == [8.0]
     assert drawn["near"].y == pytest.approx([1.5])  # 0.03 over a floor of 0.02
+    plot = cost_plot(timed(made_results(DISTANCES)))
+    assert plot is not None
+    bar = next(one for one in plot.figure.axes[0].containers if one.get_label() == "near")
+    low, high = bar[2][0].get_segments()[0][:, 1]
+    assert (high - low) / 2 == pytest.approx(0.5**0.5)  # the standard deviation of 1 and 2 floors
     assert drawn["Pareto front"].x == [2.0, 8.0]  # far is beaten by middle, lost is broken
     assert drawn["Pareto front"].y == pytest.approx([5.5, 1.5])
     assert drawn["floor"].y == [1, 1]
     assert drawn["original"].y == pytest.approx([15, 15])
     assert drawn["retraining"].x == [60, 60]
+
+
+def test_the_time_of_retraining_is_the_mean_of_all_retrained_models() -> None:
+    rows = made_results(DISTANCES)
+    second = [row._replace(model="retrained_2") for row in rows if row.model == "retrained"]
+    second = [row._replace(value=29.0) if row.metric == "seconds" else row for row in second]
+    assert lines(cost_plot(plan_figures([*rows, *second])[0]))["retraining"].x == [19, 19]
 
 
 def test_without_a_floor_or_seconds_nothing_is_drawn() -> None:
@@ -68,6 +80,27 @@ def test_plans_that_differ_by_their_request_make_a_curve() -> None:
     assert "far" not in drawn  # one point
 
 
+def test_broken_methods_have_no_curve_but_a_name() -> None:
+    small, large = made_results(DISTANCES, "small", 0.1, broken=["lost"]), made_results(DISTANCES, "large", 0.5)
+    plot = share_plot(request_families(plan_figures([*large, *small]))[0])
+    assert "lost" not in lines(plot)  # one point is left
+    assert plot is not None
+    assert plot.caption.endswith(" Broken in a seed or more, and not drawn: lost of small.")
+
+
+def test_a_name_that_begins_with_an_underscore_is_in_the_legend() -> None:
+    plot = cost_plot(plan_figures(made_results({"_own": [0.1, 0.2]}))[0])
+    assert plot is not None
+    assert " _own" in [text.get_text() for text in plot.figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("share", ["much", "nan", "-0.1"])
+def test_a_request_without_a_size_is_in_no_family(share: str) -> None:
+    one, other = made_results(DISTANCES, "one", 0.1), made_results(DISTANCES, "other", 0.5)
+    other = [row._replace(command=row.command.replace("0.5", share)) for row in other]
+    assert request_families(plan_figures([*one, *other])) == []
+
+
 def test_other_plans_are_no_family() -> None:
     one, other = made_results(DISTANCES, "one", 0.1), made_results(DISTANCES, "other", 0.5)
     assert request_families(plan_figures(one)) == []
@@ -86,7 +119,10 @@ def test_distances_along_sequential_requests() -> None:
         for step, one in enumerate(values, 1)
         for key, value in (("count", 4.0), ("membership_auc", one))
     ]
-    near = lines(request_plot(plan_figures(rows)[0]))["near"]
+    other = Result("p", 0, "near", "method", "stepX/count", 1.0)  # of another program
+    near = lines(request_plot(plan_figures([*rows, other])[0]))["near"]
     assert near.x == [1, 2]
     assert near.y == pytest.approx([0.05, 0.2])
+    broken = Result("p", 0, "near", "method", "broken", 1.0)
+    assert request_plot(plan_figures([*rows, broken])[0]) is None
     assert request_plot(plan_figures(made_results(DISTANCES))[0]) is None

@@ -37,6 +37,8 @@ def test_coun_counts_errors_and_its_own_gap_and_what_is_missing_is_a_dash() -> N
     rows = [Result("p", 0, "m", "method", "retain_accuracy", 90.0, passes=640)]
     (table,) = result_tables(plan_figures(rows)[0], "coun")
     assert [cell.text for cell in table.rows[0][1]] == ["90.0", "-", "-", "-", "-", "640"]
+    (table,) = result_tables(plan_figures([rows[0]._replace(passes=0)])[0], "coun")
+    assert table.rows[0][1][5].text == "-"  # it reads images before its first step, which are not counted
 
 
 def test_a_gap_of_several_retrained_models_is_to_their_mean_and_their_own_to_the_others() -> None:
@@ -64,7 +66,7 @@ def test_best_and_second_are_marked_only_if_told_apart_from_the_next() -> None:
     assert marks(main, 1) == marks(main, 2) == {}  # no distance, and no difference
     (equal,) = plan_figures(made_results({"a": FAR, "b": [0.19, 0.23, 0.21], "c": [0.5, 0.5, 0.5]}))
     assert marks(result_tables(equal, "all")[0], 0) == {}
-    (two,) = plan_figures(made_results({"a": FAR, "b": [0.5, 0.52, 0.51]}))
+    (two,) = plan_figures(made_results({"a": FAR, "b": [0.5, 0.52, 0.52]}))
     assert marks(result_tables(two, "all")[0], 0) == {"a": "best"}
 
 
@@ -72,12 +74,15 @@ def test_a_line_says_which_pairs_are_told_apart() -> None:
     note = describe_pairs(compare_methods(figures(), "retraining_distance"))
     assert note == (
         "Told apart in distance to retraining (Tukey's HSD over 3 seeds, 5 %): near is nearer than middle and the 2 "
-        "methods after it; middle is nearer than far and also."
+        "compared methods after it; middle is nearer than far and also."
     )
     (noise,) = plan_figures(made_results({"a": [0.1, 0.3, 0.2], "b": [0.3, 0.1, 0.2]}))
     assert describe_pairs(compare_methods(noise, "retraining_distance")).startswith("No two methods are told apart")
     (single,) = plan_figures(made_results({"a": [0.1], "b": [0.9]}))
     assert describe_pairs(compare_methods(single, "retraining_distance")).startswith("One seed has no spread")
+    for lonely in ({"a": [0.1, 0.2]}, {"a": [0.1], "b": [0.3, 0.4]}):
+        (few,) = plan_figures(made_results(lonely))
+        assert describe_pairs(compare_methods(few, "retraining_distance")).startswith("Fewer than two methods can be")
 
 
 def test_broken_methods_and_those_without_a_seed_are_not_compared_but_named() -> None:
@@ -96,19 +101,33 @@ def test_models_whose_options_differ_between_seeds_are_named() -> None:
         row._replace(command=f"{row.command} --optimizer.lr 1") if (row.model, row.seed) == ("far", 2) else row
         for row in rows
     ]
-    (same,), (mixed,) = (result_tables(plan_figures(one)[0], "muc") for one in (rows, changed))
+    resumed = [  # the same run by other words, which differ in every seed
+        row._replace(command=f"{row.command} --original runs/{row.seed}" + " --ckpt_path last" * (row.seed == 2))
+        for row in rows
+    ]
+    same, mixed, again = (result_tables(plan_figures(one)[0], "muc")[0] for one in (rows, changed, resumed))
+    assert "options" not in again.note
     assert "options" not in same.note
     assert mixed.note.endswith(" Run with different options in different seeds: far.")
 
 
+def test_a_metric_that_a_seed_lacks_has_the_number_of_seeds_of_its_mean() -> None:
+    rows = [row for row in made_results(DISTANCES) if (row.model, row.seed, row.metric) != ("far", 1, "encoder_mi")]
+    rows = [row._replace(passes=640) if row.seed else row for row in rows]  # seed 0 is of an earlier version
+    (muc,), (coun,) = (result_tables(plan_figures(rows)[0], order) for order in ("muc", "coun"))
+    assert dict(muc.rows)["far"][0].text == "50.0 ± 0.0 (2 of 3)"
+    assert dict(muc.rows)["near"][0].text == "50.0 ± 0.0"
+    assert dict(coun.rows)["near"][5].text == "640 ± 0 (2 of 3)"
+
+
 def test_markdown_and_latex_have_the_marks_and_escape_names() -> None:
     table = result_tables(figures(plan="a_b"), "all")[0]._replace(note="5 % & $x$")
-    table = table._replace(rows=[("n_1|2", table.rows[0][1]), *table.rows[1:]])
-    assert "| n_1\\|2 | **0.027 ± 0.006** | 0.020 ± 0.000 |" in render_markdown(table)
+    table = table._replace(rows=[("[n_1|2>*", table.rows[0][1]), *table.rows[1:]])
+    assert "| \\[n_1\\|2>\\* | **0.027 ± 0.006** | 0.020 ± 0.000 |" in render_markdown(table)
     assert "| middle | *0.110 ± 0.010* |" in render_markdown(table)
     assert len({line.count(" | ") for line in render_markdown(table).splitlines() if "---" not in line}) == 1
     latex = render_latex(table)
-    assert r"n\_1|2 & \textbf{0.027 $\pm$ 0.006}" in latex
+    assert r"{[}n\_1\textbar{}2\textgreater{}{*} & \textbf{0.027 $\pm$ 0.006}" in latex
     assert r"middle & \underline{0.110 $\pm$ 0.010}" in latex
     assert r"\caption{a\_b. 5 \% \& \$x\$}" in latex
     assert r"Model & Distance & Floor & RA \%" in latex

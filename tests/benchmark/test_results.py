@@ -7,7 +7,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from unlearning_pl.benchmark import result_files, results
 from unlearning_pl.benchmark.result_files import read_results, write_results
@@ -62,6 +64,15 @@ def test_nothing_of_a_record_is_attributed_to_weights_that_the_report_calls_othe
     assert row[8:] == (None, None, "", "")
 
 
+def test_imported_weights_have_no_seconds_but_a_digest(tmp_path: Path) -> None:
+    place = write_seed(tmp_path / "tiny", 0, seconds=None)
+    report = json.loads((place / "audit/report.json").read_text())
+    del report["audits"][0]["metrics"]["seconds"]
+    (place / "audit/report.json").write_text(json.dumps(report))
+    row = next(row for row in plan_results(tmp_path / "tiny") if row.model == "original")
+    assert (row.seconds, row.digest) == (None, "original0")
+
+
 def test_passes_that_no_record_has_are_empty(tmp_path: Path) -> None:
     place = write_seed(tmp_path / "tiny", 0)
     (place / "ac/run.json").write_text(json.dumps({"seconds": 2.5, "command": COMMAND}))
@@ -70,7 +81,7 @@ def test_passes_that_no_record_has_are_empty(tmp_path: Path) -> None:
     assert {row.passes for row in plan_results(tmp_path / "tiny") if row.model == "ac"} == {None}
 
 
-@pytest.mark.parametrize("harm", ["report", "record", "older", "version", "damaged"])
+@pytest.mark.parametrize("harm", ["report", "record", "older", "version", "damaged", "seconds", "intervals"])
 def test_a_seed_counts_only_if_it_is_complete(harm: str, tmp_path: Path) -> None:
     write_seed(tmp_path, 0)
     shutil.copytree(tmp_path / "seed0", tmp_path / "seed00")  # a copy by hand is no other seed
@@ -81,6 +92,13 @@ def test_a_seed_counts_only_if_it_is_complete(harm: str, tmp_path: Path) -> None
         (place / "ac/run.json").unlink()
     elif harm == "older":
         os.utime(place / "audit/report.json", (1, 1))
+    elif harm == "seconds":
+        (place / "ac/run.json").write_text(json.dumps({"command": COMMAND}))
+        os.utime(place / "audit/report.json")
+    elif harm == "intervals":
+        report = json.loads((place / "audit/report.json").read_text())
+        del report["audits"][2]["intervals"]
+        (place / "audit/report.json").write_text(json.dumps(report))
     else:
         version = 1 if harm == "version" else VERSION
         (place / "audit/report.json").write_text(json.dumps({"version": version, "audits": [{}]}))
@@ -128,21 +146,46 @@ def test_a_slower_process_does_not_overwrite_a_faster_one(tmp_path: Path, monkey
 HEAD = ",".join(Result._fields)
 
 
+ROW = dict(zip(Result._fields, ("p", "0", "m", "method", "k", "1", "", "", "", "", "", ""), strict=True))
+
+
+def line(**fields: str) -> str:
+    return ",".join({**ROW, **fields}.values()) + "\n"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "Expected the columns"),
         ("plan,seed\n", "Expected the columns"),
         (HEAD + "\n", "got none"),
-        (HEAD + "\np,0\n", "damaged"),
-        (HEAD + "\np,0,m,method,k,nan,,,,,,\n", "Expected a finite value"),
-        (HEAD + "\np,0,m,method,k,,,,,,,\n", "Expected numbers"),
-        (HEAD + "\np,0.5,m,method,k,1,,,,,,\n", "Expected numbers"),
-        (HEAD + "\np,0,m,boss,k,1,,,,,,\n", "a role among"),
-        (HEAD + "\n../p,0,m,method,k,1,,,,,,\n", "Expected names of folders"),
-        (HEAD + "\np,0,..,method,k,1,,,,,,\n", "Expected names of folders"),
-        (HEAD + "\np,0,m,method,k,1,,,,,,\np,0,m,method,k,1,,,,,,\n", "Expected each result once"),
+        (HEAD + "\np,0\n", "Expected 12 values in line 2 of .*results.csv, got 2"),
         (HEAD + '\n"p\n', "damaged"),
+        (HEAD + "\n" + line() * 2, "Expected each result once"),
+        (HEAD + "\n" + line() + line(seed="1", role="retrained"), "Expected one role for m of p"),
+        *(
+            (HEAD + "\n" + line(**{name: value}), message)
+            for name, value, message in [
+                ("value", "nan", "Expected a finite number as value in line 2 of .*results.csv, got 'nan'"),
+                ("value", "", "Expected a finite number as value"),
+                ("value", "1_5", "Expected a finite number as value"),
+                ("seed", "0.5", "Expected a whole number as seed"),
+                ("seed", "-1", "Expected seed from 0"),
+                ("low", "inf", "Expected a finite number as low"),
+                ("high", "2", "Expected both ends of an interval or none"),
+                ("passes", "-3", "Expected passes from 0"),
+                ("passes", "1.5", "Expected a whole number as passes"),
+                ("seconds", "-3", "Expected seconds from 0"),
+                ("role", "boss", "Expected a role among"),
+                ("plan", "../p", "Expected names of folders"),
+                ("model", "..", "Expected names of folders"),
+                ("metric", "", "Expected the key of a metric"),
+                ("command", "run 'a", "Expected a command that a shell can split"),
+            ]
+        ),
+        (HEAD + "\n" + line(low="2", high="1"), "Expected low up to high"),
+        (HEAD + "\n" + line(metric="seconds", value="-1"), "Expected seconds from 0"),
+        (HEAD + "\n" + line(metric="retraining_floor", value="1e308"), "Expected retraining_floor from 0"),
     ],
 )
 def test_a_damaged_file_gets_one_line(text: str, message: str, tmp_path: Path) -> None:
@@ -164,3 +207,33 @@ def test_other_paths_get_one_line(tmp_path: Path) -> None:
     ]:
         with pytest.raises(InputError, match=message):
             read_results([tmp_path / name])
+
+
+def test_a_file_that_a_spreadsheet_or_pandas_wrote_again(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("\ufeff" + HEAD + "\r\n" + line(passes="640.0").strip() + "\r\n\r\n", "utf-8")
+    (row,) = read_results([tmp_path / "a.csv"])
+    assert row == Result("p", 0, "m", "method", "k", 1.0, passes=640)
+    assert isinstance(row.passes, int)
+    numbers = {"seed": 0, "value": 1.0, "passes": 640.0, "digest": None, "command": None}
+    parquet.write_table(
+        pa.Table.from_pylist([{**ROW, **dict.fromkeys(("low", "high", "seconds")), **numbers}]), tmp_path / "a.parquet"
+    )
+    assert read_results([tmp_path / "a.parquet"]) == [row]
+
+
+@pytest.mark.parametrize(("name", "value"), [("plan", None), ("seed", 0.5), ("value", True), ("model", 3)])
+def test_a_parquet_of_other_types_gets_one_line(name: str, value: object, tmp_path: Path) -> None:
+    row = {**ROW, **dict.fromkeys(("low", "high", "seconds", "passes")), "seed": 0, "value": 1.0, name: value}
+    parquet.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=f"as {name} in row 1 of"):
+        read_results([tmp_path / "a.parquet"])
+
+
+def test_files_of_plans_without_their_runs_are_found_in_a_folder(tmp_path: Path) -> None:
+    for plan in ("one", "two"):
+        place = tmp_path / plan
+        place.mkdir()
+        (place / "results.csv").write_text(f"{HEAD}\n{line(plan=plan)}")
+    (tmp_path / "one/seeds.txt").touch()  # no folder of a seed
+    assert [row.plan for row in read_results([tmp_path])] == ["one", "two"]
+    assert [row.plan for row in read_results([tmp_path / "one"])] == ["one"]

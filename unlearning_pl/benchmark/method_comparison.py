@@ -79,6 +79,8 @@ def describe_pairs(comparison: Comparison) -> str:
     nearer = [
         f"{name} is nearer than {farther}" for row, name in enumerate(names) if (farther := _farther(comparison, row))
     ]
+    if len(names) < 2:
+        return f"Fewer than two methods can be compared.{rest}"
     test = f"Tukey's HSD over {comparison.seeds} seeds, {LEVEL:.0%}".replace("%", " %")
     if not nearer:
         return f"No two methods are told apart in distance to retraining ({test}).{rest}"
@@ -86,9 +88,12 @@ def describe_pairs(comparison: Comparison) -> str:
 
 
 def _farther(comparison: Comparison, row: int) -> str:
-    """The methods that are told apart from one and farther: all from the first of them on, in the order of means."""
+    """The methods that are told apart from one and farther: all from the first of them on, in the order of means.
+
+    A table has others between them, which are not compared.
+    """
     farther = [name for name, apart in zip(comparison.methods, comparison.apart[row], strict=True) if apart]
     farther = [name for name in farther if comparison.methods.index(name) > row]
     if len(farther) < 3:
         return " and ".join(farther)
-    return f"{farther[0]} and the {len(farther) - 1} methods after it"
+    return f"{farther[0]} and the {len(farther) - 1} compared methods after it"

@@ -14,6 +14,7 @@ from unlearning_pl.report.metric_terms import BY_KEY
 FLOOR = "retraining_floor"
 COUN_GAP, FORGET_ERROR, PASSES = "coun_gap", "forget_error", "passes"
 """Derived: CoUn's average gap, 100 minus the forget accuracy, and the image passes of the run."""
+DERIVED = (COUN_GAP, FORGET_ERROR, PASSES)
 _COUN_METRICS = ("retain_accuracy", "forget_accuracy", "test_accuracy", "classifier_mi")
 _DISTANCES = (DISTANCE, "average_gap", COUN_GAP)  # these are distances to retraining themselves
 _Metrics = dict[str, dict[int, dict[str, float]]]  # by model, seed and key
@@ -63,6 +64,11 @@ class PlanFigures(NamedTuple):
         return [name for name in self.methods if any(self.values(name, BROKEN).values())]
 
     @property
+    def sound(self) -> list[str]:
+        """Methods that are broken in no seed, in the order of :attr:`methods`."""
+        return [name for name in self.methods if name not in self.broken]
+
+    @property
     def methods(self) -> list[str]:
         """Names of the methods: the nearest to retraining first, those without a distance last."""
         names = [name for name, role in self.roles.items() if role == "method"]
@@ -75,13 +81,17 @@ class PlanFigures(NamedTuple):
         return sorted((n for n, role in self.roles.items() if role != "method"), key=lambda n: (n == "original", n))
 
     @property
+    def retrained(self) -> list[str]:
+        """Names of the retrained models."""
+        return [name for name, role in self.roles.items() if role == "retrained"]
+
+    @property
     def known(self) -> set[str]:
         """Keys of the metrics that any model has."""
         return {key for seeds in self.metrics.values() for one in seeds.values() for key in one}
 
     def _reference(self, seed: int, key: str) -> float | None:
-        retrained = [name for name, role in self.roles.items() if role == "retrained"]
-        return mean_of_references([self.metrics[name].get(seed, {}).get(key) for name in retrained])
+        return mean_of_references([self.metrics[name].get(seed, {}).get(key) for name in self.retrained])
 
 
 def plan_figures(results: Sequence[Result]) -> list[PlanFigures]:

@@ -3,10 +3,13 @@
 import shlex
 from collections import defaultdict
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from unlearning_pl.benchmark.plan_figures import PlanFigures
 from unlearning_pl.benchmark.run_options import plan_options
+
+_UNITS = ("fraction", "count")
 
 
 class Family(NamedTuple):
@@ -48,13 +51,14 @@ def request_families(plans: Sequence[PlanFigures]) -> list[Family]:
 
 def _request_size(plan: PlanFigures) -> tuple[str, float] | None:
     """Unit and size of the request of the methods, if all have the same."""
-    sizes = set()
-    for name in plan.methods:
-        words = shlex.split(plan.commands.get(name, ""))
-        found = [
-            (unit, float(words[words.index(f"--forget.{unit}") + 1]))
-            for unit in ("fraction", "count")
-            if f"--forget.{unit}" in words[:-1]
-        ]
-        sizes.add(found[0] if len(found) == 1 else None)
+    sizes = {_size_in_words(shlex.split(plan.commands.get(name, ""))) for name in plan.methods}
     return sizes.pop() if len(sizes) == 1 else None
+
+
+def _size_in_words(words: Sequence[str]) -> tuple[str, float] | None:
+    named = [(unit, words.index(f"--forget.{unit}") + 1) for unit in _UNITS if f"--forget.{unit}" in words[:-1]]
+    try:
+        sizes = [(unit, float(words[place])) for unit, place in named]
+    except ValueError:
+        return None
+    return sizes[0] if len(sizes) == 1 and 0 < sizes[0][1] < inf else None

@@ -2,17 +2,16 @@
 
 import csv
 import io
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from unlearning_pl.benchmark.results import Result, Role, incomplete_seeds, plan_results, require_once
-from unlearning_pl.errors import InputError, quote, require
+from unlearning_pl.benchmark.result_rows import parse_row
+from unlearning_pl.benchmark.results import Result, incomplete_seeds, plan_results, require_consistent, seed_folders
+from unlearning_pl.errors import InputError, require
 from unlearning_pl.io import atomic_write, write_text
 
 CSV, PARQUET = "results.csv", "results.parquet"
@@ -59,10 +58,12 @@ def read_results(paths: Sequence[str | Path]) -> list[Result]:
 
     Args:
         paths: ``.csv`` or ``.parquet`` files as :func:`write_results` writes them, folders of a plan, of which the
-            complete seeds are read, or folders of several plans. A folder without seeds is read by its ``results.csv``.
+            complete seeds are read, or folders of several plans. A plan without folders of seeds is read by its
+            ``results.csv``.
 
     Raises:
-        InputError: If a path has no results, a file is damaged or of another format, or a result is there twice.
+        InputError: If a path has no results, a file is damaged or of another format, a result is there twice, or a
+            model has two roles.
 
     Example:
         >>> read_results(["nowhere"])
@@ -71,7 +72,18 @@ def read_results(paths: Sequence[str | Path]) -> list[Result]:
         unlearning_pl.errors.InputError: Expected results, got nowhere, which does not exist. Give a results.csv, a \
 results.parquet, or a folder of unlearning-pl benchmark.
     """
-    return require_once([row for path in paths for row in _read_path(Path(path).expanduser())])
+    return require_consistent([row for path in paths for row in _read_path(Path(path).expanduser())])
+
+
+def plan_folders(folder: str | Path) -> list[Path]:
+    """List the folders in a folder that have seeds of a plan or its ``results.csv``.
+
+    Example:
+        >>> plan_folders("nowhere")
+        []
+    """
+    paths = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
+    return [path for path in paths if path.is_dir() and (seed_folders(path) or (path / CSV).is_file())]
 
 
 def _read_path(path: Path) -> list[Result]:
@@ -93,7 +105,7 @@ def _read_path(path: Path) -> list[Result]:
 
 
 def _read_folder(folder: Path) -> list[Result]:
-    if any(folder.glob("seed*")):
+    if seed_folders(folder):
         unfinished = incomplete_seeds(folder)
         rows = plan_results(folder)
         require(
@@ -104,17 +116,20 @@ def _read_folder(folder: Path) -> list[Result]:
         return rows
     if (folder / CSV).is_file():
         return _read_csv(folder / CSV)
-    plans = sorted(path for path in folder.iterdir() if path.is_dir() and any(path.glob("seed*")))
-    return [row for plan in plans for row in plan_results(plan)]
+    return [row for plan in plan_folders(folder) for row in _read_plan(plan)]
+
+
+def _read_plan(folder: Path) -> list[Result]:
+    return plan_results(folder) if seed_folders(folder) else _read_csv(folder / CSV)
 
 
 def _read_csv(path: Path) -> list[Result]:
     csv.field_size_limit(2**31 - 1)  # a command may name thousands of images
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte order mark
             reader = csv.reader(file, strict=True)
             _check_columns(next(reader, []), path)
-            return [_parse(dict(zip(Result._fields, row, strict=True)), path, reader.line_num) for row in reader]
+            return [_parse_fields(row, f"line {reader.line_num} of {path}") for row in reader if row]
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -129,7 +144,15 @@ def _read_parquet(path: Path) -> list[Result]:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(f"Expected results in {path}, got a damaged file ({reason}). Write it again.") from error
     _check_columns(table.column_names, path)
-    return [_parse(row, path, number) for number, row in enumerate(table.to_pylist(), 1)]
+    return [parse_row(row, f"row {number} of {path}") for number, row in enumerate(table.to_pylist(), 1)]
+
+
+def _parse_fields(fields: Sequence[str], place: str) -> Result:
+    require(
+        len(fields) == len(Result._fields),
+        f"Expected {len(Result._fields)} values in {place}, got {len(fields)}. Correct the file.",
+    )
+    return parse_row(dict(zip(Result._fields, fields, strict=True)), place)
 
 
 def _check_columns(names: Sequence[str], path: Path) -> None:
@@ -138,30 +161,3 @@ def _check_columns(names: Sequence[str], path: Path) -> None:
         f"Expected the columns {', '.join(Result._fields)} in {path}, got {', '.join(names) or 'none'}. Give a file "
         "that benchmark wrote.",
     )
-
-
-def _parse(row: Mapping[str, Any], path: Path, line: int) -> Result:
-    """Convert and check a row, which may be a stranger's."""
-    try:
-        optional = {name: _number(row[name]) for name in ("low", "high", "seconds")}
-        passes = None if row["passes"] in ("", None) else int(row["passes"])
-        texts = {name: str(row[name]) for name in _TEXTS}
-        result = Result(**texts, seed=int(row["seed"]), value=float(row["value"]), passes=passes, **optional)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"Expected numbers as seed, value, low, high, seconds and passes in row {line} of {path}, got {error}. "
-            "Write the file again."
-        ) from error
-    require(
-        math.isfinite(result.value) and result.role in get_args(Role) and result.seed >= 0,
-        f"Expected a finite value, a role among {', '.join(get_args(Role))} and a seed in row {line} of {path}, got "
-        f"{result.value}, {quote(result.role)} and {result.seed}. Write the file again.",
-    )
-    for name in (result.plan, result.model):
-        plain = name == Path(name).name and name.isprintable() and name.strip(" .") != ""
-        require(plain, f"Expected names of folders as plan and model in row {line} of {path}, got {quote(name)}.")
-    return result
-
-
-def _number(value: Any) -> float | None:
-    return None if value in ("", None) else float(value)

@@ -1,19 +1,27 @@
 """Pages of results: Markdown, LaTeX and one HTML page, with plots as PNG and SVG."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unlearning_pl.benchmark.plan_figures import PASSES, PlanFigures, plan_figures
+from unlearning_pl.benchmark.plan_figures import DERIVED, PASSES, PlanFigures, plan_figures
 from unlearning_pl.benchmark.request_families import request_families
 from unlearning_pl.benchmark.result_plots import Plot, cost_plot, request_plot, share_plot
-from unlearning_pl.benchmark.result_table import Columns, ResultTable, render_latex, render_markdown, result_tables
-from unlearning_pl.benchmark.results import Result
+from unlearning_pl.benchmark.result_table import (
+    Columns,
+    ResultTable,
+    escape_markdown,
+    render_latex,
+    render_markdown,
+    result_tables,
+)
+from unlearning_pl.benchmark.results import BROKEN, Result
 from unlearning_pl.errors import printable
 from unlearning_pl.io import atomic_write, write_text
 from unlearning_pl.report.figures import svg
-from unlearning_pl.report.metric_terms import TERMS
+from unlearning_pl.report.metric_terms import BY_KEY, TERMS
 from unlearning_pl.report.templates import open_template
 
 _ABOUT = {
@@ -26,7 +34,8 @@ _ABOUT = {
 }
 _MARKS = (
     "Best and second, by distance to the retrained models, are marked only where they are told apart from the next by "
-    "Tukey's HSD over the seeds at 5 %, column by column. -: not defined, or not recorded."
+    "Tukey's HSD over the seeds at 5 %, column by column. -: not defined, or not recorded; (2 of 3): in so many of the "
+    "model's seeds."
 )
 
 
@@ -74,12 +83,13 @@ def _plots(plans: Sequence[PlanFigures]) -> list[Plot]:
 
 
 def _plan_section(plan: PlanFigures, tables: Sequence[ResultTable]) -> dict[str, Any]:
+    references = sorted(plan.references, key=lambda name: plan.roles[name] != "original")
     return {
         "name": plan.name,
         "seeds": _seeds(plan),
         "tables": tables,
         "note": tables[0].note,
-        "commands": [*plan.commands.values()],
+        "commands": [plan.commands[name] for name in (*references, *plan.methods) if name in plan.commands],
     }
 
 
@@ -87,7 +97,9 @@ def _seeds(plan: PlanFigures) -> str:
     """Seeds and what is missing."""
     seeds = ", ".join(map(str, plan.seeds))
     text = f"Mean ± standard deviation over the seeds {seeds}." if len(plan.seeds) > 1 else f"Seed {seeds}."
-    return text + ("" if PASSES in plan.known else " Image passes are not in the records of these runs.")
+    text += "" if PASSES in plan.known else " Image passes are not in the records of these runs."
+    unknown = sorted(key for key in plan.known - {*BY_KEY, *DERIVED, BROKEN} if not key.startswith("step"))
+    return text + (f" Not shown, since this version does not know them: {', '.join(unknown)}." if unknown else "")
 
 
 def _markdown(
@@ -99,8 +111,13 @@ def _markdown(
 ) -> str:
     parts = ["# Benchmark results", f"    {printable(command)}", about]
     for plan in plans:
-        parts += [f"## {plan.name}", _seeds(plan), *map(render_markdown, tables[plan.name])]
-        parts.append(tables[plan.name][0].note)
+        parts += [
+            f"## {escape_markdown(plan.name)}",
+            escape_markdown(_seeds(plan)),
+            *map(render_markdown, tables[plan.name]),
+        ]
+        parts.append(escape_markdown(tables[plan.name][0].note))
     for plot in plots:
-        parts += [f"## {plot.title}", f"![{plot.title}](<{plot.name}.png>)", plot.caption]
+        title, target = escape_markdown(plot.title), re.sub(r"[\\<>]", r"\\\g<0>", plot.name)
+        parts += [f"## {title}", f"![{title}](<{target}.png>)", escape_markdown(plot.caption)]
     return "\n\n".join(parts) + "\n"

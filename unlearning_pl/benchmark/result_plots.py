@@ -1,7 +1,8 @@
 """Plots of results: distance over floor against cost and against the share forgotten, and along requests."""
 
+import re
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import cycle
 from math import isfinite
 from typing import Any, NamedTuple
@@ -60,8 +61,8 @@ def cost_plot(figures: PlanFigures) -> Plot | None:
     for name, (cost, far) in known.items():
         hollow: dict[str, Any] = {"markerfacecolor": "none"} if name in figures.broken else {}
         spread = _spread(figures, name) / floor  # type: ignore[operator]  # without a floor nothing is known
-        axes.errorbar(cost, far, spread, label=name, linestyle="none", elinewidth=0.8, **styles[name], **hollow)
-    sound = sorted(point for name, point in known.items() if name not in figures.broken)
+        axes.errorbar(cost, far, spread, linestyle="none", elinewidth=0.8, **styles[name], **hollow)
+    sound = sorted(known[name] for name in figures.sound if name in known)
     front = [p for p, on in zip(sound, pareto_front(torch.tensor(sound).reshape(-1, 2)).tolist(), strict=True) if on]
     if front:
         axes.step(*zip(*front, strict=True), where="post", color=INK, linewidth=1, zorder=0, label="Pareto front")
@@ -90,15 +91,16 @@ def share_plot(family: Family) -> Plot | None:
         points = [
             (factor * size, far / floor)
             for size, plan in zip(family.sizes, family.plans, strict=True)
-            if (floor := _floor(plan)) and name in plan.roles and (far := plan.mean(name, DISTANCE)) is not None
+            if (floor := _floor(plan)) and name in plan.sound and (far := plan.mean(name, DISTANCE)) is not None
         ]
         if len(points) > 1:
-            axes.plot(*zip(*points, strict=True), label=name, linewidth=1.2, **styles[name])
+            axes.plot(*zip(*points, strict=True), linewidth=1.2, **styles[name])
             lines += 1
     axes.axhline(1, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), label="floor")
     _finish(figure, axes)
     plans = [plan.name for plan in family.plans]
-    caption = f"Mean over the seeds of {', '.join(plans)}, each in its own floors."
+    broken = sorted({f"{name} of {plan.name}" for plan in family.plans for name in plan.broken})
+    caption = f"Mean over the seeds of {', '.join(plans)}, each in its own floors.{_without(broken)}"
     return Plot(f"{plans[0]}_share", "Distance against the share forgotten", caption, figure) if lines else None
 
 
@@ -109,8 +111,8 @@ def request_plot(figures: PlanFigures) -> Plot | None:
         figures: Figures of the plan.
     """
     attack = attack_key(figures.known)
-    steps = sorted(int(k[4:-6]) for k in figures.known if k.startswith("step") and k.endswith("/count"))
-    distances = {name: [_step_distance(figures, name, f"step{n}/{attack}") for n in steps] for name in figures.methods}
+    steps = sorted(int(match[1]) for key in figures.known if (match := re.fullmatch("step([0-9]{1,9})/count", key)))
+    distances = {name: [_step_distance(figures, name, f"step{n}/{attack}") for n in steps] for name in figures.sound}
     drawn = {name: values for name, values in distances.items() if any(value is not None for value in values)}
     if not drawn:
         return None
@@ -118,23 +120,26 @@ def request_plot(figures: PlanFigures) -> Plot | None:
     styles = _styles(figures.methods)
     for name, values in drawn.items():
         heights = [float("nan") if value is None else value for value in values]
-        axes.plot(steps, heights, label=name, linewidth=1.2, **styles[name])
+        axes.plot(steps, heights, linewidth=1.2, **styles[name])
     axes.set_xticks(steps)
     _finish(figure, axes)
     caption = (
         f"{figures.name}: membership AUC of the images of each request alone, after the last one; its distance from "
-        "the mean of the retrained models, averaged over the seeds."
+        f"the mean of the retrained models, averaged over the seeds.{_without(figures.broken)}"
     )
     return Plot(f"{figures.name}_requests", f"Along the requests: {figures.name}", caption, figure)
 
 
 def _step_distance(figures: PlanFigures, name: str, key: str) -> float | None:
-    retrained = [model for model, role in figures.roles.items() if role == "retrained"]
     distances = []
     for seed, value in figures.values(name, key).items():
-        others = [values[seed] for model in retrained if seed in (values := figures.values(model, key))]
+        others = [values[seed] for model in figures.retrained if seed in (values := figures.values(model, key))]
         distances += [abs(value - statistics.mean(others))] if others else []
     return statistics.mean(distances) if distances else None
+
+
+def _without(broken: Sequence[str]) -> str:
+    return f" Broken in a seed or more, and not drawn: {', '.join(broken)}." if broken else ""
 
 
 def _floor(figures: PlanFigures) -> float | None:
@@ -151,18 +156,22 @@ def _spread(figures: PlanFigures, name: str) -> float:
 def _reference_lines(axes: Axes, figures: PlanFigures, floor: float | None) -> None:
     line: dict[str, Any] = {"color": INK, "linewidth": 0.8}
     axes.axhline(1, linestyle=(0, (4, 3)), label="floor", **line)
-    original, seconds = figures.mean("original", DISTANCE), figures.mean("retrained", "seconds")
+    original = figures.mean("original", DISTANCE)
+    seconds = [mean for name in figures.retrained if (mean := figures.mean(name, "seconds")) is not None]
     if original is not None and floor:
         axes.axhline(original / floor, linestyle=(0, (1, 2)), label="original", **line)
     if seconds:
-        axes.axvline(seconds, linestyle=(0, (6, 2, 1, 2)), label="retraining", **line)
+        axes.axvline(statistics.mean(seconds), linestyle=(0, (6, 2, 1, 2)), label="retraining", **line)
 
 
 def _styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Colour and marker of each method by its place in the alphabet: the same in all plots of the same methods."""
+    """Label, colour and marker of each method, by its place in the alphabet: the same in plots of the same methods.
+
+    A legend leaves out labels that begin with an underscore, hence the space before it.
+    """
     colours = [matplotlib.colors.to_hex(matplotlib.colormaps["tab10"](number)) for number in range(10)]
     return {
-        name: {"color": colour, "marker": marker, "markersize": 6}
+        name: {"label": f" {name}" if name[0] == "_" else name, "color": colour, "marker": marker, "markersize": 6}
         for name, colour, marker in zip(sorted(names), cycle(colours), cycle(_MARKERS), strict=False)
     }
 

@@ -35,11 +35,23 @@ _COUN = (
     ("Cost, image passes", PASSES),
 )
 _DIGITS = {FORGET_ERROR: 1, COUN_GAP: 2, PASSES: 0}
-_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",  # as the next two, another sign in the default font encoding
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",  # as the next, part of the end of the row before if a name begins with it
+    "*": "{*}",
+}
 
 
 class ResultCell(NamedTuple):
-    """A cell: mean and standard deviation as printed, ``-`` if there is none, and its mark."""
+    """A cell: mean and standard deviation as printed, ``-`` if there is none, and its mark.
+
+    Of a metric that is defined in some of the model's seeds only, the text has their number.
+    """
 
     text: str
     mark: Mark | None = None
@@ -95,8 +107,18 @@ def render_markdown(table: ResultTable) -> str:
     lines = [f"| Model | {' | '.join(table.headings)} |", f"|---|{'---:|' * len(table.headings)}"]
     for name, cells in table.rows:
         texts = [style[one.mark].format(one.text) if one.mark else one.text for one in cells]
-        lines.append(" | ".join(["| " + name.replace("|", r"\|"), *texts]) + " |")
+        lines.append(" | ".join(["| " + escape_markdown(name), *texts]) + " |")
     return "\n".join(lines)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Escape what GitHub reads as markup in a line of text; underscores within words are none.
+
+    Example:
+        >>> print(escape_markdown("neg_grad _x_ <b> 5 % a|b"))
+        neg_grad \_x\_ \<b> 5 % a\|b
+    """
+    return re.sub(r"[\\`*<|\[\]~&]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
 
 
 def render_latex(table: ResultTable) -> str:
@@ -129,13 +151,13 @@ def escape_latex(text: str) -> str:
         >>> print(escape_latex("neg_grad, 5 % & more"))
         neg\_grad, 5 \% \& more
     """
-    return re.sub(r"[\\~^&%$#_{}]", lambda match: _LATEX.get(match[0], f"\\{match[0]}"), text)
+    return re.sub(r"[\\~^<>|\[*&%$#_{}]", lambda match: _LATEX.get(match[0], f"\\{match[0]}"), text)
 
 
 def _table(figures: PlanFigures, shown: Sequence[tuple[str, str]]) -> ResultTable:
     marks = {key: find_marks(compare_methods(figures, key)) for _, key in shown}
     broken = figures.broken
-    models = [*(name for name in figures.methods if name not in broken), *broken, *figures.references]
+    models = [*figures.sound, *broken, *figures.references]
     rows = []
     for name in models:
         cells = [ResultCell(_text(figures, name, key), marks[key].get(name)) for _, key in shown]
@@ -150,4 +172,6 @@ def _table(figures: PlanFigures, shown: Sequence[tuple[str, str]]) -> ResultTabl
 
 def _text(figures: PlanFigures, name: str, key: str) -> str:
     digits = _DIGITS[key] if key in _DIGITS else BY_KEY[key].digits
-    return cell([*figures.values(name, key).values()], digits)
+    values = [*figures.values(name, key).values()]
+    seeds = len(figures.metrics[name])
+    return cell(values, digits) + (f" ({len(values)} of {seeds})" if 0 < len(values) < seeds else "")

@@ -64,7 +64,19 @@ def plan_results(folder: str | Path) -> list[Result]:
         >>> plan_results("nowhere")
         []
     """
-    return [row for seed, one in _seed_folders(Path(folder)) for row in _seed_results(Path(folder).name, seed, one)]
+    return [row for seed, one in seed_folders(folder) for row in _seed_results(Path(folder).name, seed, one)]
+
+
+def seed_folders(folder: str | Path) -> list[tuple[int, Path]]:
+    """List the seeds of a plan that have a folder, in ascending order, with their folders.
+
+    Example:
+        >>> seed_folders("nowhere")
+        []
+    """
+    paths = Path(folder).glob("seed*")
+    found = [path for path in paths if re.fullmatch("seed(0|[1-9][0-9]*)", path.name) and path.is_dir()]
+    return sorted((int(path.name[4:]), path) for path in found)
 
 
 def incomplete_seeds(folder: str | Path) -> list[int]:
@@ -75,17 +87,17 @@ def incomplete_seeds(folder: str | Path) -> list[int]:
         []
     """
     complete = {row.seed for row in plan_results(folder)}
-    return [seed for seed, _ in _seed_folders(Path(folder)) if seed not in complete]
+    return [seed for seed, _ in seed_folders(folder) if seed not in complete]
 
 
-def require_once(results: Sequence[Result]) -> list[Result]:
-    """Return the results if each is there once.
+def require_consistent(results: Sequence[Result]) -> list[Result]:
+    """Return the results if each is there once, and each model of a plan has one role.
 
     Raises:
-        InputError: If a metric of a model of a seed is there twice.
+        InputError: If a metric of a model of a seed is there twice, or a model has two roles.
 
     Example:
-        >>> require_once([])
+        >>> require_consistent([])
         []
     """
     counts = Counter((row.plan, row.seed, row.model, row.metric) for row in results)
@@ -95,29 +107,29 @@ def require_once(results: Sequence[Result]) -> list[Result]:
             f"Expected each result once, got {metric} of {model}, seed {seed} of {plan}, {count} times. Give each file "
             "or folder once, and plans with different names.",
         )
+    roles = Counter((plan, model) for plan, model, _ in {(row.plan, row.model, row.role) for row in results})
+    for (plan, model), count in roles.items():
+        require(count == 1, f"Expected one role for {model} of {plan}, got {count}. Give plans different names.")
     return list(results)
 
 
-def _seed_folders(folder: Path) -> list[tuple[int, Path]]:
-    found = [path for path in folder.glob("seed*") if re.fullmatch("seed(0|[1-9][0-9]*)", path.name) and path.is_dir()]
-    return sorted((int(path.name[4:]), path) for path in found)
-
-
-def _seed_results(plan: str, seed: int, folder: Path) -> Iterator[Result]:
+def _seed_results(plan: str, seed: int, folder: Path) -> list[Result]:
     try:
-        report = read_report(folder / AUDIT)
-        records = {audit["name"]: runs.read_record(folder / audit["name"]) for audit in report["audits"]}
+        audits = read_report(folder / AUDIT)["audits"]
+        records = {audit["name"]: runs.read_record(folder / audit["name"]) for audit in audits}
         written = [(folder / name / runs.RECORD).stat().st_mtime_ns for name in records]
         complete = max(written, default=0) <= (folder / AUDIT).stat().st_mtime_ns
-    except (InputError, OSError, KeyError, TypeError):  # absent, damaged, or being made again by another process
-        complete = False
-    if not complete:
-        return
-    for audit in report["audits"]:
-        facts = _run_facts(records[audit["name"]], audit["metrics"])
-        for metric, value in _metrics(audit):
-            low, high = audit["intervals"].get(metric, (None, None))
-            yield Result(plan, seed, audit["name"], _role(audit["name"]), metric, value, low, high, **facts)
+        rows = [row for audit in audits for row in _model_results(plan, seed, audit, records[audit["name"]])]
+    except (InputError, OSError, KeyError, TypeError, AttributeError, ValueError):
+        return []  # absent, damaged, or being made again by another process
+    return rows if complete else []
+
+
+def _model_results(plan: str, seed: int, audit: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[Result]:
+    name, facts = audit["name"], _run_facts(record, audit["metrics"])
+    for metric, value in _metrics(audit):
+        low, high = audit["intervals"].get(metric, (None, None))
+        yield Result(plan, seed, name, _role(name), metric, value, low, high, **facts)
 
 
 def _metrics(audit: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

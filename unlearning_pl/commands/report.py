@@ -5,7 +5,7 @@ from typing import Literal
 
 from jsonargparse import ArgumentParser
 
-from unlearning_pl.benchmark.result_files import read_results
+from unlearning_pl.benchmark.result_files import plan_folders, read_results
 from unlearning_pl.benchmark.result_pages import write_pages
 from unlearning_pl.benchmark.results import incomplete_seeds
 from unlearning_pl.cli.command_parser import make_parser, parse_args
@@ -41,8 +41,8 @@ def report(args: list[str]) -> LastLines:
     options = parse_args(report_parser(), args)
     results = read_results(options.results)
     folder = make_output_folder(Path(options.to).expanduser(), "--to")
-    for path in map(Path, options.results):
-        for plan in (path, *(sorted(path.iterdir()) if path.is_dir() else ())):
+    for path in (Path(name).expanduser() for name in options.results):
+        for plan in (path, *plan_folders(path)):
             if seeds := incomplete_seeds(plan):
                 text = f"Left out of {plan}, since they are not complete: seeds {', '.join(map(str, seeds))}."
                 open_console().print(text, soft_wrap=True, highlight=False, markup=False)

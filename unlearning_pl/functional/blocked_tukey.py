@@ -15,7 +15,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-_ROUNDING = 1e-12  # of the largest value: a smaller difference is one of the order in which numbers are added
+_ROUNDING = 1e-12  # of the largest value: that of the order in which numbers are added
+_COARSE = 1e-4  # of the range of the means: percentages in float32 differ by this much where counts of images agree
 
 
 def blocked_tukey_hsd(values: Tensor, level: float = 0.05) -> Tensor:
@@ -32,7 +33,8 @@ def blocked_tukey_hsd(values: Tensor, level: float = 0.05) -> Tensor:
         level: Probability that any pair is told apart if all treatments are equal, in (0, 1).
 
     Returns:
-        ``(K, K)`` bool, symmetric; all false with a single block or treatment, which show no spread.
+        ``(K, K)`` bool, symmetric; all false with a single block or treatment, and without any residual: the same
+        differences in all blocks are a coincidence of coarse values (an accuracy on few images), and show no spread.
 
     Raises:
         ValueError: If a value is not finite, or the values are no matrix.
@@ -52,11 +54,11 @@ def blocked_tukey_hsd(values: Tensor, level: float = 0.05) -> Tensor:
     means = values.mean(0)
     residuals = values - means - values.mean(1, keepdim=True) + values.mean()
     freedom = (blocks - 1) * (treatments - 1)
-    half_width = _studentized_range(level, treatments, freedom) * sqrt(
-        residuals.square().sum().item() / freedom / blocks
-    )
-    smallest = _ROUNDING * values.abs().max().item()
-    return (means[:, None] - means).abs() > max(half_width, smallest)
+    spread = sqrt(residuals.square().sum().item() / freedom)
+    if spread <= max(_COARSE * (means.max() - means.min()).item(), _ROUNDING * values.abs().max().item()):
+        return torch.zeros(treatments, treatments, dtype=torch.bool)
+    half_width = _studentized_range(level, treatments, freedom) * spread / sqrt(blocks)
+    return (means[:, None] - means).abs() > half_width
 
 
 @cache
