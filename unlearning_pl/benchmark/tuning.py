@@ -26,6 +26,8 @@ from unlearning_pl.training.progress_log import Progress
 from unlearning_pl.training.run_lock import lock_folder
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
+_NOT_NEEDED = "--relearning 0 --retain_relearning 0"
+"""Options of a wave's audit: trainings that do not enter the distance to retraining."""
 _SAME_RESULT = ("run", "original", "allow", "overwrite")
 """Settings of a run that do not decide what a trial reaches."""
 
@@ -143,7 +145,8 @@ def _run_wave(tuning: _Tuning, row: str, space: SearchSpace, trials: Sequence[Tr
 
 def _run(tuning: _Tuning, methods: Mapping[str, str]) -> dict[str, Outcome]:
     """Result of each run: of one audit of all, or, if that fails, of an audit each, so that it fails for its own."""
-    job, seed = replace(tuning.plan.job, methods=methods), tuning.budget.seed
+    plan, seed = tuning.plan.job, tuning.budget.seed
+    job = replace(plan, methods=methods, audit=f"{plan.audit} {_NOT_NEEDED}".strip())
     folder = tuning.folder / f"seed{seed}"
     outcome = run_seed(job, seed, folder, tuning.command, Progress("Wave of trials", job.command_count, "commands"))
     failed = [f"{run}: {why}" for run, why in outcome.failures.items() if run in (ORIGINAL, *job.retrained)]
