@@ -1,6 +1,7 @@
 """Ranges of the package and of plans: each is of its method's own options, and contains the plan's own values."""
 
 import re
+from math import floor, log10
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -85,6 +86,15 @@ def test_settings_are_drawn_within_the_ranges_and_rounded() -> None:
         assert 1e-5 <= one.settings["--a"] <= 2.0
     drawn, late = (mean(one.distance or 0.0 for one in some) for some in (trials[1:11], trials[11:]))
     assert late < drawn  # the first ten are drawn at random
+
+
+def test_the_first_settings_cover_their_ranges() -> None:
+    ranges = {"--a": Range(0.01, 1.0, log=True), "--b": Range(1, 4, whole=True), "--c": Range(choices=("x", "y"))}
+    space = SearchSpace(ranges, {"--a": 0.1, "--b": 1, "--c": "x"}, {})
+    drawn = [suggest_settings(space, [], 5, 3.0, number) for number in range(1, 5)]
+    assert {floor(2 * log10(one["--a"])) for one in drawn} == {-4, -3, -2, -1}  # one in each quarter of the logarithm
+    assert len({one["--b"] for one in drawn}) == 4
+    assert sorted(one["--c"] for one in drawn) == ["x", "x", "y", "y"]
 
 
 def test_settings_out_of_bound_are_avoided() -> None:

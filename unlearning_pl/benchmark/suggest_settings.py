@@ -1,9 +1,11 @@
-"""The next settings to try, by the tree-structured Parzen estimator of Optuna."""
+"""The next settings to try: points that cover the ranges, then the tree-structured Parzen estimator of Optuna."""
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from math import inf
 from typing import TYPE_CHECKING, Any
+
+from scipy.stats import qmc
 
 from unlearning_pl.benchmark.search_spaces import SearchSpace
 from unlearning_pl.benchmark.tuning_ranges import Range
@@ -30,8 +32,8 @@ def require_optuna() -> None:
     )
 
 
-RANDOM_TRIALS = 10
-"""Trials that TPE draws at random, whatever the figures of those before: the first wave."""
+FIRST_TRIALS = 10
+"""Trials that cover the ranges, whatever the figures of those before: the first wave."""
 WAVE = 5
 """Trials of a later wave, which know the figures of the waves before and not of one another."""
 
@@ -43,17 +45,17 @@ def wave_start(number: int) -> int:
         >>> [wave_start(number) for number in (0, 9, 10, 14, 15)]
         [0, 0, 10, 10, 15]
     """
-    return 0 if number < RANDOM_TRIALS else number - (number - RANDOM_TRIALS) % WAVE
+    return 0 if number < FIRST_TRIALS else number - (number - FIRST_TRIALS) % WAVE
 
 
 def suggest_settings(
     space: SearchSpace, trials: Sequence[Trial], seed: int, bound: float, number: int | None = None
 ) -> dict[str, Any]:
-    """The settings of a trial: the plan's own first, then those of TPE.
+    """The settings of a trial: the plan's own first, then nine points of a Sobol sequence, then those of TPE.
 
-    TPE (Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011) draws the first ten at random.
-    The settings are a function of the arguments and of the waves before alone: a tuning that was stopped continues as
-    if it had not been.
+    A scrambled Sobol sequence covers the ranges evenly, also with few points, where random draws may coincide. TPE:
+    Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011. The settings are a function of the
+    arguments and of the waves before alone: a tuning that was stopped continues as if it had not been.
 
     Args:
         space: What is tuned.
@@ -76,11 +78,17 @@ def suggest_settings(
     number = len(trials) if number is None else number
     if number == 0:
         return dict(space.own)
+    if number < FIRST_TRIALS:
+        points = qmc.Sobol(len(space.ranges), seed=seed).random_base2(4)
+        return {
+            option: _round(given.at(float(share)), given)
+            for (option, given), share in zip(space.ranges.items(), points[number - 1], strict=True)
+        }
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {option: _distribution(given) for option, given in space.ranges.items()}
-    sampler = optuna.samplers.TPESampler(seed=(seed + number) % 2**32, n_startup_trials=RANDOM_TRIALS)
+    sampler = optuna.samplers.TPESampler(seed=(seed + number) % 2**32, n_startup_trials=FIRST_TRIALS)
     study = optuna.create_study(direction="minimize", sampler=sampler)
     for trial in trials[: wave_start(number)]:
         study.add_trial(_frozen(trial, distributions, bound))

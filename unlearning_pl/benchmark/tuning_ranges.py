@@ -52,6 +52,19 @@ class Range(NamedTuple):
         """
         return list(self.choices) or [self.low, self.high]
 
+    def at(self, share: float) -> Any:
+        """The value at a share of the range, 0 <= share < 1: uniform in it, or in its logarithm.
+
+        Example:
+            >>> Range(0.001, 0.1, log=True).at(0.5), Range(1, 4, whole=True).at(0.99), Range(choices=("a", "b")).at(0.2)
+            (0.01, 4, 'a')
+        """
+        if self.choices:
+            return self.choices[int(share * len(self.choices))]
+        low, high = (self.low - 0.5, self.high + 0.5) if self.whole else (self.low, self.high)
+        value = low * (high / low) ** share if self.log else low + (high - low) * share
+        return min(max(round(value), int(self.low)), int(self.high)) if self.whole else float(f"{value:.12g}")
+
 
 def parse_ranges(content: Any, place: str) -> dict[str, Range]:
     """Read the ranges of a row: a mapping of an option of ``unlearn`` to its range.
