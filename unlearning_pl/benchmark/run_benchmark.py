@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -20,7 +21,12 @@ from unlearning_pl.training.progress_log import Progress
 
 
 def benchmark(
-    command: Command, plans: Sequence[str], seeds: Sequence[int], output: str, allow: Sequence[str] = ()
+    command: Command,
+    plans: Sequence[str],
+    seeds: Sequence[int],
+    output: str,
+    allow: Sequence[str] = (),
+    only: Sequence[str] | None = None,
 ) -> list[Path]:
     """Run plans over several seeds, and write and print a table of each.
 
@@ -35,17 +41,19 @@ def benchmark(
         seeds: Seeds of weights, batches and requests.
         output: Output folder.
         allow: Packages or classes that the configurations of the runs may name, besides this package's and the plans'.
+        only: Methods to run, by their rows; all if None. The table has those of the others that are finished.
 
     Returns:
         The tables, one a plan.
 
     Raises:
-        InputError: If a plan is invalid, seeds are out of range or given twice, or there are several processes; raised
-            before any run.
+        InputError: If a plan is invalid, seeds are out of range or given twice, a plan lacks a row of ``only``, or
+            there are several processes; raised before any run.
         UnfinishedError: If runs failed; the table lists them and has the results of the others.
     """
     read = check_request(plans, seeds, allow)
-    planned = [_PlanRuns(name, plan, seeds, output) for name, plan in zip(plans, read, strict=True)]
+    check_rows(read, only)
+    planned = [_PlanRuns(name, plan, seeds, output, only) for name, plan in zip(plans, read, strict=True)]
     every = [(plan, one) for plan in planned for one in plan.seeds]
 
     def write() -> None:
@@ -81,6 +89,23 @@ def check_request(plans: Sequence[str], seeds: Sequence[int], allow: Sequence[st
     return read
 
 
+def check_rows(plans: Sequence[Plan], only: Sequence[str] | None) -> None:
+    """Check that every plan has the rows that a command names.
+
+    Raises:
+        InputError: If a plan has no row of a name.
+
+    Example:
+        >>> check_rows([], ["fine_tune"])
+    """
+    for name in only or ():
+        for plan in plans:
+            known = [*plan.job.methods]
+            require(
+                name in known, f"Expected rows of {plan.path} as --only, got {name}. Its rows are {', '.join(known)}."
+            )
+
+
 def run_seed(job: Job, seed: int, folder: Path, command: Command, progress: Progress) -> Outcome:
     """Execute every run of a job for one seed, except for finished ones, and audit them.
 
@@ -111,13 +136,16 @@ def _check_reference_seeds(plan: Plan, seed: int) -> None:
 class _PlanRuns:
     """The runs of a plan over the seeds, and its files of results."""
 
-    def __init__(self, name: str, plan: Plan, seeds: Sequence[int], output: str) -> None:
+    def __init__(self, name: str, plan: Plan, seeds: Sequence[int], output: str, only: Sequence[str] | None) -> None:
         self.plan, self.folder = plan, Path(output).expanduser() / plan.path.stem
         self.table = self.folder / "table.md"
         self._words = ["unlearning-pl", "benchmark", name, "--seeds", *map(str, seeds)]
         self._words += [] if output == "runs/benchmark" else ["--output", output]
-        progress = Progress(f"Benchmark {plan.path.stem}", len(seeds) * plan.job.command_count, "commands")
-        self.seeds = [SeedRuns(plan.job, seed, self.folder / f"seed{seed}", progress) for seed in seeds]
+        self._words += [] if only is None else ["--only", *only]
+        self._rows = [name for name in plan.job.methods if only is None or name in only]
+        commands = len(seeds) * replace(plan.job, methods=dict.fromkeys(self._rows, "")).command_count
+        progress = Progress(f"Benchmark {plan.path.stem}", commands, "commands")
+        self.seeds = [SeedRuns(plan.job, seed, self.folder / f"seed{seed}", progress, only) for seed in seeds]
         self._ended = 0
 
     def write_ended(self) -> None:
@@ -132,8 +160,9 @@ class _PlanRuns:
             self._write_table()
 
     def _write_table(self) -> None:
-        plan, methods = self.plan, [*self.plan.job.methods]
-        outcomes = [one.outcome() for one in self.seeds]
+        plan, outcomes = self.plan, [one.outcome() for one in self.seeds]
+        shown = {*self._rows, *(name for one in outcomes for name in one.metrics)}
+        methods = [name for name in plan.job.methods if name in shown]
         write_text(self.table, render_page(plan.title, shlex.join(self._words), methods, outcomes, plan.notes))
         text = f"\n{main_table(methods, outcomes)}\nTable: {self.table}"
         open_console().print(text, soft_wrap=True, highlight=False, markup=False)
