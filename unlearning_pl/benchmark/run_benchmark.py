@@ -11,7 +11,7 @@ from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
 from unlearning_pl.benchmark.benchmark_table import Outcome, main_table, render_page
 from unlearning_pl.benchmark.job import Command, Job
 from unlearning_pl.benchmark.result_files import write_results
-from unlearning_pl.benchmark.run_claims import run_claims
+from unlearning_pl.benchmark.run_claims import run_claims, run_concurrently
 from unlearning_pl.benchmark.seed_runs import SeedRuns
 from unlearning_pl.distributed.launchers import require_single_process
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
@@ -27,6 +27,7 @@ def benchmark(
     output: str,
     allow: Sequence[str] = (),
     only: Sequence[str] | None = None,
+    processes: int = 1,
 ) -> list[Path]:
     """Run plans over several seeds, and write and print a table of each.
 
@@ -42,6 +43,8 @@ def benchmark(
         output: Output folder.
         allow: Packages or classes that the configurations of the runs may name, besides this package's and the plans'.
         only: Methods to run, by their rows; all if None. The table has those of the others that are finished.
+        processes: Number of runs at the same time. Several are child processes of the command ``unlearning-pl``, and
+            ``command`` runs nothing.
 
     Returns:
         The tables, one a plan.
@@ -53,6 +56,7 @@ def benchmark(
     """
     read = check_request(plans, seeds, allow)
     check_rows(read, only)
+    require(processes >= 1, f"Expected --processes >= 1, got {processes}. Give 1 to make one run after the other.")
     planned = [_PlanRuns(name, plan, seeds, output, only) for name, plan in zip(plans, read, strict=True)]
     every = [(plan, one) for plan in planned for one in plan.seeds]
 
@@ -60,7 +64,10 @@ def benchmark(
         for plan in planned:
             plan.write_ended()
 
-    run_claims([one for _, one in every], command, on_seed_end=write)
+    if processes == 1:
+        run_claims([one for _, one in every], command, on_seed_end=write)
+    else:
+        run_concurrently([one for _, one in every], processes, write)
     failed = [f"{run} of {plan.folder.name}, seed {one.seed}" for plan, one in every for run in one.failures]
     if failed:
         raise UnfinishedError(f"Failed: {'; '.join(failed)}. The table has the reasons; the same command tries again.")

@@ -46,6 +46,9 @@ def benchmark_parser() -> ArgumentParser:
         default=None,
         help="Rows to run; the table has those of the others that are there.",
     )
+    parser.add_argument(
+        "--processes", type=int, default=1, help="Runs at the same time, each on one GPU or on the CPU."
+    )
     parser.add_argument("--list", action="store_true", help="List the runs and their states, and run nothing.")
     add_allow(parser)
     return parser
@@ -62,7 +65,7 @@ def run_benchmark(args: list[str]) -> LastLines | None:
         plans = options.plan
         if budget is not None:
             plans = [*map(str, tune(run, plans, options.seeds, options.output, budget, options.allow))]
-        tables = benchmark(run, plans, options.seeds, options.output, options.allow, options.only)
+        tables = benchmark(run, plans, options.seeds, options.output, options.allow, options.only, options.processes)
     page = tables[0].parent / f"seed{options.seeds[0]}" / "audit/report.html"
     return LastLines(f"Runs: {Path(options.output).expanduser()}", page_written(page).hint)
 
