@@ -332,6 +332,12 @@ def test_a_file_that_is_no_plan_is_told(text: str, message: str, capsys: pytest.
         ("tiny.yaml --only fine_tun", "as --only, got fine_tun. Its rows are fine_tune, neg_grad."),
         ("tiny.yaml --only original --list", "got original. Its rows are"),
         ("tiny.yaml --only", "--only"),
+        ("tiny.yaml --share 0/3", "Expected --share K/N with K from 1 to N, got '0/3'."),
+        ("tiny.yaml --share 4/3", "got '4/3'"),
+        ("tiny.yaml --share=-1/3", "got '-1/3'"),
+        ("tiny.yaml --share 2", "got '2'"),
+        ("tiny.yaml --share 1/2 --list", "--list without --share"),
+        ("tiny.yaml --share 1/2 --tune 2", "--share without --tune"),
         ("tiny.yaml --processes 0", "Expected --processes >= 1, got 0."),
         ("tiny.yaml --processes -2", "got -2."),
         ("tiny.yaml --processes two", "two"),
@@ -437,3 +443,13 @@ def test_only_the_named_rows_run_and_the_table_has_all_that_exist(place: Path) -
     assert {row.model for row in read_results([place]) if row.seed == 0} == {
         *("original", "retrained", "neg_grad", "scrub"),
     }
+
+
+def test_jobs_with_a_share_make_their_seeds(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for share, seeds in (("1/2", "0"), ("2/2", "1")):
+        shutil.rmtree(place / f"seed{seeds}/audit")
+        assert main(["benchmark", "tiny.yaml", "--seeds", "0", "1", "--output", "runs", "--share", share]) == 0
+        assert f"benchmark tiny.yaml --seeds {seeds} --output runs\n" in (place / "table.md").read_text()
+        assert capsys.readouterr().out.endswith(f"Open: {(place / f'seed{seeds}/audit/report.html').as_uri()}\n")
+    assert main(["benchmark", "tiny.yaml", "--seeds", "0", "--output", "runs", "--share", "2/2"]) == 0
+    assert capsys.readouterr().out == "Runs: runs. Share 2/2 has no seed: there are fewer than shares.\n"

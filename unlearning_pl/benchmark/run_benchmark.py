@@ -13,6 +13,7 @@ from unlearning_pl.benchmark.job import Command, Job
 from unlearning_pl.benchmark.result_files import write_results
 from unlearning_pl.benchmark.run_claims import run_claims, run_concurrently
 from unlearning_pl.benchmark.seed_runs import SeedRuns
+from unlearning_pl.benchmark.shares import share_seeds
 from unlearning_pl.distributed.launchers import require_single_process
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.io import write_text
@@ -28,6 +29,7 @@ def benchmark(
     allow: Sequence[str] = (),
     only: Sequence[str] | None = None,
     processes: int = 1,
+    share: tuple[int, int] = (1, 1),
 ) -> list[Path]:
     """Run plans over several seeds, and write and print a table of each.
 
@@ -45,9 +47,10 @@ def benchmark(
         only: Methods to run, by their rows; all if None. The table has those of the others that are finished.
         processes: Number of runs at the same time. Several are child processes of the command ``unlearning-pl``, and
             ``command`` runs nothing.
+        share: K and N, to make every N-th pair of plan and seed from the K-th on.
 
     Returns:
-        The tables, one a plan.
+        The tables, one for each plan of which the share has a seed.
 
     Raises:
         InputError: If a plan is invalid, seeds are out of range or given twice, a plan lacks a row of ``only``, or
@@ -57,7 +60,8 @@ def benchmark(
     read = check_request(plans, seeds, allow)
     check_rows(read, only)
     require(processes >= 1, f"Expected --processes >= 1, got {processes}. Give 1 to make one run after the other.")
-    planned = [_PlanRuns(name, plan, seeds, output, only) for name, plan in zip(plans, read, strict=True)]
+    shares = zip(plans, read, share_seeds(len(read), seeds, share), strict=True)
+    planned = [_PlanRuns(name, plan, own, output, only) for name, plan, own in shares if own]
     every = [(plan, one) for plan in planned for one in plan.seeds]
 
     def write() -> None:

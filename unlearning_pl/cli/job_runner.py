@@ -67,8 +67,8 @@ def run_jobs(
     """Run jobs in parallel, one worker per environment; a job that fails does not affect the others.
 
     Args:
-        jobs: Names of the jobs and their commands. A free worker takes the next one; None means that no job can start at
-            the moment, and it asks again.
+        jobs: Names of the jobs and their commands. A free worker takes the next one. None means that no job can
+            start now; the worker asks again.
         environments: Variables that each worker adds to the environment, see :func:`worker_environments`.
         on_job_end: Called at the end of each job.
 
