@@ -44,7 +44,7 @@ def test_runs_at_the_same_time_follow_their_originals_and_a_killed_one_is_record
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     ended: list[int] = []
     seeds = [SeedRuns(JOB, seed, tmp_path / f"seed{seed}", Progress("", 12)) for seed in (0, 1)]
-    run_concurrently(seeds, 2, lambda: ended.append(sum(one.is_done for one in seeds)))
+    run_concurrently(seeds, 3, lambda: ended.append(sum(one.is_done for one in seeds)))
     assert seeds[0].failures == {"tune": "ended by SIGKILL"}
     assert seeds[1].failures == {"tune": "ended by SIGKILL", "scrub": "RuntimeError: no kernel"}
     assert ended[-1] == 2
@@ -53,14 +53,15 @@ def test_runs_at_the_same_time_follow_their_originals_and_a_killed_one_is_record
         spans[path.parent.parent.name, path.parent.name] = json.loads(path.read_text())
     assert len(spans) == 9
     for seed in ("seed0", "seed1"):
-        assert spans[seed, "original"][1] <= spans[seed, "salun"][0]
+        for (one, name), (start, *_) in spans.items():
+            assert one != seed or name in ("original", "retrained") or spans[seed, "original"][1] <= start
         assert (
             max(end for (one, name), (_, end, *_) in spans.items() if one == seed and name != "audit")
             <= (spans[seed, "audit"][0])
         )
         assert "tune" not in " ".join(spans[seed, "audit"][3])
     at_once = [sum(start <= moment < end for start, end, *_ in spans.values()) for moment, *_ in spans.values()]
-    assert max(at_once) == 2
+    assert 2 <= max(at_once) <= 3
     assert {place for _, _, place, _ in spans.values()} == {"0", "1"}
     assert (tmp_path / "seed0/tune.log").read_text() == "begun\n"
     log = tmp_path / "seed1/scrub.log"

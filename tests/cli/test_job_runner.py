@@ -190,3 +190,9 @@ def test_a_job_that_cannot_start_yet_leaves_its_worker_free_for_others(tmp_path:
     assert ended == dict.fromkeys(["first", "second", "third"])
     first, second, third = (float((tmp_path / name).read_text()) for name in ("first", "second", "third"))
     assert third < first < second
+
+
+def test_a_worker_asks_again_when_no_job_can_start(tmp_path: Path) -> None:
+    ended: dict[str, str | None] = {}
+    run_jobs([None, None, ("a", calls(tmp_path / "a", "print('made')"))], [HERE], ended.__setitem__)
+    assert (ended, (tmp_path / "a").read_text()) == ({"a": None}, "made\n")

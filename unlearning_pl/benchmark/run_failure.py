@@ -23,7 +23,7 @@ def describe_failure(error: Exception, command: str) -> tuple[str, str]:
         >>> describe_failure(InputError("Expected a rate > 0, got -1."), "fit")
         ('Expected a rate > 0, got -1.', '')
         >>> describe_failure(KeyError("lr"), "fit")[0]
-        "KeyError: 'lr'"
+        "KeyError: 'lr'."
     """
     code, message = exit_status(error, command)
     if code is None:
