@@ -24,6 +24,11 @@ STAND_INS = {
 }
 JOB = {"SLURM_JOB_ID": "7", "UNLEARNING_PL": "apptainer exec it"}
 ARRAY = {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2"}
+ARRAY |= {
+    f"SLURM_ARRAY_TASK_{name}": value for name, value in (("MIN", "0"), ("MAX", "4"), ("COUNT", "5"), ("STEP", "1"))
+}
+STEPS = {**ARRAY, "SLURM_ARRAY_TASK_ID": "7"} | {f"SLURM_ARRAY_TASK_{name}": "3" for name in ("STEP", "COUNT")}
+STEPS |= {"SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "7"}
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
 
@@ -129,7 +134,8 @@ def test_tasks_that_would_write_into_one_folder_are_refused(
         (["fit", "--run", "a 'b' $c *"], {}, ["fit", "--run", "a 'b' $c *", "--ckpt_path", "auto"]),
         (["unlearn", "--ckpt_path=last"], {}, ["unlearn", "--ckpt_path=last"]),
         (["audit", "--model", "runs/fit x"], {}, ["audit", "--model", "runs/fit x"]),
-        (["benchmark", "plan of ours.yaml"], ARRAY, ["benchmark", "plan of ours.yaml", "--seeds", "2"]),
+        (["benchmark", "plan of ours.yaml"], ARRAY, ["benchmark", "plan of ours.yaml", "--share", "3/5"]),
+        (["benchmark", "a.yaml"], STEPS, ["benchmark", "a.yaml", "--share", "3/3"]),
     ],
     ids=lambda words: words[0] if isinstance(words, list) else None,
 )

@@ -7,6 +7,8 @@ import shlex
 import shutil
 import statistics
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.commands.main import main, run
 from unlearning_pl.errors import InputError, UnfinishedError
 from unlearning_pl.report.metric_terms import TERMS
+from unlearning_pl.training.run_lock import lock_folder
 
 CPU = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1"
 DIGITS = "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16"
@@ -326,6 +329,20 @@ def test_a_file_that_is_no_plan_is_told(text: str, message: str, capsys: pytest.
         ("tiny.yaml --seeds 0 -1", "got -1"),
         ("tiny.yaml --seeds x", "x"),
         ("tiny.yaml --seed 1", "Did you mean --seeds?"),
+        ("tiny.yaml --only fine_tun", "as --only, got fine_tun. Its rows are fine_tune, neg_grad."),
+        ("tiny.yaml --only original --list", "got original. Its rows are"),
+        ("tiny.yaml --only", "--only"),
+        ("tiny.yaml --share 0/3", "Expected --share K/N with K from 1 to N, got '0/3'."),
+        ("tiny.yaml --share 4/3", "got '4/3'"),
+        ("tiny.yaml --share=-1/3", "got '-1/3'"),
+        ("tiny.yaml --share 2", "got '2'"),
+        ("tiny.yaml --share 1/2 --list", "--list without --share"),
+        ("tiny.yaml --share 1/2 --tune 2", "--share without --tune"),
+        ("tiny.yaml --processes 0", "Expected --processes >= 1, got 0."),
+        ("tiny.yaml --processes -2", "got -2."),
+        ("tiny.yaml --processes two", "two"),
+        ("tiny.yaml --tune 2 --only fine_tune", "--only without --tune"),
+        ("tiny.yaml --tune 2 --list", "--list without --tune"),
     ],
 )
 @pytest.mark.usefixtures("_in_an_empty_folder")
@@ -363,3 +380,76 @@ def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1, lines
     return lines[0]
+
+
+def listed(*words: str) -> dict[str, str]:
+    """State of each run by its name, as the command lists them."""
+    with redirect_stdout(StringIO()) as shown:
+        assert main(["benchmark", "tiny.yaml", "--seeds", "0", "--output", "runs", "--list", *words]) == 0
+    lines = [line.split("  ") for line in shown.getvalue().splitlines()]
+    assert {(plan, seed) for plan, seed, *_ in lines} == {("tiny", "seed 0")}
+    return {name: state for _, _, name, state in lines}
+
+
+def test_a_list_has_the_state_of_each_run_and_runs_nothing(place: Path) -> None:
+    seed = place / "seed0"
+    assert listed() == dict.fromkeys([*RUNS, "audit"], "finished")
+    assert [*listed("--only", "neg_grad")] == ["original", "retrained", "neg_grad", "audit"]
+    (seed / "fine_tune/run.json").unlink()
+    (seed / "neg_grad.failure.txt").write_text("KeyError: 'lr'.\n\nTraceback\n")
+    assert listed() | {"original": "", "retrained": ""} == {
+        **{"original": "", "retrained": "", "fine_tune": "interrupted"},
+        **{"neg_grad": "finished", "audit": "to run"},
+    }
+    write(methods={**METHODS, "neg_grad": "--method NegGrad --optimizer.lr 0.02"})
+    assert listed()["neg_grad"] == "failed: KeyError: 'lr'."
+    (seed / "neg_grad.failure.txt").unlink()
+    assert listed()["neg_grad"] == "settings changed"
+    write(fit=f"{FIT} --optimizer.lr 0.02")
+    assert listed() == {
+        **{"original": "settings changed", "retrained": "settings changed"},
+        **{"fine_tune": "original not finished", "neg_grad": "original not finished", "audit": "to run"},
+    }
+    shutil.rmtree(seed / "retrained")
+    with lock_folder(seed / "original"):
+        states = listed()
+    assert states["original"].startswith(f"running (process {os.getpid()} on ")
+    assert states["retrained"] == "to run"
+    write()
+    shutil.rmtree(seed / "original")
+    assert listed()["neg_grad"] == "original not finished"
+    shutil.rmtree(seed)
+    assert listed() == dict.fromkeys([*RUNS, "audit"], "to run")
+    assert not seed.exists()
+
+
+def test_only_the_named_rows_run_and_the_table_has_all_that_exist(place: Path) -> None:
+    names: list[str] = []
+
+    def noting(words: list[str]) -> None:
+        names.append("audit" if words[0] == "audit" else Path(words[words.index("--run") + 1]).name)
+        run(words)
+
+    write(methods={**METHODS, "scrub": "--method NegGrad --optimizer.lr 0.03", "other": "--method NegGrad"})
+    for row in ("neg_grad", "fine_tune"):
+        shutil.rmtree(place / "seed0" / row)
+    for row in ("neg_grad", "scrub"):
+        benchmark(noting, ["tiny.yaml"], [0], "runs", only=[row])
+    assert names == ["neg_grad", "audit", "scrub", "audit"]
+    page = (place / "table.md").read_text()
+    assert all(f"\n| {name} " in page for name in ("neg_grad", "scrub", "original"))
+    assert "| fine_tune" not in page
+    assert "    unlearning-pl benchmark tiny.yaml --seeds 0 --output runs --only scrub\n" in page
+    assert {row.model for row in read_results([place]) if row.seed == 0} == {
+        *("original", "retrained", "neg_grad", "scrub"),
+    }
+
+
+def test_jobs_with_a_share_make_their_seeds(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for share, seeds in (("1/2", "0"), ("2/2", "1")):
+        shutil.rmtree(place / f"seed{seeds}/audit")
+        assert main(["benchmark", "tiny.yaml", "--seeds", "0", "1", "--output", "runs", "--share", share]) == 0
+        assert f"benchmark tiny.yaml --seeds {seeds} --output runs\n" in (place / "table.md").read_text()
+        assert capsys.readouterr().out.endswith(f"Open: {(place / f'seed{seeds}/audit/report.html').as_uri()}\n")
+    assert main(["benchmark", "tiny.yaml", "--seeds", "0", "--output", "runs", "--share", "2/2"]) == 0
+    assert capsys.readouterr().out == "Runs: runs. Share 2/2 has no seed: there are fewer than shares.\n"

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,8 +128,8 @@ def test_shadow_models_train_on_moved_images(
 ) -> None:
     asked: list[list[str]] = []
 
-    def stop(jobs: dict[str, object], *_: object) -> None:
-        asked.extend([[*next(iter(job)).words] for job in jobs.values()])  # type: ignore[call-overload]
+    def stop(jobs: Any, *_: object) -> None:
+        asked.extend([[*next(iter(job)).words] for job in dict(jobs).values()])
         raise InputError("Expected an end.")
 
     monkeypatch.setattr("unlearning_pl.shadow.train_shadows.run_jobs", stop)

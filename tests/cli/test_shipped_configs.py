@@ -9,11 +9,10 @@ import yaml
 
 from unlearning_pl.benchmark import run_benchmark
 from unlearning_pl.benchmark.benchmark_plan import read_plans
-from unlearning_pl.benchmark.benchmark_table import Outcome
 from unlearning_pl.cli import shipped_configs
 from unlearning_pl.cli.finished_runs import configuration
 from unlearning_pl.cli.shipped_configs import find_config, find_configs
-from unlearning_pl.errors import InputError
+from unlearning_pl.errors import InputError, UnfinishedError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NEG_GRAD = CONFIGS / "methods/neg_grad.yaml"
@@ -105,10 +104,12 @@ def test_a_plan_is_found_by_name_and_finds_what_it_stacks(tmp_path: Path, monkey
     (read,) = read_plans(["benchmarks/digits_moco"])
     assert read.path.samefile(CONFIGS / "benchmarks/digits_moco.yaml")
     monkeypatch.setattr(run_benchmark, "read_plans", lambda paths, allow: [read])
-    monkeypatch.setattr(
-        run_benchmark, "run_seed", lambda job, seed, folder, command, progress: Outcome(seed, {}, {}, [])
-    )
-    run_benchmark.benchmark(lambda words: None, ["benchmarks/digits_moco"], [0], "made")
+
+    def refuse(words: list[str]) -> None:
+        raise InputError("Expected an original.")
+
+    with pytest.raises(UnfinishedError):
+        run_benchmark.benchmark(refuse, ["benchmarks/digits_moco"], [0], "made")
     page = (tmp_path / "made/digits_moco/table.md").read_text()
     assert "unlearning-pl benchmark benchmarks/digits_moco --seeds 0" in page  # and not where it is installed
 

@@ -14,9 +14,9 @@ import torch
 from lightning.pytorch import seed_everything
 from sklearn.metrics import roc_auc_score
 
+from unlearning_pl.cli import job_runner
 from unlearning_pl.commands.main import main
 from unlearning_pl.learners import Learner
-from unlearning_pl.shadow import job_runner
 from unlearning_pl.shadow.shadow_checks import check_output
 from unlearning_pl.training import runs
 

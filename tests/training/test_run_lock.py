@@ -18,7 +18,6 @@ from filelock import FileLock
 from lightning.pytorch import Callback
 from tiny import make_data, make_learner, make_trainer
 
-from unlearning_pl.benchmark import benchmark
 from unlearning_pl.commands.main import main
 from unlearning_pl.errors import InputError, StorageError
 from unlearning_pl.training import run_lock, runs
@@ -182,24 +181,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quiet = "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1"
     assert main(f"fit --model SimCLR --model.backbone resnet9_slim {digits} {quiet} --run {run}".split()) == 0
     return run
-
-
-def test_two_benchmarks_share_no_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("plan.yaml").write_text("{fit: --model SimCLR, forget: {count: 8}, methods: {fine_tune: ''}}")
-
-    class StartedError(Exception):
-        pass
-
-    def start(words: list[str]) -> None:
-        raise StartedError
-
-    with lock_folder(Path("runs/plan/seed1")):
-        with pytest.raises(InputError, match=r"plan/seed1, which process .* choose another `output` or other `seeds`"):
-            benchmark(start, ["plan.yaml"], [0, 1], "runs")
-        with pytest.raises(StartedError):
-            benchmark(start, ["plan.yaml"], [0], "runs")
-    assert not Path("runs").exists()
 
 
 def test_a_signal_between_steps_releases_the_lock(tmp_path: Path) -> None:

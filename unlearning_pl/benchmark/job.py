@@ -105,8 +105,13 @@ class Job:
 
 def run_command(line: str, command: Command) -> None:
     """Print a command line and run it."""
-    open_console().print(f"\nunlearning-pl {line}", style="bold", soft_wrap=True, highlight=False, markup=False)
+    print_command(line)
     command(shlex.split(line))
+
+
+def print_command(line: str) -> None:
+    """Print a command line."""
+    open_console().print(f"\nunlearning-pl {line}", style="bold", soft_wrap=True, highlight=False, markup=False)
 
 
 def _join(*parts: str) -> str:

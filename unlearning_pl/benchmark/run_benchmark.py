@@ -2,34 +2,41 @@
 
 import shlex
 from collections.abc import Sequence
-from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from unlearning_pl.benchmark.benchmark_plan import Plan, read_plans
 from unlearning_pl.benchmark.benchmark_table import Outcome, main_table, render_page
-from unlearning_pl.benchmark.job import ORIGINAL, Command, Job, run_command
+from unlearning_pl.benchmark.job import Command, Job
 from unlearning_pl.benchmark.result_files import write_results
-from unlearning_pl.cli.finished_runs import RESUME_OPTIONS, can_resume, is_audited, is_finished_run
+from unlearning_pl.benchmark.run_claims import run_claims, run_concurrently
+from unlearning_pl.benchmark.seed_runs import SeedRuns
+from unlearning_pl.benchmark.shares import share_seeds
 from unlearning_pl.distributed.launchers import require_single_process
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError, require
 from unlearning_pl.io import write_text
-from unlearning_pl.report import read_report
 from unlearning_pl.report.terminal import open_console
-from unlearning_pl.training import runs
 from unlearning_pl.training.progress_log import Progress
-from unlearning_pl.training.run_lock import lock_folder
 
 
 def benchmark(
-    command: Command, plans: Sequence[str], seeds: Sequence[int], output: str, allow: Sequence[str] = ()
+    command: Command,
+    plans: Sequence[str],
+    seeds: Sequence[int],
+    output: str,
+    allow: Sequence[str] = (),
+    only: Sequence[str] | None = None,
+    processes: int = 1,
+    share: tuple[int, int] = (1, 1),
 ) -> list[Path]:
     """Run plans over several seeds, and write and print a table of each.
 
     A finished run is kept as long as its command, its settings and the original's weights are unchanged. Runs are in
     ``OUTPUT/PLAN/seedK/NAME``, the table in ``OUTPUT/PLAN/table.md``, and every figure in ``results.csv`` and
-    ``results.parquet`` beside it.
+    ``results.parquet`` beside it. Other benchmarks may work on the same folder: each run is made by one of them, the
+    others wait for it where nothing else remains, and the end of each has the runs of all.
 
     Args:
         command: Runs one command line, given as a list of words.
@@ -37,36 +44,38 @@ def benchmark(
         seeds: Seeds of weights, batches and requests.
         output: Output folder.
         allow: Packages or classes that the configurations of the runs may name, besides this package's and the plans'.
+        only: Methods to run, by their rows; all if None. The table has those of the others that are finished.
+        processes: Number of runs at the same time. Several are child processes of the command ``unlearning-pl``, and
+            ``command`` runs nothing.
+        share: K and N, to make every N-th pair of plan and seed from the K-th on.
 
     Returns:
-        The tables, one a plan.
+        The tables, one for each plan of which the share has a seed.
 
     Raises:
-        InputError: If a plan is invalid, seeds are out of range or given twice, there are several processes, or another
-            benchmark runs one of the seeds in the same folder; raised before any run.
+        InputError: If a plan is invalid, seeds are out of range or given twice, a plan lacks a row of ``only``, or
+            there are several processes; raised before any run.
         UnfinishedError: If runs failed; the table lists them and has the results of the others.
     """
-    failed, tables, folder = [], list[Path](), Path(output).expanduser()
-    planned = [
-        (plan, {seed: folder / plan.path.stem / f"seed{seed}" for seed in seeds})
-        for plan in check_request(plans, seeds, allow)
-    ]
-    with ExitStack() as locks:  # a lock a seed, since other seeds may run concurrently
-        for _, folders in planned:
-            for one in folders.values():
-                locks.enter_context(lock_folder(one, "--output or other --seeds"))
-        for name, (plan, folders) in zip(plans, planned, strict=True):
-            progress = Progress(f"Benchmark {plan.path.stem}", len(seeds) * plan.job.command_count, "commands")
-            outcomes = []
-            for seed, one in folders.items():
-                outcomes.append(run_seed(plan.job, seed, one, command, progress))
-                write_results(folder / plan.path.stem)
-            tables.append(folder / plan.path.stem / "table.md")
-            _write(plan, outcomes, tables[-1], ["unlearning-pl", "benchmark", name], output)
-            failed += [f"{run} of {plan.path.stem}, seed {o.seed}" for o in outcomes for run in o.failures]
+    read = check_request(plans, seeds, allow)
+    check_rows(read, only)
+    require(processes >= 1, f"Expected --processes >= 1, got {processes}. Give 1 to make one run after the other.")
+    shares = zip(plans, read, share_seeds(len(read), seeds, share), strict=True)
+    planned = [_PlanRuns(name, plan, own, output, only) for name, plan, own in shares if own]
+    every = [(plan, one) for plan in planned for one in plan.seeds]
+
+    def write() -> None:
+        for plan in planned:
+            plan.write_ended()
+
+    if processes == 1:
+        run_claims([one for _, one in every], command, on_seed_end=write)
+    else:
+        run_concurrently([one for _, one in every], processes, write)
+    failed = [f"{run} of {plan.folder.name}, seed {one.seed}" for plan, one in every for run in one.failures]
     if failed:
         raise UnfinishedError(f"Failed: {'; '.join(failed)}. The table has the reasons; the same command tries again.")
-    return tables
+    return [plan.table for plan in planned]
 
 
 def check_request(plans: Sequence[str], seeds: Sequence[int], allow: Sequence[str] = ()) -> list[Plan]:
@@ -91,6 +100,23 @@ def check_request(plans: Sequence[str], seeds: Sequence[int], allow: Sequence[st
     return read
 
 
+def check_rows(plans: Sequence[Plan], only: Sequence[str] | None) -> None:
+    """Check that every plan has the rows that a command names.
+
+    Raises:
+        InputError: If a plan has no row of a name.
+
+    Example:
+        >>> check_rows([], ["fine_tune"])
+    """
+    for name in only or ():
+        for plan in plans:
+            known = [*plan.job.methods]
+            require(
+                name in known, f"Expected rows of {plan.path} as --only, got {name}. Its rows are {', '.join(known)}."
+            )
+
+
 def run_seed(job: Job, seed: int, folder: Path, command: Command, progress: Progress) -> Outcome:
     """Execute every run of a job for one seed, except for finished ones, and audit them.
 
@@ -104,24 +130,9 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command, progress: Prog
     Returns:
         The metrics of every audited model, and the errors of the others.
     """
-    failures: dict[str, str] = {}
-    references = [ORIGINAL, *job.retrained]
-    for name, line in job.runs(seed, str(folder)).items():
-        progress.finish_round(kept=not _attempt(name, line, folder / name, command, failures))
-        if name in references and name in failures:
-            return Outcome(seed, {}, failures, [])
-    names = [name for name in job.methods if name not in failures]
-    line = job.report(str(folder), names)
-    kept = not names or is_audited(shlex.split(line), folder / "audit", [folder / one for one in [*references, *names]])
-    if not kept:
-        _attempt("audit", line, None, command, failures)
-    progress.finish_round(kept)
-    if not names or "audit" in failures:
-        return Outcome(seed, {}, failures, [])
-    records = [runs.read_record(folder / name) for name in (*references, *names)]
-    audits = read_report(folder / "audit/report.json")["audits"]
-    verdicts = {audit["name"]: audit["verdict"]["kind"] for audit in audits if "verdict" in audit}
-    return Outcome(seed, {audit["name"]: audit["metrics"] for audit in audits}, failures, records, verdicts)
+    runs_of_seed = SeedRuns(job, seed, folder, progress)
+    run_claims([runs_of_seed], command, (InputError, DivergedError, MisconfigurationException))
+    return runs_of_seed.outcome()
 
 
 def _check_reference_seeds(plan: Plan, seed: int) -> None:
@@ -133,31 +144,36 @@ def _check_reference_seeds(plan: Plan, seed: int) -> None:
     )
 
 
-def _with_resume(line: str, run: Path) -> str:
-    """The command line, with the options to resume if its run was interrupted."""
-    words = shlex.split(line)
-    return shlex.join([*words, *RESUME_OPTIONS]) if can_resume(words, run) else line
+class _PlanRuns:
+    """The runs of a plan over the seeds, and its files of results."""
 
+    def __init__(self, name: str, plan: Plan, seeds: Sequence[int], output: str, only: Sequence[str] | None) -> None:
+        self.plan, self.folder = plan, Path(output).expanduser() / plan.path.stem
+        self.table = self.folder / "table.md"
+        self._words = ["unlearning-pl", "benchmark", name, "--seeds", *map(str, seeds)]
+        self._words += [] if output == "runs/benchmark" else ["--output", output]
+        self._words += [] if only is None else ["--only", *only]
+        self._rows = [name for name in plan.job.methods if only is None or name in only]
+        commands = len(seeds) * replace(plan.job, methods=dict.fromkeys(self._rows, "")).command_count
+        progress = Progress(f"Benchmark {plan.path.stem}", commands, "commands")
+        self.seeds = [SeedRuns(plan.job, seed, self.folder / f"seed{seed}", progress, only) for seed in seeds]
+        self._ended = 0
 
-def _attempt(name: str, line: str, run: Path | None, command: Command, failures: dict[str, str]) -> bool:
-    """Run a command, unless its run is finished; record invalid input or divergence, any other error is raised.
+    def write_ended(self) -> None:
+        """Write the results if a seed has ended since the last call, and the table if it was the last one."""
+        ended = sum(one.is_done for one in self.seeds)
+        if ended == self._ended:
+            return
+        self._ended = ended
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_results(self.folder)
+        if ended == len(self.seeds):
+            self._write_table()
 
-    Returns:
-        Whether it ran.
-    """
-    try:
-        if run is not None and is_finished_run(shlex.split(line), run):
-            return False
-        run_command(line if run is None else _with_resume(line, run), command)
-    except (InputError, DivergedError, MisconfigurationException) as error:
-        failures[name] = " ".join(str(error).split())
-        open_console().print(f"{name} failed: {failures[name]}", soft_wrap=True, highlight=False, markup=False)
-    return True
-
-
-def _write(plan: Plan, outcomes: Sequence[Outcome], path: Path, words: list[str], output: str) -> None:
-    words += ["--seeds", *(str(outcome.seed) for outcome in outcomes)]
-    words += [] if output == "runs/benchmark" else ["--output", output]
-    write_text(path, render_page(plan.title, shlex.join(words), [*plan.job.methods], outcomes, plan.notes))
-    text = f"\n{main_table([*plan.job.methods], outcomes)}\nTable: {path}"
-    open_console().print(text, soft_wrap=True, highlight=False, markup=False)
+    def _write_table(self) -> None:
+        plan, outcomes = self.plan, [one.outcome() for one in self.seeds]
+        shown = {*self._rows, *(name for one in outcomes for name in one.metrics)}
+        methods = [name for name in plan.job.methods if name in shown]
+        write_text(self.table, render_page(plan.title, shlex.join(self._words), methods, outcomes, plan.notes))
+        text = f"\n{main_table(methods, outcomes)}\nTable: {self.table}"
+        open_console().print(text, soft_wrap=True, highlight=False, markup=False)

@@ -5,6 +5,9 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from unlearning_pl.benchmark import benchmark
+from unlearning_pl.benchmark.run_benchmark import check_request, check_rows
+from unlearning_pl.benchmark.run_states import run_states
+from unlearning_pl.benchmark.shares import parse_share, share_seeds
 from unlearning_pl.benchmark.tuning import tune
 from unlearning_pl.benchmark.tuning_request import TUNE_BOUND, TUNE_SEED, Budget
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
@@ -12,6 +15,7 @@ from unlearning_pl.commands.last_lines import LastLines, page_written
 from unlearning_pl.commands.main import run
 from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.errors import require
+from unlearning_pl.report.terminal import open_console
 
 
 def benchmark_parser() -> ArgumentParser:
@@ -36,28 +40,74 @@ def benchmark_parser() -> ArgumentParser:
         help="Points of test accuracy that a trial may be below the retrained models.",
     )
     parser.add_argument("--keep_trials", type=bool, default=False, help="Keep the runs of all trials, not of the best.")
+    parser.add_argument(
+        "--only",
+        type=str,
+        nargs="+",
+        default=None,
+        help="Rows to run; the table has those of the others that are there.",
+    )
+    parser.add_argument(
+        "--processes", type=int, default=1, help="Runs at the same time, each on one GPU or on the CPU."
+    )
+    parser.add_argument(
+        "--share",
+        type=str,
+        default="1/1",
+        help="K/N: this job makes every N-th pair of plan and seed, from the K-th on.",
+    )
+    parser.add_argument("--list", action="store_true", help="List the runs and their states, and run nothing.")
     add_allow(parser)
     return parser
 
 
-def run_benchmark(args: list[str]) -> LastLines:
+def run_benchmark(args: list[str]) -> LastLines | None:
     """Run the command ``benchmark``."""
     options = parse_args(benchmark_parser(), args)
     budget = _budget(options)
+    share = parse_share(options.share)
+    if options.list:
+        _list(options)
+        return None
     with progress_lines():
         plans = options.plan
         if budget is not None:
             plans = [*map(str, tune(run, plans, options.seeds, options.output, budget, options.allow))]
-        tables = benchmark(run, plans, options.seeds, options.output, options.allow)
-    page = tables[0].parent / f"seed{options.seeds[0]}" / "audit/report.html"
-    return LastLines(f"Runs: {Path(options.output).expanduser()}", page_written(page).hint)
+        tables = benchmark(
+            run, plans, options.seeds, options.output, options.allow, options.only, options.processes, share
+        )
+    written = f"Runs: {Path(options.output).expanduser()}"
+    if not tables:
+        return LastLines(f"{written}. Share {options.share} has no seed: there are fewer than shares.")
+    first = next(own[0] for own in share_seeds(len(plans), options.seeds, share) if own)
+    page = tables[0].parent / f"seed{first}" / "audit/report.html"
+    return LastLines(written, page_written(page).hint)
 
 
 def _budget(options: Namespace) -> Budget | None:
     """The budget of a tuning; None without one."""
     given = Budget(options.tune or 0, options.tune_seed, options.tune_bound, options.keep_trials)
     if options.tune is not None:
+        without = (
+            "--list" if options.list else "--only" if options.only else "--share" if options.share != "1/1" else ""
+        )
+        require(
+            not without,
+            f"Expected {without} without --tune, which tunes all rows in one job, got both. Leave one of them out.",
+        )
         return given
     words = given.words()[2:]
     require(not words, f"Expected --tune with {' '.join(words)}, got none. Add it, or leave the others out.")
     return None
+
+
+def _list(options: Namespace) -> None:
+    """Print a line for each run: plan, seed, name and state."""
+    require(options.share == "1/1", "Expected --list without --share, got both. Leave one of them out.")
+    plans = check_request(options.plan, options.seeds, options.allow)
+    check_rows(plans, options.only)
+    folder = Path(options.output).expanduser()
+    for plan in plans:
+        for one in run_states(plan, options.seeds, folder / plan.path.stem, options.only):
+            line = f"{one.plan}  seed {one.seed}  {one.name}  {one.state}"
+            open_console().print(line, soft_wrap=True, highlight=False, markup=False)

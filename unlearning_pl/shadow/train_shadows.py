@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from unlearning_pl.cli.data_options import open_run_data
+from unlearning_pl.cli.job_runner import Call, run_jobs, worker_environments
 from unlearning_pl.errors import UnfinishedError
 from unlearning_pl.io import write_json
 from unlearning_pl.report.output_folder import make_output_folder
 from unlearning_pl.report.terminal import open_console
-from unlearning_pl.shadow.job_runner import Call, run_jobs, worker_environments
 from unlearning_pl.shadow.shadow_attacks import AttackScores, Evidence, attacks, distances, evaluate_attack
 from unlearning_pl.shadow.shadow_checks import check, check_output
 from unlearning_pl.shadow.shadow_plan import Shadow, plan
@@ -139,7 +139,7 @@ def _train(shadows: Sequence[Shadow], model: str, original: str, processes: int 
             failures[name] = failure
 
     jobs = {shadow.folder.name: _calls(shadow, model, original, allow) for shadow in shadows}
-    run_jobs(jobs, worker_environments(len(shadows), processes), report)
+    run_jobs(jobs.items(), worker_environments(len(shadows), processes), report)
     if failures:
         named = "; ".join(f"shadow {name}: {why}" for name, why in failures.items())
         raise UnfinishedError(

@@ -3,8 +3,9 @@
 import os
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
@@ -52,7 +53,7 @@ def lock_folder(folder: Path | None, option: str = "--run") -> Iterator[None]:
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     lock: BaseFileLock | None = None
     try:
-        lock = _acquire(folder, option)
+        lock = _acquire_folder(folder, option)
         yield
     finally:
         if lock is not None:
@@ -60,6 +61,29 @@ def lock_folder(folder: Path | None, option: str = "--run") -> Iterator[None]:
         for path in created:
             with suppress(OSError):  # it has files now
                 path.rmdir()
+
+
+def try_lock(path: Path) -> Callable[[], None] | None:
+    """Take the lock of a file without waiting; creates the folder of the file, which stays.
+
+    Args:
+        path: The lock file.
+
+    Returns:
+        A function that releases the lock and removes the file; None if another process holds the lock.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.lock"
+        >>> release = try_lock(path)
+        >>> try_lock(path) is None, release(), path.exists()
+        (True, None, False)
+    """
+    try:
+        lock = _acquire(path, 0)
+    except Timeout:
+        return None
+    return (lambda: None) if lock is None else partial(_release, lock, path)
 
 
 def writing_process(folder: str | Path) -> str | None:
@@ -76,9 +100,9 @@ def writing_process(folder: str | Path) -> str | None:
         with FileLock(path, timeout=_PROBE):
             return None  # left by a killed process
     except Timeout:
-        return _read_owner(path)
+        return lock_owner(path)
     except OSError:  # another user's file, or a read-only file system
-        return _read_owner(path) if _is_held(path) else None
+        return lock_owner(path) if _is_held(path) else None
 
 
 def _is_held(path: Path) -> bool:
@@ -124,27 +148,33 @@ def check_writer(folder: Path) -> None:
         owner = (folder / LOCK).read_text(encoding="utf-8")
         if owner and owner != _own_identity():
             raise StorageError(
-                f"Expected {folder} to be this run's, but it was removed, and {_read_owner(folder / LOCK)} writes "
+                f"Expected {folder} to be this run's, but it was removed, and {lock_owner(folder / LOCK)} writes "
                 "another run there. Train again with another --run."
             )
 
 
-def _acquire(folder: Path, option: str) -> BaseFileLock | None:
-    path = folder / LOCK
-    lock = FileLock(path, timeout=_WAIT)
+def _acquire_folder(folder: Path, option: str) -> BaseFileLock | None:
+    try:
+        return _acquire(folder / LOCK, _WAIT)
+    except Timeout as error:
+        raise InputError(
+            f"Expected a folder that no other process writes, got {folder}, which {lock_owner(folder / LOCK)} writes "
+            f"now. Wait until it ends, or choose another {option}."
+        ) from error
+
+
+def _acquire(path: Path, seconds: float) -> BaseFileLock | None:
+    folder, lock = path.parent, FileLock(path, timeout=seconds)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-    except Timeout as error:
-        raise InputError(
-            f"Expected a folder that no other process writes, got {folder}, which {_read_owner(path)} writes now. Wait "
-            f"until it ends, or choose another {option}."
-        ) from error
+    except Timeout:
+        raise
     except OSError as error:
         if folder.is_dir() and os.access(folder, os.W_OK):
             warnings.warn(
                 f"{folder} cannot be locked ({error.strerror}): nothing keeps two commands from writing it at a time.",
-                stacklevel=4,
+                stacklevel=5,
             )
         return None
     if not isinstance(lock, SoftFileLock):  # which filelock chooses where the system has no locks, with a warning
@@ -164,7 +194,13 @@ def _own_identity() -> str:
     return f"{os.getpid()}\n{socket.gethostname()}\n"
 
 
-def _read_owner(path: Path) -> str:
+def lock_owner(path: Path) -> str:
+    """Describe the process that took a lock, from its file.
+
+    Example:
+        >>> lock_owner(Path("nowhere"))
+        'another process'
+    """
     try:
         number, host, *_ = path.read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError):

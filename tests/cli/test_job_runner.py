@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from unlearning_pl.shadow import job_runner
-from unlearning_pl.shadow.job_runner import Call, run_jobs, worker_environments
+from unlearning_pl.cli import job_runner
+from unlearning_pl.cli.job_runner import Call, run_jobs, worker_environments
 
 HERE: dict[str, str] = {}
 
@@ -30,7 +30,7 @@ def calls(log: Path, *scripts: str) -> Iterator[Call]:
 
 def worked(jobs: dict[str, Iterator[Call]], count: int) -> dict[str, str | None]:
     ended: dict[str, str | None] = {}
-    run_jobs(jobs, [HERE] * count, ended.__setitem__)
+    run_jobs(jobs.items(), [HERE] * count, ended.__setitem__)
     return ended
 
 
@@ -171,5 +171,28 @@ def test_places_share_out_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_process_gets_its_place(tmp_path: Path) -> None:
     script = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
-    run_jobs({"a": calls(tmp_path / "a", script)}, [{"CUDA_VISIBLE_DEVICES": "9"}], lambda *_: None)
+    run_jobs([("a", calls(tmp_path / "a", script))], [{"CUDA_VISIBLE_DEVICES": "9"}], lambda *_: None)
     assert (tmp_path / "a").read_text().strip() == "9"
+
+
+def test_a_job_that_cannot_start_yet_leaves_its_worker_free_for_others(tmp_path: Path) -> None:
+    """The second job waits for the end of the first; the third does not."""
+    ended: dict[str, str | None] = {}
+
+    def queue() -> Iterator[tuple[str, Iterator[Call]] | None]:
+        yield "first", calls(tmp_path / "first", "import time; time.sleep(0.5); print(time.time())")
+        yield "third", calls(tmp_path / "third", "import time; print(time.time())")
+        while "first" not in ended:
+            yield None
+        yield "second", calls(tmp_path / "second", "import time; print(time.time())")
+
+    run_jobs(queue(), [HERE] * 2, ended.__setitem__)
+    assert ended == dict.fromkeys(["first", "second", "third"])
+    first, second, third = (float((tmp_path / name).read_text()) for name in ("first", "second", "third"))
+    assert third < first < second
+
+
+def test_a_worker_asks_again_when_no_job_can_start(tmp_path: Path) -> None:
+    ended: dict[str, str | None] = {}
+    run_jobs([None, None, ("a", calls(tmp_path / "a", "print('made')"))], [HERE], ended.__setitem__)
+    assert (ended, (tmp_path / "a").read_text()) == ({"a": None}, "made\n")

@@ -6,8 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -62,11 +61,14 @@ def worker_environments(jobs: int, processes: int | None = None) -> list[dict[st
     return [shared | ({"CUDA_VISIBLE_DEVICES": gpus[row % len(gpus)]} if gpus else {}) for row in range(count)]
 
 
-def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]], on_job_end: OnJobEnd) -> None:
+def run_jobs(
+    jobs: Iterable[tuple[str, Job] | None], environments: Sequence[Mapping[str, str]], on_job_end: OnJobEnd
+) -> None:
     """Run jobs in parallel, one worker per environment; a job that fails does not affect the others.
 
     Args:
-        jobs: Commands by the name of the job.
+        jobs: Names of the jobs and their commands. A free worker takes the next one. None means that no job can
+            start now; the worker asks again.
         environments: Variables that each worker adds to the environment, see :func:`worker_environments`.
         on_job_end: Called at the end of each job.
 
@@ -74,7 +76,7 @@ def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]],
         SIGTERMException: On SIGTERM, or on SIGHUP if it exists and is not ignored. This exception, Ctrl-C and any other
             error propagate after all processes have been stopped.
     """
-    queue = deque(jobs.items())
+    queue = iter(jobs)
     running: list[subprocess.Popen[bytes]] = []
     workers = [_work(queue, environment, on_job_end, running) for environment in environments]
     try:
@@ -88,15 +90,17 @@ def run_jobs(jobs: Mapping[str, Job], environments: Sequence[Mapping[str, str]],
 
 
 def _work(
-    queue: deque[tuple[str, Job]],
+    queue: Iterator[tuple[str, Job] | None],
     environment: Mapping[str, str],
     on_job_end: OnJobEnd,
     running: list[subprocess.Popen[bytes]],
 ) -> Iterator[bool]:
-    """Run jobs from the queue in sequence; yields while a command runs."""
-    while queue:
-        name, job = queue.popleft()
-        failure = None
+    """Run jobs from the queue in sequence; yields while a command runs, or no job can start."""
+    for next_job in queue:
+        if next_job is None:
+            yield True
+            continue
+        (name, job), failure = next_job, None
         for call in job:
             log_size = call.log.stat().st_size if call.log.exists() else 0
             process = _start(call, environment)
