@@ -1,0 +1,74 @@
+"""The command figures, in process, on tiny digits: each kind draws, and a mistake gets one line."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from tiny import allowing
+
+from unlearning_pl.commands.main import main
+from unlearning_pl.figures.kinds import KINDS
+
+TINY = (
+    "--data.source tiny.FewDigits --data.source.train_size 48 --data.source.image_size 8 --data.batch_size 16 "
+    "--trainer.accelerator cpu --trainer.enable_progress_bar false"
+)
+FIT = f"fit --model Classifier --model.backbone resnet9_slim --model.num_classes 10 {TINY} --trainer.max_epochs 2"
+KEPT = "--trainer.callbacks+=ModelCheckpoint --trainer.callbacks.save_top_k -1"
+UNLEARN = "--method FineTune --trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1"
+RUNS = "--model ac --original original --retrained retrained"
+
+
+def run(words: str) -> int:
+    return main([*allowing(words.split()), *(["--allow", "tiny"] if words.startswith("figures") else [])])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        assert run(f"{FIT} --run original {KEPT}") == 0
+        assert run(f"{FIT} --run retrained --data.train_on retain --data.forget.count 8") == 0
+        assert run(f"unlearn --original original --run ac --forget.count 8 {UNLEARN}") == 0
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.reads == "models"])
+def test_a_kind_of_models_draws_all_of_them(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(f"figures {kind} {RUNS} --output out --accelerator cpu") == 0
+    page = Path("out/figures.html")
+    assert capsys.readouterr().out == f"Figure: out/{kind}.png\nOpen: {page.resolve().as_uri()}\n"
+    with Path(f"out/{kind}.csv").open(newline="") as file:
+        assert list(dict.fromkeys(row["model"] for row in csv.DictReader(file))) == ["original", "ac", "retrained"]
+    assert f"unlearning-pl figures {kind} {RUNS} --output out" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "kind"),
+        (f"gradient_norm {RUNS}", "Expected a kind of figure, got 'gradient_norm'. Did you mean gradient_norms?"),
+        ("gradient_norms", "Expected --model for gradient_norms, got none"),
+        (f"gradient_norms {RUNS} --rows 0", "rows"),
+        ("gradient_norms --model nowhere", "got nowhere"),
+        (
+            "gradient_norms --model ac --original retrained",
+            "Expected a run of fit with data.train_on = all as --original",
+        ),
+        (f"gradient_norms {RUNS} --output original/run.json", "Expected a writable folder, got original/run.json"),
+        (f"gradient_norms {RUNS} --data.source.train_size 40", "fingerprint"),
+        (f"gradient_norms {RUNS} --row 4", "--rows"),
+    ],
+)
+def test_a_mistake_gets_one_line(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(path.name for path in Path().iterdir())
+    assert run(f"figures {words}") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line
+    assert sorted(path.name for path in Path().iterdir()) == before

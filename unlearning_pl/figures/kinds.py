@@ -1,0 +1,29 @@
+"""Kinds of figures by name: what each reads, its options, and the function that draws it."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from unlearning_pl.figures.drawing import Drawing
+from unlearning_pl.figures.gradient_norms import gradient_norms
+
+
+class Kind(NamedTuple):
+    """A kind of figure.
+
+    Attributes:
+        title: Heading of the figure.
+        reads: ``models``, the runs of an audit; ``checkpoints``, those that one run kept; ``results`` of a benchmark.
+        options: Options of the command that it takes besides.
+        draw: Makes the drawing: of models by name, data and options, or of the figures of a plan.
+    """
+
+    title: str
+    reads: Literal["models", "checkpoints", "results"]
+    options: tuple[str, ...]
+    draw: Callable[..., Drawing]
+
+
+KINDS = {
+    "gradient_norms": Kind("Input gradient norms, before and after", "models", ("rows",), gradient_norms),
+}
+"""Each kind by the name of its files."""
