@@ -49,6 +49,16 @@ def test_a_kind_of_models_draws_all_of_them(kind: str, capsys: pytest.CaptureFix
     assert f"unlearning-pl figures {kind} {RUNS} --output out" in page.read_text()
 
 
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.reads == "checkpoints"])
+def test_a_kind_of_checkpoints_draws_each_that_the_run_kept(kind: str) -> None:
+    views = "--views 2 " if "views" in KINDS[kind].options else ""
+    assert run(f"figures {kind} --model original {views}--output out --accelerator cpu") == 0
+    with Path(f"out/{kind}.csv").open(newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert list(dict.fromkeys((row["model"], row["epoch"]) for row in rows)) == [("epoch 1", "1.0"), ("epoch 2", "2.0")]
+    assert {row["split"] for row in rows} == {"train", "test"}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -64,6 +74,17 @@ def test_a_kind_of_models_draws_all_of_them(kind: str, capsys: pytest.CaptureFix
         (f"gradient_norms {RUNS} --output original/run.json", "Expected a writable folder, got original/run.json"),
         (f"gradient_norms {RUNS} --data.source.train_size 40", "fingerprint"),
         (f"gradient_norms {RUNS} --row 4", "--rows"),
+        (
+            f"gradient_norms {RUNS} --views 3",
+            "Expected --model, --original, --retrained, --rows for gradient_norms, got",
+        ),
+        ("similarity_over_training --model ac --original original", "got --original, which it does not read"),
+        (
+            "similarity_over_training --model original ac",
+            "Expected one run as --model of similarity_over_training, got 2",
+        ),
+        ("similarity_over_training --model ac", "Expected two checkpoints or more of ac, got 1"),
+        ("similarity_over_training --model original --views 1", "Expected views >= 2, got 1"),
     ],
 )
 def test_a_mistake_gets_one_line(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import PositiveInt
 
+from unlearning_pl.audits.embeddings import require_views
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.audit_options import Accelerator
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
@@ -16,12 +17,13 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import InputError, quote, require, suggest_names
 from unlearning_pl.evaluation.audit_report import check_runs, open_learners
 from unlearning_pl.figures.figure_files import write_figure
+from unlearning_pl.figures.kept_checkpoints import open_checkpoints
 from unlearning_pl.figures.kinds import KINDS, Kind
 from unlearning_pl.learners import Learner
 from unlearning_pl.report.output_folder import make_output_folder
 
-_READS: dict[str, tuple[str, ...]] = {"models": ("model", "original", "retrained")}
-_OPTIONS = ("model", "original", "retrained", "rows")
+_READS: dict[str, tuple[str, ...]] = {"models": ("model", "original", "retrained"), "checkpoints": ("model",)}
+_OPTIONS = ("model", "original", "retrained", "rows", "views")
 
 
 def figures_parser() -> ArgumentParser:
@@ -40,6 +42,7 @@ def figures_parser() -> ArgumentParser:
     parser.add_argument(
         "--retrained", type=str, nargs="+", default=[], help="Run folders trained on the retain set only."
     )
+    parser.add_argument("--views", type=int | None, default=None, help="Augmented views per image.")
     parser.add_argument("--rows", type=PositiveInt | None, default=None, help="Most images of each split.")
     parser.add_argument("--output", type=str, default="figures", help="Folder of the figures and their page.")
     parser.add_argument("--accelerator", type=Accelerator, default="auto", help="Accelerator to run the models on.")
@@ -55,9 +58,11 @@ def figures(args: list[str]) -> LastLines:
         raise InputError(f"Expected a kind of figure, got {quote(options.kind)}. {suggest_names(options.kind, KINDS)}")
     kind = KINDS[options.kind]
     _check_options(options.kind, kind, options)
+    if options.views is not None:
+        require_views(options.views)
     chosen: dict[str, Any] = {key: options[key] for key in kind.options if options[key] is not None}
     with progress_lines():
-        read = _open_models(options, data_options)
+        read = _open_models(kind, options, data_options)
         folder = make_output_folder(Path(options.output).expanduser())
         drawing = kind.draw(*read, accelerator=options.accelerator, **chosen)
     page = write_figure(folder, options.kind, drawing, ["unlearning-pl", "figures", *args])
@@ -75,8 +80,13 @@ def _check_options(name: str, kind: Kind, options: Namespace) -> None:
         )
 
 
-def _open_models(options: Namespace, data_options: list[str]) -> tuple[dict[str, Learner], UnlearningData]:
+def _open_models(kind: Kind, options: Namespace, data_options: list[str]) -> tuple[dict[str, Learner], UnlearningData]:
     allow = [*options.allow, *allowed_classes(data_options)]
+    if kind.reads == "checkpoints":
+        count = len(options.model)
+        require(count == 1, f"Expected one run as --model of {options.kind}, got {count}. Draw a figure of each.")
+        learners = open_checkpoints(options.model[0], allow)
+        return learners, open_run_data(options.model[0], data_options, "figures", allow)
     named, _ = check_runs(options.model, options.original, options.retrained, allow)
     data = open_run_data(options.model[0], data_options, "figures", allow)
     return open_learners(named, allow), data

@@ -14,6 +14,13 @@ from unlearning_pl.types import Split
 SPLITS: tuple[Split, ...] = ("retain", "forget", "test")
 """Splits of a figure, in its order."""
 
+LINES: dict[Split, dict[str, Any]] = {
+    "retain": {"linestyle": "-"},
+    "forget": {"linestyle": (0, (5, 1.5))},
+    "test": {"linestyle": (0, (1.5, 1))},
+}
+"""Dashes of each split, which tell lines apart in print without colours."""
+
 
 class Drawing(NamedTuple):
     """A figure with its numbers.

@@ -63,6 +63,7 @@ def write_figure(folder: Path, name: str, drawing: Drawing, command: Sequence[st
     with FileLock(folder / ".figures.lock"):
         write_text(folder / f"{name}.csv", text.getvalue())
         write_text(folder / f"{name}.svg", picture)
+        drawing.figure.patch.set_alpha(1)  # the SVG has no background
         with atomic_write(folder / f"{name}.png") as file:
             drawing.figure.savefig(file, format="png", dpi=160, facecolor="white", metadata=facts)
         page = open_template("figures.html.jinja").render(figures=_entries(folder))

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from unlearning_pl.figures.batch_loss import batch_loss
 from unlearning_pl.figures.drawing import Drawing
 from unlearning_pl.figures.gradient_norms import gradient_norms
+from unlearning_pl.figures.probability_distributions import probability_distributions
+from unlearning_pl.figures.similarity_over_training import similarity_over_training
 
 
 class Kind(NamedTuple):
@@ -24,6 +27,13 @@ class Kind(NamedTuple):
 
 
 KINDS = {
+    "similarity_over_training": Kind(
+        "Cosine similarity of views over training", "checkpoints", ("views",), similarity_over_training
+    ),
+    "batch_loss": Kind("Loss of a batch, before and after", "models", ("rows",), batch_loss),
+    "probability_distributions": Kind(
+        "Predicted probability at degrees of overfitting", "checkpoints", (), probability_distributions
+    ),
     "gradient_norms": Kind("Input gradient norms, before and after", "models", ("rows",), gradient_norms),
 }
 """Each kind by the name of its files."""
