@@ -4,8 +4,10 @@ import csv
 from pathlib import Path
 
 import pytest
+from made_results import made_results
 from tiny import allowing
 
+from unlearning_pl.benchmark.results import Result
 from unlearning_pl.commands.main import main
 from unlearning_pl.figures.kinds import KINDS
 
@@ -17,6 +19,11 @@ FIT = f"fit --model Classifier --model.backbone resnet9_slim --model.num_classes
 KEPT = "--trainer.callbacks+=ModelCheckpoint --trainer.callbacks.save_top_k -1"
 UNLEARN = "--method FineTune --trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.max_epochs 1"
 RUNS = "--model ac --original original --retrained retrained"
+
+
+def write_results_file(path: str, rows: list[Result]) -> None:
+    with Path(path).open("w", newline="") as file:
+        csv.writer(file).writerows([Result._fields, *(["" if x is None else x for x in row] for row in rows)])
 
 
 def run(words: str) -> int:
@@ -45,7 +52,8 @@ def test_a_kind_of_models_draws_all_of_them(kind: str, capsys: pytest.CaptureFix
     page = Path("out/figures.html")
     assert capsys.readouterr().out == f"Figure: out/{kind}.png\nOpen: {page.resolve().as_uri()}\n"
     with Path(f"out/{kind}.csv").open(newline="") as file:
-        assert list(dict.fromkeys(row["model"] for row in csv.DictReader(file))) == ["original", "ac", "retrained"]
+        models = list(dict.fromkeys(row["model"] for row in csv.DictReader(file) if row["model"]))
+    assert models == ["original", "ac", "retrained"]
     assert f"unlearning-pl figures {kind} {RUNS} --output out" in page.read_text()
 
 
@@ -57,6 +65,19 @@ def test_a_kind_of_checkpoints_draws_each_that_the_run_kept(kind: str) -> None:
         rows = [*csv.DictReader(file)]
     assert list(dict.fromkeys((row["model"], row["epoch"]) for row in rows)) == [("epoch 1", "1.0"), ("epoch 2", "2.0")]
     assert {row["split"] for row in rows} == {"train", "test"}
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.reads == "results"])
+def test_a_kind_of_results_draws_one_plan(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [row._replace(passes=500) for row in made_results({"ng": [0.2, 0.3], "ng_coun": [0.1, 0.1]})]
+    write_results_file("results.csv", rows)
+    write_results_file("two.csv", [*rows, *made_results({"ng": [0.1]}, plan="other")])
+    assert run(f"figures {kind} --results results.csv --output out") == 0
+    assert Path(f"out/{kind}.csv").read_text().count("ng") >= 2
+    assert run(f"figures {kind} --results two.csv --output out") == 2
+    assert "Expected results of one plan, got those of tiny, other" in capsys.readouterr().err
+    assert run(f"figures {kind} --results results.csv --data.workers 2") == 2
+    assert "got --data.workers, which it does not read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -78,6 +99,9 @@ def test_a_kind_of_checkpoints_draws_each_that_the_run_kept(kind: str) -> None:
             f"gradient_norms {RUNS} --views 3",
             "Expected --model, --original, --retrained, --rows for gradient_norms, got",
         ),
+        ("plug_in_gain", "Expected --results for plug_in_gain, got none. Give results of a benchmark."),
+        ("plug_in_gain --results nowhere", "Expected results, got nowhere, which does not exist"),
+        ("plug_in_gain --results results.csv --model ac", "Expected --results for plug_in_gain, got --model, which it"),
         ("similarity_over_training --model ac --original original", "got --original, which it does not read"),
         (
             "similarity_over_training --model original ac",

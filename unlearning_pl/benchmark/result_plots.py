@@ -21,6 +21,7 @@ from unlearning_pl.report.metric_terms import attack_key
 from unlearning_pl.report.wording import pluralize
 
 _MARKERS = "osD^vP*Xp<>h"
+_COSTS = {"seconds": "Seconds of unlearning", "passes": "Images that the training steps read"}
 _UNITS = {"fraction": "Training images forgotten, %", "count": "Training images forgotten"}
 
 
@@ -40,18 +41,19 @@ class Plot(NamedTuple):
     figure: Figure
 
 
-def cost_plot(figures: PlanFigures) -> Plot | None:
-    """Draw distance over floor against seconds, with the Pareto front; None without a floor or a method with both.
+def cost_plot(figures: PlanFigures, cost_key: str = "seconds") -> Plot | None:
+    """Draw distance over floor against a cost, with the Pareto front; None without a floor or a method with both.
 
     Args:
         figures: Figures of the plan.
+        cost_key: ``seconds``, or ``passes``, the images that the training steps read.
     """
-    floor = _floor(figures)
-    points = {n: (figures.mean(n, "seconds"), figures.mean(n, DISTANCE)) for n in figures.methods}
+    floor = mean_floor(figures)
+    points = {n: (figures.mean(n, cost_key), figures.mean(n, DISTANCE)) for n in figures.methods}
     known = {n: (cost, far / floor) for n, (cost, far) in points.items() if floor and cost and far is not None}
     if not known:
         return None
-    figure, axes = _axes("Seconds of unlearning", "Distance to retraining, in floors")
+    figure, axes = _axes(_COSTS[cost_key], "Distance to retraining, in floors")
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -65,7 +67,7 @@ def cost_plot(figures: PlanFigures) -> Plot | None:
     front = [p for p, on in zip(sound, pareto_front(torch.tensor(sound).reshape(-1, 2)).tolist(), strict=True) if on]
     if front:
         axes.step(*zip(*front, strict=True), where="post", color=INK, linewidth=1, zorder=0, label="Pareto front")
-    _reference_lines(axes, figures, floor)
+    _reference_lines(axes, figures, floor, figures.mean("retrained", cost_key))
     _finish(figure, axes)
     caption = (
         f"{figures.name}: mean over {pluralize(len(figures.seeds), 'seed')}, with the standard deviation of the "
@@ -90,7 +92,7 @@ def share_plot(family: Family) -> Plot | None:
         points = [
             (factor * size, far / floor)
             for size, plan in zip(family.sizes, family.plans, strict=True)
-            if (floor := _floor(plan)) and name in plan.roles and (far := plan.mean(name, DISTANCE)) is not None
+            if (floor := mean_floor(plan)) and name in plan.roles and (far := plan.mean(name, DISTANCE)) is not None
         ]
         if len(points) > 1:
             axes.plot(*zip(*points, strict=True), label=name, linewidth=1.2, **styles[name])
@@ -137,8 +139,12 @@ def _step_distance(figures: PlanFigures, name: str, key: str) -> float | None:
     return statistics.mean(distances) if distances else None
 
 
-def _floor(figures: PlanFigures) -> float | None:
-    """Mean floor over methods and seeds; None if there is none above 0."""
+def mean_floor(figures: PlanFigures) -> float | None:
+    """Mean floor over methods and seeds; None if there is none above 0.
+
+    Args:
+        figures: Figures of the plan.
+    """
     floors = [value for name in figures.methods for value in figures.values(name, FLOOR).values()]
     return statistics.mean(floors) or None if floors and all(map(isfinite, floors)) else None
 
@@ -148,14 +154,14 @@ def _spread(figures: PlanFigures, name: str) -> float:
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def _reference_lines(axes: Axes, figures: PlanFigures, floor: float | None) -> None:
+def _reference_lines(axes: Axes, figures: PlanFigures, floor: float | None, cost: float | None) -> None:
     line: dict[str, Any] = {"color": INK, "linewidth": 0.8}
     axes.axhline(1, linestyle=(0, (4, 3)), label="floor", **line)
-    original, seconds = figures.mean("original", DISTANCE), figures.mean("retrained", "seconds")
+    original = figures.mean("original", DISTANCE)
     if original is not None and floor:
         axes.axhline(original / floor, linestyle=(0, (1, 2)), label="original", **line)
-    if seconds:
-        axes.axvline(seconds, linestyle=(0, (6, 2, 1, 2)), label="retraining", **line)
+    if cost:
+        axes.axvline(cost, linestyle=(0, (6, 2, 1, 2)), label="retraining", **line)
 
 
 def _styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,8 @@ from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import PositiveInt
 
 from unlearning_pl.audits.embeddings import require_views
+from unlearning_pl.benchmark.plan_figures import PlanFigures, plan_figures
+from unlearning_pl.benchmark.result_files import read_results
 from unlearning_pl.cli.allowed_classes import allowed_classes
 from unlearning_pl.cli.audit_options import Accelerator
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
@@ -14,7 +16,7 @@ from unlearning_pl.cli.data_options import HELP, open_run_data, split_data_optio
 from unlearning_pl.commands.last_lines import LastLines, page_written
 from unlearning_pl.commands.progress_lines import progress_lines
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.errors import InputError, quote, require, suggest_names
+from unlearning_pl.errors import InputError, printable, quote, require, suggest_names
 from unlearning_pl.evaluation.audit_report import check_runs, open_learners
 from unlearning_pl.figures.figure_files import write_figure
 from unlearning_pl.figures.kept_checkpoints import open_checkpoints
@@ -22,8 +24,12 @@ from unlearning_pl.figures.kinds import KINDS, Kind
 from unlearning_pl.learners import Learner
 from unlearning_pl.report.output_folder import make_output_folder
 
-_READS: dict[str, tuple[str, ...]] = {"models": ("model", "original", "retrained"), "checkpoints": ("model",)}
-_OPTIONS = ("model", "original", "retrained", "rows", "views")
+_READS: dict[str, tuple[str, ...]] = {
+    "models": ("model", "original", "retrained"),
+    "checkpoints": ("model",),
+    "results": ("results",),
+}
+_OPTIONS = ("results", "model", "original", "retrained", "rows", "views")
 
 
 def figures_parser() -> ArgumentParser:
@@ -41,6 +47,13 @@ def figures_parser() -> ArgumentParser:
     parser.add_argument("--original", type=str | None, default=None, help="Run folder that the models started from.")
     parser.add_argument(
         "--retrained", type=str, nargs="+", default=[], help="Run folders trained on the retain set only."
+    )
+    parser.add_argument(
+        "--results",
+        type=str,
+        nargs="+",
+        default=[],
+        help="Files or folders of results, as `unlearning-pl report` reads.",
     )
     parser.add_argument("--views", type=int | None, default=None, help="Augmented views per image.")
     parser.add_argument("--rows", type=PositiveInt | None, default=None, help="Most images of each split.")
@@ -62,9 +75,13 @@ def figures(args: list[str]) -> LastLines:
         require_views(options.views)
     chosen: dict[str, Any] = {key: options[key] for key in kind.options if options[key] is not None}
     with progress_lines():
-        read = _open_models(kind, options, data_options)
+        if kind.reads == "results":
+            read: tuple[Any, ...] = (_read_plan(options, data_options),)
+        else:
+            read = _open_models(kind, options, data_options)
+            chosen["accelerator"] = options.accelerator
         folder = make_output_folder(Path(options.output).expanduser())
-        drawing = kind.draw(*read, accelerator=options.accelerator, **chosen)
+        drawing = kind.draw(*read, **chosen)
     page = write_figure(folder, options.kind, drawing, ["unlearning-pl", "figures", *args])
     return LastLines(f"Figure: {folder / options.kind}.png", page_written(page).hint)
 
@@ -72,12 +89,22 @@ def figures(args: list[str]) -> LastLines:
 def _check_options(name: str, kind: Kind, options: Namespace) -> None:
     """Check that a kind gets what it reads, and nothing that it does not."""
     reads = (*_READS[kind.reads], *kind.options)
-    require(bool(options[reads[0]]), f"Expected --{reads[0]} for {name}, got none. Give a finished run.")
+    remedy = "Give results of a benchmark." if kind.reads == "results" else "Give a finished run."
+    require(bool(options[reads[0]]), f"Expected --{reads[0]} for {name}, got none. {remedy}")
     for option in _OPTIONS:
         require(
             option in reads or options[option] in (None, []),
             f"Expected --{', --'.join(reads)} for {name}, got --{option}, which it does not read. Leave it out.",
         )
+
+
+def _read_plan(options: Namespace, data_options: list[str]) -> PlanFigures:
+    given = ", ".join(data_options[:1])
+    require(not given, f"Expected --results for {options.kind}, got {given}, which it does not read. Leave it out.")
+    plans = plan_figures(read_results(options.results))
+    names = ", ".join(printable(plan.name) for plan in plans)
+    require(len(plans) == 1, f"Expected results of one plan, got those of {names}. Draw a figure of each.")
+    return plans[0]
 
 
 def _open_models(kind: Kind, options: Namespace, data_options: list[str]) -> tuple[dict[str, Learner], UnlearningData]:

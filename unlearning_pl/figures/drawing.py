@@ -101,3 +101,14 @@ def log_scale(axes: Axes, low: float, high: float) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def panel_grid(panels: int) -> tuple[int, int]:
+    """Lines and columns of a grid of panels, three a line at most.
+
+    Example:
+        >>> panel_grid(2), panel_grid(4), panel_grid(5)
+        ((1, 2), (2, 2), (2, 3))
+    """
+    columns = 2 if panels == 4 else min(3, panels)
+    return -(-panels // columns), columns

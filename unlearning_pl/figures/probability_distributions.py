@@ -15,7 +15,7 @@ from unlearning_pl.audits.confidence import true_class_probability
 from unlearning_pl.audits.probes import class_probabilities
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.figures.drawing import LINES, Drawing
+from unlearning_pl.figures.drawing import LINES, Drawing, panel_grid
 from unlearning_pl.figures.embedded_models import embed_models, split_label
 from unlearning_pl.figures.kept_checkpoints import epoch_of
 from unlearning_pl.learners import Learner
@@ -59,8 +59,7 @@ def _table(found: Mapping[str, Mapping[Split, Tensor]]) -> list[tuple[str | int 
 
 
 def _draw(found: Mapping[str, Mapping[Split, Tensor]]) -> Figure:
-    columns = min(3, len(found))
-    lines = -(-len(found) // columns)
+    lines, columns = panel_grid(len(found))
     figure = Figure(figsize=(2.3 * columns + 0.6, 2.0 * lines + 0.7), layout="constrained")
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     for place, axes in enumerate(grid.flat):
