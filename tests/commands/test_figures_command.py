@@ -48,13 +48,14 @@ def _here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.reads == "models"])
 def test_a_kind_of_models_draws_all_of_them(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(f"figures {kind} {RUNS} --output out --accelerator cpu") == 0
+    views = " --views 2" if "views" in KINDS[kind].options else ""
+    assert run(f"figures {kind} {RUNS}{views} --output out --accelerator cpu") == 0
     page = Path("out/figures.html")
     assert capsys.readouterr().out == f"Figure: out/{kind}.png\nOpen: {page.resolve().as_uri()}\n"
     with Path(f"out/{kind}.csv").open(newline="") as file:
         models = list(dict.fromkeys(row["model"] for row in csv.DictReader(file) if row["model"]))
     assert models == ["original", "ac", "retrained"]
-    assert f"unlearning-pl figures {kind} {RUNS} --output out" in page.read_text()
+    assert f"unlearning-pl figures {kind} {RUNS}{views} --output out" in page.read_text()
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.reads == "checkpoints"])

@@ -26,9 +26,10 @@ def test_the_augmented_distance_is_that_of_the_nearest_views() -> None:
 
 def test_near_images_keep_their_distance() -> None:
     """Distances by matrix products would lose it: 1e-3 beside norms of 1e2."""
-    views = 100 + torch.tensor([[[0.0, 0.0]], [[1e-3, 0.0]]])
-    expected = float(views[1, 0, 0] - views[0, 0, 0])
-    assert float(augmented_distances(views)[0, 1]) == pytest.approx(expected, rel=1e-6)
+    views = torch.full((30, 1, 2), 100.0)
+    views[:, 0, 0] += 1e-3 * torch.arange(30)
+    known = (views[:, 0, 0, None] - views[:, 0, 0]).abs()
+    torch.testing.assert_close(augmented_distances(views), known, rtol=1e-5, atol=0)
 
 
 def largest_part(distances: Tensor, delta: float) -> int:
@@ -56,7 +57,9 @@ def test_the_main_part_is_one_and_near_the_largest() -> None:
     assert 0 < short < 0.1
 
 
-def test_a_single_image_is_its_own_main_part() -> None:
+def test_a_single_image_is_its_own_main_part_and_two_share_one_where_they_are_near() -> None:
+    pair = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    assert main_part_fractions(pair, torch.tensor([0.9, 1.0])).tolist() == [0.5, 1]
     assert main_part_fractions(torch.zeros(1, 1), torch.tensor([0.0, 1.0])).tolist() == [1, 1]
 
 
