@@ -1,6 +1,7 @@
 """The command figures, in process, on tiny digits: each kind draws, and a mistake gets one line."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,13 @@ def test_a_kind_of_checkpoints_draws_each_that_the_run_kept(kind: str) -> None:
         rows = [*csv.DictReader(file)]
     assert list(dict.fromkeys((row["model"], row["epoch"]) for row in rows)) == [("epoch 1", "1.0"), ("epoch 2", "2.0")]
     assert {row["split"] for row in rows} == {"train", "test"}
+
+
+def test_weights_that_a_run_did_not_end_with_are_named(tmp_path: Path) -> None:
+    shutil.copytree("ac", tmp_path / "replaced")
+    shutil.copy("original/checkpoints/last.ckpt", tmp_path / "replaced/checkpoints/last.ckpt")
+    with pytest.warns(UserWarning, match="^replaced: "):
+        assert run(f"figures batch_loss --model {tmp_path}/replaced --output out --rows 2 --accelerator cpu") == 0
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.reads == "results"])

@@ -26,6 +26,7 @@ def test_losses_of_a_linear_model_are_known() -> None:
         assert bar == mean == pytest.approx(losses.mean(), rel=1e-5)
         assert error == pytest.approx(losses.std(ddof=1) / 8**0.5, rel=1e-5)
     assert [row[1] for row in drawing.rows] == ["retain", "forget", "test"]
+    assert [bool(patch.get_hatch()) for patch in drawing.figure.axes[0].patches] == [False, True, False]  # for print
 
 
 def test_what_was_remembered_before_and_not_after() -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from unlearning_pl.data import ForgetRequest
 from unlearning_pl.data.plans import InputSpec, SamplePlan
 from unlearning_pl.errors import InputError
+from unlearning_pl.figures.embedded_models import embed_models
 from unlearning_pl.figures.gradient_norms import gradient_norms, input_norms
 from unlearning_pl.figures.row_values import row_values, split_positions
 
@@ -95,3 +96,12 @@ def test_mistakes() -> None:
     data.forget = ForgetRequest()
     with pytest.raises(InputError, match="Expected forget images, got none"):
         gradient_norms({}, data)
+
+
+def test_numbers_that_are_not_finite_are_not_drawn() -> None:
+    data, model = noise_data(), linear_model()
+    model.head.weight.data[:] = 1e38  # finite, its products are not
+    with pytest.raises(InputError, match="Expected finite losses and gradients of Classifier, got NaN or infinity"):
+        gradient_norms({"ac": model}, data, accelerator="cpu")
+    with pytest.raises(InputError, match=r"Expected finite embeddings, got NaN or infinity in the logits .*\(ac\)"):
+        embed_models({"ac": model}, data, accelerator="cpu")

@@ -5,6 +5,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import PositiveInt
+from lightning.pytorch.utilities import rank_zero_warn
 
 from unlearning_pl.audits.embeddings import require_views
 from unlearning_pl.benchmark.plan_figures import PlanFigures, plan_figures
@@ -56,7 +57,9 @@ def figures_parser() -> ArgumentParser:
         help="Files or folders of results, as `unlearning-pl report` reads.",
     )
     parser.add_argument("--views", type=int | None, default=None, help="Augmented views per image.")
-    parser.add_argument("--rows", type=PositiveInt | None, default=None, help="Most images of each split.")
+    parser.add_argument(
+        "--rows", type=PositiveInt | None, default=None, help="Most images of each split; of theorem_1, of each class."
+    )
     parser.add_argument("--output", type=str, default="figures", help="Folder of the figures and their page.")
     parser.add_argument("--accelerator", type=Accelerator, default="auto", help="Accelerator to run the models on.")
     add_allow(parser)
@@ -114,6 +117,8 @@ def _open_models(kind: Kind, options: Namespace, data_options: list[str]) -> tup
         require(count == 1, f"Expected one run as --model of {options.kind}, got {count}. Draw a figure of each.")
         learners = open_checkpoints(options.model[0], allow)
         return learners, open_run_data(options.model[0], data_options, "figures", allow)
-    named, _ = check_runs(options.model, options.original, options.retrained, allow)
+    named, weights = check_runs(options.model, options.original, options.retrained, allow)
+    for name, note in weights.notes.items():
+        rank_zero_warn(f"{name}: {note}")
     data = open_run_data(options.model[0], data_options, "figures", allow)
     return open_learners(named, allow), data

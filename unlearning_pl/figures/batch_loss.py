@@ -4,17 +4,21 @@ References:
     [1] Wang & Chen, Machine Unlearning in Contrastive Learning, arXiv 2405.07317
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from matplotlib.figure import Figure
+from torch import Tensor
 
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.errors import require
-from unlearning_pl.figures.drawing import Drawing, before_and_after, grouped_axes, place
+from unlearning_pl.figures.drawing import FILLS, Drawing, before_and_after, grouped_axes, place
 from unlearning_pl.figures.row_values import row_values, split_positions
 from unlearning_pl.learners import Learner
-from unlearning_pl.report.figures import COLOURS, INK, style_axes
+from unlearning_pl.report.figures import INK, style_axes
 from unlearning_pl.report.wording import pluralize
 from unlearning_pl.training.membership_monitor import evenly_spaced
+from unlearning_pl.types import Sample
 
 
 def batch_loss(
@@ -41,24 +45,32 @@ def batch_loss(
     )
     positions = split_positions(data, limit if rows is None else rows)
     size = min(map(len, positions.values()))
-    positions = {split: evenly_spaced(rows_of, size) for split, rows_of in positions.items()}
-    figure, axes = grouped_axes(models := before_and_after(learners), [*positions])
-    table: list[tuple[str | int | float, ...]] = []
-    for number, name in enumerate(models):
-        losses = row_values(
-            learners[name], data, [*positions.values()], lambda model, x: model.losses(model.outputs(x), x), **options
-        )
-        for order, (split, batch) in enumerate(positions.items()):
-            mean, error = float(losses[batch].mean()), float(losses[batch].std(correction=size > 1)) / size**0.5
-            at = place(number, order, len(positions))
-            axes.bar(at, mean, width=0.6 / len(positions), color=COLOURS[split])
-            axes.errorbar(at, mean, error, color=INK, elinewidth=1, capsize=2.5)
-            table.append((name, split, size, mean, error))
-    axes.set_ylabel("Mean loss of the batch")
-    style_axes(axes)
+    positions = {split: evenly_spaced(own, size) for split, own in positions.items()}
+    table: list[tuple[Any, ...]] = []
+    for name in before_and_after(learners):
+        losses = row_values(learners[name], data, [*positions.values()], _losses, **options)
+        for split, batch in positions.items():
+            error = float(losses[batch].std(correction=size > 1)) / size**0.5
+            table.append((name, split, size, float(losses[batch].mean()), error))
     caption = (
         f"Training loss of one batch of each split, {pluralize(size, 'image')}, in evaluation mode; the error bar is "
         "the standard error over the images. Unlearning should raise that of forget images to that of images never "
         "seen, and leave the others (Wang & Chen, arXiv 2405.07317)."
     )
-    return Drawing(figure, ("model", "split", "images", "mean", "standard_error"), table, caption)
+    return Drawing(_draw(table), ("model", "split", "images", "mean", "standard_error"), table, caption)
+
+
+def _losses(learner: Learner, sample: Sample) -> Tensor:
+    return learner.losses(learner.outputs(sample), sample)
+
+
+def _draw(table: Sequence[tuple[Any, ...]]) -> Figure:
+    models, splits = (list(dict.fromkeys(row[column] for row in table)) for column in (0, 1))
+    figure, axes = grouped_axes(models, splits)
+    for name, split, _, mean, error in table:
+        at = place(models.index(name), splits.index(split), len(splits))
+        axes.bar(at, mean, width=0.6 / len(splits), **FILLS[split])
+        axes.errorbar(at, mean, error, color=INK, elinewidth=1, capsize=2.5)
+    axes.set_ylabel("Mean loss of the batch")
+    style_axes(axes)
+    return figure

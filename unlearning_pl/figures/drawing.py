@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from unlearning_pl.audits.embeddings import ORIGINAL, is_retrained
-from unlearning_pl.report.figures import COLOURS, legend
+from unlearning_pl.report.figures import COLOURS, INK, legend
 from unlearning_pl.types import Split
 
 SPLITS: tuple[Split, ...] = ("retain", "forget", "test")
@@ -20,6 +20,17 @@ LINES: dict[Split, dict[str, Any]] = {
     "test": {"linestyle": (0, (1.5, 1))},
 }
 """Dashes of each split, which tell lines apart in print without colours."""
+
+FILLS: dict[Split, dict[str, Any]] = {
+    split: {
+        "facecolor": COLOURS[split],
+        "edgecolor": INK,
+        "linewidth": 0.8,
+        "hatch": "////" if split == "forget" else "",
+    }
+    for split in SPLITS
+}
+"""Fill of each split in bars and boxes; that of forget images is hatched, for print without colours."""
 
 
 class Drawing(NamedTuple):
@@ -73,7 +84,7 @@ def grouped_axes(models: Sequence[str], splits: Sequence[Split]) -> tuple[Figure
     )
     axes.set_xticks(range(len(models)), [plain_label(name) for name in models], **tilted)
     for split in splits:
-        axes.scatter([], [], marker="s", color=COLOURS[split], label=f"{split} images")
+        axes.scatter([], [], marker="s", s=60, label=f"{split} images", **FILLS[split])
     legend(figure, axes, columns=3)
     return figure, axes
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from unlearning_pl.audits.embeddings import Embeddings
+from unlearning_pl.audits.embeddings import Embeddings, require_finite
 from unlearning_pl.audits.extract import AUDITED
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.figures.drawing import SPLITS
@@ -26,12 +26,15 @@ def embed_models(
         options: Options of the trainer.
 
     Raises:
-        InputError: With fewer than two views, or without retain or test images.
+        InputError: With fewer than two views, without retain or test images, or if an embedding is not finite.
     """
     data.load()
     splits = [split for split in SPLITS if split != "forget" or len(data.positions(AUDITED[split]))]
     trainer = UnlearningTrainer(devices=1, callbacks=ProgressLog("Embedding"), seed=0, **SILENT, **options)
-    return trainer.embed(learners, data, views, splits)
+    embedded = trainer.embed(learners, data, views, splits)
+    for name, embeddings in embedded.items():
+        require_finite(name, embeddings)
+    return embedded
 
 
 def split_label(split: Split, splits: Mapping[Split, Any]) -> str:

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from unlearning_pl.data import UnlearningData
-from unlearning_pl.figures.drawing import Drawing, before_and_after, grouped_axes, log_scale, place
+from unlearning_pl.figures.drawing import FILLS, Drawing, before_and_after, grouped_axes, log_scale, place
 from unlearning_pl.figures.row_values import row_values, split_positions
 from unlearning_pl.functional.gradients import input_gradient_norm
 from unlearning_pl.learners import Learner
-from unlearning_pl.report.figures import COLOURS, style_axes
+from unlearning_pl.report.figures import style_axes
 from unlearning_pl.types import Sample, Split
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -87,7 +87,7 @@ def _draw(table: Sequence[tuple[str, Split, int, list[float]]], splits: Sequence
             showfliers=False,
             manage_ticks=False,
             patch_artist=True,
-            boxprops={"facecolor": COLOURS[split], "linewidth": 0.8},
+            boxprops=FILLS[split],
             medianprops={"color": "black", "linewidth": 1.4},
         )
     axes.set_ylabel("Norm of the input gradient")

@@ -74,11 +74,19 @@ def row_values(
 
     Returns:
         ``(P,)`` float64 by position in the pool, NaN where a position is in no group.
+
+    Raises:
+        InputError: If a number is not finite.
     """
     trainer = UnlearningTrainer(inference_mode=False, **alone(options))
     found: Any = trainer.predict(RowValues(learner, data, groups, measure))
     batches = found if len(groups) == 1 else [batch for group in found for batch in group]
     index, values = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    require(
+        bool(values.isfinite().all()),
+        f"Expected finite losses and gradients of {type(learner).__name__}, got NaN or infinity. Use an earlier "
+        "checkpoint.",
+    )
     return torch.full((len(data.ids),), torch.nan, dtype=values.dtype).index_copy(0, index, values)
 
 

@@ -33,6 +33,7 @@ from unlearning_pl.types import Split
 
 STEPS = 41
 """Points of a curve."""
+FORGET_AND_TEST: tuple[Split, ...] = ("forget", "test")
 _COLUMNS = ("quantity", "model", "split", "x", "value")
 
 
@@ -41,7 +42,7 @@ class Curve(NamedTuple):
 
     quantity: str
     model: str
-    split: str
+    split: Split
     x: Tensor
     value: Tensor
 
@@ -71,7 +72,7 @@ def theorem_1(
     for name in before_and_after(embedded):
         splits = embedded[name]
         require("forget" in splits, "Expected forget images, got none. Give a run with a request.")
-        for split in ("forget", "test"):
+        for split in FORGET_AND_TEST:
             farthest = (2 - 2 * splits[split].similarities.amin(1)).clamp(min=0).sqrt().max()
             epsilons = torch.linspace(0, max(1e-3, float(farthest)), STEPS, dtype=torch.float64)
             values = unstable_fractions(splits[split].similarities, epsilons)
@@ -130,19 +131,16 @@ def _draw(curves: Sequence[Curve]) -> Figure:
         if curve.quantity == "one_minus_sigma":
             left.plot(curve.x, curve.value, color=INK, linewidth=1.4)
         elif curve.quantity == "unstable_fraction":
-            split: Split = "forget" if curve.split == "forget" else "test"
-            label = plain_label(f"{curve.model}, {split}")
-            middle.plot(curve.x, curve.value, color=colours[curve.model], label=label, **LINES[split])
+            label = plain_label(f"{curve.model}, {curve.split}")
+            middle.plot(curve.x, curve.value, color=colours[curve.model], label=label, **LINES[curve.split])
         else:
             _strip(right, models.index(curve.model), curve.value, colours[curve.model])
-    left.set(
-        xlabel=r"$\delta$, RMS difference of pixels", ylabel=r"$1 - \sigma$ of the augmentation", ylim=(-0.03, 1.03)
-    )
-    middle.set(xlabel=r"$\varepsilon$, distance of features", ylabel=r"$R_\varepsilon$", ylim=(-0.03, 1.03))
+    left.set(xlabel=r"$\delta$, RMS difference of pixels", ylabel=r"$1 - \sigma$ of the augmentation")
+    middle.set(xlabel=r"$\varepsilon$, distance of features", ylabel=r"$R_\varepsilon$")
     right.set(ylabel="Distance of two class centres")
     right.set_xticks(range(len(models)), map(plain_label, models), rotation=20, ha="right", rotation_mode="anchor")
-    right.set_ylim(bottom=0)
-    for axes in (left, middle, right):
+    for axes, high in ((left, 1.03), (middle, 1.03), (right, None)):
+        axes.set_ylim(0 if high is None else -0.03, high)
         style_axes(axes)
     handles, labels = middle.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", frameon=False, fontsize=9, labelcolor=INK, ncols=4)
