@@ -33,6 +33,7 @@ def test_pages_and_plots_of_two_plans(tmp_path: Path, capsys: pytest.CaptureFixt
     assert {path.name for path in folder.iterdir()} == {"report.html", "report.md", "report.tex"} | names
     with Image.open(folder / "one_cost.png") as picture:
         assert picture.width > 600
+        assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
     html = page.read_text()
     assert html.count("<svg") == 3
     assert "near<b>" not in html

@@ -44,7 +44,7 @@ def test_a_tracker_that_fails_is_a_line_and_the_report_stays(tmp_path: Path, mon
 
 def test_trackers_are_checked_before_the_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = record(tmp_path / "untracked")
-    monkeypatch.setattr(audit_report, "_check_runs", lambda *_: ({"untracked": run}, None))
+    monkeypatch.setattr(audit_report, "check_runs", lambda *_: ({"untracked": run}, None))
     with pytest.raises(InputError, match="Expected a run that was trained under MLflow"):
         audit_report.audit_runs([run], trackers=True)
     with pytest.raises(InputError, match="Expected a run that was trained under MLflow or Weights"):

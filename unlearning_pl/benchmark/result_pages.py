@@ -19,8 +19,8 @@ from unlearning_pl.benchmark.result_table import (
 )
 from unlearning_pl.benchmark.results import BROKEN, Result
 from unlearning_pl.errors import printable
-from unlearning_pl.io import atomic_write, write_text
-from unlearning_pl.report.figures import svg
+from unlearning_pl.io import write_text
+from unlearning_pl.report.figures import svg, write_png
 from unlearning_pl.report.metric_terms import BY_KEY, TERMS
 from unlearning_pl.report.templates import open_template
 
@@ -62,8 +62,7 @@ def write_pages(results: Sequence[Result], folder: str | Path, order: Columns, c
     drawn = [(plot, svg(plot.figure, plot.caption, f"p{number}")) for number, plot in enumerate(plots)]
     for plot, drawing in drawn:
         write_text(folder / f"{plot.name}.svg", drawing)
-        with atomic_write(folder / f"{plot.name}.png") as file:
-            plot.figure.savefig(file, format="png", dpi=160, facecolor="white")
+        write_png(plot.figure, folder / f"{plot.name}.png")
     page = open_template("results.html.jinja").render(
         plans=[_plan_section(plan, tables[plan.name]) for plan in plans],
         plots=drawn,

@@ -22,6 +22,7 @@ from unlearning_pl.report.metric_terms import attack_key
 from unlearning_pl.report.wording import pluralize
 
 _MARKERS = "osD^vP*Xp<>h"
+_COSTS = {"seconds": "Seconds of unlearning", "passes": "Images that the training steps read"}
 _UNITS = {"fraction": "Training images forgotten, %", "count": "Training images forgotten"}
 
 
@@ -41,18 +42,19 @@ class Plot(NamedTuple):
     figure: Figure
 
 
-def cost_plot(figures: PlanFigures) -> Plot | None:
-    """Draw distance over floor against seconds, with the Pareto front; None without a floor or a method with both.
+def cost_plot(figures: PlanFigures, cost_key: str = "seconds") -> Plot | None:
+    """Draw distance over floor against a cost, with the Pareto front; None without a floor or a method with both.
 
     Args:
         figures: Figures of the plan.
+        cost_key: ``seconds``, or ``passes``, the images that the training steps read.
     """
-    floor = _floor(figures)
-    points = {n: (figures.mean(n, "seconds"), figures.mean(n, DISTANCE)) for n in figures.methods}
+    floor = mean_floor(figures)
+    points = {n: (figures.mean(n, cost_key), figures.mean(n, DISTANCE)) for n in figures.methods}
     known = {n: (cost, far / floor) for n, (cost, far) in points.items() if floor and cost and far is not None}
     if not known:
         return None
-    figure, axes = _axes("Seconds of unlearning", "Distance to retraining, in floors")
+    figure, axes = _axes(_COSTS[cost_key], "Distance to retraining, in floors")
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -66,7 +68,7 @@ def cost_plot(figures: PlanFigures) -> Plot | None:
     front = [p for p, on in zip(sound, pareto_front(torch.tensor(sound).reshape(-1, 2)).tolist(), strict=True) if on]
     if front:
         axes.step(*zip(*front, strict=True), where="post", color=INK, linewidth=1, zorder=0, label="Pareto front")
-    _reference_lines(axes, figures, floor)
+    _reference_lines(axes, figures, floor, cost_key)
     _finish(figure, axes)
     caption = (
         f"{figures.name}: mean over {pluralize(len(figures.seeds), 'seed')}, with the standard deviation of the "
@@ -91,7 +93,7 @@ def share_plot(family: Family) -> Plot | None:
         points = [
             (factor * size, far / floor)
             for size, plan in zip(family.sizes, family.plans, strict=True)
-            if (floor := _floor(plan)) and name in plan.sound and (far := plan.mean(name, DISTANCE)) is not None
+            if (floor := mean_floor(plan)) and name in plan.sound and (far := plan.mean(name, DISTANCE)) is not None
         ]
         if len(points) > 1:
             axes.plot(*zip(*points, strict=True), linewidth=1.2, **styles[name])
@@ -142,8 +144,12 @@ def _without(broken: Sequence[str]) -> str:
     return f" Broken in a seed or more, and not drawn: {', '.join(broken)}." if broken else ""
 
 
-def _floor(figures: PlanFigures) -> float | None:
-    """Mean floor over methods and seeds; None if there is none above 0."""
+def mean_floor(figures: PlanFigures) -> float | None:
+    """Mean floor over methods and seeds; None if there is none above 0.
+
+    Args:
+        figures: Figures of the plan.
+    """
     floors = [value for name in figures.methods for value in figures.values(name, FLOOR).values()]
     return statistics.mean(floors) or None if floors and all(map(isfinite, floors)) else None
 
@@ -153,15 +159,15 @@ def _spread(figures: PlanFigures, name: str) -> float:
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def _reference_lines(axes: Axes, figures: PlanFigures, floor: float | None) -> None:
+def _reference_lines(axes: Axes, figures: PlanFigures, floor: float | None, cost_key: str) -> None:
     line: dict[str, Any] = {"color": INK, "linewidth": 0.8}
     axes.axhline(1, linestyle=(0, (4, 3)), label="floor", **line)
     original = figures.mean("original", DISTANCE)
-    seconds = [mean for name in figures.retrained if (mean := figures.mean(name, "seconds")) is not None]
+    costs = [mean for name in figures.retrained if (mean := figures.mean(name, cost_key)) is not None]
     if original is not None and floor:
         axes.axhline(original / floor, linestyle=(0, (1, 2)), label="original", **line)
-    if seconds:
-        axes.axvline(statistics.mean(seconds), linestyle=(0, (6, 2, 1, 2)), label="retraining", **line)
+    if costs:
+        axes.axvline(statistics.mean(costs), linestyle=(0, (6, 2, 1, 2)), label="retraining", **line)
 
 
 def _styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:

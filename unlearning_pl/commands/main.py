@@ -33,6 +33,7 @@ usage: unlearning-pl COMMAND [options]
   serve     serve a model over HTTP: images in, output vectors out
   benchmark compare methods over several seeds in a table of means and standard deviations
   report    write the results of benchmarks as Markdown, LaTeX and a page with plots, and say which methods differ
+  figures   draw the papers' figures from finished runs, as PNG, SVG and the numbers drawn
   shadow    train shadow models, and attack a model and its original: LiRA, U-LiRA, RMIA, KLOM
   views     draw the augmented views of images of a dataset on one sheet
   configs   list, show or copy the configuration files that come with the package
@@ -54,6 +55,7 @@ COMMANDS = {
     "serve": "serve.serve",
     "benchmark": "benchmark.run_benchmark",
     "report": "report.report",
+    "figures": "figures.figures",
     "shadow": "shadow.shadow_attack",
     "split": "split.split",
     "views": "views.draw_views",

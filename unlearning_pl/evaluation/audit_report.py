@@ -99,11 +99,11 @@ def audit_runs(
     """
     settings = check_audit_options(views, relearning, retain_relearning, level, margin)
     references = [retrained] if isinstance(retrained, str) else retrained or []
-    named, weights = _check_runs(models, original, references, allow)
+    named, weights = check_runs(models, original, references, allow)
     if trackers:
         check_trackers(named.values())
     data = data or runs.open_data(models[0], allow)
-    learners = _open_learners(named, allow)
+    learners = open_learners(named, allow)
     folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")
     evaluator = UnlearningTrainer(
         **{"devices": 1, "callbacks": ProgressLog("Embedding"), **SILENT, **trainer, "seed": 0}
@@ -151,10 +151,23 @@ def check_audit_options(
     return VerdictSettings(level, margin)
 
 
-def _check_runs(
+def check_runs(
     models: Sequence[str], original: str | None, retrained: Sequence[str], allow: Sequence[str]
 ) -> tuple[dict[str, str], AuditedWeights]:
-    """Name the runs, and check that they are finished and belong together; also their weights."""
+    """Name the runs, and check that they are finished and belong together, before anything is computed.
+
+    Args:
+        models: Run folders of unlearned models.
+        original: Run folder of the model that they started from, if given.
+        retrained: Run folders of the retrained models.
+        allow: Packages or classes, besides those of this package, that the configurations of the runs may name.
+
+    Returns:
+        Each run by its name, and what is known of their weights.
+
+    Raises:
+        InputError: If they are not, or a configuration names another class.
+    """
     named = runs_by_name(models, original, retrained)
     for run in named.values():
         require_not_training(run)
@@ -182,10 +195,17 @@ def _compare_models(
     return by_distance(audits, [*retrained, ORIGINAL])
 
 
-def _open_learners(named: Mapping[str, str], allow: Sequence[str]) -> dict[str, Learner]:
+def open_learners(named: Mapping[str, str], allow: Sequence[str]) -> dict[str, Learner]:
     """Load whatever weights the checkpoints have; the report says if they are not those that a run ended with.
 
     References are models of the same class as the first one: attacks on another class are others.
+
+    Args:
+        named: Each run by its name, from :func:`check_runs`.
+        allow: As there.
+
+    Raises:
+        InputError: If a reference is another learner than the first model, or weights do not fit.
     """
     learners: dict[str, Learner] = {name: runs.instantiate_from_run(run, "model", allow) for name, run in named.items()}
     first = next(name for name in named if reference_kind(name) is None)

@@ -1,7 +1,9 @@
 """Shared by all figures: colours that follow the page, axis style, and conversion to SVG or to pixels."""
 
 import re
+from collections.abc import Mapping
 from io import StringIO
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -10,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from unlearning_pl.io import atomic_write
 from unlearning_pl.types import Split
 
 INK = "#010203"
@@ -83,6 +86,26 @@ def svg(figure: Figure, description: str, name: str) -> Markup:
     opening = f'<svg role="img" aria-label="{escape(description)}" {box.group() if box else ""}'
     namespaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     return Markup(f"{opening} {namespaces}><title>{escape(description)}</title>{body}")
+
+
+def write_png(figure: Figure, path: Path, facts: Mapping[str, str] | None = None) -> None:
+    """Write a figure as an opaque PNG, also after :func:`svg` has removed its background.
+
+    Args:
+        figure: The figure.
+        path: The file.
+        facts: Metadata of the file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.png"
+        >>> write_png(Figure(), path)
+        >>> path.read_bytes()[1:4]
+        b'PNG'
+    """
+    figure.patch.set_alpha(1)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=160, facecolor="white", metadata=dict(facts or {}))
 
 
 def render_pixels(figure: Figure) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
