@@ -19,6 +19,9 @@ PLAN = {
     "unlearn": CPU,
     "methods": {"fine_tune": "--method FineTune --optimizer.lr 0.01", "ssd": "--method SSD"},
     "audit": "--views 2 --relearning 0",
+    "tune": {
+        "ssd": {"--method.selection": {"low": 0.5, "high": 4.0, "log": True}}
+    },  # at most 6 for an eighth forgotten
 }
 pytestmark = pytest.mark.usefixtures("_undrawn")
 
@@ -40,7 +43,7 @@ def test_a_tuning_chooses_among_its_trials(tmp_path: Path, monkeypatch: pytest.M
         best = min(two, key=lambda trial: trial["distance"])  # the first of two that are equal
         own = [f"{option} {value}" for option, value in best["settings"].items()]
         assert plan["methods"][row] == " ".join([PLAN["methods"][row], *(own if best is not two[0] else [])])
-    assert "| ssd | --method.selection 0.1 to 100 (log); --method.dampening 0.1 to 5 (log) |" in plan["notes"]
+    assert "| ssd | --method.selection 0.5 to 4 (log) |" in plan["notes"]
     assert commands == ["fit", "fit", *["unlearn", "unlearn", "audit"] * 2]  # original and retrained are made once
     kept = {folder.name for folder in (path.parent / "seed100000").iterdir()}
     assert {"original", "retrained", "audit"} < kept

@@ -69,7 +69,8 @@ def tuning_notes(command: str, budget: Budget, tuned: Sequence[Tuned]) -> str:
     """
     lines = [
         f"Settings were tuned by `{command}`: {pluralize(budget.trials, 'trial')} a method, all on seed {budget.seed} "
-        "with an original, retrained models and a forget request of its own. Chosen is the smallest distance to "
+        "with an original, retrained models and a forget request of its own, of images that no reported seed forgets. "
+        "Chosen is the smallest distance to "
         f"retraining at a test accuracy at most {budget.bound:g} points below the mean of the retrained models; the "
         "first trial has the plan's own settings. Passes and seconds are those of the trials whose runs finished.",
         "",

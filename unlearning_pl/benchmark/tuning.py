@@ -17,6 +17,7 @@ from unlearning_pl.benchmark.run_benchmark import check_request, run_seed
 from unlearning_pl.benchmark.search_spaces import SearchSpace, option_words, search_spaces
 from unlearning_pl.benchmark.suggest_settings import require_optuna, suggest_settings, wave_start
 from unlearning_pl.benchmark.tuned_plan import Tuned, write_tuned_plan
+from unlearning_pl.benchmark.tuning_images import tuning_request
 from unlearning_pl.benchmark.tuning_request import Budget, check_tuning_request
 from unlearning_pl.benchmark.tuning_trials import TRIALS, Trial, best_trial, judge_trial, read_trials, write_trials
 from unlearning_pl.errors import UnfinishedError, require
@@ -81,11 +82,22 @@ def tune(
     for name, plan, own in zip(plans, read, spaces, strict=True):
         path = _tuned_path(plan, output)
         with lock_folder(path.parent, "--output"):
-            tuned = _tune_rows(_Tuning(plan, path.parent, budget, command), own)
+            tuned = _tune_rows(
+                _Tuning(_with_other_images(plan, own, seeds, budget, path), path.parent, budget, command), own
+            )
             words = ["unlearning-pl", "benchmark", name, *budget.words(), "--seeds", *map(str, seeds)]
             words += [] if output == "runs/benchmark" else ["--output", output]
             written.append(write_tuned_plan(path, plan, shlex.join(words), budget, tuned))
     return written
+
+
+def _with_other_images(
+    plan: Plan, spaces: Mapping[str, SearchSpace], seeds: Sequence[int], budget: Budget, path: Path
+) -> Plan:
+    """The plan with a forget request of images that no reported seed forgets."""
+    settings = next(iter(spaces.values())).settings[ORIGINAL]["data"]
+    forget = tuning_request(settings, plan.job.forget, seeds, budget.seed, path.parent)
+    return plan._replace(job=replace(plan.job, forget=forget))
 
 
 def _tuned_path(plan: Plan, output: str) -> Path:
@@ -183,7 +195,8 @@ def _digest(tuning: _Tuning, space: SearchSpace) -> str:
         data = {key: value for key, value in parsed["data"].items() if key != "workers"}
         settings[name] = {key: value for key, value in parsed.items() if key not in _SAME_RESULT} | {"data": data}
     ranges = {option: given._asdict() for option, given in space.ranges.items()}
-    parts = [settings, ranges, tuning.plan.job.audit, tuning.budget.seed, tuning.budget.bound]
+    images = Path(tuning.plan.job.forget["file"]).name
+    parts = [settings, ranges, images, tuning.plan.job.audit, tuning.budget.seed, tuning.budget.bound]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
