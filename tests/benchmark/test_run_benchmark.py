@@ -336,7 +336,7 @@ def test_a_file_that_is_no_plan_is_told(text: str, message: str, capsys: pytest.
         ("tiny.yaml --share 4/3", "got '4/3'"),
         ("tiny.yaml --share=-1/3", "got '-1/3'"),
         ("tiny.yaml --share 2", "got '2'"),
-        ("tiny.yaml --share 1/2 --list", "--list without --share"),
+        ("tiny.yaml --share 1/2 --list", "one of --list and --share"),
         ("tiny.yaml --share 1/2 --tune 2", "--share without --tune"),
         ("tiny.yaml --processes 0", "Expected --processes >= 1, got 0."),
         ("tiny.yaml --processes -2", "got -2."),

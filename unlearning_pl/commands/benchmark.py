@@ -103,7 +103,7 @@ def _budget(options: Namespace) -> Budget | None:
 
 def _list(options: Namespace) -> None:
     """Print a line for each run: plan, seed, name and state."""
-    require(options.share == "1/1", "Expected --list without --share, got both. Leave one of them out.")
+    require(options.share == "1/1", "Expected one of --list and --share, got both. Leave one of them out.")
     plans = check_request(options.plan, options.seeds, options.allow)
     check_rows(plans, options.only)
     folder = Path(options.output).expanduser()
