@@ -343,6 +343,8 @@ def test_a_file_that_is_no_plan_is_told(text: str, message: str, capsys: pytest.
         ("tiny.yaml --processes two", "two"),
         ("tiny.yaml --tune 2 --only fine_tune", "--only without --tune"),
         ("tiny.yaml --tune 2 --list", "--list without --tune"),
+        ("tiny.yaml --tune 2 --dry-run", "--dry_run without --tune"),
+        ("tiny.yaml --share 1/2 --dry_run", "one of --dry_run and --share"),
     ],
 )
 @pytest.mark.usefixtures("_in_an_empty_folder")

@@ -5,6 +5,8 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from unlearning_pl.benchmark import benchmark
+from unlearning_pl.benchmark.benchmark_plan import Plan
+from unlearning_pl.benchmark.planned_runs import describe, describe_total, planned_runs
 from unlearning_pl.benchmark.run_benchmark import check_request, check_rows
 from unlearning_pl.benchmark.run_states import run_states
 from unlearning_pl.benchmark.shares import parse_share, share_seeds
@@ -57,6 +59,12 @@ def benchmark_parser() -> ArgumentParser:
         help="K/N: this job makes every N-th pair of plan and seed, from the K-th on.",
     )
     parser.add_argument("--list", action="store_true", help="List the runs and their states, and run nothing.")
+    parser.add_argument(
+        "--dry_run",
+        "--dry-run",
+        action="store_true",
+        help="Print the commands, the images that they read and their hours, and run nothing.",
+    )
     add_allow(parser)
     return parser
 
@@ -66,8 +74,8 @@ def run_benchmark(args: list[str]) -> LastLines | None:
     options = parse_args(benchmark_parser(), args)
     budget = _budget(options)
     share = parse_share(options.share)
-    if options.list:
-        _list(options)
+    if options.list or options.dry_run:
+        (_list if options.list else _dry_run)(options)
         return None
     with progress_lines():
         plans = options.plan
@@ -88,9 +96,9 @@ def _budget(options: Namespace) -> Budget | None:
     """The budget of a tuning; None without one."""
     given = Budget(options.tune or 0, options.tune_seed, options.tune_bound, options.keep_trials)
     if options.tune is not None:
-        without = (
-            "--list" if options.list else "--only" if options.only else "--share" if options.share != "1/1" else ""
-        )
+        others = {"--list": options.list, "--dry_run": options.dry_run, "--only": options.only}
+        others["--share"] = options.share != "1/1"
+        without = next((option for option, given_too in others.items() if given_too), "")
         require(
             not without,
             f"Expected {without} without --tune, which tunes all rows in one job, got both. Leave one of them out.",
@@ -101,13 +109,25 @@ def _budget(options: Namespace) -> Budget | None:
     return None
 
 
-def _list(options: Namespace) -> None:
-    """Print a line for each run: plan, seed, name and state."""
-    require(options.share == "1/1", "Expected one of --list and --share, got both. Leave one of them out.")
+def _read_plans(options: Namespace, option: str) -> list[tuple[Plan, Path]]:
+    """The plans of a command that runs nothing, and their folders."""
+    require(options.share == "1/1", f"Expected one of {option} and --share, got both. Leave one of them out.")
     plans = check_request(options.plan, options.seeds, options.allow)
     check_rows(plans, options.only)
-    folder = Path(options.output).expanduser()
-    for plan in plans:
-        for one in run_states(plan, options.seeds, folder / plan.path.stem, options.only):
+    return [(plan, Path(options.output).expanduser() / plan.path.stem) for plan in plans]
+
+
+def _dry_run(options: Namespace) -> None:
+    """Print the commands of the runs that are not finished, their image passes and hours."""
+    for plan, folder in _read_plans(options, "--dry_run"):
+        planned = [*planned_runs(plan, options.seeds, folder, options.only)]
+        text = "\n".join([*map(describe, planned), f"{plan.path.stem}: {describe_total(planned)}"])
+        open_console().print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _list(options: Namespace) -> None:
+    """Print a line for each run: plan, seed, name and state."""
+    for plan, folder in _read_plans(options, "--list"):
+        for one in run_states(plan, options.seeds, folder, options.only):
             line = f"{one.plan}  seed {one.seed}  {one.name}  {one.state}"
             open_console().print(line, soft_wrap=True, highlight=False, markup=False)
