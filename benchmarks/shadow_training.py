@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
+from unlearning_pl.cli.job_runner import Call, run_jobs, worker_environments
 from unlearning_pl.data import Digits
 from unlearning_pl.learners import Classifier, Learner, SimCLR
-from unlearning_pl.shadow.job_runner import Call, run_jobs, worker_environments
 from unlearning_pl.types import Sample
 
 BATCH, RATE = 100, 0.05
