@@ -29,8 +29,11 @@ class IdMatcher:
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._by_stem: dict[str, list[str]] = {}
+        self._cut: dict[str, list[str]] = {}  # stems that end in a space or a backslash, which a bare name loses
         for name in ids:
             self._by_stem.setdefault(_stem(name).rpartition("/")[2], []).append(name)
+            if (stem := _stem(name)) != (cut := normalize_path(stem)):
+                self._cut.setdefault(cut.rpartition("/")[2], []).append(name)
 
     def find(self, name: str) -> list[str]:
         """Ids that end in the name; if there is none, those that do so without both suffixes, or end the name."""
@@ -43,7 +46,8 @@ class IdMatcher:
         # The row number 3 is no file, so "3.png" does not mean it.
         files = [known for known in alike if is_image(known) or not is_image(name)]
         longer = [known for known in alike if "/" in known and _ends_in(name, normalize_path(known))]
-        return suffixed or [known for known in files if _ends_in(_stem(known), _stem(name))] or longer
+        cut = [known for known in self._cut.get(name.rpartition("/")[2], []) if _ends_in(_stem(known), name)]
+        return suffixed or [known for known in files if _ends_in(_stem(known), _stem(name))] + cut or longer
 
 
 def match_ids(ids: Iterable[str], field: str, known: Collection[str], others: Collection[str] = ()) -> list[str]:
