@@ -189,6 +189,28 @@ def test_an_audit_that_fails_for_one_run_fails_that_trial_alone() -> None:
     assert None not in [recorded("fine_tune")[number]["distance"] for number in (0, 2)]
 
 
+def test_an_audit_that_fails_for_every_run_ends_the_tuning() -> None:
+    write(methods={"fine_tune": METHODS["fine_tune"]})
+
+    class Refusing(Written):
+        def audit(self, run: str) -> dict[str, Any]:
+            raise InputError("Expected test images, got none. Add some.")
+
+    with pytest.raises(UnfinishedError, match="Failed: audit: Expected test images, got none"):
+        tuned(Refusing(), 3)
+    assert not TRIALS.exists()
+
+
+def test_requests_of_all_plans_are_drawn_before_anything_runs() -> None:
+    write()
+    half = {**PLAN, "forget": {"fraction": 0.5}}
+    Path("half.yaml").write_text(yaml.safe_dump(half, sort_keys=False))
+    runner = Written()
+    with pytest.raises(InputError, match="training images that none of the seeds 0, 1 forgets"):
+        tune(runner, ["tiny.yaml", "half.yaml"], [0, 1], "runs", Budget(2))
+    assert runner.lines == []
+
+
 def test_what_decides_a_trial_makes_it_again_and_the_rest_does_not() -> None:
     write()
     tuned(Written(), 2)

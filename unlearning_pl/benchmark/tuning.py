@@ -68,9 +68,9 @@ def tune(
         The tuned plans.
 
     Raises:
-        InputError: If Optuna is missing, a plan is invalid, a row has no ranges, or a seed of the tuning is one of the
-            reported; raised before any run.
-        UnfinishedError: If the original or a retrained model of the tuning failed.
+        InputError: If Optuna is missing, a plan is invalid, a row has no ranges, a seed of the tuning is one of the
+            reported, or the reported requests leave too few images; raised before any run.
+        UnfinishedError: If the original or a retrained model of the tuning failed, or all audits of a wave.
     """
     require_optuna()
     read = check_request(plans, seeds, allow)
@@ -78,13 +78,12 @@ def tune(
         check_tuning_request(plan, seeds, budget)
         _require_untuned(plan, _tuned_path(plan, output))
     spaces = [search_spaces(plan) for plan in read]
+    paths = [_tuned_path(plan, output) for plan in read]
+    others = [_with_other_images(*one, seeds, budget) for one in zip(read, spaces, paths, strict=True)]
     written = []
-    for name, plan, own in zip(plans, read, spaces, strict=True):
-        path = _tuned_path(plan, output)
+    for name, plan, other, own, path in zip(plans, read, others, spaces, paths, strict=True):
         with lock_folder(path.parent, "--output"):
-            tuned = _tune_rows(
-                _Tuning(_with_other_images(plan, own, seeds, budget, path), path.parent, budget, command), own
-            )
+            tuned = _tune_rows(_Tuning(other, path.parent, budget, command), own)
             words = ["unlearning-pl", "benchmark", name, *budget.words(), "--seeds", *map(str, seeds)]
             words += [] if output == "runs/benchmark" else ["--output", output]
             written.append(write_tuned_plan(path, plan, shlex.join(words), budget, tuned))
@@ -92,7 +91,7 @@ def tune(
 
 
 def _with_other_images(
-    plan: Plan, spaces: Mapping[str, SearchSpace], seeds: Sequence[int], budget: Budget, path: Path
+    plan: Plan, spaces: Mapping[str, SearchSpace], path: Path, seeds: Sequence[int], budget: Budget
 ) -> Plan:
     """The plan with a forget request of images that no reported seed forgets."""
     settings = next(iter(spaces.values())).settings[ORIGINAL]["data"]
@@ -166,7 +165,11 @@ def _run(tuning: _Tuning, methods: Mapping[str, str]) -> dict[str, Outcome]:
         raise UnfinishedError(f"Failed: {failed[0]} ({folder}). The same command tries again.")
     if "audit" not in outcome.failures or len(methods) == 1:
         return dict.fromkeys(methods, outcome)
-    return {name: _run(tuning, {name: words})[name] for name, words in methods.items()}
+    found = {name: _run(tuning, {name: words})[name] for name, words in methods.items()}
+    audited = [name for name in found if name not in found[name].failures]
+    if audited and all("audit" in found[name].failures for name in audited):
+        raise UnfinishedError(f"Failed: audit: {found[audited[0]].failures['audit']} ({folder}). Correct the plan.")
+    return found
 
 
 def _judge(
