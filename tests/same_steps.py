@@ -41,6 +41,7 @@ FEW: list[Job] = [
     ("AlignmentCalibration", "SimCLR", True),
     ("GradientPenalty", "BYOL", False),
     ("SCRUB", "MoCo", True),
+    ("HeldOutCalibration", "SimCLR", False),
     ("NegGrad", "MoCo", False),
     ("SalUn", "Classifier", True),
 ]

@@ -20,6 +20,7 @@ from unlearning_pl.methods import (
     FineTune,
     GradientAscent,
     GradientPenalty,
+    HeldOutCalibration,
     L1Sparse,
     NegGrad,
     NegGradPlus,
@@ -71,6 +72,7 @@ METHODS: dict[str, partial[Unlearner]] = {
     "WeightNegation": partial(WeightNegation),
     "SSD": partial(SSD, selection=1.0),
     "ContrastiveUnlearning": partial(ContrastiveUnlearning, stop=False),
+    "HeldOutCalibration": partial(HeldOutCalibration),
 }
 PLUGINS: dict[str, partial[PlugIn]] = {"CoUn": partial(CoUn), "L1Sparse": partial(L1Sparse)}
 

@@ -248,6 +248,7 @@ def test_a_folder_that_is_no_run_is_never_cleared(tmp_path: Path, capsys: pytest
         ("--forget.count 8 --data.validation 0.3", "data.validation = 0.0"),
         ("--forget.count 8 --method PlugIn", "Expected a method, got the base class PlugIn"),
         ("--forget.count 8 --method GradientPenalty", "Train the original with --data.validation 0.1"),
+        ("--forget.count 8 --method HeldOutCalibration", "Train the original with --data.validation 0.1"),
         ("--forget.count 8 --trainer.max_epochs 0", "max_epochs"),
         ("--forget.count 8 --optimizer.lr -1", "-1"),
         ("--forget.count 8 --trainer.compile true --method GradientPenalty", "trainer.compile = false"),

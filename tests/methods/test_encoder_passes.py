@@ -24,6 +24,7 @@ EMBEDDED = {
     "BadTeacher": (12, 24),
     "AlignmentCalibration": (12, 24),
     "GradientPenalty": (17, 34),
+    "HeldOutCalibration": (17, 34),
     "ContrastiveUnlearning": (12 + 8, 12 + 4 + 16),  # the loss takes a pass of its own; a second view is the own pair
     "L1Sparse": (8, 16),
     "CoUn": (16, 16),

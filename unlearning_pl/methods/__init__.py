@@ -7,6 +7,7 @@ from unlearning_pl.methods.coun import CoUn
 from unlearning_pl.methods.fine_tune import FineTune
 from unlearning_pl.methods.gradient_ascent import GradientAscent
 from unlearning_pl.methods.gradient_penalty import GradientPenalty
+from unlearning_pl.methods.held_out_calibration import HeldOutCalibration
 from unlearning_pl.methods.l1_sparse import L1Sparse
 from unlearning_pl.methods.neg_grad import NegGrad
 from unlearning_pl.methods.neg_grad_plus import NegGradPlus
@@ -28,6 +29,7 @@ __all__ = [
     "FineTune",
     "GradientAscent",
     "GradientPenalty",
+    "HeldOutCalibration",
     "L1Sparse",
     "NegGrad",
     "NegGradPlus",

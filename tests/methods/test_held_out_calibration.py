@@ -1,0 +1,160 @@
+"""Held-out calibration against its formula with plain loops, NumPy and scipy, and by what its aim is."""
+
+from types import SimpleNamespace
+
+import loops
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from methods.conftest import widened
+from tiny import LEARNERS, make_rows
+from torch import Tensor
+
+from unlearning_pl.errors import InputError
+from unlearning_pl.learners import Learner
+from unlearning_pl.learners.membership_score import membership_score
+from unlearning_pl.methods import HeldOutCalibration
+from unlearning_pl.types import Batch, concat_streams
+
+EVERY = [name for name in LEARNERS if name != "CLIP"]  # its towers read float32
+
+
+def data_of(targets: Tensor) -> SimpleNamespace:
+    """Splits whose first ten images are to be forgotten."""
+    places = {"retain": torch.arange(10, len(targets)), "forget": torch.arange(10)}
+    return SimpleNamespace(positions=places.__getitem__, load=lambda: (SimpleNamespace(targets=targets), 0))
+
+
+def prepared(learner: Learner, **options: float) -> HeldOutCalibration:
+    method = HeldOutCalibration(**options)
+    method.prepare(learner, data_of(torch.arange(40) % 10))
+    method.teacher.eval()
+    method.scale = 0.4
+    return method
+
+
+def three_streams(seed: int = 0) -> Batch:
+    torch.manual_seed(seed)
+    starts = {"retain": (5, 0), "forget": (3, 5), "validation": (4, 8)}
+    return {name: widened(make_rows(*place)) for name, place in starts.items()}
+
+
+def scores_of(learner: Learner, batch: Batch) -> list[list[float]]:
+    sample, _ = concat_streams(batch)
+    with torch.no_grad():
+        return [part.tolist() for part in torch.split(membership_score(learner, sample), [5, 3, 4])]
+
+
+def huber(x: float) -> float:
+    return x * x if abs(x) < 0.5 else abs(x) - 0.25  # beta 1/2: x^2 / (2 beta), then |x| - beta / 2
+
+
+class Pool:
+    """Scores of the last steps, as deviations from a level that follows each step's mean by 0.3."""
+
+    def __init__(self) -> None:
+        self.level, self.deviations = None, []
+
+    def add(self, scores: list[float]) -> np.ndarray:
+        mean = sum(scores) / len(scores)
+        self.level = mean if self.level is None else 0.7 * self.level + 0.3 * mean
+        self.deviations += [score - self.level for score in scores]
+        return np.array([self.level + deviation for deviation in self.deviations])
+
+
+@pytest.mark.parametrize("learner", EVERY, indirect=True)
+def test_equals_its_formula_over_several_steps(learner: Learner) -> None:
+    method, members, unseen = prepared(learner, weight=0.7, retain_weight=0.3), Pool(), Pool()
+    for p in learner.parameters():
+        p.data += 0.02 * torch.randn_like(p)  # away from the original
+    for step in range(3):
+        batch = three_streams(step)
+        retain, forget, held_out = scores_of(learner, batch)
+        own, others = members.add(forget), unseen.add(held_out)
+        ranks = scipy.stats.percentileofscore(own, forget, kind="mean") / 100
+        aims = np.quantile(others, ranks, method="hazen")
+        distance = loops.mean([huber((s - aim) / 0.4) for s, aim in zip(forget, aims, strict=True)])
+        original = scores_of(method.teacher, batch)[0]
+        drift = loops.mean([abs(s - o) / 0.4 for s, o in zip(retain, original, strict=True)])
+        sample, _ = concat_streams(batch)
+        kept = loops.mean(loops.losses(learner, sample)[:5])
+        loss = method.objective(learner, batch)
+        assert loss.item() == pytest.approx(kept + 0.7 * distance + 0.3 * drift, abs=1e-6), step
+        assert drift > 0
+
+
+@pytest.mark.parametrize("learner", ["SimCLR"], indirect=True)
+def test_nothing_is_moved_once_forget_and_held_out_scores_are_equal(learner: Learner) -> None:
+    batch = three_streams()
+    batch["forget"] = batch["validation"]  # one and the same distribution
+    loss, plain = (prepared(learner, weight=w, retain_weight=0.0).objective(learner, batch) for w in (50.0, 0.0))
+    assert loss.item() == pytest.approx(plain.item(), abs=1e-9)
+
+
+def gradient_of(learner: Learner, forget: Tensor, held_out: Tensor, monkeypatch: pytest.MonkeyPatch) -> Tensor:
+    """Gradient of the loss with respect to the scores of forget rows, where all scores are given."""
+    scores = forget.clone().requires_grad_()
+    rows = [5, len(forget), len(held_out)]
+    module = "unlearning_pl.methods.held_out_calibration.membership_score"
+    monkeypatch.setattr(module, lambda *_: torch.cat([torch.zeros(5), scores, held_out]).double())
+    parts = zip(("retain", "forget", "validation"), rows, strict=True)
+    batch = {name: widened(make_rows(n)) for name, n in parts}
+    (gradient,) = torch.autograd.grad(prepared(learner).objective(learner, batch), scores)
+    return gradient
+
+
+@pytest.mark.parametrize("learner", ["Classifier"], indirect=True)
+def test_scores_are_lowered_or_raised_towards_the_held_out_ones(
+    learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low, high = torch.tensor([-3.0, -2.0, -1.0]), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    assert (gradient_of(learner, low, high, monkeypatch) < 0).all()
+    assert (gradient_of(learner, high, low, monkeypatch) > 0).all()
+    gentle = gradient_of(learner, high, high + 0.02, monkeypatch)  # near its aim the pull fades
+    assert gentle.abs().max() < 0.2 * gradient_of(learner, high, low, monkeypatch).abs().max()
+
+
+@pytest.mark.parametrize("learner", EVERY, indirect=True)
+def test_held_out_rows_have_no_gradient_of_their_own(learner: Learner) -> None:
+    batch, method = three_streams(), prepared(learner)
+    images = batch["validation"].views[0].requires_grad_()
+    loss = method.objective(learner, batch)
+    (gradient,) = torch.autograd.grad(loss, images, allow_unused=True)
+    negatives = type(learner).__name__ == "SimCLR"  # only as negatives of the retained rows
+    assert negatives or gradient is None or gradient.abs().max() == 0
+
+
+def test_whole_steps_are_remembered() -> None:
+    method = HeldOutCalibration(memory_size=8)
+    known = None
+    for step in range(4):
+        known = method._remember(known, torch.full((3,), float(step)))
+    assert known is not None
+    assert len(known[1]) == 6
+
+
+@pytest.mark.parametrize("learner", ["SimCLR", "Classifier"], indirect=True)
+def test_the_unit_is_the_deviation_of_the_original_on_held_out_images(learner: Learner) -> None:
+    method, batches = HeldOutCalibration(), [widened(make_rows(n, start=n)) for n in (4, 3)]
+    method.measure(learner, {"validation": batches})
+    scores = torch.cat([membership_score(learner, sample) for sample in batches])
+    assert method.scale == pytest.approx(np.std(scores.detach().numpy()), rel=1e-9)
+
+
+@pytest.mark.parametrize("learner", ["Classifier"], indirect=True)
+def test_held_out_images_that_score_alike_are_told(learner: Learner) -> None:
+    with pytest.raises(InputError, match=r"got 1 with the same\. Hold out more images"):
+        HeldOutCalibration().measure(learner, {"validation": [widened(make_rows(1))]})
+
+
+@pytest.mark.parametrize("learner", ["Classifier"], indirect=True)
+def test_a_request_for_whole_classes_is_told(learner: Learner) -> None:
+    with pytest.warns(UserWarning, match="without whole classes"):
+        HeldOutCalibration().prepare(learner, data_of(torch.arange(40) // 10))
+
+
+@pytest.mark.parametrize("wrong", [{"weight": -1.0}, {"retain_weight": -0.1}, {"memory_size": 1}])
+def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(wrong))}.*got {next(iter(wrong.values()))}"):
+        HeldOutCalibration(**wrong)
