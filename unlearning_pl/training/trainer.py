@@ -25,6 +25,7 @@ from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_dig
 from unlearning_pl.training.compilation import CompileMode, compile_callbacks
 from unlearning_pl.training.component_errors import explain_component_errors
 from unlearning_pl.training.cuda_precision import cuda_precision
+from unlearning_pl.training.emulated_bfloat16 import announce_emulated_bfloat16
 from unlearning_pl.training.prepare_model import load_initial_weights, prepare_model
 from unlearning_pl.training.rank_zero_result import rank_zero_result
 from unlearning_pl.training.resume import is_finished, resume_point
@@ -83,6 +84,7 @@ class UnlearningTrainer(Trainer):
         kwargs = trainer_arguments(self.run_folder, first, checkpoint_minutes, kwargs)
         super().__init__(*args, **kwargs)  # jsonargparse reads this line for the options of Lightning's trainer
         self._signal_connector = SignalHandler(self)
+        announce_emulated_bfloat16(self.strategy.root_device, self.precision)
 
     @override
     def fit(
