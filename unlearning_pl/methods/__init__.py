@@ -12,6 +12,7 @@ from unlearning_pl.methods.neg_grad import NegGrad
 from unlearning_pl.methods.neg_grad_plus import NegGradPlus
 from unlearning_pl.methods.plug_in import PlugIn
 from unlearning_pl.methods.random_label import RandomLabel
+from unlearning_pl.methods.regun import ReGUn
 from unlearning_pl.methods.salun import SalUn
 from unlearning_pl.methods.scrub import SCRUB
 from unlearning_pl.methods.ssd import SSD
@@ -33,6 +34,7 @@ __all__ = [
     "NegGradPlus",
     "PlugIn",
     "RandomLabel",
+    "ReGUn",
     "SalUn",
     "Unlearner",
     "WeightNegation",
