@@ -48,6 +48,7 @@ from unlearning_pl.methods import (
     ReGUn,
     SalUn,
     Unlearner,
+    WeightDistance,
     WeightNegation,
 )
 
@@ -70,6 +71,7 @@ METHODS: dict[str, Callable[[], Unlearner]] = {
     "GradientPenalty, embeddings": partial(GradientPenalty, wrt="embeddings"),
     "CoUn": CoUn,
     "L1Sparse": L1Sparse,
+    "WeightDistance": WeightDistance,
 }
 
 

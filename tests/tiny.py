@@ -28,6 +28,7 @@ from unlearning_pl.methods import (
     ReGUn,
     SalUn,
     Unlearner,
+    WeightDistance,
     WeightNegation,
 )
 from unlearning_pl.training.trainer import UnlearningTrainer
@@ -74,7 +75,11 @@ METHODS: dict[str, partial[Unlearner]] = {
     "SSD": partial(SSD, selection=1.0),
     "ContrastiveUnlearning": partial(ContrastiveUnlearning, stop=False),
 }
-PLUGINS: dict[str, partial[PlugIn]] = {"CoUn": partial(CoUn), "L1Sparse": partial(L1Sparse)}
+PLUGINS: dict[str, partial[PlugIn]] = {
+    "CoUn": partial(CoUn),
+    "L1Sparse": partial(L1Sparse),
+    "WeightDistance": partial(WeightDistance),
+}
 
 
 def make_learner(name: str, **options: Any) -> Learner:

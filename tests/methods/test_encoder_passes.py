@@ -27,6 +27,7 @@ EMBEDDED = {
     "GradientPenalty": (17, 34),
     "ContrastiveUnlearning": (12 + 8, 12 + 4 + 16),  # the loss takes a pass of its own; a second view is the own pair
     "L1Sparse": (8, 16),
+    "WeightDistance": (8, 16),
     "CoUn": (16, 16),
 }
 

@@ -20,7 +20,16 @@ from unlearning_pl.distributed.batch_norm import DifferentiableSyncBatchNorm, Sy
 from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners.backbones import build_backbone
-from unlearning_pl.methods import SSD, ContrastiveUnlearning, CoUn, GradientPenalty, L1Sparse, ReGUn, SalUn
+from unlearning_pl.methods import (
+    SSD,
+    ContrastiveUnlearning,
+    CoUn,
+    GradientPenalty,
+    L1Sparse,
+    ReGUn,
+    SalUn,
+    WeightDistance,
+)
 from unlearning_pl.training.trainer_defaults import trainer_arguments
 
 CONFIGS = Path(__file__).parents[2] / "configs/trainer"
@@ -64,6 +73,7 @@ def test_momentum_encoders_are_not_spread_over_processes(name: str) -> None:
         (GradientPenalty, True),
         (L1Sparse, True),
         (ReGUn, True),
+        (WeightDistance, True),
         (ContrastiveUnlearning, True),
         (partial(CoUn, projection_dim=8), True),
         (partial(ContrastiveUnlearning, stop=False), False),

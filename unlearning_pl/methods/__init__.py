@@ -17,6 +17,7 @@ from unlearning_pl.methods.salun import SalUn
 from unlearning_pl.methods.scrub import SCRUB
 from unlearning_pl.methods.ssd import SSD
 from unlearning_pl.methods.unlearner import Unlearner
+from unlearning_pl.methods.weight_distance import WeightDistance
 from unlearning_pl.methods.weight_negation import WeightNegation
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "ReGUn",
     "SalUn",
     "Unlearner",
+    "WeightDistance",
     "WeightNegation",
 ]
