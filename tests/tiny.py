@@ -12,6 +12,7 @@ from unlearning_pl.data.captions import tokenize
 from unlearning_pl.learners import BYOL, CLIP, Classifier, Learner, MoCo, SimCLR
 from unlearning_pl.methods import (
     SCRUB,
+    SLUG,
     SSD,
     AlignmentCalibration,
     BadTeacher,
@@ -73,6 +74,7 @@ METHODS: dict[str, partial[Unlearner]] = {
     "ReGUn": partial(ReGUn),
     "WeightNegation": partial(WeightNegation),
     "SSD": partial(SSD, selection=1.0),
+    "SLUG": partial(SLUG, target=1.0, tries=3),
     "ContrastiveUnlearning": partial(ContrastiveUnlearning, stop=False),
 }
 PLUGINS: dict[str, partial[PlugIn]] = {

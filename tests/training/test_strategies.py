@@ -21,6 +21,7 @@ from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners.backbones import build_backbone
 from unlearning_pl.methods import (
+    SLUG,
     SSD,
     ContrastiveUnlearning,
     CoUn,
@@ -73,6 +74,7 @@ def test_momentum_encoders_are_not_spread_over_processes(name: str) -> None:
         (GradientPenalty, True),
         (L1Sparse, True),
         (ReGUn, True),
+        (SLUG, True),
         (WeightDistance, True),
         (ContrastiveUnlearning, True),
         (partial(CoUn, projection_dim=8), True),

@@ -15,6 +15,7 @@ from unlearning_pl.methods.random_label import RandomLabel
 from unlearning_pl.methods.regun import ReGUn
 from unlearning_pl.methods.salun import SalUn
 from unlearning_pl.methods.scrub import SCRUB
+from unlearning_pl.methods.slug import SLUG
 from unlearning_pl.methods.ssd import SSD
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.methods.weight_distance import WeightDistance
@@ -22,6 +23,7 @@ from unlearning_pl.methods.weight_negation import WeightNegation
 
 __all__ = [
     "SCRUB",
+    "SLUG",
     "SSD",
     "AlignmentCalibration",
     "BadTeacher",
