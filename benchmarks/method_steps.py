@@ -46,8 +46,10 @@ from unlearning_pl.methods import (
     NegGradPlus,
     PlugIn,
     RandomLabel,
+    ReGUn,
     SalUn,
     Unlearner,
+    WeightDistance,
     WeightNegation,
 )
 
@@ -60,6 +62,7 @@ METHODS: dict[str, Callable[[], Unlearner]] = {
     "SalUn": SalUn,
     "SCRUB": partial(SCRUB, max_epochs=0),
     "BadTeacher": BadTeacher,
+    "ReGUn": ReGUn,
     "WeightNegation": WeightNegation,
     "ContrastiveUnlearning": partial(ContrastiveUnlearning, stop=False),
     "AlignmentCalibration": AlignmentCalibration,
@@ -70,6 +73,7 @@ METHODS: dict[str, Callable[[], Unlearner]] = {
     "GradientPenalty, embeddings": partial(GradientPenalty, wrt="embeddings"),
     "CoUn": CoUn,
     "L1Sparse": L1Sparse,
+    "WeightDistance": WeightDistance,
 }
 
 

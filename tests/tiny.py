@@ -12,6 +12,7 @@ from unlearning_pl.data.captions import tokenize
 from unlearning_pl.learners import BYOL, CLIP, Classifier, Learner, MoCo, SimCLR
 from unlearning_pl.methods import (
     SCRUB,
+    SLUG,
     SSD,
     AlignmentCalibration,
     BadTeacher,
@@ -26,8 +27,10 @@ from unlearning_pl.methods import (
     NegGradPlus,
     PlugIn,
     RandomLabel,
+    ReGUn,
     SalUn,
     Unlearner,
+    WeightDistance,
     WeightNegation,
 )
 from unlearning_pl.training.trainer import UnlearningTrainer
@@ -69,12 +72,18 @@ METHODS: dict[str, partial[Unlearner]] = {
     "SalUn": partial(SalUn),
     "SCRUB": partial(SCRUB, max_epochs=1),
     "BadTeacher": partial(BadTeacher),
+    "ReGUn": partial(ReGUn),
     "WeightNegation": partial(WeightNegation),
     "SSD": partial(SSD, selection=1.0),
+    "SLUG": partial(SLUG, target=1.0, tries=3),
     "ContrastiveUnlearning": partial(ContrastiveUnlearning, stop=False),
     "HeldOutCalibration": partial(HeldOutCalibration),
 }
-PLUGINS: dict[str, partial[PlugIn]] = {"CoUn": partial(CoUn), "L1Sparse": partial(L1Sparse)}
+PLUGINS: dict[str, partial[PlugIn]] = {
+    "CoUn": partial(CoUn),
+    "L1Sparse": partial(L1Sparse),
+    "WeightDistance": partial(WeightDistance),
+}
 
 
 def make_learner(name: str, **options: Any) -> Learner:

@@ -32,8 +32,9 @@ def test_every_method_has_ranges_around_its_defaults(tmp_path: Path) -> None:
     for name in METHODS:
         words = f"--config methods/{name}"
         settings = yaml.safe_load(shipped_configs()[f"methods/{name}"].read_text())
-        if "method" not in settings or name in ("coun", "l1_sparse"):
-            words += f" --method {'CoUn' if name == 'coun' else 'L1Sparse'}"
+        plug_ins = {"coun": "CoUn", "l1_sparse": "L1Sparse", "weight_distance": "WeightDistance"}
+        if "method" not in settings or name in plug_ins:
+            words += f" --method {plug_ins[name]}"
         methods[f"row_{name}"] = words
     path = tmp_path / "all.yaml"
     path.write_text(yaml.safe_dump({"fit": FIT, "forget": {"count": 8}, "methods": methods}))

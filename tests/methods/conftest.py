@@ -44,8 +44,8 @@ def learner(request: pytest.FixtureRequest) -> Learner:
 
 @pytest.fixture
 def splits() -> SimpleNamespace:
-    """A data module's splits: 10 forget samples of ten classes, then 30 retain samples."""
-    places = {"retain": torch.arange(10, 40), "forget": torch.arange(10), "validation": torch.arange(0)}
+    """A data module's splits: 10 forget samples of ten classes, then 30 retain samples, and 5 held out."""
+    places = {"retain": torch.arange(10, 40), "forget": torch.arange(10), "validation": torch.arange(40, 45)}
     return SimpleNamespace(
         positions=places.__getitem__, load=lambda: (SimpleNamespace(targets=torch.arange(40) % 10), 0)
     )

@@ -22,11 +22,13 @@ EMBEDDED = {
     "SalUn": (12, 24),
     "SCRUB": (8, 16),
     "BadTeacher": (12, 24),
+    "ReGUn": (12, 24),
     "AlignmentCalibration": (12, 24),
     "GradientPenalty": (17, 34),
     "HeldOutCalibration": (17, 34),
     "ContrastiveUnlearning": (12 + 8, 12 + 4 + 16),  # the loss takes a pass of its own; a second view is the own pair
     "L1Sparse": (8, 16),
+    "WeightDistance": (8, 16),
     "CoUn": (16, 16),
 }
 
@@ -36,6 +38,7 @@ def install(method: str, learner: Learner, splits: SimpleNamespace) -> Unlearner
     parts = make_method(method)
     unlearner: Unlearner = parts["method"]
     unlearner.prepare(learner, splits)
+    unlearner.measure(learner, {split: [make_rows(rows)] for split, rows in ROWS.items()})
     for plugin in parts.get("plugins", []):
         plugin._inner_objective, plugin.inner_streams = unlearner.objective, unlearner.streams
         plugin.prepare(learner, splits)

@@ -44,7 +44,7 @@ def test_they_evaluate_like_one(
 def test_they_end_bit_equal(method: str, name: str, two_processes: dict[str, list[dict[str, Any]]]) -> None:
     first, second = two_processes[f"{method} {name}"]
     assert first["weights"] == second["weights"]
-    assert first["rows"] != second["rows"] or method == "SSD"  # they were not simply fed the same
+    assert first["rows"] != second["rows"] or method in ("SSD", "SLUG")  # they were not simply fed the same
 
 
 @pytest.mark.parametrize("name", LEARNERS)

@@ -20,7 +20,7 @@ from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.loaders import Rows
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import Unlearner
-from unlearning_pl.methods.contrastive_unlearning import _success
+from unlearning_pl.methods.shared_means import shared_mean, success
 from unlearning_pl.methods.weight_gradients import squared_gradients, summed_gradients
 from unlearning_pl.types import Sample, Split
 
@@ -32,12 +32,10 @@ class Measures(Unlearner):
 
     def measure(self, learner: Learner, streams: Mapping[Split, Iterable[Sample]]) -> None:
         (validation,) = self.shared_samples(learner.trainer, learner, ("validation",)).values()
-        with torch.no_grad():
-            success = _success(learner, validation)
         self.found = {
             "sums": flat(summed_gradients(learner, streams["forget"])),
             "squares": flat(squared_gradients(learner, streams["retain"], rows=3)),
-            "success": success,
+            "success": shared_mean(learner, validation, success),
         }
         learner.trainer.should_stop = True
 

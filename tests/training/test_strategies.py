@@ -20,7 +20,18 @@ from unlearning_pl.distributed.batch_norm import DifferentiableSyncBatchNorm, Sy
 from unlearning_pl.distributed.launchers import launched_processes
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners.backbones import build_backbone
-from unlearning_pl.methods import SSD, ContrastiveUnlearning, CoUn, GradientPenalty, HeldOutCalibration, L1Sparse, SalUn
+from unlearning_pl.methods import (
+    SLUG,
+    SSD,
+    ContrastiveUnlearning,
+    CoUn,
+    GradientPenalty,
+    HeldOutCalibration,
+    L1Sparse,
+    ReGUn,
+    SalUn,
+    WeightDistance,
+)
 from unlearning_pl.training.trainer_defaults import trainer_arguments
 
 CONFIGS = Path(__file__).parents[2] / "configs/trainer"
@@ -64,6 +75,9 @@ def test_momentum_encoders_are_not_spread_over_processes(name: str) -> None:
         (GradientPenalty, True),
         (HeldOutCalibration, True),
         (L1Sparse, True),
+        (ReGUn, True),
+        (SLUG, True),
+        (WeightDistance, True),
         (ContrastiveUnlearning, True),
         (partial(CoUn, projection_dim=8), True),
         (partial(ContrastiveUnlearning, stop=False), False),

@@ -10,6 +10,28 @@ from unlearning_pl.functional.precision import full_precision
 
 
 @full_precision
+def divergence_from(reference: Tensor, logits: Tensor) -> Tensor:
+    r"""KL divergence of class probabilities, given as logits, from one reference distribution, in nats.
+
+    .. math:: d_i = \sum_k q_k \log \frac{q_k}{p_{ik}}, \quad p_i = \mathrm{softmax}(s_i)
+
+    Args:
+        reference: Probabilities q, ``(K,)``; a class may have probability 0.
+        logits: Logits s, ``(B, K)``.
+
+    Returns:
+        ``(B,)``, at least 0.
+
+    Example:
+        >>> import torch
+        >>> divergence_from(torch.tensor([1.0, 0.0]), torch.zeros(1, 2))
+        tensor([0.6931])
+    """
+    log_p = F.log_softmax(logits, dim=1)
+    return F.kl_div(log_p, reference.expand_as(log_p), reduction="none").sum(1)
+
+
+@full_precision
 def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     r"""Distillation loss: KL divergence of a student's softened class probabilities from its teacher's, in nats.
 

@@ -13,14 +13,18 @@ from unlearning_pl.methods.neg_grad import NegGrad
 from unlearning_pl.methods.neg_grad_plus import NegGradPlus
 from unlearning_pl.methods.plug_in import PlugIn
 from unlearning_pl.methods.random_label import RandomLabel
+from unlearning_pl.methods.regun import ReGUn
 from unlearning_pl.methods.salun import SalUn
 from unlearning_pl.methods.scrub import SCRUB
+from unlearning_pl.methods.slug import SLUG
 from unlearning_pl.methods.ssd import SSD
 from unlearning_pl.methods.unlearner import Unlearner
+from unlearning_pl.methods.weight_distance import WeightDistance
 from unlearning_pl.methods.weight_negation import WeightNegation
 
 __all__ = [
     "SCRUB",
+    "SLUG",
     "SSD",
     "AlignmentCalibration",
     "BadTeacher",
@@ -35,7 +39,9 @@ __all__ = [
     "NegGradPlus",
     "PlugIn",
     "RandomLabel",
+    "ReGUn",
     "SalUn",
     "Unlearner",
+    "WeightDistance",
     "WeightNegation",
 ]

@@ -1,7 +1,5 @@
 """Contrastive unlearning (CU)."""
 
-from collections.abc import Iterable
-
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
@@ -11,12 +9,13 @@ from typing_extensions import override
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.data.plans import TrainingPlan
 from unlearning_pl.data.seeds import effective_seed, isolated_rng, run_seed
-from unlearning_pl.distributed.collectives import all_reduce_shares, gather
+from unlearning_pl.distributed.collectives import gather
 from unlearning_pl.errors import require
 from unlearning_pl.functional.contrastive_losses import class_contrast
 from unlearning_pl.learners import Learner, log_term, mean_loss
+from unlearning_pl.methods.shared_means import shared_mean, success
 from unlearning_pl.methods.unlearner import Unlearner, evaluation_mode
-from unlearning_pl.types import Batch, Sample, Split, concat_streams
+from unlearning_pl.types import Batch, Split, concat_streams
 
 
 class ContrastiveUnlearning(Unlearner):
@@ -98,25 +97,7 @@ class ContrastiveUnlearning(Unlearner):
         seed = run_seed(effective_seed(trainer), "stop", trainer.current_epoch, trainer.global_rank)
         with torch.no_grad(), evaluation_mode(learner), isolated_rng(learner.device, seed):
             shares = self.shared_samples(trainer, learner, self.evaluated)
-            forget, held_out = (_success(learner, samples) for samples in shares.values())
+            forget, held_out = (shared_mean(learner, samples, success) for samples in shares.values())
         # Sums may differ between ranks in their last bit, and so may decisions.
         self.stopped = trainer.strategy.reduce_boolean_decision(bool(forget <= held_out), all=False)
         trainer.should_stop = trainer.should_stop or self.stopped
-
-
-def _success(learner: Learner, samples: Iterable[Sample]) -> Tensor:
-    """Mean accuracy of a learner with classes, mean alignment of any other learner, over the samples of all processes.
-
-    Args:
-        learner: In evaluation mode.
-        samples: This process's batches.
-    """
-    total = torch.zeros(2, device=learner.device)  # of values, and of rows
-    for sample in samples:
-        scores = learner.class_scores(sample.views[0])
-        hits = (
-            learner.alignment(learner.outputs(sample), sample) if scores is None else scores.argmax(1) == sample.target
-        )
-        total += torch.stack([hits.float().sum(), hits.new_tensor(len(hits), dtype=total.dtype)])
-    all_reduce_shares([total])
-    return total[0] / total[1]

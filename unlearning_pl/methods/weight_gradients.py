@@ -7,6 +7,7 @@ from torch import Tensor
 
 from unlearning_pl.distributed.collectives import all_reduce_shares
 from unlearning_pl.learners import Learner
+from unlearning_pl.methods.shared_means import Values, training_losses
 from unlearning_pl.types import Sample
 
 
@@ -20,19 +21,22 @@ def trainable_parameters(learner: Learner) -> dict[str, Tensor]:
     }
 
 
-def summed_gradients(learner: Learner, samples: Iterable[Sample]) -> dict[str, Tensor]:
-    """Gradient of the loss, summed over the samples of all processes, in float32 or wider.
+def summed_gradients(
+    learner: Learner, samples: Iterable[Sample], values: Values = training_losses
+) -> dict[str, Tensor]:
+    """Gradient of a loss, summed over the samples of all processes, in float32 or wider.
 
     Args:
         learner: In evaluation mode.
         samples: This process's batches; a loss that compares samples compares those of one batch.
+        values: Loss of each row of a batch, ``(B,)``.
 
     Returns:
         A tensor of each trainable weight's shape, by name.
     """
     total = _zero_gradients(learner)
     for sample in samples:
-        _accumulate(total, learner, learner.losses(learner.outputs(sample), sample).sum(), power=1)
+        _accumulate(total, learner, values(learner, sample).sum(), power=1)
     all_reduce_shares(total.values())
     return total
 
