@@ -60,7 +60,7 @@ class HeldOutCalibration(Unlearner):
     required_methods = ("features", "alignment")
     state_keys = ("forget_scores", "held_out_scores", "scale")
 
-    def __init__(self, weight: float = 2.0, retain_weight: float = 2.0, memory_size: int = 512) -> None:
+    def __init__(self, weight: float = 1.0, retain_weight: float = 2.0, memory_size: int = 512) -> None:
         require(weight >= 0, f"Expected weight >= 0, got {weight}. Give lambda, the pull to held-out scores.")
         require(retain_weight >= 0, f"Expected retain_weight >= 0, got {retain_weight}. Give mu, or 0 for no anchor.")
         require(memory_size >= 2, f"Expected memory_size >= 2, got {memory_size}. Ranks need some hundred scores.")
