@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -25,6 +25,7 @@ from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_dig
 from unlearning_pl.training.compilation import CompileMode, compile_callbacks
 from unlearning_pl.training.component_errors import explain_component_errors
 from unlearning_pl.training.cuda_precision import cuda_precision
+from unlearning_pl.training.held_out_stop import HeldOutStop, held_out_stop
 from unlearning_pl.training.prepare_model import load_initial_weights, prepare_model
 from unlearning_pl.training.rank_zero_result import rank_zero_result
 from unlearning_pl.training.resume import is_finished, resume_point
@@ -155,6 +156,8 @@ class UnlearningTrainer(Trainer):
         plugins: Sequence[PlugIn] = (),
         forget: ForgetRequest = ForgetRequest(),  # noqa: B008  it is frozen
         ckpt_path: str | None = None,
+        stop: Literal["held_out"] | None = None,
+        stop_every: int | None = None,
     ) -> None:
         """Make a trained model forget: load the original, install a method, train.
 
@@ -167,17 +170,21 @@ class UnlearningTrainer(Trainer):
             plugins: Terms added to the method's loss.
             forget: The forget request; the data module's or the original's own request if not given.
             ckpt_path: Checkpoint of this run to resume from, ``last`` or ``auto``, as in :meth:`fit`.
+            stop: ``held_out`` ends the run when forget images are told apart from held-out ones no more, and keeps the
+                best step, see :class:`~unlearning_pl.training.held_out_stop.HeldOutStop`; None takes all steps.
+            stop_every: Steps between two comparisons of ``stop``; after each epoch by default.
         """
         checks.check_not_replaced(self.run_folder, checkpoint_path(original))
         if isinstance(method, PlugIn):
             plugins, method = [method, *plugins], None
         method = method or FineTune()
         checks.check_methods(method, plugins)
+        stopping = held_out_stop(stop, stop_every, method)
         load_weights(model, original)
         runs.apply_forget_request(original, datamodule, forget)
         digest, lineage = weights_digest(original), runs.lineage(original)
         self.provenance = {"original": str(original), "original_sha256": digest, "lineage": [*lineage, digest]}
-        installed: list[Callback] = [method, *plugins]
+        installed: list[Callback] = [method, *plugins, *stopping]
         self.callbacks[1:1] = installed  # after the stopwatch, which thus includes the time of the methods' `measure`
         try:
             self.fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
@@ -247,5 +254,7 @@ class UnlearningTrainer(Trainer):
     def _record(self, run: Path, facts: dict[str, Any]) -> None:
         facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
         facts |= {"epochs": self.current_epoch, "steps": self.global_step, "seed": given_seed(self)} | self.provenance
+        for callback in self.callbacks:
+            facts |= callback.facts() if isinstance(callback, HeldOutStop) else {}
         facts |= {} if self.stopwatch.passes is None else {"passes": self.stopwatch.passes}
         write_record(run, facts | tracker_facts(self.loggers))

@@ -1,0 +1,61 @@
+"""A number of each image that is higher if the model was trained on it, as membership attacks read it.
+
+Letters: B rows of a batch, K classes.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from unlearning_pl.learners.feature_memory import features_of
+from unlearning_pl.types import Sample
+
+
+def membership_score(learner: Any, sample: Sample, outputs: Any = None) -> Tensor:
+    r"""Membership score of each image, ``(B,)`` float32 or wider, with a gradient.
+
+    A classifier: the logit margin :math:`\log p_y - \log(1 - p_y)` of Carlini et al., S&P 2022, arXiv 2112.03570. A
+    learner that needs two views: the cosine of the features of an image's first two views, as EncoderMI compares
+    (Liu et al., CCS 2021, arXiv 2108.11023). Any other, such as CLIP: the alignment of an image and its caption.
+
+    Args:
+        learner: A learner, or a module with ``logits``, ``features`` or ``alignment``, see docs/protocol.md.
+        sample: Images with their views; two for a learner that needs two.
+        outputs: The learner's outputs for the sample; None computes them. Cosines do not need them.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> learner = SimpleNamespace(knows_classes=True, logits=lambda outputs: outputs)
+        >>> sample = Sample((torch.zeros(1, 3, 2, 2),), torch.tensor([0]), torch.tensor([5]))
+        >>> membership_score(learner, sample, torch.tensor([[2.0, 0.0]]))
+        tensor([2.])
+    """
+    kind = score_kind(learner)
+    if kind == "cosine":
+        first, second = (_wide(features_of(learner, view)) for view in sample.views[:2])
+        return cosine_similarity(first, second)
+    outputs = learner.outputs(sample) if outputs is None else outputs
+    if kind == "alignment":
+        return _wide(learner.alignment(outputs, sample))
+    scores, own = _wide(learner.logits(outputs)), sample.target[:, None]
+    others = scores.scatter(1, own, -torch.inf)
+    return scores.gather(1, own).squeeze(1) - others.logsumexp(1)
+
+
+def score_kind(learner: Any) -> str:
+    """Which of the three scores a learner has: ``margin``, ``cosine`` or ``alignment``.
+
+    Example:
+        >>> from unlearning_pl.learners import Classifier, SimCLR
+        >>> score_kind(Classifier("resnet9_slim")), score_kind(SimCLR("resnet9_slim"))
+        ('margin', 'cosine')
+    """
+    if getattr(learner, "knows_classes", False):
+        return "margin"
+    return "cosine" if learner.num_views > 1 and hasattr(learner, "features") else "alignment"
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))

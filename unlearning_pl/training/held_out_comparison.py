@@ -1,0 +1,91 @@
+"""Comparison of the images to forget with held-out images, by membership scores, while a model unlearns.
+
+Letters: M forget images, L held-out images.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from unlearning_pl.data import UnlearningData
+from unlearning_pl.data.plans import InputSpec, SamplePlan
+from unlearning_pl.data.seeds import effective_seed, isolated_rng
+from unlearning_pl.data.streams import Share
+from unlearning_pl.distributed.collectives import all_reduce_shares, broadcast_buffers
+from unlearning_pl.functional.auc_difference import AucDifference
+from unlearning_pl.functional.matched_auc import matched_auc, matching_weights
+from unlearning_pl.learners.membership_score import membership_score, score_kind
+from unlearning_pl.methods.unlearner import evaluation_mode
+from unlearning_pl.types import Sample
+
+PAIRS = 1
+"""Pairs of views whose cosines are averaged."""
+
+
+class Comparison(NamedTuple):
+    """Forget images beside held-out images.
+
+    Attributes:
+        forget: Mean membership score of the forget images.
+        held_out: Weighted mean of the held-out images.
+        difference: Their AUC, and its difference from 0.5.
+    """
+
+    forget: float
+    held_out: float
+    difference: AucDifference
+
+
+def compared_images(learner: LightningModule, data: UnlearningData) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions of the forget and the held-out images that are compared, and weights of the latter with the sum 1.
+
+    Of a learner with classes, held-out images have weights by which their classes have the forget set's shares; forget
+    images of classes that no held-out image has are left out.
+
+    Returns:
+        ``(M,)`` and ``(L,)`` int64, and ``(L,)`` float64, all zero if nothing can be compared.
+    """
+    forget, held_out = data.positions("forget"), data.positions("validation")
+    if not getattr(learner, "knows_classes", False):
+        return forget, held_out, torch.full((len(held_out),), 1 / len(held_out), dtype=torch.float64)
+    train, _ = data.load()
+    classes, others = train.targets[forget], train.targets[held_out]
+    return forget[torch.isin(classes, others)], held_out, matching_weights(classes, others)
+
+
+@torch.no_grad()
+def compare(trainer: Trainer, learner: Any) -> Comparison:
+    """Compare forget with held-out images, in evaluation mode and full precision, in the same views every time.
+
+    Processes share the batches, and all of them get the same numbers, bit for bit: those of a single process.
+    """
+    data: UnlearningData = trainer.datamodule  # type: ignore[attr-defined]
+    forget, held_out, weights = compared_images(learner, data)
+    found = torch.zeros(len(data.ids), device=learner.device)
+    broadcast_buffers(learner)  # those of the checkpoint: without sync_batchnorm each process has its own
+    with evaluation_mode(learner), isolated_rng(learner.device):
+        for sample in _shared_samples(trainer, learner, data):
+            found[sample.index] = _score(learner, sample)
+    all_reduce_shares([found])  # exact: a row is of one process, and zero on the others
+    scores = found.double().cpu()
+    members, others = scores[forget], scores[held_out]
+    return Comparison(members.mean().item(), (weights * others).sum().item(), matched_auc(members, others, weights))
+
+
+def _shared_samples(trainer: Trainer, learner: Any, data: UnlearningData) -> Iterator[Sample]:
+    """This process's share of the forget and the held-out images, clean or in pairs of views."""
+    plan = SamplePlan.evaluation(InputSpec.of(learner), effective_seed(trainer))
+    plan = replace(plan, views=2 * PAIRS) if score_kind(learner) == "cosine" else plan
+    share = Share(trainer.global_rank, trainer.world_size)
+    for samples in data.samples(("forget", "validation"), plan, learner.device, share).values():
+        yield from samples
+
+
+def _score(learner: Any, sample: Sample) -> Tensor:
+    """Membership scores ``(B,)`` float32, the mean over pairs of views."""
+    pairs = zip(sample.views[::2], sample.views[1::2], strict=True) if len(sample.views) > 1 else [sample.views]
+    return torch.stack([membership_score(learner, sample._replace(views=pair)) for pair in pairs]).mean(0).float()
