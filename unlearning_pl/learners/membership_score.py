@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
+from torch.nn.functional import normalize
 
 from unlearning_pl.learners.feature_memory import features_of
 from unlearning_pl.types import Sample
@@ -17,12 +17,13 @@ def membership_score(learner: Any, sample: Sample, outputs: Any = None) -> Tenso
     r"""Membership score of each image, ``(B,)`` float32 or wider, with a gradient.
 
     A classifier: the logit margin :math:`\log p_y - \log(1 - p_y)` of Carlini et al., S&P 2022, arXiv 2112.03570. A
-    learner that needs two views: the cosine of the features of an image's first two views, as EncoderMI compares
-    (Liu et al., CCS 2021, arXiv 2108.11023). Any other, such as CLIP: the alignment of an image and its caption.
+    learner that needs two views: the cosine of the features of an image's views, the mean over all pairs, which
+    EncoderMI reads (Liu et al., CCS 2021, arXiv 2108.11023). Any other, such as CLIP: the alignment of an image and its
+    caption.
 
     Args:
         learner: A learner, or a module with ``logits``, ``features`` or ``alignment``, see docs/protocol.md.
-        sample: Images with their views; two for a learner that needs two.
+        sample: Images with their views; two or more for a learner that needs two.
         outputs: The learner's outputs for the sample; None computes them. Cosines do not need them.
 
     Example:
@@ -34,8 +35,9 @@ def membership_score(learner: Any, sample: Sample, outputs: Any = None) -> Tenso
     """
     kind = score_kind(learner)
     if kind == "cosine":
-        first, second = (_wide(features_of(learner, view)) for view in sample.views[:2])
-        return cosine_similarity(first, second)
+        units = torch.stack([normalize(_wide(features_of(learner, view)), dim=1) for view in sample.views])
+        count = len(units)  # the square of the sum has the cosine of every pair twice, and every view's with itself
+        return (units.sum(0).square().sum(1) - units.square().sum((0, 2))) / (count * (count - 1))
     outputs = learner.outputs(sample) if outputs is None else outputs
     if kind == "alignment":
         return _wide(learner.alignment(outputs, sample))

@@ -22,8 +22,8 @@ from unlearning_pl.learners.membership_score import membership_score, score_kind
 from unlearning_pl.methods.unlearner import evaluation_mode
 from unlearning_pl.types import Sample
 
-PAIRS = 1
-"""Pairs of views whose cosines are averaged."""
+VIEWS = 6
+"""Views of an image whose cosines are averaged."""
 
 
 class Comparison(NamedTuple):
@@ -69,7 +69,7 @@ def compare(trainer: Trainer, learner: Any) -> Comparison:
     broadcast_buffers(learner)  # those of the checkpoint: without sync_batchnorm each process has its own
     with evaluation_mode(learner), isolated_rng(learner.device):
         for sample in _shared_samples(trainer, learner, data):
-            found[sample.index] = _score(learner, sample)
+            found[sample.index] = membership_score(learner, sample).float()
     all_reduce_shares([found])  # exact: a row is of one process, and zero on the others
     scores = found.double().cpu()
     members, others = scores[forget], scores[held_out]
@@ -77,15 +77,9 @@ def compare(trainer: Trainer, learner: Any) -> Comparison:
 
 
 def _shared_samples(trainer: Trainer, learner: Any, data: UnlearningData) -> Iterator[Sample]:
-    """This process's share of the forget and the held-out images, clean or in pairs of views."""
+    """This process's share of the forget and the held-out images, clean or in several views."""
     plan = SamplePlan.evaluation(InputSpec.of(learner), effective_seed(trainer))
-    plan = replace(plan, views=2 * PAIRS) if score_kind(learner) == "cosine" else plan
+    plan = replace(plan, views=VIEWS) if score_kind(learner) == "cosine" else plan
     share = Share(trainer.global_rank, trainer.world_size)
     for samples in data.samples(("forget", "validation"), plan, learner.device, share).values():
         yield from samples
-
-
-def _score(learner: Any, sample: Sample) -> Tensor:
-    """Membership scores ``(B,)`` float32, the mean over pairs of views."""
-    pairs = zip(sample.views[::2], sample.views[1::2], strict=True) if len(sample.views) > 1 else [sample.views]
-    return torch.stack([membership_score(learner, sample._replace(views=pair)) for pair in pairs]).mean(0).float()

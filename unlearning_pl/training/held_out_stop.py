@@ -23,7 +23,7 @@ NO_MORE = 0.5
 A run meets 0.5 with the edge of the interval: at 0.05 it would end two standard errors away from it.
 """
 
-_STATE = ("_side", "_compared", "_auc", "_reason", "_kept", "_weights", "_pending", "_finished")
+_STATE = ("_side", "_compared", "_auc", "_reason", "_kept", "_weights", "_pending", "_ended")
 
 
 class HeldOutStop(Callback):
@@ -34,7 +34,8 @@ class HeldOutStop(Callback):
     of a classifier's held-out images are weighted so that their classes have the forget set's shares. Once the AUC
     differs from 0.5 by a test at level :data:`TOLD_APART`, the run ends when it does not at :data:`NO_MORE`, or when
     it lies on the other side of 0.5. The run keeps the weights whose AUC was nearest to 0.5, buffers, momentum encoders
-    and queues included, of the steps that were compared; the original is none of them. Images that are never told apart
+    and queues included, of the steps that were compared; the original is none of them. It is not extended by
+    further epochs. Images that are never told apart
     stop nothing. No loss reads held-out images here. Where streams change from epoch to epoch (SCRUB), steps of epochs
     without retain images are not compared.
 
@@ -60,12 +61,13 @@ class HeldOutStop(Callback):
         self._reason = ""  # why the run ends
         self._kept: tuple[int, float] | None = None  # the best step and its AUC
         self._weights: Mapping[str, Tensor] = {}
-        self._pending, self._finished = False, False
+        self._pending = False  # whether the weights of the best step are those that the model has now
+        self._ended = -1  # last step of a run that has ended
 
     def facts(self) -> dict[str, Any]:
-        """The entry of the record, run.json: last step, kept step, its AUC, and why the run ended."""
-        kept, auc = self._kept or (self._compared, self._auc)
-        return {"stop": {"ended": self._compared, "kept": kept, "auc": auc, "reason": self._reason}}
+        """The entry of the record, run.json: last step, kept step, AUC of the kept step, and why the run ended."""
+        kept, auc = self._kept or (self._ended, self._auc)
+        return {"stop": {"ended": self._ended, "kept": kept, "auc": auc, "reason": self._reason}}
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -92,7 +94,7 @@ class HeldOutStop(Callback):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._finished:
+        if self._ended >= 0:
             return
         if self._compared != trainer.global_step and (
             self._kept is None or self._is_due(trainer, trainer.current_epoch - 1)
@@ -106,13 +108,13 @@ class HeldOutStop(Callback):
                 f"{self._auc:.2f} at the last one). The run took all its steps. Hold out or forget more images."
             )
         else:
-            self._reason = self._reason or "all steps taken"
+            self._reason = self._reason or "still told apart"
             pl_module.load_state_dict(self._weights)
             rank_zero_info(
-                f"Ended at step {self._compared} ({self._reason}), kept step {self._kept[0]} with AUC "
+                f"Ended at step {trainer.global_step} ({self._reason}), kept step {self._kept[0]} with AUC "
                 f"{self._kept[1]:.2f} of forget against held-out images."
             )
-        self._weights, self._finished = {}, True
+        self._weights, self._ended = {}, trainer.global_step
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -130,6 +132,7 @@ class HeldOutStop(Callback):
         return preserves and self._compared != trainer.global_step
 
     def _compare(self, trainer: Trainer, learner: Any) -> None:
+        learner.check_finite()
         forget, held_out, difference = compare(trainer, learner)
         self._compared, self._auc = trainer.global_step, difference.auc
         figures = {"auc": difference.auc, "score_forget": forget, "score_held_out": held_out}

@@ -14,22 +14,23 @@ from typing_extensions import override
 from unlearning_pl.audits import Audit, Embeddings, compute_audit
 from unlearning_pl.audits.extract import AUDITED, extract_embeddings
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
-from unlearning_pl.data.seeds import given_seed, isolated_rng
+from unlearning_pl.data.seeds import isolated_rng
 from unlearning_pl.distributed.launchers import terminate_children_on_error
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
-from unlearning_pl.report.trackers import open_trackers, tracker_facts
+from unlearning_pl.report.trackers import open_trackers
 from unlearning_pl.training import checks, runs
 from unlearning_pl.training.background_checkpoint_io import finished_writes
 from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
 from unlearning_pl.training.compilation import CompileMode, compile_callbacks
 from unlearning_pl.training.component_errors import explain_component_errors
 from unlearning_pl.training.cuda_precision import cuda_precision
-from unlearning_pl.training.held_out_stop import HeldOutStop, held_out_stop
+from unlearning_pl.training.held_out_stop import held_out_stop
 from unlearning_pl.training.prepare_model import load_initial_weights, prepare_model
 from unlearning_pl.training.rank_zero_result import rank_zero_result
 from unlearning_pl.training.resume import is_finished, resume_point
 from unlearning_pl.training.resume_checks import check_resume
+from unlearning_pl.training.run_facts import run_facts
 from unlearning_pl.training.run_folder import open_run_folder, write_record
 from unlearning_pl.training.run_lock import lock_folder
 from unlearning_pl.training.signals import SignalHandler
@@ -145,7 +146,7 @@ class UnlearningTrainer(Trainer):
                 warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
                 super().fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=weights_only)
             if self.run_folder is not None and self._writes:
-                self._record(self.run_folder, {"train_on": data.train_on})
+                write_record(self.run_folder, {"train_on": data.train_on} | run_facts(self))
 
     def unlearn(
         self,
@@ -179,12 +180,11 @@ class UnlearningTrainer(Trainer):
             plugins, method = [method, *plugins], None
         method = method or FineTune()
         checks.check_methods(method, plugins)
-        stopping = held_out_stop(stop, stop_every, method)
         load_weights(model, original)
         runs.apply_forget_request(original, datamodule, forget)
         digest, lineage = weights_digest(original), runs.lineage(original)
         self.provenance = {"original": str(original), "original_sha256": digest, "lineage": [*lineage, digest]}
-        installed: list[Callback] = [method, *plugins, *stopping]
+        installed: list[Callback] = [method, *plugins, *held_out_stop(stop, stop_every, method)]
         self.callbacks[1:1] = installed  # after the stopwatch, which thus includes the time of the methods' `measure`
         try:
             self.fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
@@ -250,11 +250,3 @@ class UnlearningTrainer(Trainer):
     def _writes(self) -> bool:
         """Whether this process writes to the run folder."""
         return self.run_folder is not None and self.is_global_zero and not self.fast_dev_run
-
-    def _record(self, run: Path, facts: dict[str, Any]) -> None:
-        facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
-        facts |= {"epochs": self.current_epoch, "steps": self.global_step, "seed": given_seed(self)} | self.provenance
-        for callback in self.callbacks:
-            facts |= callback.facts() if isinstance(callback, HeldOutStop) else {}
-        facts |= {} if self.stopwatch.passes is None else {"passes": self.stopwatch.passes}
-        write_record(run, facts | tracker_facts(self.loggers))
