@@ -174,6 +174,25 @@ def test_the_monitor_is_named_as_a_callback_and_in_the_configuration(
     assert "monitor/alignment_forget" in events.Tags()["scalars"]
 
 
+def test_stopping_is_in_the_configuration_and_needs_held_out_images(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop = f"--method NegGrad --forget.count 8 {SHORT} --stop held_out --stop_every 2 --run {tmp_path}/stopped"
+    capsys.readouterr()
+    told = error(capsys, command(f"unlearn --original {made}/original {stop}"))
+    assert "Expected held-out images for --stop held_out, got 0. Train the original with --data.validation 0.1" in told
+    assert not (tmp_path / "stopped").exists()
+    assert command(f"fit {SIMCLR} --data.validation 0.2 --run {tmp_path}/held_out") == 0
+    with pytest.warns(UserWarning, match="told apart at no step"):
+        assert command(f"unlearn --original {tmp_path}/held_out {stop}") == 0
+    config = yaml.safe_load((tmp_path / "stopped/config.yaml").read_text())
+    assert (config["stop"], config["stop_every"]) == ("held_out", 2)
+    capsys.readouterr()
+    resumed = stop.replace("--stop_every 2", "--stop_every 3") + " --ckpt_path last"
+    told = error(capsys, command(f"unlearn --original {tmp_path}/held_out {resumed}"))
+    assert "Expected stop_every = 2 as in " in told
+
+
 def test_the_whole_configuration_of_a_run_repeats_it(made: Path, tmp_path: Path) -> None:
     assert command(f"unlearn --config {made}/ac/config.yaml --run {tmp_path}/again") == 0
     ours, theirs = (

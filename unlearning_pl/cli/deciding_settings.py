@@ -9,7 +9,7 @@ from unlearning_pl.learners.optimizer_settings import NOT_RECORDED, OPTIMIZER_KE
 
 RESUME_KEYS = (
     *("seed_everything", "model", "data", "weights", "forget"),
-    *("method", "plugins", *OPTIMIZER_KEYS),
+    *("method", "plugins", "stop", "stop_every", *OPTIMIZER_KEYS),
 )
 """Settings that a resumed run must repeat; the trainer's are checked by the checkpoint, the original by its digest."""
 FREE = ("data.workers", "data.eval_batch_size", "data.source")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 from lightly.utils import dist
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 from torch.nn.functional import pad
 
 T = TypeVar("T")
@@ -104,6 +104,17 @@ def all_reduce_shares(sums: Iterable[Tensor]) -> None:
     if dist.world_size() > 1:
         for value in sums:
             distributed.all_reduce(value)
+
+
+def broadcast_buffers(module: nn.Module) -> None:
+    """Give every process the buffers of rank 0, as the next training step would; they are those of a checkpoint.
+
+    Example:
+        >>> broadcast_buffers(nn.BatchNorm2d(3))
+    """
+    if dist.world_size() > 1:
+        for buffer in module.buffers():
+            distributed.broadcast(buffer, 0)
 
 
 class _Sum(torch.autograd.Function):

@@ -14,6 +14,7 @@ from unlearning_pl.errors import require
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import PlugIn, Unlearner
 from unlearning_pl.training.compilation import CompileMode, check_compilation
+from unlearning_pl.training.held_out_stop import check_held_out_stop
 from unlearning_pl.training.monitor_checks import check_monitors
 from unlearning_pl.training.optimizer_checks import check_optimizer, check_warmup
 from unlearning_pl.types import Split
@@ -105,6 +106,7 @@ def check_fit(trainer: Trainer, compiled: CompileMode, model: Learner, data: Unl
             f"Expected no trainer.min_epochs and min_steps with {type(method).__name__}, which takes no step, got "
             f"{minima[0]} and {minima[1]}. Leave them out.",
         )
+    check_held_out_stop(trainer, model, data)
     plan = training_plan(trainer, model, data.train_on)
     check_warmup(trainer, model, planned_steps(trainer, model, data))
     combinations = dict.fromkeys(plan.streams(epoch) for epoch in range(max(1, trainer.max_epochs or 1)))

@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -14,11 +14,11 @@ from typing_extensions import override
 from unlearning_pl.audits import Audit, Embeddings, compute_audit
 from unlearning_pl.audits.extract import AUDITED, extract_embeddings
 from unlearning_pl.data import ForgetRequest, UnlearningData, write_manifest
-from unlearning_pl.data.seeds import given_seed, isolated_rng
+from unlearning_pl.data.seeds import isolated_rng
 from unlearning_pl.distributed.launchers import terminate_children_on_error
 from unlearning_pl.learners import Learner
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
-from unlearning_pl.report.trackers import open_trackers, tracker_facts
+from unlearning_pl.report.trackers import open_trackers
 from unlearning_pl.training import checks, runs
 from unlearning_pl.training.background_checkpoint_io import finished_writes
 from unlearning_pl.training.checkpoint_files import checkpoint_path, weights_digest
@@ -26,10 +26,12 @@ from unlearning_pl.training.compilation import CompileMode, compile_callbacks
 from unlearning_pl.training.component_errors import explain_component_errors
 from unlearning_pl.training.cuda_precision import cuda_precision
 from unlearning_pl.training.emulated_bfloat16 import announce_emulated_bfloat16
+from unlearning_pl.training.held_out_stop import held_out_stop
 from unlearning_pl.training.prepare_model import load_initial_weights, prepare_model
 from unlearning_pl.training.rank_zero_result import rank_zero_result
 from unlearning_pl.training.resume import is_finished, resume_point
 from unlearning_pl.training.resume_checks import check_resume
+from unlearning_pl.training.run_facts import run_facts
 from unlearning_pl.training.run_folder import open_run_folder, write_record
 from unlearning_pl.training.run_lock import lock_folder
 from unlearning_pl.training.signals import SignalHandler
@@ -146,7 +148,7 @@ class UnlearningTrainer(Trainer):
                 warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
                 super().fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=weights_only)
             if self.run_folder is not None and self._writes:
-                self._record(self.run_folder, {"train_on": data.train_on})
+                write_record(self.run_folder, {"train_on": data.train_on} | run_facts(self))
 
     def unlearn(
         self,
@@ -157,6 +159,8 @@ class UnlearningTrainer(Trainer):
         plugins: Sequence[PlugIn] = (),
         forget: ForgetRequest = ForgetRequest(),  # noqa: B008  it is frozen
         ckpt_path: str | None = None,
+        stop: Literal["held_out"] | None = None,
+        stop_every: int | None = None,
     ) -> None:
         """Make a trained model forget: load the original, install a method, train.
 
@@ -169,6 +173,9 @@ class UnlearningTrainer(Trainer):
             plugins: Terms added to the method's loss.
             forget: The forget request; the data module's or the original's own request if not given.
             ckpt_path: Checkpoint of this run to resume from, ``last`` or ``auto``, as in :meth:`fit`.
+            stop: ``held_out`` ends the run when forget images are told apart from held-out ones no more, and keeps the
+                best step, see :class:`~unlearning_pl.training.held_out_stop.HeldOutStop`; None takes all steps.
+            stop_every: Steps between two comparisons of ``stop``; after each epoch by default.
         """
         checks.check_not_replaced(self.run_folder, checkpoint_path(original))
         if isinstance(method, PlugIn):
@@ -179,7 +186,7 @@ class UnlearningTrainer(Trainer):
         runs.apply_forget_request(original, datamodule, forget)
         digest, lineage = weights_digest(original), runs.lineage(original)
         self.provenance = {"original": str(original), "original_sha256": digest, "lineage": [*lineage, digest]}
-        installed: list[Callback] = [method, *plugins]
+        installed: list[Callback] = [method, *plugins, *held_out_stop(stop, stop_every, method)]
         self.callbacks[1:1] = installed  # after the stopwatch, which thus includes the time of the methods' `measure`
         try:
             self.fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
@@ -245,9 +252,3 @@ class UnlearningTrainer(Trainer):
     def _writes(self) -> bool:
         """Whether this process writes to the run folder."""
         return self.run_folder is not None and self.is_global_zero and not self.fast_dev_run
-
-    def _record(self, run: Path, facts: dict[str, Any]) -> None:
-        facts |= {"seconds": round(self.stopwatch.seconds, 3), "command": self.command, "processes": self.world_size}
-        facts |= {"epochs": self.current_epoch, "steps": self.global_step, "seed": given_seed(self)} | self.provenance
-        facts |= {} if self.stopwatch.passes is None else {"passes": self.stopwatch.passes}
-        write_record(run, facts | tracker_facts(self.loggers))
