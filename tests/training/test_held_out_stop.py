@@ -28,11 +28,13 @@ def test_ends_where_a_loop_by_hand_ends_and_keeps_the_best_step(
     aucs = {}
     for step in (0, *range(every or 2, STEPS + 1, every or 2)):  # two steps are an epoch
         reference.load_state_dict(states.found[step])
-        aucs[step] = auc_by_hand(reference, data)
-    side, ended, kept = aucs[0] > 0.5, STEPS, 0
-    for step in list(aucs)[1:]:
-        kept = step if not kept or abs(aucs[step] - 0.5) < abs(aucs[kept] - 0.5) else kept
-        if (aucs[step] > 0.5) != side:
+        aucs[step] = round(auc_by_hand(reference, data), 12)
+    side, ended, kept = 0.0, STEPS, 0
+    for step, auc in aucs.items():
+        was, side = side, side or auc - 0.5
+        if step and side and (not kept or abs(auc - 0.5) < abs(aucs[kept] - 0.5)):
+            kept = step
+        if step and was and was * (auc - 0.5) <= 0:
             ended = step
             break
     learner, trainer = unlearned(held_out_originals[name], tmp_path / "run", stop="held_out", stop_every=every)
