@@ -1,9 +1,10 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import loops
 import pytest
 import torch
-from tiny import make_learner, make_trainer
+from tiny import make_data, make_learner, make_trainer
 from torch import Tensor
 
 from unlearning_pl.errors import InputError
@@ -93,3 +94,18 @@ def test_without_held_out_images_it_asks_for_a_target(splits: SimpleNamespace) -
 def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(wrong))} .*, got {next(iter(wrong.values()))}"):
         SLUG(**wrong)
+
+
+@pytest.mark.parametrize("name", ["Classifier", "MoCo"])
+@pytest.mark.filterwarnings("ignore:SLUG changed no weight")
+def test_a_run_is_held_to_what_held_out_images_have(name: str, originals: dict[str, Path]) -> None:
+    before = torch.load(originals[name] / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    learner, trainer, method, limits = make_learner(name), make_trainer(), SLUG(tries=4), []
+    limit_of = method._limit
+    method._limit = lambda learner: limits.append(limit_of(learner)) or limits[-1]
+    trainer.unlearn(learner, make_data(), str(originals[name]), method)
+    assert trainer.global_step == 0
+    assert len(limits) == 1
+    assert -1 <= limits[0] <= 1
+    changed = [name for name, weight in learner.named_parameters() if not torch.equal(weight, before[name])]
+    assert len(changed) <= 1
