@@ -210,9 +210,8 @@ class UnlearningTrainer(Trainer):
             splits: Splits to embed.
             probe_views: Views of each retain image for MUC's linear probe; 0 for a logistic regression.
         """
-        for learner in learners.values():
-            if self.channels_last:
-                learner.to(memory_format=torch.channels_last)
+        for learner in learners.values() if self.channels_last else ():
+            learner.to(memory_format=torch.channels_last)
         return extract_embeddings(self, learners, datamodule, views, splits, probe_views)
 
     def audit(
@@ -239,10 +238,7 @@ class UnlearningTrainer(Trainer):
     @property
     @override
     def estimated_stepping_batches(self) -> int | float:
-        """Steps of the whole run, also if a method's streams change from epoch to epoch.
-
-        Lightning would create a loader to count them before a resumed run knows the batch that it resumes at.
-        """
+        """Steps of a run whose streams may change; Lightning makes a loader, before a resumed run has its batch."""
         data: Any = getattr(self, "datamodule", None)
         if isinstance(data, UnlearningData) and (self.max_epochs or 0) > 0:
             return checks.planned_steps(self, self.lightning_module, data)
