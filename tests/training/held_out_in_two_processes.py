@@ -22,7 +22,7 @@ from unlearning_pl.data import ForgetRequest
 from unlearning_pl.training import held_out_stop
 from unlearning_pl.training.held_out_comparison import Comparison, compare
 
-LEARNERS = {"SimCLR": "NegGrad", "MoCo": "CoUn", "Classifier": "SCRUB"}
+LEARNERS = {"MoCo": "CoUn", "Classifier": "SCRUB"}
 
 
 def stopped(name: str, original: str, run: Path, **options: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ _TEXTS = {
     "data.validation": "Fraction of the training images to hold out",
     "data.train_on": "all, or retain for the retrained reference",
     "stop": "held_out: when forget and held-out images look alike",
-    "stop_every": "Steps between two comparisons of --stop [an epoch]",
+    "stop_every": "Steps between two comparisons of --stop; else an epoch",
     "optimizer": "SGD, AdamW, ... or a class of your own [SGD]",
     "optimizer.lr": "Learning rate; other arguments likewise [0.06]",
     "schedule": "constant, cosine, one_cycle or multi_step [cosine]",
