@@ -53,7 +53,8 @@ def score_kind(learner: Any) -> str:
         >>> score_kind(Classifier("resnet9_slim")), score_kind(SimCLR("resnet9_slim"))
         ('margin', 'cosine')
     """
-    if getattr(learner, "knows_classes", False):
+    has_classes = learner.num_views == 1 and getattr(learner, "context_length", None) is None
+    if getattr(learner, "knows_classes", has_classes) and hasattr(learner, "logits"):
         return "margin"
     return "cosine" if learner.num_views > 1 and hasattr(learner, "features") else "alignment"
 

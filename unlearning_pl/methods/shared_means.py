@@ -21,10 +21,11 @@ def shared_mean(learner: Learner, samples: Iterable[Sample], values: Values) -> 
         samples: This process's batches.
         values: Values of the rows of a batch, ``(B,)``.
     """
-    total = torch.zeros(2, device=learner.device)  # of values, and of rows
+    dtype = torch.promote_types(next(learner.parameters()).dtype, torch.float32)
+    total = torch.zeros(2, device=learner.device, dtype=dtype)  # of values, and of rows
     for sample in samples:
         found = values(learner, sample)
-        total += torch.stack([found.float().sum(), found.new_tensor(len(found), dtype=total.dtype)])
+        total += torch.stack([found.to(dtype).sum(), found.new_tensor(len(found), dtype=dtype)])
     all_reduce_shares([total])
     return total[0] / total[1]
 

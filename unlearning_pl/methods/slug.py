@@ -1,6 +1,7 @@
 """SLUG: single layer unlearning gradient."""
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Literal
 
 import torch
@@ -20,7 +21,7 @@ from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.methods.weight_gradients import summed_gradients, trainable_parameters
 from unlearning_pl.types import Sample, Split
 
-NOT_LAYERS = ("bias", "embedding", "pos_embed", "position", "logit_scale")
+NOT_LAYERS = ("bias", "embedding", "pos_embed", "position", "logit_scale", "projection_head", "prediction_head")
 
 
 class SLUG(Unlearner):
@@ -31,7 +32,8 @@ class SLUG(Unlearner):
     Cai, Tan and Asif, "Targeted Unlearning with Single Layer Unlearning Gradient", ICML 2025, arXiv 2407.11867; made
     for CLIP. l^F is one minus the cosine of the pair, and for a classifier, which the authors' code does not have, the
     cross-entropy (our reading). A layer is a tensor of weights; biases, embeddings and the scale of the similarities
-    are left out, as in the authors' code. Those on the Pareto front of importance and alignment
+    are left out, as in the authors' code, and heads that are discarded after training, whose change the features do not
+    show. Those on the Pareto front of importance and alignment
     (:func:`~unlearning_pl.functional.layer_selection.layers_on_the_front`) are tried, each with ten lengths: from a
     tenth of |theta_l| / |g_l| the step doubles until images are forgotten, then it is bisected. Of the layers in which
     a step was enough, the one that leaves the lowest loss of retain samples is changed.
@@ -81,7 +83,8 @@ class SLUG(Unlearner):
             step = self._search(learner, streams["forget"], limit, weights[name], forget[name])
             if step is not None:
                 _move(weights[name], before, forget[name], step)
-                found.append((float(shared_mean(learner, streams["retain"], training_losses)), name, step))
+                loss = float(shared_mean(learner, streams["retain"], training_losses))
+                found += [(loss, name, step)] if isfinite(loss) else []
             _move(weights[name], before, forget[name], 0.0)
         if not found:
             rank_zero_warn("SLUG changed no weight: no step in a layer forgets enough. Raise method.target or tries.")

@@ -143,7 +143,8 @@ class Unlearner(RenamedAttributes, Callback):
         learner, data = self._learner_and_data(trainer, pl_module)
         self._move(learner.device)
         if hasattr(learner, "forget_mask"):
-            mask = torch.zeros(len(data.ids), dtype=torch.bool).index_fill(0, data.positions("forget"), True)
+            unseen = torch.cat([data.positions("forget"), data.positions("validation")])
+            mask = torch.zeros(len(data.ids), dtype=torch.bool).index_fill(0, unseen, True)
             learner.forget_mask = mask.to(learner.device)
         if not self._measured:
             plan = training_plan(trainer, pl_module, data.train_on).sample

@@ -47,7 +47,7 @@ class WeightDistance(PlugIn):
 
     @override
     def prepare(self, learner: Learner, data: UnlearningData) -> None:
-        self.original = {name: weight.detach().clone() for name, weight in trainable_parameters(learner).items()}
+        self.original = {name: weight.detach().clone() for name, weight in learner.named_parameters()}
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -56,7 +56,7 @@ class WeightDistance(PlugIn):
 
     @override
     def term(self, learner: Learner, batch: Batch) -> Tensor:
-        weights = trainable_parameters(learner)
+        weights = {name: weight for name, weight in trainable_parameters(learner).items() if name in self.original}
         distance = rms_distance(weights.values(), [self.original[name] for name in weights])
         log_term(learner, "weight_distance", distance, sum(len(sample.index) for sample in batch.values()))
         return -self.weight * distance

@@ -58,6 +58,7 @@ class HeldOutStop(Callback):
         )
         self.every = every
         self._side = 0  # of 0.5 on which the AUC was told apart first
+        self._step = 0  # after the last batch
         self._compared = -1  # step of the last comparison
         self._auc: float | None = None
         self._reason = ""  # why the run ends
@@ -73,6 +74,7 @@ class HeldOutStop(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._step = trainer.global_step
         self._keep_pending(pl_module)
         if self._compared < 0:
             self._compare(trainer, pl_module)
@@ -80,8 +82,15 @@ class HeldOutStop(Callback):
 
     @override
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
-        step = trainer.global_step
-        if self.every is not None and step % self.every == 0 and self._is_due(trainer, trainer.current_epoch):
+        step, before = trainer.global_step, self._step
+        self._step = step
+        stepped = step != before  # of batches whose gradients are accumulated only the last one steps
+        if (
+            self.every is not None
+            and stepped
+            and step % self.every == 0
+            and self._is_due(trainer, trainer.current_epoch)
+        ):
             self._compare(trainer, pl_module)
 
     @override
