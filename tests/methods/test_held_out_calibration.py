@@ -8,21 +8,25 @@ import pytest
 import scipy.stats
 import torch
 from methods.conftest import widened
-from tiny import LEARNERS, make_rows
+from tiny import LEARNERS, make_learner, make_rows, make_trainer
 from torch import Tensor
 
+from unlearning_pl.distributed.batch_norm import DifferentiableSyncBatchNorm, SyncBatchNormPlugin
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.membership_score import membership_score
 from unlearning_pl.methods import HeldOutCalibration
+from unlearning_pl.methods.teachers import original_in_training, synchronise_like
 from unlearning_pl.types import Batch, concat_streams
 
 EVERY = [name for name in LEARNERS if name != "CLIP"]  # its towers read float32
 
 
-def data_of(targets: Tensor) -> SimpleNamespace:
-    """Splits whose first ten images are to be forgotten."""
-    places = {"retain": torch.arange(10, len(targets)), "forget": torch.arange(10)}
+def data_of(targets: Tensor, held_out: int = 4) -> SimpleNamespace:
+    """Splits whose first ten images are to be forgotten, and the last ones held out."""
+    retained = len(targets) - held_out
+    places = {"retain": torch.arange(10, retained), "forget": torch.arange(10)}
+    places["validation"] = torch.arange(retained, len(targets))
     return SimpleNamespace(positions=places.__getitem__, load=lambda: (SimpleNamespace(targets=targets), 0))
 
 
@@ -84,6 +88,31 @@ def test_equals_its_formula_over_several_steps(learner: Learner) -> None:
         assert drift > 0
 
 
+@pytest.mark.parametrize("learner", EVERY, indirect=True)
+def test_the_original_has_not_drifted_in_training_mode(learner: Learner) -> None:
+    """By the same passes, with batch statistics of the same rows; and it holds nothing of them."""
+    learner.train()
+    anchored, plain = (prepared(learner, weight=0.0, retain_weight=w) for w in (1e4, 0.0))
+    for method in (anchored, plain):
+        method.teacher = original_in_training(learner)
+    batch = three_streams()
+    with torch.no_grad():
+        loss, expected = (method.objective(learner, batch) for method in (anchored, plain))
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
+    assert not getattr(anchored.teacher, "_keys", [])
+
+
+@pytest.mark.parametrize("learner", ["SimCLR"], indirect=True)
+def test_its_copy_has_the_synchronised_norms_of_the_learner(learner: Learner) -> None:
+    teacher = original_in_training(learner)
+    learner.auxiliary_modules["a head that another method adds"] = torch.nn.BatchNorm1d(3)
+    learner.trainer = make_trainer(logger=False)
+    SyncBatchNormPlugin().apply(learner)
+    synchronise_like(teacher, learner)
+    kinds = {type(layer) for layer in teacher.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)}
+    assert kinds == {DifferentiableSyncBatchNorm}
+
+
 @pytest.mark.parametrize("learner", ["SimCLR"], indirect=True)
 def test_nothing_is_moved_once_forget_and_held_out_scores_are_equal(learner: Learner) -> None:
     batch = three_streams()
@@ -143,8 +172,14 @@ def test_the_unit_is_the_deviation_of_the_original_on_held_out_images(learner: L
 
 
 @pytest.mark.parametrize("learner", ["Classifier"], indirect=True)
+def test_a_run_without_held_out_images_is_told(learner: Learner) -> None:
+    with pytest.raises(InputError, match=r"got none\. Train the original with --data\.validation 0\.1"):
+        HeldOutCalibration().prepare(learner, data_of(torch.arange(40) % 10, held_out=0))
+
+
+@pytest.mark.parametrize("learner", ["Classifier"], indirect=True)
 def test_held_out_images_that_score_alike_are_told(learner: Learner) -> None:
-    with pytest.raises(InputError, match=r"got 1 with the same\. Hold out more images"):
+    with pytest.raises(InputError, match=r"got a deviation of 0\.0\. Hold out more images"):
         HeldOutCalibration().measure(learner, {"validation": [widened(make_rows(1))]})
 
 

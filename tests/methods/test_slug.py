@@ -43,7 +43,9 @@ def by_hand(learner: Learner, batch: Batch, target: float, tries: int) -> dict[s
     retain = gradients(learner, learner.losses(learner.outputs(batch["retain"]), batch["retain"]).sum())
     weights = {name: weight.detach().clone() for name, weight in learner.named_parameters()}
     best: tuple[float, dict[str, Tensor]] = (float("inf"), {})
-    for name in layers_on_the_front([name for name in weights if "bias" not in name], weights, forget, retain):
+    for name in layers_on_the_front(
+        [name for name in weights if "bias" not in name and "projection" not in name], weights, forget, retain
+    ):
         low, high, step = 0.0, None, float(weights[name].norm() / forget[name].norm()) / 10
         states = {}
         for _ in range(tries):

@@ -56,6 +56,16 @@ def test_the_gradient_leads_away_and_is_zero_at_the_original(learner: Learner, b
     assert math.sqrt(norm) == pytest.approx(0.5 / math.sqrt(count), rel=1e-3)
 
 
+def test_weights_that_are_unfrozen_later_have_their_original_too(learner: Learner, batch: Batch) -> None:
+    first, *_ = learner.parameters()
+    first.requires_grad_(False)
+    method = WeightDistance()
+    method.prepare(learner, SimpleNamespace())
+    first.requires_grad_(True)
+    method.term(learner, batch)
+    assert learner.terms["weight_distance"][0] == pytest.approx(1e-4, rel=1e-6)
+
+
 def test_half_precision_is_summed_in_full() -> None:
     weights = [torch.full((3000,), 0.1, dtype=torch.bfloat16)]
     assert rms_distance(weights, [torch.zeros(3000)], eps=0.0).item() == pytest.approx(weights[0][0].item())

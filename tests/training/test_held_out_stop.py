@@ -111,6 +111,30 @@ def test_streams_that_alternate_are_compared_after_passes_over_the_retain_set(
     assert steps == [0, *([epochs[1]] if every is None else range(epochs[0] + 1, epochs[1] + 1))]
 
 
+@pytest.mark.filterwarnings("ignore:SCRUB with max_epochs")
+def test_a_pass_over_the_forget_set_is_not_compared_by_the_next_batch_of_accumulated_gradients(
+    held_out_originals: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, places = planned(monkeypatch, [0.8] * 9), []
+
+    class Places(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+            places.append((trainer.current_epoch, trainer.global_step))
+
+    trainer = make_trainer(max_epochs=2, callbacks=[Places()], logger=False, accumulate_grad_batches=2)
+    trainer.unlearn(
+        make_learner("Classifier"),
+        data_of(),
+        str(held_out_originals["Classifier"]),
+        **make_method("SCRUB"),
+        stop="held_out",
+        stop_every=1,
+    )
+    damaged = {step for epoch, step in places if epoch == 0}
+    assert damaged & {step for epoch, step in places if epoch == 1}  # a batch of the next pass took no step
+    assert not damaged & set(steps[1:])
+
+
 def test_no_step_reads_held_out_images_and_none_is_another_than_without(
     held_out_originals: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

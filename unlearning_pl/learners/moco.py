@@ -59,7 +59,7 @@ class MoCo(ContrastiveLearner):
     optional_weights = ("queue.keys",)
     supports_fsdp = False  # FSDP shards the momentum encoder unlike the online encoder
     forget_mask: Tensor | None = None
-    """During unlearning, mask of the images to forget among all images, ``(N,)`` bool."""
+    """During unlearning, mask of the images to forget or held out among all images, ``(N,)`` bool."""
 
     def __init__(
         self,
