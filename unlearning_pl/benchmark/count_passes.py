@@ -11,6 +11,7 @@ from unlearning_pl.data.plans import InputSpec, SamplePlan, TrainingPlan
 from unlearning_pl.errors import InputError
 from unlearning_pl.methods import FineTune, PlugIn, Unlearner
 from unlearning_pl.training.parser_mode import PARSER_MODE
+from unlearning_pl.types import Split
 
 
 def count_passes(settings: Mapping[str, Any], data: UnlearningData) -> int | None:
@@ -32,8 +33,8 @@ def count_passes(settings: Mapping[str, Any], data: UnlearningData) -> int | Non
     methods = _methods(settings) if "method" in settings else []
     if methods and not methods[0].takes_steps:
         return 0
-    streams = ("retain",) if methods or settings["data"]["train_on"] == "retain" else ("train",)
-    plan = TrainingPlan(lambda epoch: streams, SamplePlan.training(InputSpec(views=1), seed=0))
+    stream: Split = "retain" if methods or settings["data"]["train_on"] == "retain" else "train"
+    plan = TrainingPlan(lambda epoch: (stream,), SamplePlan.training(InputSpec(views=1), seed=0))
     for method in methods:
         plan = method.extend_plan(plan)
     numbers = range(epochs) if epochs is not None and epochs >= 0 else count()
@@ -47,7 +48,8 @@ def _count_steps(
     epochs: Iterable[int], limit: int, trainer: Mapping[str, Any], plan: TrainingPlan, data: UnlearningData
 ) -> int:
     """Rows of all batches; ``limit`` is a number of optimiser steps, or -1."""
-    every, passes, taken = trainer["accumulate_grad_batches"], 0, 0
+    every: int = trainer["accumulate_grad_batches"]
+    passes, taken = 0, 0
     for epoch in epochs:
         names = plan.streams(epoch)
         rows = sum(data.rows(names, 1, plan.batch_size(names)).values())
