@@ -45,6 +45,14 @@ def test_a_contrastive_loss_gets_batches_of_one_size_one_split_each() -> None:
     assert np.ptp([row[3] for row in drawing.rows]) < 0.3
 
 
+def test_one_image_has_no_standard_error() -> None:
+    drawing = batch_loss({"ac": linear_model()}, noise_data(), rows=1, accelerator="cpu")
+    assert [row[2] for row in drawing.rows] == [1, 1, 1]
+    assert [row[4] for row in drawing.rows] == ["", "", ""]
+    assert "standard error" not in drawing.caption
+    assert not drawing.figure.axes[0].lines  # caps of error bars
+
+
 def test_mistakes() -> None:
     with pytest.raises(InputError, match=r"Expected rows <= 8, data\.eval_batch_size, got 9"):
         batch_loss({}, noise_data(), rows=9)

@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 from made_results import made_results
 from memorised import CLASSES, Noise, images_of, linear_model, memorising, noise_data
 
@@ -41,6 +42,17 @@ def test_a_map_has_the_predicted_classes() -> None:
     assert not any(axes.get_visible() for axes in drawing.figure.axes[2:])
 
 
+def test_a_model_may_predict_a_class_that_the_data_lack() -> None:
+    data, model = noise_data(), linear_model()
+    data.load()
+    model.head = torch.nn.Linear(model.head.in_features, CLASSES + 3)
+    torch.nn.init.constant_(model.head.bias, 0)
+    with torch.no_grad():
+        model.head.bias[CLASSES + 1] = 1e6
+    drawing = prediction_map({"original": model}, data, accelerator="cpu")
+    assert {row[4] for row in drawing.rows} == {str(CLASSES + 1)}
+
+
 def test_a_map_needs_a_request() -> None:
     data = noise_data()
     data.forget = ForgetRequest()
@@ -61,7 +73,16 @@ def test_gain_of_each_baseline_by_the_plug_in() -> None:
     bars = [patch.get_width() for patch in drawing.figure.axes[0].patches]
     assert bars == pytest.approx([20, (50 - 25) / 2])
     assert [label.get_text() for label in drawing.figure.axes[0].get_yticklabels()] == ["fine_tune", "ng"]
-    assert "mean over 2 seeds" in drawing.caption
+    assert "mean over 1 to 2 seeds" in drawing.caption
+
+
+def test_two_rows_on_one_baseline_have_a_bar_each() -> None:
+    drawing = plug_in_gain(plan({"fine_tune": [0.2], "coun": [0.1], "fine_tune_coun": [0.15]}))
+    bars = [patch.get_width() for patch in drawing.figure.axes[0].patches]
+    assert bars == pytest.approx([50, 25])
+    labels = [label.get_text() for label in drawing.figure.axes[0].get_yticklabels()]
+    assert labels == ["fine_tune, coun", "fine_tune, fine_tune_coun"]
+    assert "mean over 1 seed," in drawing.caption
 
 
 def test_gain_without_pairs_or_without_a_gap() -> None:

@@ -4,18 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
 from unlearning_pl.benchmark.benchmark_plan import Plan, parse_commands
+from unlearning_pl.benchmark.count_passes import count_passes
 from unlearning_pl.benchmark.job import ORIGINAL
-from unlearning_pl.benchmark.run_states import FINISHED, run_states
+from unlearning_pl.benchmark.run_states import FINISHED, RunState, run_states
 from unlearning_pl.benchmark.seed_runs import AUDIT
 from unlearning_pl.cli.command_parser import data_from_options
 from unlearning_pl.data import ForgetRequest, UnlearningData
 from unlearning_pl.errors import InputError
-from unlearning_pl.methods import Unlearner
 from unlearning_pl.training import runs
-from unlearning_pl.training.parser_mode import PARSER_MODE
 
 
 class PlannedRun(NamedTuple):
@@ -24,7 +23,7 @@ class PlannedRun(NamedTuple):
     Attributes:
         name: Name of the run, or ``audit``.
         line: The command.
-        passes: About how many images its training steps read, as ``run.json`` counts them; None if that is not known.
+        passes: Images that its training steps read, as ``run.json`` counts them; None if that is not known.
         hours: Passes by the rate of finished runs of the row, else of the command; None without passes or a rate.
     """
 
@@ -47,18 +46,27 @@ def planned_runs(
     """
     settings = parse_commands(plan)
     data = _read_data(settings[ORIGINAL]["data"])
-    rates = _rates(plan, folder)
-    for state in run_states(plan, seeds, folder, only):
-        one = folder / f"seed{state.seed}"
-        if state.state == FINISHED:
-            continue
-        if state.name == AUDIT:
-            yield PlannedRun(AUDIT, plan.job.report(str(one), only or plan.job.methods))
-            continue
-        passes = None if data is None else _count_passes(plan, state.name, state.seed, settings[state.name], data)
-        rate = rates.get(state.name) or rates.get("unlearn" if state.name in plan.job.methods else "fit")
-        hours = passes / rate / 3600 if passes is not None and rate else None
-        yield PlannedRun(state.name, plan.job.runs(state.seed, str(one))[state.name], passes, hours)
+    rates = _rates(folder)
+    for seed in seeds:
+        one = folder / f"seed{seed}"
+        lines = plan.job.runs(seed, str(one))
+        *states, audit = run_states(plan, [seed], folder, only)
+        left = [state for state in states if state.state != FINISHED]
+        for state in left:
+            passes = None if data is None else _passes(plan, state, settings[state.name], data)
+            rate = rates.get(state.name) or rates.get(f"command {lines[state.name].split()[0]}")
+            hours = passes / rate / 3600 if passes is not None and rate else None
+            yield PlannedRun(state.name, lines[state.name], passes, hours)
+        if left or audit.state != FINISHED:
+            yield PlannedRun(AUDIT, plan.job.report(str(one), _audited(plan, seed, folder, only)))
+
+
+def _audited(plan: Plan, seed: int, folder: Path, only: Sequence[str] | None) -> list[str]:
+    """Rows of the audit: those that the command runs, and others that are finished."""
+    if only is None:
+        return [*plan.job.methods]
+    finished = {state.name for state in run_states(plan, [seed], folder) if state.state == FINISHED}
+    return [name for name in plan.job.methods if name in only or name in finished]
 
 
 def describe(run: PlannedRun) -> str:
@@ -86,7 +94,7 @@ def describe_total(planned: Sequence[PlannedRun]) -> str:
     trained = [run for run in planned if run.name != AUDIT]
     text = f"{len(planned)} commands"
     if any(run.passes is None for run in trained):
-        return f"{text}. No image passes: the images of the plan cannot be read here."
+        return f"{text}. No image passes: the images of the plan cannot be read here, or a run ends by time alone."
     text += f", {_grouped(sum(run.passes or 0 for run in trained))} image passes"
     if any(run.hours is None for run in trained):
         return f"{text}. No hours: the output folder has no finished run of this kind, whose rate would tell them."
@@ -107,26 +115,13 @@ def _read_data(settings: Mapping[str, Any]) -> UnlearningData | None:
     return data
 
 
-def _count_passes(plan: Plan, name: str, seed: int, settings: Mapping[str, Any], data: UnlearningData) -> int:
-    data.request(ForgetRequest(**{**plan.job.forget, "seed": seed}))
-    epochs = settings["trainer"]["max_epochs"]
-    if name not in plan.job.methods:
-        return int(epochs) * len(data.positions("train" if name == ORIGINAL else "retain"))
-    method = _method(settings["method"])
-    if not method.takes_steps:
-        return 0
-    return sum(len(data.positions(split)) for epoch in range(epochs) for split in method.streams(epoch))
+def _passes(plan: Plan, state: RunState, settings: Mapping[str, Any], data: UnlearningData) -> int | None:
+    data.request(ForgetRequest(**{**plan.job.forget, "seed": state.seed}))
+    return count_passes(settings, data)
 
 
-def _method(settings: Mapping[str, Any]) -> Unlearner:
-    parser = ArgumentParser(exit_on_error=False, parser_mode=PARSER_MODE)
-    parser.add_subclass_arguments(Unlearner, "method")
-    method: Unlearner = parser.instantiate_classes(parser.parse_object({"method": settings})).method
-    return method
-
-
-def _rates(plan: Plan, folder: Path) -> dict[str, float]:
-    """Images a second of the finished runs of each row, and of the commands ``fit`` and ``unlearn``."""
+def _rates(folder: Path) -> dict[str, float]:
+    """Images a second of the finished runs of each row, and of each command under ``command NAME``."""
     totals: dict[str, list[float]] = {}
     for record in folder.glob(f"seed*/*/{runs.RECORD}"):
         try:
@@ -134,8 +129,8 @@ def _rates(plan: Plan, folder: Path) -> dict[str, float]:
             passes, seconds = float(found["passes"]), float(found["seconds"])
         except (InputError, KeyError, TypeError, ValueError):
             continue  # damaged, or of an earlier version
-        kind = "unlearn" if record.parent.name in plan.job.methods else "fit"
-        for key in (record.parent.name, kind):
-            total = totals.setdefault(key, [0.0, 0.0])
-            total[0], total[1] = total[0] + passes, total[1] + seconds
-    return {key: passes / seconds for key, (passes, seconds) in totals.items() if passes > 0 and seconds > 0}
+        if passes > 0:  # a method that takes no step has no rate
+            for key in (record.parent.name, f"command {''.join(found['command'][1:2])}"):
+                total = totals.setdefault(key, [0.0, 0.0])
+                total[0], total[1] = total[0] + passes, total[1] + seconds
+    return {key: passes / seconds for key, (passes, seconds) in totals.items() if seconds > 0}

@@ -10,12 +10,12 @@ from unlearning_pl.benchmark.job import ORIGINAL
 from unlearning_pl.benchmark.run_failure import FailureFile
 from unlearning_pl.benchmark.seed_runs import AUDIT
 from unlearning_pl.cli.finished_runs import can_resume, is_audited, is_finished_run
-from unlearning_pl.errors import InputError
+from unlearning_pl.errors import InputError, error_line
 from unlearning_pl.training import runs
 from unlearning_pl.training.checkpoint_files import has_checkpoint
 from unlearning_pl.training.run_lock import writing_process
 
-FINISHED = "finished"
+FINISHED, FAILED = "finished", "failed: "
 
 
 class RunState(NamedTuple):
@@ -51,7 +51,7 @@ def run_states(plan: Plan, seeds: Sequence[int], folder: Path, only: Sequence[st
             states[name] = _state(name, line, one, states[ORIGINAL] if name in plan.job.methods else FINISHED)
         shown = [name for name in states if only is None or name in only or name not in plan.job.methods]
         yield from (RunState(plan.path.stem, seed, name, states[name]) for name in shown)
-        yield RunState(plan.path.stem, seed, AUDIT, _audit_state(plan, one, states))
+        yield RunState(plan.path.stem, seed, AUDIT, _audit_state(plan, one, states, shown))
 
 
 def _state(name: str, line: str, folder: Path, original: str) -> str:
@@ -64,10 +64,10 @@ def _state(name: str, line: str, folder: Path, original: str) -> str:
         if ready and is_finished_run(words, run):
             return FINISHED
     except InputError as error:
-        return f"failed: {error}"
+        return f"{FAILED}{error_line(str(error))}"
     failure = FailureFile(folder / f"{name}.failure.txt").read()
     if failure is not None:
-        return f"failed: {failure}"
+        return f"{FAILED}{failure}"
     if not exists:
         return "to run"
     if not ready:
@@ -75,12 +75,14 @@ def _state(name: str, line: str, folder: Path, original: str) -> str:
     return "interrupted" if can_resume(words, run) else "settings changed"
 
 
-def _audit_state(plan: Plan, folder: Path, states: dict[str, str]) -> str:
+def _audit_state(plan: Plan, folder: Path, states: dict[str, str], shown: Sequence[str]) -> str:
+    """State of the audit of all finished methods; a run that is still to be made will be in another one."""
     names = [name for name in plan.job.methods if states[name] == FINISHED]
     references = [ORIGINAL, *plan.job.retrained]
     models = [folder / name for name in (*references, *names)]
-    ready = bool(names) and all(states[name] == FINISHED for name in references)
+    ended = all(states[name] == FINISHED or states[name].startswith(FAILED) for name in shown)
+    ready = ended and bool(names) and all(states[name] == FINISHED for name in references)
     if ready and is_audited(shlex.split(plan.job.report(str(folder), names)), folder / AUDIT, models):
         return FINISHED
     failure = FailureFile(folder / f"{AUDIT}.failure.txt").read()
-    return "to run" if failure is None else f"failed: {failure}"
+    return "to run" if failure is None else f"{FAILED}{failure}"

@@ -32,6 +32,8 @@ def require_optuna() -> None:
     )
 
 
+SEARCH = 1
+"""Version of the search, to be raised by a change that lets the same arguments give other settings."""
 FIRST_TRIALS = 10
 """Trials that cover the ranges, whatever the figures of those before: the first wave."""
 WAVE = 5

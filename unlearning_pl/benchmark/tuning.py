@@ -15,7 +15,7 @@ from unlearning_pl.benchmark.benchmark_table import Outcome
 from unlearning_pl.benchmark.job import ORIGINAL, Command
 from unlearning_pl.benchmark.run_benchmark import check_request, run_seed
 from unlearning_pl.benchmark.search_spaces import SearchSpace, option_words, search_spaces
-from unlearning_pl.benchmark.suggest_settings import require_optuna, suggest_settings, wave_start
+from unlearning_pl.benchmark.suggest_settings import SEARCH, require_optuna, suggest_settings, wave_start
 from unlearning_pl.benchmark.tuned_plan import Tuned, write_tuned_plan
 from unlearning_pl.benchmark.tuning_images import tuning_request
 from unlearning_pl.benchmark.tuning_request import Budget, check_tuning_request
@@ -119,6 +119,7 @@ def _tune_rows(tuning: _Tuning, spaces: Mapping[str, SearchSpace]) -> list[Tuned
     )
     for row, space in spaces.items():
         trials = found[row]
+        _delete_runs(tuning, row, trials)  # a command that was killed may have left some
         while len(trials) < limit:
             wave = _run_wave(tuning, row, space, trials)
             trials += wave
@@ -165,7 +166,8 @@ def _run(tuning: _Tuning, methods: Mapping[str, str]) -> dict[str, Outcome]:
         raise UnfinishedError(f"Failed: {failed[0]} ({folder}). The same command tries again.")
     if "audit" not in outcome.failures or len(methods) == 1:
         return dict.fromkeys(methods, outcome)
-    found = {name: _run(tuning, {name: words})[name] for name, words in methods.items()}
+    ended = dict.fromkeys(outcome.failures.keys() & methods.keys(), outcome)
+    found = {name: ended.get(name) or _run(tuning, {name: words})[name] for name, words in methods.items()}
     audited = [name for name in found if name not in found[name].failures]
     if audited and all("audit" in found[name].failures for name in audited):
         raise UnfinishedError(f"Failed: audit: {found[audited[0]].failures['audit']} ({folder}). Correct the plan.")
@@ -192,7 +194,7 @@ def _run_name(row: str, number: int) -> str:
 
 
 def _digest(tuning: _Tuning, space: SearchSpace) -> str:
-    """What decides the trials of a row: settings of all runs, audit, ranges, seed and bound."""
+    """What decides the trials of a row: settings of all runs, audit, ranges, seed, bound and version of the search."""
     settings: dict[str, Any] = {}
     for name, parsed in space.settings.items():
         data = {key: value for key, value in parsed["data"].items() if key != "workers"}
@@ -200,6 +202,7 @@ def _digest(tuning: _Tuning, space: SearchSpace) -> str:
     ranges = {option: given._asdict() for option, given in space.ranges.items()}
     images = Path(tuning.plan.job.forget["file"]).name
     parts = [settings, ranges, images, tuning.plan.job.audit, tuning.budget.seed, tuning.budget.bound]
+    parts += [SEARCH] if SEARCH > 1 else []  # trials recorded before versions were counted are of the first
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

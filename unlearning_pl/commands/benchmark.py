@@ -111,7 +111,10 @@ def _budget(options: Namespace) -> Budget | None:
 
 def _read_plans(options: Namespace, option: str) -> list[tuple[Plan, Path]]:
     """The plans of a command that runs nothing, and their folders."""
-    require(options.share == "1/1", f"Expected one of {option} and --share, got both. Leave one of them out.")
+    others = {"--share": options.share != "1/1", "--processes": options.processes != 1}
+    others["--dry_run"] = options.list and options.dry_run
+    for other, given in others.items():
+        require(not given, f"Expected one of {option} and {other}, got both. Leave one of them out.")
     plans = check_request(options.plan, options.seeds, options.allow)
     check_rows(plans, options.only)
     return [(plan, Path(options.output).expanduser() / plan.path.stem) for plan in plans]

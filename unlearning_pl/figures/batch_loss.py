@@ -50,12 +50,13 @@ def batch_loss(
     for name in before_and_after(learners):
         losses = row_values(learners[name], data, [*positions.values()], _losses, **options)
         for split, batch in positions.items():
-            error = float(losses[batch].std(correction=size > 1)) / size**0.5
+            error = float(losses[batch].std()) / size**0.5 if size > 1 else ""
             table.append((name, split, size, float(losses[batch].mean()), error))
+    spread = "; the error bar is the standard error over the images" if size > 1 else ", without an error bar"
     caption = (
-        f"Training loss of one batch of each split, {pluralize(size, 'image')}, in evaluation mode; the error bar is "
-        "the standard error over the images. Unlearning should raise that of forget images to that of images never "
-        "seen, and leave the others (Wang & Chen, arXiv 2405.07317)."
+        f"Training loss of one batch of each split, {pluralize(size, 'image')}, in evaluation mode{spread}. "
+        "Unlearning should raise that of forget images to that of images never seen, and leave the others (Wang & "
+        "Chen, arXiv 2405.07317)."
     )
     return Drawing(_draw(table), ("model", "split", "images", "mean", "standard_error"), table, caption)
 
@@ -70,7 +71,8 @@ def _draw(table: Sequence[tuple[Any, ...]]) -> Figure:
     for name, split, _, mean, error in table:
         at = place(models.index(name), splits.index(split), len(splits))
         axes.bar(at, mean, width=0.6 / len(splits), **FILLS[split])
-        axes.errorbar(at, mean, error, color=INK, elinewidth=1, capsize=2.5)
+        if error != "":
+            axes.errorbar(at, mean, error, color=INK, elinewidth=1, capsize=2.5)
     axes.set_ylabel("Mean loss of the batch")
     style_axes(axes)
     return figure

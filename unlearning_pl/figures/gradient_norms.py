@@ -59,10 +59,10 @@ def gradient_norms(learners: Mapping[str, Learner], data: UnlearningData, rows: 
         norms = row_values(learners[name], data, [mixed], input_norms, **options)
         table += [(name, split, len(part), _quantiles(norms[part])) for split, part in positions.items()]
     caption = (
-        "L2 norm of the gradient of the training loss with respect to the input, image by image and in evaluation "
-        "mode: median, quartiles, and whiskers from the 5 % to the 95 % quantile. The gradient penalty (Wang & Chen, "
-        "arXiv 2405.07317) acts on this norm: after unlearning, that of forget images should be as large as that of "
-        "images never seen."
+        "L2 norm of the gradient of the training loss of a batch, of all splits mixed, with respect to each image, in "
+        "evaluation mode: median, quartiles, and whiskers from the 5 % to the 95 % quantile. The gradient penalty "
+        "(Wang & Chen, arXiv 2405.07317) acts on this norm: after unlearning, that of forget images should be as large "
+        "as that of images never seen."
     )
     drawn: list[tuple[str | int | float, ...]] = [
         (name, split, count, *quantiles) for name, split, count, quantiles in table

@@ -49,10 +49,12 @@ def plug_in_gain(figures: PlanFigures) -> Drawing:
         f"Expected rows NAME and NAME_{PLUG_IN} with gaps in {printable(figures.name)}, got "
         f"{', '.join(map(printable, figures.methods))}. The plan benchmarks/papers/coun has some.",
     )
+    seeds = {len([row for row in rows if row[:2] == pair]) for pair in {row[:2] for row in rows}}
+    number = pluralize(max(seeds), "seed") if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)} seeds"
     caption = (
         f"{figures.name}: improvement of the average gap to retraining, in percent, by adding CoUn's contrastive term "
-        f"(arXiv 2509.16391) to each baseline, mean over {pluralize(len({row[2] for row in rows}), 'seed')}, a point a "
-        "seed. Hatched: a verdict calls one of the two models broken in a seed."
+        f"(arXiv 2509.16391) to each baseline, mean over {number}, a point a seed. "
+        "Hatched: a verdict calls one of the two models broken in a seed."
     )
     return Drawing(_draw(rows), _COLUMNS, rows, caption)
 
@@ -62,11 +64,13 @@ def _baseline(name: str) -> str:
 
 
 def _draw(rows: list[tuple[str | int | float, ...]]) -> Figure:
-    names = list(dict.fromkeys(str(row[0]) for row in rows))
+    pairs = list(dict.fromkeys((str(row[0]), str(row[1])) for row in rows))
+    bases = [base for base, _ in pairs]
+    names = [base if bases.count(base) == 1 else f"{base}, {name}" for base, name in pairs]
     figure = Figure(figsize=(5.6, 1.2 + 0.42 * len(names)), layout="constrained")
     axes = figure.add_subplot()
-    for place, name in enumerate(names):
-        own = [row for row in rows if row[0] == name]
+    for place, pair in enumerate(pairs):
+        own = [row for row in rows if row[:2] == pair]
         gains = [float(row[5]) for row in own]
         hatch = "///" if any(row[6] for row in own) else ""
         axes.barh(place, statistics.mean(gains), height=0.6, color=COLOURS["retain"], hatch=hatch, edgecolor=INK)

@@ -52,7 +52,8 @@ def prediction_map(learners: Mapping[str, Learner], data: UnlearningData, **opti
         require(bool(predicted), "Expected images with classes, got some without. Give a run on labelled images.")
         maps[name] = embedding_map({key: replace(part, target=predicted[key]) for key, part in splits.items()})
         require(bool(maps[name]), "Expected ten images or more for a map, got fewer. Give a run on more images.")
-    names = data.class_names
+    highest = max(int(points[:, 2].max()) for splits in maps.values() for points in splits.values())
+    names = [*data.class_names, *map(str, range(len(data.class_names), highest + 1))]  # a model may have more classes
     rows = [
         (name, split, float(x), float(y), names[int(label)])
         for name in before_and_after(maps)
@@ -100,7 +101,7 @@ def _legend(figure: Figure, axes: Axes, classes: Mapping[str, str]) -> None:
 
 _CAPTION = (
     "t-SNE map of the encoder output of some images of each split, coloured by the class that the model predicts, or a "
-    "linear probe on its features; forget images are large. Distances between groups have no meaning. A model that "
-    "never saw the forget images puts them beside the retain images that they resemble, whatever their class (CoUn, "
-    "arXiv 2509.16391)."
+    "linear probe on its features, fitted on the retain images; forget images are large. Distances between groups have "
+    "no meaning. A model that never saw the forget images puts them beside the retain images that they resemble, "
+    "whatever their class (CoUn, arXiv 2509.16391)."
 )

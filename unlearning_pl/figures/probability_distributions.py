@@ -101,7 +101,8 @@ def histogram(values: Tensor) -> tuple[list[float], list[float]]:
 _COLUMNS = ("model", "epoch", "split", "images", "low", "high", "percent")
 _CAPTION = (
     "Predicted probability of the true class, of images that the run was trained on and of others, at several kept "
-    "checkpoints, that is, degrees of overfitting; of a model without class scores, by a linear probe on its features. "
+    "checkpoints, that is, degrees of overfitting; of a model without class scores, by a linear probe on its features, "
+    "which is fitted on the retain images and by itself raises the probability of these. "
     "The vertical axis is logarithmic above 1 %. What differs between the distributions is what membership inference "
     "from confidence uses (Wang & Chen, arXiv 2405.07317)."
 )

@@ -84,7 +84,7 @@ def theorem_1(
         for curve in curves
         for x, value in zip(curve.x, curve.value, strict=True)
     ]
-    return Drawing(_draw(curves), _COLUMNS, table, _CAPTION.format(views=views))
+    return Drawing(_draw(curves), _COLUMNS, table, _CAPTION.format(views=views, rows=rows))
 
 
 def concentration(data: UnlearningData, learner: Learner, views: int, rows: int) -> Curve:
@@ -157,7 +157,8 @@ def _strip(axes: Axes, place: int, distances: Tensor, colour: str) -> None:
 _CAPTION = (
     "Quantities of CoUn's Theorem 1 (arXiv 2509.16391, with the definitions of Huang et al., arXiv 2111.00743), which "
     "bounds the error by (1 - sigma) + R_epsilon where class centres are far enough apart. Left: 1 - sigma of the "
-    "augmentation, of the worst class of retain images, an upper estimate. Middle: R_epsilon, the fraction of images "
+    "augmentation, of the worst class of retain images, at most {rows} a class: for these images an upper estimate, "
+    "while a sample of a class tends to have less than the class. Middle: R_epsilon, the fraction of images "
     "of which two of {views} views have normalised features farther than epsilon apart, a lower estimate. Right: "
     "distances of the class centres of retain images, the line is the smallest. The distance that the theorem asks for "
     "depends on the Lipschitz constant of the encoder and is not estimated."

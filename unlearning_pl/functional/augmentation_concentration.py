@@ -2,8 +2,9 @@ r"""Quantities of the error bound of contrastive learning: concentration of augm
 
 The classification error of an encoder f whose class centres are far enough apart is at most
 :math:`(1 - \sigma) + R_\varepsilon` for a :math:`(\sigma, \delta)`-augmentation A [1]; CoUn's Theorem 1 has it for
-unlearning [2]. Estimates from V drawn views are one-sided: more views can only lower :math:`1 - \sigma` and raise
-:math:`R_\varepsilon`.
+unlearning [2]. Estimates from V drawn views are one-sided for the given images: more views can only lower
+:math:`1 - \sigma` and raise :math:`R_\varepsilon`. Of a sample of a class :math:`1 - \sigma` tends to be lower than of
+the whole class, since the largest part is chosen within the sample.
 
 Letters: N images, V views of each, D pixels, P = V (V - 1) / 2 pairs of views, K classes, E features.
 
@@ -41,9 +42,10 @@ def augmented_distances(views: Tensor) -> Tensor:
     if views.ndim != 3 or not views.shape[1]:
         raise ValueError(f"Expected views (N, V, D) with V >= 1, got {tuple(views.shape)}. Draw views of each image.")
     number, count, _ = views.shape
-    rows = views.flatten(0, 1)
-    distances = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
-    nearest = distances.view(number, count, number, count).amin(dim=(1, 3))
+    rows, nearest = views.flatten(0, 1), views.new_zeros(number, number)
+    for place, own in enumerate(views):  # the distances of all views of all images would take V^2 times the memory
+        distances = torch.cdist(own, rows, compute_mode="donot_use_mm_for_euclid_dist")
+        nearest[place] = distances.view(count, number, count).amin(dim=(0, 2))
     return nearest.fill_diagonal_(0)
 
 
