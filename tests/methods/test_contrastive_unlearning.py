@@ -64,7 +64,7 @@ def test_ends_after_the_epoch_in_which_forget_images_are_no_better_known(
 ) -> None:
     make_trainer(tmp_path / "original", max_epochs=1).fit(make_learner(name), datamodule=make_data())
     found = iter([forget, held_out] * 3)
-    module = "unlearning_pl.methods.contrastive_unlearning._success"
+    module = "unlearning_pl.methods.contrastive_unlearning.shared_mean"
     monkeypatch.setattr(module, lambda *_: torch.tensor(next(found)))
     trainer = make_trainer(tmp_path / "run", max_epochs=3)
     original = str(tmp_path / "original")
@@ -73,28 +73,6 @@ def test_ends_after_the_epoch_in_which_forget_images_are_no_better_known(
     resumed = make_trainer(tmp_path / "run", max_epochs=3)
     resumed.unlearn(make_learner(name), make_data(), original, ContrastiveUnlearning(), ckpt_path="last")
     assert resumed.global_step == trainer.global_step  # what has stopped stays stopped
-
-
-def test_success_is_accuracy_with_classes_and_alignment_without(tmp_path: Path) -> None:
-    from tiny import make_rows
-
-    from unlearning_pl.methods.contrastive_unlearning import _success
-
-    rows = [make_rows(3), make_rows(4)]
-    classifier, encoder = make_learner("Classifier").eval(), make_learner("SimCLR").eval()
-    with torch.no_grad():
-        hits = [
-            s.index(max(s)) == y
-            for r in rows
-            for s, y in zip(loops.rows(classifier.class_scores(r.views[0])), r.target.tolist(), strict=True)
-        ]
-        pairs = [
-            loops.cosine(a, b)
-            for r in rows
-            for a, b in zip(*(loops.rows(encoder.embed(view)) for view in r.views), strict=True)
-        ]
-        assert float(_success(classifier, rows)) == pytest.approx(sum(hits) / 7)
-        assert float(_success(encoder, rows)) == pytest.approx(sum(pairs) / 7, abs=1e-5)
 
 
 @pytest.mark.parametrize("wrong", [{"weight": -1.0}, {"temperature": 0.0}])
