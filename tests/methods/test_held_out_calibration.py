@@ -173,7 +173,7 @@ def test_the_unit_is_the_deviation_of_the_original_on_held_out_images(learner: L
 
 @pytest.mark.parametrize("learner", ["Classifier"], indirect=True)
 def test_a_run_without_held_out_images_is_told(learner: Learner) -> None:
-    with pytest.raises(InputError, match=r"got none\. Train the original with --data\.validation 0\.1"):
+    with pytest.raises(InputError, match=r"got none\. Train the original with .*validation.*0\.1"):
         HeldOutCalibration().prepare(learner, data_of(torch.arange(40) % 10, held_out=0))
 
 

@@ -115,7 +115,7 @@ def test_streams_that_alternate_are_compared_after_passes_over_the_retain_set(
 def test_a_pass_over_the_forget_set_is_not_compared_by_the_next_batch_of_accumulated_gradients(
     held_out_originals: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, places = planned(monkeypatch, [0.8] * 9), []
+    steps, places = planned(monkeypatch, [0.8] * 30), []
 
     class Places(Callback):
         def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_pass_over_the_forget_set_is_not_compared_by_the_next_batch_of_accumul
     trainer = make_trainer(max_epochs=2, callbacks=[Places()], logger=False, accumulate_grad_batches=2)
     trainer.unlearn(
         make_learner("Classifier"),
-        data_of(),
+        data_of(batch_size=4),
         str(held_out_originals["Classifier"]),
         **make_method("SCRUB"),
         stop="held_out",
