@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unlearning_pl.benchmark import seed_runs
+from unlearning_pl.benchmark import run_claims, seed_runs
 from unlearning_pl.benchmark.job import Job
 from unlearning_pl.benchmark.run_claims import run_concurrently
 from unlearning_pl.benchmark.seed_runs import SeedRuns
@@ -68,3 +68,10 @@ def test_runs_at_the_same_time_follow_their_originals_and_a_killed_one_is_record
     assert (tmp_path / "seed1/scrub.failure.txt").read_text() == f"RuntimeError: no kernel\n\nOutput: {log}\n"
     assert not [*tmp_path.rglob("*.lock")]
     assert os.environ.get("CUDA_VISIBLE_DEVICES") is None
+
+
+def test_no_more_workers_than_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers: list[int] = []
+    monkeypatch.setattr(run_claims, "run_jobs", lambda jobs, environments, end: workers.append(len(environments)))
+    run_concurrently([SeedRuns(JOB, seed, tmp_path, Progress("", 12)) for seed in (0, 1)], 10**6)
+    assert workers == [12]

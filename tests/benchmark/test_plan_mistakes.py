@@ -190,6 +190,8 @@ def test_a_file_that_is_no_plan_is_told(text: str, message: str, capsys: pytest.
         ("tiny.yaml --share 1/2 --dry_run", "one of --dry_run and --share"),
         ("tiny.yaml --dry_run --processes 2", "one of --dry_run and --processes"),
         ("tiny.yaml --list --processes 0", "one of --list and --processes"),
+        ("tiny.yaml --output tiny.yaml", "Expected a folder as --output, got tiny.yaml, where tiny.yaml is a file."),
+        ("tiny.yaml --output tiny.yaml/runs --list", "got tiny.yaml/runs, where tiny.yaml is a file."),
         ("tiny.yaml --list --dry-run", "one of --list and --dry_run"),
     ],
 )

@@ -52,6 +52,14 @@ def test_every_method_has_ranges_around_its_defaults(tmp_path: Path) -> None:
     assert spaces["row_scrub"].ranges["--method.max_epochs"].whole
 
 
+def test_a_plug_in_alone_has_the_ranges_of_its_plan(tmp_path: Path) -> None:
+    path, ranges = tmp_path / "plan.yaml", {"--plugins.weight": {"low": 0.1, "high": 2}}
+    content = {"fit": "--model SimCLR", "forget": {"count": 8}, "methods": {"coun": "--plugins+=CoUn"}}
+    path.write_text(yaml.safe_dump({**content, "tune": {"coun": ranges}}))
+    space = search_spaces(_read_plan(path, ()))["coun"]
+    assert (space.own, space.ranges["--plugins.weight"]) == ({"--plugins.weight": 1.0}, Range(0.1, 2))
+
+
 @pytest.mark.parametrize(
     ("given", "own", "low", "high"),
     [(Range(0.01, 0.1), 0.05, 0.01, 0.1), (Range(0.01, 0.1), 0.5, 0.01, 0.5), (Range(0.01, 0.1), 0.001, 0.001, 0.1)],

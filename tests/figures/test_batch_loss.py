@@ -54,5 +54,7 @@ def test_one_image_has_no_standard_error() -> None:
 
 
 def test_mistakes() -> None:
+    with pytest.raises(InputError, match="Expected two images or more of each split, got one"):
+        batch_loss({"ac": make_learner("SimCLR")}, make_data(batch_size=16), rows=1, accelerator="cpu")
     with pytest.raises(InputError, match=r"Expected rows <= 8, data\.eval_batch_size, got 9"):
         batch_loss({}, noise_data(), rows=9)

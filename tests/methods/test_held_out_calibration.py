@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 import torch
 from methods.conftest import widened
-from tiny import LEARNERS, make_learner, make_rows, make_trainer
+from tiny import LEARNERS, make_rows, make_trainer
 from torch import Tensor
 
 from unlearning_pl.distributed.batch_norm import DifferentiableSyncBatchNorm, SyncBatchNormPlugin

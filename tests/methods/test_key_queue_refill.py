@@ -150,7 +150,9 @@ def images_in(queue: Tensor, images: int) -> set[int]:
         HeldOutCalibration,
     ],
 )
-def test_no_step_enqueues_a_key_of_an_image_to_forget_or_held_out(method: type[Unlearner], originals: dict[str, Path]) -> None:
+def test_no_step_enqueues_a_key_of_an_image_to_forget_or_held_out(
+    method: type[Unlearner], originals: dict[str, Path]
+) -> None:
     data, learner, marked = make_data(), make_learner("MoCo"), MarkedKeys()
     trainer = make_trainer(max_epochs=2, limit_val_batches=0, callbacks=[marked], logger=False)
     trainer.unlearn(learner, data, str(originals["MoCo"]), method())

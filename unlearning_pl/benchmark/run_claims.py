@@ -89,8 +89,9 @@ def run_concurrently(seeds: Sequence[SeedRuns], processes: int, on_seed_end: OnS
         claim = running.pop(log)
         claim.seed.finish(claim.name, failure, "" if failure is None else f"Output: {log}\n")
 
+    commands = sum(one.job.command_count for one in seeds)
     try:
-        run_jobs(jobs(), worker_environments(processes, processes), end)
+        run_jobs(jobs(), worker_environments(commands, processes), end)
     finally:
         for one in seeds:
             one.release()

@@ -65,8 +65,15 @@ def option_words(settings: Mapping[str, Any]) -> str:
 
 
 def _ranges(plan: Plan, row: str, parsed: Mapping[str, Any]) -> Mapping[str, Range]:
+    if row in plan.tune:
+        return plan.tune[row]
+    require(
+        parsed["method"] is not None,
+        f"Expected --method in the row {row} of {plan.path} to tune it, got plug-ins alone. Write --method CoUn in "
+        "place of --plugins+=CoUn, or give ranges of the row under tune in the plan.",
+    )
     method = str(parsed["method"]["class_path"]).rpartition(".")[2]
-    ranges = plan.tune.get(row) or shipped_ranges(row, method)
+    ranges = shipped_ranges(row, method)
     require(
         bool(ranges),
         f"Expected ranges for the row {row} in {plan.path} to tune it, got none for its name or for {method}. Add them "

@@ -74,6 +74,9 @@ def run_benchmark(args: list[str]) -> LastLines | None:
     options = parse_args(benchmark_parser(), args)
     budget = _budget(options)
     share = parse_share(options.share)
+    output = Path(options.output).expanduser()
+    place = next((path for path in (output, *output.parents) if path.exists()), output)
+    require(place.is_dir(), f"Expected a folder as --output, got {output}, where {place} is a file. Choose another.")
     if options.list or options.dry_run:
         (_list if options.list else _dry_run)(options)
         return None
@@ -84,7 +87,7 @@ def run_benchmark(args: list[str]) -> LastLines | None:
         tables = benchmark(
             run, plans, options.seeds, options.output, options.allow, options.only, options.processes, share
         )
-    written = f"Runs: {Path(options.output).expanduser()}"
+    written = f"Runs: {output}"
     if not tables:
         return LastLines(f"{written}. Share {options.share} has no seed: there are fewer than shares.")
     first = next(own[0] for own in share_seeds(len(plans), options.seeds, share) if own)

@@ -36,7 +36,8 @@ def batch_loss(
         options: Options of the trainer.
 
     Raises:
-        InputError: If ``rows`` is not from 1 to ``data.eval_batch_size``, or there are no forget or no test images.
+        InputError: If ``rows`` is not from 1 to ``data.eval_batch_size``, there are no forget or no test images, or a
+            single image has no loss, since the loss compares images.
     """
     limit = data.eval_batch_size
     require(
@@ -52,6 +53,11 @@ def batch_loss(
         for split, batch in positions.items():
             error = float(losses[batch].std()) / size**0.5 if size > 1 else ""
             table.append((name, split, size, float(losses[batch].mean()), error))
+    require(
+        size > 1 or any(row[3] for row in table),
+        "Expected two images or more of each split, got one, of which a loss that compares images is 0 whatever the "
+        "model. Draw gradient_norms, or give a run that forgot more.",
+    )
     spread = "; the error bar is the standard error over the images" if size > 1 else ", without an error bar"
     caption = (
         f"Training loss of one batch of each split, {pluralize(size, 'image')}, in evaluation mode{spread}. "

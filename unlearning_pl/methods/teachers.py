@@ -37,7 +37,7 @@ def synchronise_like(teacher: Learner, learner: nn.Module) -> None:
         if isinstance(layer, _BatchNorm) and name in copies:
             copies[name].__class__ = type(layer)
             if isinstance(layer, nn.SyncBatchNorm):
-                copies[name].process_group = layer.process_group  # type: ignore[assignment]
+                copies[name].process_group = layer.process_group
 
 
 def random_copy(learner: Learner, seed: int) -> Learner:
