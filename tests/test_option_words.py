@@ -16,7 +16,7 @@ from unlearning_pl.training.trainer import UnlearningTrainer
 
 VALUES = {"0.1", "FILE.json", "ID", "K", "N", "NAME", "RUN", "all", "auto", "constant", "false", "matrices", "retain"}
 VALUES |= {"0", "Classifier", "FILE", "FILE.safetensors", "FOLDER", "bfloat16", "float32", "huggingface", "original"}
-VALUES |= {"own", "scores", "timm/NAME", "20", "CLIP", "K/N", "-1"}
+VALUES |= {"own", "scores", "timm/NAME", "20", "CLIP", "K/N", "-1", "CoUn", "held_out"}
 FOREIGN = ("--ntasks", "--ignore-zeros", "--dereference", "--hard-dereference", "--sparse")
 PACKAGE = Path(unlearning_pl.__file__).parent
 

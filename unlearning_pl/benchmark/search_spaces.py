@@ -70,7 +70,7 @@ def _ranges(plan: Plan, row: str, parsed: Mapping[str, Any]) -> Mapping[str, Ran
     require(
         parsed["method"] is not None,
         f"Expected --method in the row {row} of {plan.path} to tune it, got plug-ins alone. Write --method CoUn in "
-        "place of --plugins+=CoUn, or give ranges of the row under tune in the plan.",
+        "place of its plug-ins, or give ranges of the row under tune in the plan.",
     )
     method = str(parsed["method"]["class_path"]).rpartition(".")[2]
     ranges = shipped_ranges(row, method)

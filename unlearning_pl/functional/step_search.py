@@ -16,7 +16,7 @@ def smallest_sufficient_step(is_enough: Callable[[float], bool], first: float, t
 
     Example:
         >>> smallest_sufficient_step(lambda step: step > 3, first=1.0, tries=5)
-        3.25
+        3.5
     """
     low, high, step = 0.0, None, first
     for _ in range(tries):

@@ -29,7 +29,7 @@ def membership_score(learner: Any, sample: Sample, outputs: Any = None) -> Tenso
 
     Example:
         >>> from types import SimpleNamespace
-        >>> learner = SimpleNamespace(knows_classes=True, logits=lambda outputs: outputs)
+        >>> learner = SimpleNamespace(num_views=1, logits=lambda outputs: outputs)
         >>> sample = Sample((torch.zeros(1, 3, 2, 2),), torch.tensor([0]), torch.tensor([5]))
         >>> membership_score(learner, sample, torch.tensor([[2.0, 0.0]]))
         tensor([2.])
