@@ -21,6 +21,7 @@ from tiny import make_data, make_learner, make_trainer
 from unlearning_pl.commands.main import main
 from unlearning_pl.errors import InputError, StorageError
 from unlearning_pl.training import run_lock, runs
+from unlearning_pl.training import trainer as trainer_module
 from unlearning_pl.training.run_lock import LOCK, check_writer, lock_folder, require_not_training, writing_process
 from unlearning_pl.training.weights import load_weights
 
@@ -145,7 +146,7 @@ def test_a_run_holds_its_lock_until_its_record_is_written(tmp_path: Path, monkey
                 runs.read_record(tmp_path / "run")
 
     trainer = make_trainer(tmp_path / "run", max_epochs=1, callbacks=[Noting()])
-    monkeypatch.setattr(trainer, "_record", lambda run, facts: owners.append(writing_process(run)))
+    monkeypatch.setattr(trainer_module, "write_record", lambda run, facts: owners.append(writing_process(run)))
     trainer.fit(make_learner("SimCLR"), datamodule=make_data())
     assert [owner is not None for owner in owners] == [True, True]
     assert writing_process(tmp_path / "run") is None
