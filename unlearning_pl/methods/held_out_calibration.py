@@ -1,6 +1,7 @@
 """Held-out calibration."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from math import isfinite
 
 import torch
@@ -109,12 +110,13 @@ class HeldOutCalibration(Unlearner):
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
         rows = [len(batch[name].index) for name in self.feed]
         sample, _ = concat_streams({name: batch[name] for name in self.feed})
-        with remember_features(learner):
+        remember = remember_features if score_kind(learner) == "cosine" else nullcontext
+        with remember(learner):
             outputs = learner.outputs(sample)
             losses = learner.losses(outputs, sample)
             retain, forget, held_out = torch.split(membership_score(learner, sample, outputs), rows)
         # With gradients enabled, features are remembered; the teacher's weights need none, so that no graph is built.
-        with remember_features(self.teacher):
+        with remember(self.teacher):
             original = membership_score(self.teacher, sample, self.teacher.outputs(sample))[: rows[0]]
         with torch.no_grad():
             self.forget_scores = self._remember(self.forget_scores, forget)
