@@ -85,6 +85,18 @@ def test_without_a_step_that_is_enough_nothing_changes(learner: Learner, batch: 
     assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
 
 
+def test_a_layer_whose_retain_loss_is_not_finite_is_not_chosen(
+    learner: Learner, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner.trainer = make_trainer()
+    before = {name: value.clone() for name, value in learner.state_dict().items()}
+    losses = lambda learner, sample: torch.full((len(sample.index),), torch.nan)  # noqa: E731
+    monkeypatch.setattr("unlearning_pl.methods.slug.training_losses", losses)
+    with pytest.warns(UserWarning, match="SLUG changed no weight"):
+        SLUG(target=1.0, tries=2).measure(learner, {split: [sample] for split, sample in batch.items()})
+    assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
+
+
 def test_without_held_out_images_it_asks_for_a_target(splits: SimpleNamespace) -> None:
     splits.positions = {"validation": torch.arange(0)}.__getitem__
     with pytest.raises(InputError, match=r"held-out images for SLUG, got none.*target"):
