@@ -138,21 +138,21 @@ def _unknown_argument(key: str, message: str) -> str | None:
 
 
 def _invalid_value(key: str, message: str) -> str | None:
-    """Message for an invalid value of an argument of a class; None for any other mistake."""
+    """Message for an invalid value of an option or of an argument of its class; None for any other mistake."""
     argument = re.search(r"NestedArg\(key='(\w+)', val='?([^')]*)'?\)", message)
     if argument is not None:
         return _wrong_type(f"{key}.{argument[1]}", argument[2], message)
     inner = re.findall(r'Parser key "([\w.]+)"', message)[-1]
     given = re.findall(r"(?:Got|Given) value: '?([^'\n]+?)'?(?:\n|$)", message)
-    return _wrong_type(f"{key}.{inner}", given[-1], message) if given and inner != key else None
+    return _wrong_type(key if inner == key else f"{key}.{inner}", given[-1], message) if given else None
 
 
 def _wrong_type(option: str, given: str, message: str) -> str | None:
     types = re.findall(r"Expected a <class '(?:\w+\.)*(\w+)'>", message)
-    allowed = [word for text in re.findall(r"Literal\[(.*?)\]", message) for word in re.findall(r"[\w.]+", text)]
+    allowed = [word.strip("' ") for text in re.findall(r"Literal\[(.*?)\]", message) for word in text.split(",")]
     names = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
     expected = [*(names[name] for name in dict.fromkeys(types) if name in names), *dict.fromkeys(allowed)]
-    remedy = suggest_names(given, allowed) if allowed else "Correct the value."
+    remedy = suggest_names(given, allowed, "Choose one of them.") if allowed else "Correct the value."
     return f"Expected {' or '.join(expected)} as {option}, got {given}. {remedy}" if expected else None
 
 

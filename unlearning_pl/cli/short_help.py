@@ -148,7 +148,7 @@ def plugins() -> dict[str, str]:
 
     Example:
         >>> list(plugins())
-        ['CoUn', 'L1Sparse']
+        ['CoUn', 'L1Sparse', 'WeightDistance']
     """
     return _summaries("methods", ("PlugIn",))
 
