@@ -8,15 +8,13 @@ import pytest
 import scipy.stats
 import torch
 from methods.conftest import widened
-from tiny import LEARNERS, make_rows, make_trainer
+from tiny import LEARNERS, make_rows
 from torch import Tensor
 
-from unlearning_pl.distributed.batch_norm import DifferentiableSyncBatchNorm, SyncBatchNormPlugin
 from unlearning_pl.errors import InputError
 from unlearning_pl.learners import Learner
 from unlearning_pl.learners.membership_score import membership_score
 from unlearning_pl.methods import HeldOutCalibration
-from unlearning_pl.methods.teachers import original_in_training, synchronise_like
 from unlearning_pl.types import Batch, concat_streams
 
 EVERY = [name for name in LEARNERS if name != "CLIP"]  # its towers read float32
@@ -33,7 +31,6 @@ def data_of(targets: Tensor, held_out: int = 4) -> SimpleNamespace:
 def prepared(learner: Learner, **options: float) -> HeldOutCalibration:
     method = HeldOutCalibration(**options)
     method.prepare(learner, data_of(torch.arange(40) % 10))
-    method.teacher.eval()
     method.scale = 0.4
     return method
 
@@ -67,56 +64,55 @@ class Pool:
         return np.array([self.level + deviation for deviation in self.deviations])
 
 
+def gradient_norm(learner: Learner, loss: Tensor) -> float:
+    learner.zero_grad()
+    loss.backward()
+    squares = [p.grad.square().sum().item() for p in learner.parameters() if p.grad is not None]
+    return float(np.sqrt(sum(squares)))
+
+
+@pytest.mark.parametrize("limit", [1e-3, 1e6])
 @pytest.mark.parametrize("learner", EVERY, indirect=True)
-def test_equals_its_formula_over_several_steps(learner: Learner) -> None:
-    method, members, unseen = prepared(learner, weight=0.7, retain_weight=0.3), Pool(), Pool()
-    for p in learner.parameters():
-        p.data += 0.02 * torch.randn_like(p)  # away from the original
+def test_equals_its_formula_over_several_steps(learner: Learner, limit: float) -> None:
+    method, members, unseen = prepared(learner, weight=0.7, limit=limit), Pool(), Pool()
     for step in range(3):
         batch = three_streams(step)
-        retain, forget, held_out = scores_of(learner, batch)
+        sample, _ = concat_streams(batch)
+        _, forget, held_out = scores_of(learner, batch)
         own, others = members.add(forget), unseen.add(held_out)
         ranks = scipy.stats.percentileofscore(own, forget, kind="mean") / 100
         aims = np.quantile(others, ranks, method="hazen")
         distance = loops.mean([huber((s - aim) / 0.4) for s, aim in zip(forget, aims, strict=True)])
-        original = scores_of(method.teacher, batch)[0]
-        drift = loops.mean([abs(s - o) / 0.4 for s, o in zip(retain, original, strict=True)])
-        sample, _ = concat_streams(batch)
         kept = loops.mean(loops.losses(learner, sample)[:5])
+        scores = membership_score(learner, sample)[5:8]
+        pull = torch.nn.functional.huber_loss(scores / 0.4, torch.tensor(aims) / 0.4, delta=0.5) / 0.5
+        training = learner.losses(learner.outputs(sample), sample)[:5].mean()
+        norms = gradient_norm(learner, training), gradient_norm(learner, pull)
+        weight = min(0.7, limit * norms[0] / norms[1])
+        assert weight == 0.7 if limit > 1 else weight < 0.7
         loss = method.objective(learner, batch)
-        assert loss.item() == pytest.approx(kept + 0.7 * distance + 0.3 * drift, abs=1e-6), step
-        assert drift > 0
+        assert loss.item() == pytest.approx(kept + weight * distance, abs=1e-6), step
 
 
 @pytest.mark.parametrize("learner", EVERY, indirect=True)
-def test_the_original_has_not_drifted_in_training_mode(learner: Learner) -> None:
-    """By the same passes, with batch statistics of the same rows; and it holds nothing of them."""
-    learner.train()
-    anchored, plain = (HeldOutCalibration(weight=0.0, retain_weight=w) for w in (1e4, 0.0))
-    for method in (anchored, plain):
-        method.prepare(learner, data_of(torch.arange(40) % 10))
-    batch = three_streams()
-    loss, expected = (method.objective(learner, batch) for method in (anchored, plain))
-    assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
-    assert not getattr(anchored.teacher, "_keys", [])
-
-
-@pytest.mark.parametrize("learner", ["SimCLR"], indirect=True)
-def test_its_copy_has_the_synchronised_norms_of_the_learner(learner: Learner) -> None:
-    teacher = original_in_training(learner)
-    learner.auxiliary_modules["a head that another method adds"] = torch.nn.BatchNorm1d(3)
-    learner.trainer = make_trainer(logger=False)
-    SyncBatchNormPlugin().apply(learner)
-    synchronise_like(teacher, learner)
-    kinds = {type(layer) for layer in teacher.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)}
-    assert kinds == {DifferentiableSyncBatchNorm}
+def test_the_pull_is_as_strong_as_its_limit(learner: Learner) -> None:
+    """Whatever its weight: the gradient that it adds has the norm of that of training, times the limit."""
+    gradients = {}
+    for weight in (0.0, 1e3, 1e6):
+        learner.zero_grad()
+        prepared(learner, weight=weight, limit=1.5).objective(learner, three_streams()).backward()
+        every = [p.grad.flatten() for p in learner.parameters() if p.grad is not None]
+        gradients[weight] = torch.cat(every)
+    pull = gradients[1e3] - gradients[0.0]
+    assert pull.norm().item() == pytest.approx(1.5 * gradients[0.0].norm().item(), rel=1e-6)
+    torch.testing.assert_close(gradients[1e6], gradients[1e3], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("learner", ["SimCLR"], indirect=True)
 def test_nothing_is_moved_once_forget_and_held_out_scores_are_equal(learner: Learner) -> None:
     batch = three_streams()
     batch["forget"] = batch["validation"]  # one and the same distribution
-    loss, plain = (prepared(learner, weight=w, retain_weight=0.0).objective(learner, batch) for w in (50.0, 0.0))
+    loss, plain = (prepared(learner, weight=w).objective(learner, batch) for w in (50.0, 0.0))
     assert loss.item() == pytest.approx(plain.item(), abs=1e-9)
 
 
@@ -188,7 +184,7 @@ def test_a_request_for_whole_classes_is_told(learner: Learner) -> None:
         HeldOutCalibration().prepare(learner, data_of(torch.arange(40) // 10))
 
 
-@pytest.mark.parametrize("wrong", [{"weight": -1.0}, {"retain_weight": -0.1}, {"memory_size": 1}])
+@pytest.mark.parametrize("wrong", [{"weight": -1.0}, {"limit": 0.0}, {"memory_size": 1}])
 def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(wrong))}.*got {next(iter(wrong.values()))}"):
         HeldOutCalibration(**wrong)

@@ -7,7 +7,6 @@ import copy
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from unlearning_pl.data.seeds import isolated_rng, run_seed
 from unlearning_pl.learners import Learner
@@ -17,27 +16,6 @@ from unlearning_pl.types import Sample
 def frozen_copy(learner: Learner) -> Learner:
     """Copy a learner, in evaluation mode and without gradients."""
     return copy.deepcopy(learner).eval().requires_grad_(False)
-
-
-def original_in_training(learner: Learner) -> Learner:
-    """Copy a learner like :func:`frozen_copy`, with norm layers in training mode: batch statistics as a step has them.
-
-    Dropout stays off, and nothing of a pass is kept for the end of a step, such as MoCo's keys.
-    """
-    teacher = frozen_copy(learner)
-    for module in teacher.modules():
-        module.training = isinstance(module, _BatchNorm)
-    return teacher
-
-
-def synchronise_like(teacher: Learner, learner: nn.Module) -> None:
-    """Give a copy's norm layers the classes that those of the learner got since: of ``trainer.sync_batchnorm``."""
-    copies = dict(teacher.named_modules())
-    for name, layer in learner.named_modules():
-        if isinstance(layer, _BatchNorm) and name in copies:
-            copies[name].__class__ = type(layer)
-            if isinstance(layer, nn.SyncBatchNorm):
-                copies[name].process_group = layer.process_group
 
 
 def random_copy(learner: Learner, seed: int) -> Learner:
