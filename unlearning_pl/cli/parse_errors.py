@@ -1,5 +1,6 @@
 """Error messages of the command line: the parser's message as one sentence, with the nearest names as the remedy."""
 
+import ast
 import inspect
 import pkgutil
 import re
@@ -148,12 +149,18 @@ def _invalid_value(key: str, message: str) -> str | None:
 
 
 def _wrong_type(option: str, given: str, message: str) -> str | None:
+    """Message for a value that is neither of some numbers nor words; None where anything else is accepted too."""
     types = re.findall(r"Expected a <class '(?:\w+\.)*(\w+)'>", message)
-    allowed = [word.strip("' ") for text in re.findall(r"Literal\[(.*?)\]", message) for word in text.split(",")]
+    literals = re.findall(r"Expected a typing\.Literal\[(.*?)\]", message)
     names = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
-    expected = [*(names[name] for name in dict.fromkeys(types) if name in names), *dict.fromkeys(allowed)]
-    remedy = suggest_names(given, allowed, "Choose one of them.") if allowed else "Correct the value."
-    return f"Expected {' or '.join(expected)} as {option}, got {given}. {remedy}" if expected else None
+    known = len(re.findall(r"Expected an? ", message)) == len(types) + len(literals)
+    if not known or not {*types} <= {*names, "NoneType"}:
+        return None
+    words = [str(word) for text in literals for word in ast.literal_eval(f"[{text}]")]
+    expected = [*(names[name] for name in dict.fromkeys(types) if name in names), *dict.fromkeys(words)]
+    remedy = suggest_names(given, words, "Choose one of them.") if words else "Correct the value."
+    listed = " or ".join([", ".join(expected[:-1]), expected[-1]] if len(expected) > 1 else expected)
+    return f"Expected {listed} as {option}, got {given}. {remedy}" if expected else None
 
 
 def _unknown_class(key: str, message: str) -> str | None:

@@ -92,9 +92,8 @@ class SyncBatchNormPlugin(TorchSyncBatchNorm):
         trainer: Any = getattr(model, "trainer", None)
         root = torch.device("cpu") if trainer is None else trainer.strategy.root_device
         callbacks = [] if trainer is None else trainer.callbacks
-        # Methods that do not support a compiled encoder take gradients of gradients.
-        first_order = all(getattr(callback, "supports_compile", True) for callback in callbacks)
-        if only_normalise and root.type == "cuda" and first_order:
+        second_order = any(getattr(callback, "second_order", False) for callback in callbacks)
+        if only_normalise and root.type == "cuda" and not second_order:
             return super().apply(model)
         for layer in layers:
             self._original_classes[layer] = type(layer)

@@ -49,7 +49,7 @@ class GradientPenalty(Unlearner):
         InputError: If a number is out of its range.
     """
 
-    supports_compile, supports_fsdp = False, False
+    supports_compile, second_order, supports_fsdp = False, True, False
     required_methods = ("alignment",)
     state_keys = ("level",)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from math import isfinite
+from math import inf, isfinite
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
@@ -40,11 +40,13 @@ class HeldOutCalibration(Unlearner):
     left to move. The three streams share a pass (batch statistics, negatives), but forget and held-out images have no
     loss of training. Reads the retain, forget and validation streams.
 
-    The pull on forget images is never more than rho times as strong as training on retain images, by the norms of the
-    two gradients with respect to the weights; w has no gradient. A larger lambda then moves the weights no faster, and
-    rho means the same for every training loss: without it, lambda = 1 kept the retain accuracy of SimCLR and MoCo,
-    and lowered that of BYOL from 98 % to 69 % (single runs on a seed that no table reports). The two gradients cost a
-    backward pass each.
+    In each forward pass the pull on forget images is at most rho times as strong as training on retain images, by the
+    norms of the two gradients with respect to all trainable weights; w has no gradient. The training losses of
+    different learners have gradients of different sizes, with which a fixed w would be too strong for one and too weak
+    for another. While rho limits the pull, a larger lambda makes no difference: lambda decides how near the aim the
+    pull starts to fade. Such ratios weigh the losses of Esser et al. (VQGAN, CVPR 2021, arXiv 2012.09841; of the last
+    layer) and of Chen et al. (GradNorm, ICML 2018, arXiv 1711.02257; with learnt weights). The two gradients cost a
+    backward pass each; a pass whose gradients overflow in float16 has no pull.
 
     Ranks and quantiles are among the scores of the last steps, this one included, since those of one batch are too few.
     Weights move meanwhile, so each stream remembers deviations from a running level of its scores, in which a step has
@@ -52,12 +54,11 @@ class HeldOutCalibration(Unlearner):
     deviation of the scores of held-out images by the original, in evaluation mode; in its units lambda means the same
     for cosines and for log odds.
 
-    In such runs rho = 2 came nearest to retraining on SimCLR, MoCo and BYOL, and cost a classifier 13 points of test
-    accuracy; rho = 1 cost it three, and SimCLR none. Without held-out images there is no aim. A request for whole
-    classes has none either, since a retrained model has seen other images of no such class: use another method.
+    Without held-out images there is no aim. A request for whole classes has none either, since a retrained model has
+    seen other images of no such class: use another method.
 
     Args:
-        weight: lambda, the weight of the distance to the held-out quantiles, at least 0.
+        weight: lambda, the largest weight of the distance to the held-out quantiles, at least 0.
         limit: rho, the largest norm of the pull's gradient as a multiple of that of training on retain images, above 0.
         memory_size: Number of scores of each stream to rank among, at least 2; whole steps are kept.
 
@@ -66,13 +67,17 @@ class HeldOutCalibration(Unlearner):
     """
 
     feed = ("retain", "forget", "validation")
-    supports_compile, supports_fsdp = False, False  # two gradients of a graph; processes measure their own batches
+    supports_compile = False  # a compiled backward pass cannot keep its graph for another
+    supports_fsdp = False  # processes measure different numbers of batches
     required_methods = ("alignment",)
     state_keys = ("forget_scores", "held_out_scores", "scale")
 
     def __init__(self, weight: float = 4.0, limit: float = 1.0, memory_size: int = 512) -> None:
-        require(weight >= 0, f"Expected weight >= 0, got {weight}. Give lambda, the pull to held-out scores.")
-        require(limit > 0, f"Expected limit > 0, got {limit}. Give rho, the pull's share of a step; weight 0 has none.")
+        require(0 <= weight < inf, f"Expected weight >= 0, got {weight}. Give lambda, the pull to held-out scores.")
+        require(
+            0 < limit < inf,
+            f"Expected limit > 0, got {limit}. Give rho, the pull's share of a step; weight 0 has none.",
+        )
         require(memory_size >= 2, f"Expected memory_size >= 2, got {memory_size}. Ranks need some hundred scores.")
         self.weight, self.limit, self.memory_size = weight, limit, memory_size
 
@@ -120,13 +125,18 @@ class HeldOutCalibration(Unlearner):
             aim = aim_level + match_quantiles(forget - level, members, unseen)
         distance = smooth_l1_loss(forget / self.scale, aim / self.scale, beta=0.5)
         loss = losses[: rows[0]].mean()
-        training, pull = gradient_norms(learner, loss, distance)
-        tiny = torch.finfo(pull.dtype).tiny
-        weight = (self.limit * training / pull.clamp_min(tiny)).clamp_max(self.weight)
+        weight = self._weight(gradient_norms(learner, loss, distance))
         log_term(learner, "forget_score", forget.mean(), rows[1])
         log_term(learner, "held_out_score", held_out.mean(), rows[2])
+        log_term(learner, "pull_weight", weight, rows[1])
         total: Tensor = loss + weight * distance
         return total
+
+    def _weight(self, norms: Tensor) -> Tensor:
+        """Weight of the pull, ``()``, by the norms of the gradients of training and of the pull, ``(2,)``."""
+        training, pull = norms.unbind()
+        weight = (self.limit * training / pull.clamp_min(torch.finfo(pull.dtype).tiny)).clamp_max(self.weight)
+        return weight.where(norms.isfinite().all(), 0.0)
 
     def _remember(self, known: Scores | None, scores: Tensor) -> Scores:
         """Add the scores of a step, of all processes, to those of earlier ones; whole steps are forgotten."""

@@ -66,6 +66,7 @@ class Unlearner(RenamedAttributes, Callback):
         required_methods: Methods of the learner that it calls in addition to ``outputs`` and ``losses``.
         alternates_streams: Whether the streams change from epoch to epoch.
         supports_compile: Whether the objective works with a compiled encoder.
+        second_order: Whether the objective takes gradients of gradients, which torch's SyncBatchNorm does not have.
         supports_fsdp: Whether it works with weights sharded over processes (FSDP).
         takes_steps: Whether it takes training steps; one that edits weights in ``measure`` takes none.
         state_keys: Attributes saved with the callback's state, for a resumed run.
@@ -76,6 +77,7 @@ class Unlearner(RenamedAttributes, Callback):
     required_methods: ClassVar[tuple[str, ...]] = ()
     alternates_streams: ClassVar[bool] = False
     supports_compile: ClassVar[bool] = True
+    second_order: ClassVar[bool] = False
     supports_fsdp: bool = True
     takes_steps: ClassVar[bool] = True
     state_keys: ClassVar[tuple[str, ...]] = ()

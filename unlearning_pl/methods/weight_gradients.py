@@ -1,4 +1,4 @@
-"""Gradients of the original over a set of samples, which processes share, for SalUn, SSD and SLUG."""
+"""Gradients of the original over a set of samples, which processes share."""
 
 from collections.abc import Iterable, Iterator
 
