@@ -88,6 +88,15 @@ def test_broken_methods_have_no_curve_but_a_name() -> None:
     assert plot.caption.endswith(" Broken in a seed or more, and not drawn: lost of small.")
 
 
+@pytest.mark.parametrize("count", [2, 40])
+def test_the_legend_fits_beside_the_axes(count: int) -> None:
+    plot = cost_plot(plan_figures(made_results({f"method_{number}": [0.1, 0.2] for number in range(count)}))[0])
+    assert plot is not None
+    plot.figure.draw_without_rendering()
+    legend = plot.figure.legends[0].get_window_extent()
+    assert 0 <= legend.y0 < legend.y1 <= plot.figure.bbox.height
+
+
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend() -> None:
     plot = cost_plot(plan_figures(made_results({"_own": [0.1, 0.2]}))[0])
     assert plot is not None

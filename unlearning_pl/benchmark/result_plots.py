@@ -190,9 +190,10 @@ def _axes(x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def _finish(figure: Figure, axes: Axes) -> None:
-    """Distances start at 0; the legend is beside the axes, since many methods would cover the points."""
+    """Distances start at 0; the legend is beside the axes, which are as high as it: it would cover the points."""
     axes.set_ylim(bottom=0)
     style_axes(axes)
     handles, labels = axes.get_legend_handles_labels()
     labels = [label.replace("$", r"\$") for label in labels]
+    figure.set_figheight(max(figure.get_figheight(), 0.3 + 0.2 * len(labels)))  # inches, of lines of 9 points
     figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9, labelcolor=INK)
