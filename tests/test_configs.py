@@ -13,6 +13,7 @@ from unlearning_pl.commands.main import main
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml"))
 PLANS = [file for file in FILES if file.startswith("configs/benchmarks/")]
+OLDER = ("configs/benchmarks/cifar10_", "configs/benchmarks/digits_")  # their rows are like those of the others
 RANGES = [file for file in FILES if file.startswith("configs/tuning/")]  # tests/benchmark/test_tuning_ranges.py
 CONFIGS = [file for file in FILES if file not in PLANS + RANGES]
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10"
@@ -73,7 +74,9 @@ def test_the_next_comment_says_what_it_is(config: str) -> None:
     assert len(text) <= 120
 
 
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize(
+    "plan", [pytest.param(plan, marks=pytest.mark.slow if plan.startswith(OLDER) else ()) for plan in PLANS]
+)
 def test_every_command_line_of_a_plan_parses(plan: str) -> None:
     assert first_line(plan) == f"# unlearning-pl benchmark {plan}"
     (read,) = read_plans([plan])

@@ -16,7 +16,7 @@ from torch import Tensor, distributed
 from torch.nn.modules.batchnorm import _BatchNorm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny import LEARNERS, METHODS, PLUGINS, make_learner, make_method, make_rows, make_trainer
+from tiny import make_learner, make_method, make_rows, make_trainer
 
 from unlearning_pl.learners import Classifier, Learner, MoCo
 from unlearning_pl.methods import Unlearner, partners
@@ -109,15 +109,16 @@ def gathered(found: dict[str, float]) -> dict[str, float]:
     return {**every[0], **every[1]}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, pairs: list[list[str]]) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(1)
     partners.differing_partner = neighbours
     Classifier.corrupt_targets = lambda _, sample: sample._replace(target=(sample.target + 1) % 10)
     whole = {split: make_rows(n) for split, n in ROWS.items()}
     whole = {split: s._replace(views=tuple(v.double() for v in s.views)) for split, s in whole.items()}
-    pairs = [(method, name) for method in ["plain", *METHODS, *PLUGINS] for name in LEARNERS]
-    batches = dict.fromkeys(pairs, whole) | {("AlignmentCalibration", "SimCLR", "alone"): lone_partners(whole)}
+    batches = dict.fromkeys(map(tuple, pairs), whole) | {
+        ("AlignmentCalibration", "SimCLR", "alone"): lone_partners(whole)
+    }
     rank = int(os.environ["RANK"])
     one = {job: gradient(*job[:2], batches[job]) for job in [*batches][rank::2]}  # each process compares half of them
     distributed.init_process_group("gloo")
@@ -137,4 +138,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))

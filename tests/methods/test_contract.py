@@ -13,6 +13,7 @@ import pytest
 import torch
 from devices import diagonal, placed, trainer_options
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from pairs import two_learners_each
 from tiny import LEARNERS, METHODS, PLUGINS, make_data, make_learner, make_method, make_trainer
 
 from unlearning_pl.data import ForgetRequest, UnlearningData
@@ -58,7 +59,7 @@ def stepped(trainer: UnlearningTrainer, method: str) -> bool:
 UNBROKEN = [
     pytest.param(param.values, marks=param.marks, id="-".join(param.values))
     for param in (
-        *placed("cpu", [pytest.param(*pair) for pair in PAIRS]),
+        *placed("cpu", two_learners_each(NAMES, [*LEARNERS])),
         *placed("device", diagonal(NAMES, [*LEARNERS])),
     )
 ]

@@ -1,4 +1,4 @@
-"""Started as two processes: trains every method on every learner under DDP and writes digests of the weights.
+"""Started as two processes: trains pairs of a method and a learner under DDP and writes digests of the weights.
 
 Then it takes the steps that one process takes too: see same_steps.
 """
@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, seed_everything
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from same_steps import FEW, by_two
-from tiny import LEARNERS, METHODS, PLUGINS, evaluated, make_data, make_learner, make_method, make_trainer
+from tiny import evaluated, make_data, make_learner, make_method, make_trainer
 
 
 class Fed(Callback):
@@ -44,18 +44,17 @@ def digest(learner: torch.nn.Module) -> str:
     return hashlib.sha256(b"".join(shared[name].numpy().tobytes() for name in sorted(shared))).hexdigest()
 
 
-def main(folder: Path, originals: dict[str, str]) -> None:
+def main(folder: Path, originals: dict[str, str], pairs: list[tuple[str, str]]) -> None:
     torch.set_num_threads(1)
     found = {}
-    for method in [*METHODS, *PLUGINS]:
-        for name in LEARNERS:
-            seed_everything(0, verbose=False)
-            learner, fed = make_learner(name), Fed()
-            trainer = make_trainer(max_epochs=1, devices=2, strategy="ddp", logger=False, callbacks=[fed])
-            trainer.unlearn(learner, make_data(), originals[name], **make_method(method))
-            found[f"{method} {name}"] = {"weights": digest(learner), "rows": fed.rows, "seeds": fed.seeds}
-            found[f"{method} {name}"] |= {"losses": fed.losses, "sums": fed.sums}
-            found[f"{method} {name}"] |= {"logged": float(trainer.callback_metrics.get("train/loss", 0))}
+    for method, name in pairs:
+        seed_everything(0, verbose=False)
+        learner, fed = make_learner(name), Fed()
+        trainer = make_trainer(max_epochs=1, devices=2, strategy="ddp", logger=False, callbacks=[fed])
+        trainer.unlearn(learner, make_data(), originals[name], **make_method(method))
+        found[f"{method} {name}"] = {"weights": digest(learner), "rows": fed.rows, "seeds": fed.seeds}
+        found[f"{method} {name}"] |= {"losses": fed.losses, "sums": fed.sums}
+        found[f"{method} {name}"] |= {"logged": float(trainer.callback_metrics.get("train/loss", 0))}
     for name, run in originals.items():
         found[f"evaluated {name}"] = evaluated(name, run, devices=2, strategy="ddp")
     (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))
@@ -64,4 +63,4 @@ def main(folder: Path, originals: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]))
