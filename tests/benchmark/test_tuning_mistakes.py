@@ -35,7 +35,7 @@ LOW, HIGH = {"low": 0.01, "high": 0.1}, {"low": 1, "high": 9}
     [
         ({}, "--tune 0", "Expected --tune >= 1 trials a method, got 0"),
         ({}, "--tune many", "many"),
-        ({}, "--tune 2 --tune_bound nan", '"tune_bound"'),
+        ({}, "--tune 2 --tune_bound nan", "as tune_bound, got nan"),
         ({}, "--tune 2 --tune_bound -1", "Expected --tune_bound >= 0 points, got -1.0"),
         ({}, "--tune 2 --tune_bound inf", "tune_bound"),
         ({}, "--tune 2 --tune_seed -1", f"Expected --tune_seed from 0 to {2**32 - 1}, got -1"),
