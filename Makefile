@@ -15,7 +15,7 @@ demo: $(READY)
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
-# What continuous integration runs: less than 8 minutes on two cores, so keep what takes long under the mark `slow`.
+# What continuous integration runs: it took half an hour on two cores, so keep what takes long under the mark `slow`.
 test: $(READY)
 	$(PYTEST)
 

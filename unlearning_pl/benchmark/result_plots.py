@@ -190,7 +190,7 @@ def _axes(x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def _finish(figure: Figure, axes: Axes) -> None:
-    """Distances start at 0; the legend is beside the axes, which are as high as it: it would cover the points."""
+    """Start distances at 0, and put the legend beside the axes, where it covers no point; the figure is as high."""
     axes.set_ylim(bottom=0)
     style_axes(axes)
     handles, labels = axes.get_legend_handles_labels()
