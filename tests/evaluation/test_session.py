@@ -1,25 +1,18 @@
 """A notebook: fit, unlearn and audit in one process, three times in other settings, are what fresh processes do."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from evaluation.session import ROUNDS, take
+from launching import run_fresh
 from tiny import make_data
-
-ENVIRONMENT = {**{k: v for k, v in os.environ.items() if k != "PL_GLOBAL_SEED"}, "OMP_NUM_THREADS": "1"}
 
 
 def in_a_fresh_process(number: int, folder: Path) -> dict[str, Any]:
-    script = str(Path(__file__).with_name("session.py"))
-    command = [sys.executable, "-W", "ignore", script, str(folder), str(number)]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    printed = run_fresh(Path(__file__).with_name("session.py"), str(folder), str(number))
+    return json.loads(printed.splitlines()[-1])
 
 
 def test_a_session_leaves_nothing_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,10 @@
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jsonargparse import Namespace
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from typing_extensions import override
 
 from unlearning_pl.cli.command_parser import data_from_options
@@ -26,7 +27,32 @@ RESUME_OPTIONS = ["--ckpt_path", "last"]
 
 
 class _ParseOnlyCLI(UnlearningCLI):
-    """Parses a command and stops before it instantiates classes."""
+    """Parses a command and stops before it instantiates classes.
+
+    A plan has dozens of command lines, and making a parser takes as long as parsing one: each command's is made once.
+    """
+
+    made: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    @override
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
+        (command,) = subparser_kwargs
+        if command in self.made:
+            vars(self).update(self.made[command])
+            return
+        before = {*vars(self)}
+        super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+        self.made[command] = {name: value for name, value in vars(self).items() if name not in before}
+
+    @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        try:
+            super().parse_arguments(parser, args)
+        except BaseException:  # an interrupted parse may leave something in the parser
+            self.made.clear()
+            raise
 
     @override
     def _set_seed(self) -> None:
