@@ -1,17 +1,22 @@
 """Trials of a tuning: as many for every method, none on a reported seed, and none made twice."""
 
 import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import log10
 from pathlib import Path
 
 import pytest
 import yaml
-from written_runs import FIT, METHODS, RUNS, TRIALS, TUNED, Written, recorded, tuned, write
+from written_runs import FIT, METHODS, RUNS, TRIALS, TUNED, Written, by_rate, recorded, tuned, write
 
-from unlearning_pl.benchmark import suggest_settings, tuning
-from unlearning_pl.benchmark.tuning_request import TUNE_SEED
+from unlearning_pl.benchmark import run_claims, seed_runs, suggest_settings, tuning
+from unlearning_pl.benchmark.tuning import tune
+from unlearning_pl.benchmark.tuning_request import TUNE_SEED, Budget
+from unlearning_pl.cli.job_runner import Job
 from unlearning_pl.commands import benchmark as benchmark_command
 from unlearning_pl.commands.main import main
+from unlearning_pl.errors import DivergedError
 
 pytestmark = pytest.mark.usefixtures("_a_command_line_is_parsed_once", "_in_an_empty_folder")
 
@@ -157,3 +162,41 @@ def test_another_version_of_the_search_begins_anew(monkeypatch: pytest.MonkeyPat
     tuned(runner, 2)
     assert runner.trials == ["fine_tune-trial0", "fine_tune-trial1"]
     assert len(recorded("fine_tune")) == 4
+
+
+@pytest.mark.parametrize("memory", [4, 3])
+def test_waves_at_the_same_time_have_the_trials_of_one_after_the_other(
+    memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Children that fail for more than their settings, here the fourth at once, are made again by the command."""
+    write()
+    plan = tuned(Written(figures_that_diverge), 4)
+    one_after_the_other = TRIALS.read_text()
+    shutil.rmtree("runs")
+    runner, failed = Written(figures_that_diverge), []
+
+    def children(jobs: Iterable[tuple[str, Job]], environments: Sequence[object], end: Callable[..., None]) -> None:
+        assert len(environments) == 3
+        for place, (name, calls) in enumerate(jobs):
+            for call in calls:
+                killed = call.words[0] == "unlearn" and place % 7 == memory
+                reason = "ended by SIGKILL" if killed else None
+                try:
+                    _ = killed or runner([*call.words])
+                except DivergedError as error:
+                    reason = str(error)
+                failed.extend([reason] if reason else [])
+                end(name, reason)
+
+    monkeypatch.setattr(run_claims, "run_jobs", children)
+    monkeypatch.setattr(seed_runs, "is_finished_run", lambda words, run: (run / "run.json").is_file())
+    (path,) = tune(runner, ["tiny.yaml"], [0, 1], "runs", Budget(4), processes=3)
+    assert len({*failed}) == 2
+    assert TRIALS.read_text() == one_after_the_other
+    assert yaml.safe_load(path.read_text())["methods"] == plan["methods"]
+
+
+def figures_that_diverge(method: str, rate: float) -> Mapping[str, float]:
+    if method == "NegGrad" and rate == 0.2:
+        raise DivergedError("Expected a finite loss, got nan.")
+    return by_rate(method, rate)

@@ -77,6 +77,7 @@ LOW, HIGH = {"low": 0.01, "high": 0.1}, {"low": 1, "high": 9}
         ),
         ({"methods": {"mine": "--method tiny.Method"}}, "--tune 2", "tiny.Method"),
         ({"notes": 3}, "", "Expected text as notes"),
+        ({}, "--tune 2 --processes 0", "Expected --processes >= 1"),
         ({"methods": {"coun": "--plugins+=CoUn"}}, "--tune 2", "Expected --method in the row coun of tiny.yaml"),
     ],
 )

@@ -57,9 +57,8 @@ def benchmark(
             there are several processes; raised before any run.
         UnfinishedError: If runs failed; the table lists them and has the results of the others.
     """
-    read = check_request(plans, seeds, allow)
+    read = check_request(plans, seeds, allow, processes)
     check_rows(read, only)
-    require(processes >= 1, f"Expected --processes >= 1, got {processes}. Give 1 to make one run after the other.")
     shares = zip(plans, read, share_seeds(len(read), seeds, share), strict=True)
     planned = [_PlanRuns(name, plan, own, output, only) for name, plan, own in shares if own]
     every = [(plan, one) for plan in planned for one in plan.seeds]
@@ -78,18 +77,23 @@ def benchmark(
     return [plan.table for plan in planned]
 
 
-def check_request(plans: Sequence[str], seeds: Sequence[int], allow: Sequence[str] = ()) -> list[Plan]:
+def check_request(
+    plans: Sequence[str], seeds: Sequence[int], allow: Sequence[str] = (), processes: int = 1
+) -> list[Plan]:
     """Read the plans of a command, and check that it can run them over the seeds.
 
     Args:
         plans: As for :func:`benchmark`, like the others.
         seeds: Seeds of weights, batches and requests.
         allow: Packages or classes that the configurations of the runs may name.
+        processes: Number of runs at the same time.
 
     Raises:
-        InputError: If a plan is invalid, seeds are out of range or given twice, or there are several processes.
+        InputError: If a plan is invalid, seeds are out of range or given twice, or this is one of several processes of
+            a job.
     """
     require_single_process()
+    require(processes >= 1, f"Expected --processes >= 1, got {processes}. Give 1 to make one run after the other.")
     repeated = next((seed for seed in seeds if seeds.count(seed) > 1), None)
     require(repeated is None, f"Expected different seeds, got {repeated} twice. Give each once.")
     for seed in seeds:
@@ -117,7 +121,7 @@ def check_rows(plans: Sequence[Plan], only: Sequence[str] | None) -> None:
             )
 
 
-def run_seed(job: Job, seed: int, folder: Path, command: Command, progress: Progress) -> Outcome:
+def run_seed(job: Job, seed: int, folder: Path, command: Command, progress: Progress, processes: int = 1) -> Outcome:
     """Execute every run of a job for one seed, except for finished ones, and audit them.
 
     Args:
@@ -126,11 +130,18 @@ def run_seed(job: Job, seed: int, folder: Path, command: Command, progress: Prog
         folder: Folder of the runs.
         command: Runs one command line, given as a list of words.
         progress: Counts the commands.
+        processes: Number of runs at the same time. A run that fails in a child process is made again in this one, since
+            only an exception tells invalid settings from a lack of memory.
 
     Returns:
         The metrics of every audited model, and the errors of the others.
     """
     runs_of_seed = SeedRuns(job, seed, folder, progress)
+    if processes > 1:
+        run_concurrently([runs_of_seed], processes)
+        if not runs_of_seed.failures:
+            return runs_of_seed.outcome()
+        runs_of_seed = SeedRuns(job, seed, folder, Progress("Runs that failed", job.command_count, "commands"))
     run_claims([runs_of_seed], command, (InputError, DivergedError, MisconfigurationException))
     return runs_of_seed.outcome()
 

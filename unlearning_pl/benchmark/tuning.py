@@ -34,12 +34,13 @@ _SAME_RESULT = ("run", "original", "allow", "overwrite")
 
 
 class _Tuning(NamedTuple):
-    """What the trials of a plan share: the plan, the folder of the runs, the budget and the runner."""
+    """What the trials of a plan share: the plan, the folder of the runs, the budget and how runs are made."""
 
     plan: Plan
     folder: Path
     budget: Budget
     command: Command
+    processes: int
 
 
 def tune(
@@ -49,6 +50,7 @@ def tune(
     output: str,
     budget: Budget,
     allow: Sequence[str] = (),
+    processes: int = 1,
 ) -> list[Path]:
     """Tune every row of plans and write the plans with the chosen settings, which :func:`benchmark` takes.
 
@@ -63,6 +65,7 @@ def tune(
         output: Output folder.
         budget: Number of trials, their seed and the bound on test accuracy.
         allow: Packages or classes that the configurations of the runs may name, besides this package's and the plans'.
+        processes: Number of runs of a wave at the same time, each a child process; the trials are the same.
 
     Returns:
         The tuned plans.
@@ -73,7 +76,7 @@ def tune(
         UnfinishedError: If the original or a retrained model of the tuning failed, or all audits of a wave.
     """
     require_optuna()
-    read = check_request(plans, seeds, allow)
+    read = check_request(plans, seeds, allow, processes)
     for plan in read:
         check_tuning_request(plan, seeds, budget)
         _require_untuned(plan, _tuned_path(plan, output))
@@ -83,7 +86,7 @@ def tune(
     written = []
     for name, plan, other, own, path in zip(plans, read, others, spaces, paths, strict=True):
         with lock_folder(path.parent, "--output"):
-            tuned = _tune_rows(_Tuning(other, path.parent, budget, command), own)
+            tuned = _tune_rows(_Tuning(other, path.parent, budget, command, processes), own)
             words = ["unlearning-pl", "benchmark", name, *budget.words(), "--seeds", *map(str, seeds)]
             words += [] if output == "runs/benchmark" else ["--output", output]
             written.append(write_tuned_plan(path, plan, shlex.join(words), budget, tuned))
@@ -160,7 +163,8 @@ def _run(tuning: _Tuning, methods: Mapping[str, str]) -> dict[str, Outcome]:
     plan, seed = tuning.plan.job, tuning.budget.seed
     job = replace(plan, methods=methods, audit=f"{plan.audit} {_NOT_NEEDED}".strip())
     folder = tuning.folder / f"seed{seed}"
-    outcome = run_seed(job, seed, folder, tuning.command, Progress("Wave of trials", job.command_count, "commands"))
+    progress = Progress("Wave of trials", job.command_count, "commands")
+    outcome = run_seed(job, seed, folder, tuning.command, progress, tuning.processes)
     failed = [f"{run}: {why}" for run, why in outcome.failures.items() if run in (ORIGINAL, *job.retrained)]
     if failed:
         raise UnfinishedError(f"Failed: {failed[0]} ({folder}). The same command tries again.")

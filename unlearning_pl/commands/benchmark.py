@@ -83,7 +83,8 @@ def run_benchmark(args: list[str]) -> LastLines | None:
     with progress_lines():
         plans = options.plan
         if budget is not None:
-            plans = [*map(str, tune(run, plans, options.seeds, options.output, budget, options.allow))]
+            tuned = tune(run, plans, options.seeds, options.output, budget, options.allow, options.processes)
+            plans = [*map(str, tuned)]
         tables = benchmark(
             run, plans, options.seeds, options.output, options.allow, options.only, options.processes, share
         )
