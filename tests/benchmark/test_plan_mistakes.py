@@ -186,7 +186,7 @@ def test_a_file_that_is_no_plan_is_told(text: str, message: str, capsys: pytest.
         ("tiny.yaml --processes two", "two"),
         ("tiny.yaml --tune 2 --only fine_tune", "--only without --tune"),
         ("tiny.yaml --tune 2 --list", "--list without --tune"),
-        ("tiny.yaml --tune 2 --dry-run", "--dry_run without --tune"),
+        ("tiny.yaml --tune 0 --dry-run", "Expected --tune >= 1 trials"),
         ("tiny.yaml --share 1/2 --dry_run", "one of --dry_run and --share"),
         ("tiny.yaml --dry_run --processes 2", "one of --dry_run and --processes"),
         ("tiny.yaml --list --processes 0", "one of --list and --processes"),

@@ -7,11 +7,12 @@ from jsonargparse import ArgumentParser, Namespace
 from unlearning_pl.benchmark import benchmark
 from unlearning_pl.benchmark.benchmark_plan import Plan
 from unlearning_pl.benchmark.planned_runs import describe, describe_total, planned_runs
+from unlearning_pl.benchmark.planned_tuning import describe_tuning, planned_tuning
 from unlearning_pl.benchmark.run_benchmark import check_request, check_rows
 from unlearning_pl.benchmark.run_states import run_states
 from unlearning_pl.benchmark.shares import parse_share, share_seeds
 from unlearning_pl.benchmark.tuning import tune
-from unlearning_pl.benchmark.tuning_request import TUNE_BOUND, TUNE_SEED, Budget
+from unlearning_pl.benchmark.tuning_request import TUNE_BOUND, TUNE_SEED, Budget, check_tuning_request
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.last_lines import LastLines, page_written
 from unlearning_pl.commands.main import run
@@ -78,7 +79,7 @@ def run_benchmark(args: list[str]) -> LastLines | None:
     place = next((path for path in (output, *output.parents) if path.exists()), output)
     require(place.is_dir(), f"Expected a folder as --output, got {output}, where {place} is a file. Choose another.")
     if options.list or options.dry_run:
-        (_list if options.list else _dry_run)(options)
+        _list(options) if options.list else _dry_run(options, budget)
         return None
     with progress_lines():
         plans = options.plan
@@ -100,7 +101,7 @@ def _budget(options: Namespace) -> Budget | None:
     """The budget of a tuning; None without one."""
     given = Budget(options.tune or 0, options.tune_seed, options.tune_bound, options.keep_trials)
     if options.tune is not None:
-        others = {"--list": options.list, "--dry_run": options.dry_run, "--only": options.only}
+        others = {"--list": options.list, "--only": options.only}
         others["--share"] = options.share != "1/1"
         without = next((option for option, given_too in others.items() if given_too), "")
         require(
@@ -124,9 +125,13 @@ def _read_plans(options: Namespace, option: str) -> list[tuple[Plan, Path]]:
     return [(plan, Path(options.output).expanduser() / plan.path.stem) for plan in plans]
 
 
-def _dry_run(options: Namespace) -> None:
-    """Print the commands of the runs that are not finished, their image passes and hours."""
+def _dry_run(options: Namespace, budget: Budget | None) -> None:
+    """Print the commands of the runs that are not finished, their image passes and hours, and those of a tuning."""
     for plan, folder in _read_plans(options, "--dry_run"):
+        if budget is not None:
+            check_tuning_request(plan, options.seeds, budget)
+            tuned = describe_tuning(plan, budget, planned_tuning(plan, budget, folder))
+            open_console().print(tuned, soft_wrap=True, highlight=False, markup=False)
         planned = [*planned_runs(plan, options.seeds, folder, options.only)]
         text = "\n".join([*map(describe, planned), f"{plan.path.stem}: {describe_total(planned)}"])
         open_console().print(text, soft_wrap=True, highlight=False, markup=False)

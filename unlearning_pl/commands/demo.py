@@ -16,7 +16,7 @@ from unlearning_pl.training.run_lock import lock_folder
 
 TRAIN = (
     "--model SimCLR --model.backbone resnet9_slim --model.temperature 0.2 "
-    "--data.source Digits --data.source.train_size 400 --data.batch_size 100 "
+    "--data.source Digits --data.source.image_size 8 --data.source.train_size 400 --data.batch_size 100 "
     "--optimizer SGD --optimizer.lr 0.2 --optimizer.momentum 0.9 --optimizer.weight_decay 5e-4 "
     "--schedule one_cycle --trainer.max_epochs 250"
 )
