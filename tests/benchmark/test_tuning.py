@@ -180,6 +180,8 @@ def test_waves_at_the_same_time_have_the_trials_of_one_after_the_other(
         for place, (name, calls) in enumerate(jobs):
             for call in calls:
                 killed = call.words[0] == "unlearn" and place % 7 == memory
+                call.log.parent.mkdir(parents=True, exist_ok=True)
+                call.log.write_text("output")
                 reason = "ended by SIGKILL" if killed else None
                 try:
                     _ = killed or runner([*call.words])
@@ -192,6 +194,8 @@ def test_waves_at_the_same_time_have_the_trials_of_one_after_the_other(
     monkeypatch.setattr(seed_runs, "is_finished_run", lambda words, run: (run / "run.json").is_file())
     (path,) = tune(runner, ["tiny.yaml"], [0, 1], "runs", Budget(4), processes=3)
     assert len({*failed}) == 2
+    kept = [run.name for run in RUNS.glob("*-trial*") if run.is_dir()]
+    assert {log.name for log in RUNS.glob("*-trial*.log")} == {f"{name}.log" for name in kept}
     assert TRIALS.read_text() == one_after_the_other
     assert yaml.safe_load(path.read_text())["methods"] == plan["methods"]
 

@@ -219,8 +219,10 @@ def _describe(row: str, trials: Sequence[Trial], new: int, count: int) -> None:
 
 
 def _delete_runs(tuning: _Tuning, row: str, trials: Sequence[Trial]) -> None:
-    """Delete the runs of all trials but the best, whose figures are recorded."""
+    """Delete the runs of all trials but the best, whose figures are recorded, and the output of their processes."""
     best = best_trial(trials)
     for number in range(len(trials)):
         if number != best and not tuning.budget.keep:
-            shutil.rmtree(tuning.folder / f"seed{tuning.budget.seed}" / _run_name(row, number), ignore_errors=True)
+            run = tuning.folder / f"seed{tuning.budget.seed}" / _run_name(row, number)
+            shutil.rmtree(run, ignore_errors=True)
+            run.with_name(f"{run.name}.log").unlink(missing_ok=True)
