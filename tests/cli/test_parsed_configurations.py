@@ -12,15 +12,25 @@ PLAIN = ["fit", "--model", "SimCLR"]
 
 @pytest.fixture(autouse=True)
 def _none_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_ParseOnlyCLI, "made", {})
+    monkeypatch.setattr(_ParseOnlyCLI, "_parsers", {})
 
 
 def test_an_earlier_line_leaves_nothing_over() -> None:
     alone = configuration(PLAIN)
-    _ParseOnlyCLI.made.clear()
+    _ParseOnlyCLI._parsers.clear()
     assert configuration(FIT)["model"]["init_args"]["temperature"] == 0.3
-    assert [*_ParseOnlyCLI.made] == ["fit"]
+    assert [*_ParseOnlyCLI._parsers] == ["fit"]
     assert configuration(PLAIN) == alone
+
+
+@pytest.mark.parametrize("other", ["--plugins+=CoUn --plugins.weight 0.3", "--milestones+=5 --schedule multi_step"])
+def test_nor_do_lists_that_a_line_adds_to(other: str) -> None:
+    """Without a run: its settings come from a --config."""
+    plain = ["unlearn", "--config", "{model: SimCLR}", "--original", __file__]  # the parser accepts any file as weights
+    alone = configuration(plain)
+    _ParseOnlyCLI._parsers.clear()
+    assert configuration([*plain, "--method", "NegGrad", *other.split()]) != alone
+    assert configuration(plain) == alone
 
 
 @pytest.mark.parametrize("wrong", ["--model Nothing", "--optimizer.lr fast", "--trainer.max_epochs"])

@@ -1,5 +1,7 @@
 """Weighted groups: what they keep of the rows, and that support vectors fitted on them are nearly those of all rows."""
 
+from fractions import Fraction
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -42,6 +44,52 @@ def test_the_widest_group_is_split_at_its_mean() -> None:
     means, weights = weighted_groups(rows, groups=2)
     assert sorted(map(tuple, means.tolist())) == [pytest.approx((0.15, 0.5)), pytest.approx((0.15, 8.5))]
     assert weights.tolist() == [2, 2]
+
+
+def split_by_hand(rows: list[list[float]], groups: int) -> list[list[list[float]]]:
+    """The groups, in exact arithmetic: the one with the largest sum of squares along a coordinate is split there."""
+    parts = [[[Fraction(x) for x in row] for row in rows]]
+
+    def spread(part: list[list[Fraction]]) -> tuple[Fraction, int]:
+        columns = [[row[c] for row in part] for c in range(len(part[0]))]
+        squares = [sum((x - sum(xs) / len(xs)) ** 2 for x in xs) for xs in columns]
+        return max(squares), squares.index(max(squares))
+
+    while len(parts) < groups and max(spread(part)[0] for part in parts) > 0:
+        widest = max(parts, key=lambda part: spread(part)[0])  # the older one of two
+        column = spread(widest)[1]
+        mean = sum(row[column] for row in widest) / len(widest)
+        parts.remove(widest)
+        parts += [[r for r in widest if r[column] <= mean], [r for r in widest if r[column] > mean]]
+    return [[[float(x) for x in row] for row in part] for part in parts]
+
+
+@pytest.mark.parametrize(("count", "features", "groups"), [(40, 1, 12), (40, 3, 12), (25, 2, 24)])
+def test_groups_are_those_of_plain_loops(count: int, features: int, groups: int) -> None:
+    rows = scores(count, 0.0, seed=count + features, features=features)
+    means, weights = weighted_groups(rows, groups)
+    expected = split_by_hand(rows.tolist(), groups)
+    found = sorted((mean, weight) for mean, weight in zip(means.tolist(), weights.tolist(), strict=True))
+    by_hand = sorted(([sum(c) / len(c) for c in zip(*part, strict=True)], len(part)) for part in expected)
+    for (mean, weight), (other, number) in zip(found, by_hand, strict=True):
+        assert mean == pytest.approx(other, rel=1e-12)
+        assert weight == number
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sums_do_not_round_as_the_rows_do(dtype: torch.dtype) -> None:
+    rows = (1000 + torch.rand(200_000, 2, generator=torch.Generator().manual_seed(0))).to(dtype)
+    means, weights = weighted_groups(rows, groups=4)
+    assert means.dtype == weights.dtype == dtype
+    if dtype == torch.float32:
+        mean = (weights.double() @ means.double()) / len(rows)
+        torch.testing.assert_close(mean, rows.double().mean(dim=0), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_rows_that_are_not_finite_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="rows that are finite"):
+        weighted_groups(torch.tensor([[0.0], [value], [1.0]]), groups=2)
 
 
 def test_rows_that_fit_are_returned_untouched() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from launching import launch
+from launching import launch_by_torchrun
 from pairs import selected_pairs, two_learners_each
 from same_steps import FEW, error, start_of, take_steps
 from tiny import LEARNERS, METHODS, PLUGINS, evaluated
@@ -27,7 +27,9 @@ def launched(
         *selected_pairs(request, test_they_end_bit_equal),
         *((method, name) for method in (LOGGED, DRAWN) for name in LEARNERS),
     ]
-    launch(Path(__file__).with_name("two_processes.py"), str(folder), runs, json.dumps([*dict.fromkeys(pairs)]))
+    launch_by_torchrun(
+        Path(__file__).with_name("two_processes.py"), str(folder), runs, json.dumps([*dict.fromkeys(pairs)])
+    )
     return folder
 
 

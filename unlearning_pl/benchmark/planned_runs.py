@@ -1,6 +1,7 @@
 """What a benchmark would run: its commands, the images that they read, and the hours that they take."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ class PlannedRun(NamedTuple):
 
 
 def planned_runs(
-    plan: Plan, seeds: Sequence[int], folder: Path, only: Sequence[str] | None = None
+    plan: Plan, seeds: Sequence[int], folder: Path, only: Sequence[str] | None = None, rated: Path | None = None
 ) -> Iterator[PlannedRun]:
     """The commands of a plan whose runs are not finished, in the order of execution; reads the images to count them.
 
@@ -43,10 +44,11 @@ def planned_runs(
         seeds: Its seeds.
         folder: ``OUTPUT/PLAN``.
         only: Methods to run; all if None.
+        rated: ``OUTPUT/PLAN`` of finished runs, a tuning's too, whose rates tell the hours; ``folder`` if None.
     """
     settings = parse_commands(plan)
     data = _read_data(settings[ORIGINAL]["data"])
-    rates = _rates(folder)
+    rates = _rates(rated or folder)
     for seed in seeds:
         one = folder / f"seed{seed}"
         lines = plan.job.runs(seed, str(one))
@@ -123,7 +125,7 @@ def _passes(plan: Plan, state: RunState, settings: Mapping[str, Any], data: Unle
 def _rates(folder: Path) -> dict[str, float]:
     """Images a second of the finished runs of each row, and of each command under ``command NAME``."""
     totals: dict[str, list[float]] = {}
-    for record in folder.glob(f"seed*/*/{runs.RECORD}"):
+    for record in chain(*(folder.glob(f"{place}seed*/*/{runs.RECORD}") for place in ("", "tuning/"))):
         try:
             found = runs.read_record(record.parent)
             passes, seconds = float(found["passes"]), float(found["seconds"])

@@ -1,4 +1,4 @@
-"""What a tuning would run at most: its trainings, the images that they read, and the hours that they take."""
+"""What a tuning would train: its runs, the images that they read, and the hours that they take."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ def planned_tuning(plan: Plan, budget: Budget, folder: Path) -> list[PlannedRun]
         budget: Number of trials and their seed.
         folder: ``OUTPUT/PLAN``, whose finished runs tell the hours.
     """
-    # Not the folder of the tuning: its runs are of another request, and none of them is one of these commands.
-    trained = [run for run in planned_runs(plan, [budget.seed], folder) if run.name != AUDIT]
+    unmade = folder / "tuning" / "none"  # a seed that was benchmarked has no trial finished
+    trained = [run for run in planned_runs(plan, [budget.seed], unmade, rated=folder) if run.name != AUDIT]
     return [run for run in trained for _ in range(budget.trials if run.name in plan.job.methods else 1)]
 
 
@@ -30,7 +30,7 @@ def describe_tuning(plan: Plan, budget: Budget, planned: list[PlannedRun]) -> st
         >>> plan = Plan(Path("plan.yaml"), "", Job("", {"count": 8}, {"fine_tune": ""}))
         >>> planned = [PlannedRun("original", "", 100), *[PlannedRun("fine_tune", "", 10)] * 2]
         >>> describe_tuning(plan, Budget(2), planned).partition(". No hours")[0]
-        'Tuning, 1 row with 2 trials each, on seed 100000: at most 3 commands, 120 image passes'
+        'Tuning, 1 row with 2 trials each, on seed 100000, trainings alone: 3 commands, 120 image passes'
     """
     rows, trials = (pluralize(*counted) for counted in ((len(plan.job.methods), "row"), (budget.trials, "trial")))
-    return f"Tuning, {rows} with {trials} each, on seed {budget.seed}: at most {describe_total(planned)}"
+    return f"Tuning, {rows} with {trials} each, on seed {budget.seed}, trainings alone: {describe_total(planned)}"

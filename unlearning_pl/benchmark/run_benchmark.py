@@ -53,8 +53,8 @@ def benchmark(
         The tables, one for each plan of which the share has a seed.
 
     Raises:
-        InputError: If a plan is invalid, seeds are out of range or given twice, a plan lacks a row of ``only``, or
-            there are several processes; raised before any run.
+        InputError: If a plan is invalid, seeds are out of range or given twice, a plan lacks a row of ``only``,
+            ``processes`` is below 1, or this is one of several processes of a job; raised before any run.
         UnfinishedError: If runs failed; the table lists them and has the results of the others.
     """
     read = check_request(plans, seeds, allow, processes)
@@ -89,8 +89,8 @@ def check_request(
         processes: Number of runs at the same time.
 
     Raises:
-        InputError: If a plan is invalid, seeds are out of range or given twice, or this is one of several processes of
-            a job.
+        InputError: If a plan is invalid, seeds are out of range or given twice, ``processes`` is below 1, or this is
+            one of several processes of a job.
     """
     require_single_process()
     require(processes >= 1, f"Expected --processes >= 1, got {processes}. Give 1 to make one run after the other.")

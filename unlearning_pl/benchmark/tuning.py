@@ -65,22 +65,20 @@ def tune(
         output: Output folder.
         budget: Number of trials, their seed and the bound on test accuracy.
         allow: Packages or classes that the configurations of the runs may name, besides this package's and the plans'.
-        processes: Number of runs of a wave at the same time, each a child process; the trials are the same.
+        processes: Number of runs of a wave at the same time, each a child process with its share of the threads.
 
     Returns:
         The tuned plans.
 
     Raises:
-        InputError: If Optuna is missing, a plan is invalid, a row has no ranges, a seed of the tuning is one of the
-            reported, or the reported requests leave too few images; raised before any run.
+        InputError: If Optuna is missing, a plan is invalid, ``processes`` is below 1, a row has no ranges, a seed of
+            the tuning is one of the reported, or the reported requests leave too few images; raised before any run.
         UnfinishedError: If the original or a retrained model of the tuning failed, or all audits of a wave.
     """
-    require_optuna()
     read = check_request(plans, seeds, allow, processes)
     for plan in read:
-        check_tuning_request(plan, seeds, budget)
         _require_untuned(plan, _tuned_path(plan, output))
-    spaces = [search_spaces(plan) for plan in read]
+    spaces = [check_tuning(plan, seeds, budget) for plan in read]
     paths = [_tuned_path(plan, output) for plan in read]
     others = [_with_other_images(*one, seeds, budget) for one in zip(read, spaces, paths, strict=True)]
     written = []
@@ -91,6 +89,22 @@ def tune(
             words += [] if output == "runs/benchmark" else ["--output", output]
             written.append(write_tuned_plan(path, plan, shlex.join(words), budget, tuned))
     return written
+
+
+def check_tuning(plan: Plan, seeds: Sequence[int], budget: Budget) -> Mapping[str, SearchSpace]:
+    """Check that a plan can be tuned, apart from its images, and return the ranges of its rows.
+
+    Args:
+        plan: The plan.
+        seeds: Reported seeds.
+        budget: Number of trials, their seed and the bound on test accuracy.
+
+    Raises:
+        InputError: If Optuna is missing, a row has no ranges, or a seed of the tuning is one of the reported.
+    """
+    require_optuna()
+    check_tuning_request(plan, seeds, budget)
+    return search_spaces(plan)
 
 
 def _with_other_images(

@@ -32,26 +32,26 @@ class _ParseOnlyCLI(UnlearningCLI):
     A plan has dozens of command lines, and making a parser takes as long as parsing one: each command's is made once.
     """
 
-    made: ClassVar[dict[str, dict[str, Any]]] = {}
+    _parsers: ClassVar[dict[str, dict[str, Any]]] = {}  # by command: the attributes that setup_parser sets
 
     @override
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
     ) -> None:
         (command,) = subparser_kwargs
-        if command in self.made:
-            vars(self).update(self.made[command])
+        if command in self._parsers:
+            vars(self).update(self._parsers[command])
             return
         before = {*vars(self)}
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
-        self.made[command] = {name: value for name, value in vars(self).items() if name not in before}
+        self._parsers[command] = {name: value for name, value in vars(self).items() if name not in before}
 
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         try:
             super().parse_arguments(parser, args)
         except BaseException:  # an interrupted parse may leave something in the parser
-            self.made.clear()
+            self._parsers.clear()
             raise
 
     @override

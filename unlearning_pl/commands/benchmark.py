@@ -11,8 +11,8 @@ from unlearning_pl.benchmark.planned_tuning import describe_tuning, planned_tuni
 from unlearning_pl.benchmark.run_benchmark import check_request, check_rows
 from unlearning_pl.benchmark.run_states import run_states
 from unlearning_pl.benchmark.shares import parse_share, share_seeds
-from unlearning_pl.benchmark.tuning import tune
-from unlearning_pl.benchmark.tuning_request import TUNE_BOUND, TUNE_SEED, Budget, check_tuning_request
+from unlearning_pl.benchmark.tuning import check_tuning, tune
+from unlearning_pl.benchmark.tuning_request import TUNE_BOUND, TUNE_SEED, Budget
 from unlearning_pl.cli.command_parser import add_allow, make_parser, parse_args
 from unlearning_pl.commands.last_lines import LastLines, page_written
 from unlearning_pl.commands.main import run
@@ -129,7 +129,7 @@ def _dry_run(options: Namespace, budget: Budget | None) -> None:
     """Print the commands of the runs that are not finished, their image passes and hours, and those of a tuning."""
     for plan, folder in _read_plans(options, "--dry_run"):
         if budget is not None:
-            check_tuning_request(plan, options.seeds, budget)
+            check_tuning(plan, options.seeds, budget)
             tuned = describe_tuning(plan, budget, planned_tuning(plan, budget, folder))
             open_console().print(tuned, soft_wrap=True, highlight=False, markup=False)
         planned = [*planned_runs(plan, options.seeds, folder, options.only)]
