@@ -64,7 +64,7 @@ def test_a_file_of_that_very_name_comes_first() -> None:
     [
         ("tiny+shrt.yaml", {}, r"Expected different variants of tiny.yaml, got 'shrt'. Did you mean short\?"),
         ("tiny+.yaml", {}, r"got ''"),
-        ("tiny+short+short.yaml", {}, r"Expected different variants .* got 'short'"),
+        ("tiny+short+short.yaml", {}, r"Expected different variants .* got 'short'. Give each once\."),
         ("nothing+short.yaml", {}, r"got 'nothing.yaml', which is no file"),
         ("tiny.yaml", {"variants": ["short"]}, r"names with settings under variants in tiny.yaml, got \['short'\]"),
         ("tiny.yaml", {"variants": {"short": "--x"}}, r"as variants.short in tiny.yaml, got '--x'"),

@@ -51,6 +51,10 @@ def test_a_tuning_chooses_among_its_trials(tmp_path: Path, monkeypatch: pytest.M
     references = [read_record(path.parent / "seed100000" / name)["passes"] for name in ("original", "retrained")]
     assert sum(run.passes or 0 for run in planned) == sum([*references, *(trial["passes"] for trial in trials)])
     assert len(planned) == len(references) + len(trials)
+    again = planned_tuning(read_plans(["tiny.yaml"])[0], budget, Path("runs/tiny"))
+    assert [run.passes for run in again] == [run.passes for run in planned]  # whatever is finished already
+    assert [run.hours for run in planned] == [None] * len(planned)  # nothing told the rate
+    assert None not in [run.hours for run in again]
     assert "| ssd | --method.selection 0.5 to 4 (log) |" in plan["notes"]
     assert commands == ["fit", "fit", *["unlearn", "unlearn", "audit"] * 2]  # original and retrained are made once
     kept = {folder.name for folder in (path.parent / "seed100000").iterdir()}

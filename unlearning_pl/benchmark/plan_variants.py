@@ -74,9 +74,10 @@ def stack_variants(content: Mapping[str, Any], variants: Sequence[str], path: Pa
             "{fit: --trainer.max_epochs 20}.",
         )
     for name in variants:
+        remedy = suggest_names(name, list(known)) if name not in known else "Give each once."
         require(
             name in known and variants.count(name) == 1,
-            f"Expected different variants of {path}, got {name!r}. {suggest_names(name, list(known))}",
+            f"Expected different variants of {path}, got {name!r}. {remedy}",
         )
         stacked |= {key: _joined(key, stacked.get(key), value) for key, value in known[name].items()}
     return stacked

@@ -29,7 +29,8 @@ RESUME_OPTIONS = ["--ckpt_path", "last"]
 class _ParseOnlyCLI(UnlearningCLI):
     """Parses a command and stops before it instantiates classes.
 
-    A plan has dozens of command lines, and making a parser takes as long as parsing one: each command's is made once.
+    A plan has dozens of command lines, and making a parser takes half as long as parsing one: each command's is made
+    once.
     """
 
     _parsers: ClassVar[dict[str, dict[str, Any]]] = {}  # by command: the attributes that setup_parser sets
