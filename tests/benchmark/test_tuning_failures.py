@@ -67,6 +67,16 @@ def test_trials_out_of_bound_diverged_or_refused_are_recorded_and_never_chosen()
     assert "| plan's own: no trial is within the bound | 0 of 3 | 0 | 0 | - | - |" in rows[2]
 
 
+def test_a_bound_that_no_trial_could_miss_ends_the_tuning() -> None:
+    write(methods={"fine_tune": METHODS["fine_tune"]})
+    runner = Written(lambda method, rate: {"retraining_distance": 0.1, "test_accuracy": 70.0})
+    with pytest.raises(InputError, match=r"80.00 points, the test accuracy of the retrained models, got 80\."):
+        tuned(runner, 3, bound=80.0)
+    assert not TRIALS.exists()
+    tuned(runner, 3, bound=79.9)
+    assert [trial["reason"] for trial in recorded("fine_tune")] == [""] * 3
+
+
 def test_a_trial_without_finite_figures_is_never_chosen() -> None:
     write(methods={"fine_tune": METHODS["fine_tune"]})
     plan = tuned(Written(lambda method, rate: {"retraining_distance": float("nan"), "test_accuracy": 80.0}), 2)

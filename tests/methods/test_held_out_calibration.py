@@ -123,14 +123,14 @@ def test_nothing_is_moved_once_forget_and_held_out_scores_are_equal(learner: Lea
 
 
 def gradient_of(learner: Learner, forget: Tensor, held_out: Tensor, monkeypatch: pytest.MonkeyPatch) -> Tensor:
-    """Gradient of the loss with respect to the scores of forget rows, where all scores are given."""
+    """Gradient of the distance with respect to the scores of forget rows, where all scores are given."""
     scores = forget.clone().requires_grad_()
     rows = [5, len(forget), len(held_out)]
     module = "unlearning_pl.methods.held_out_calibration.membership_score"
     monkeypatch.setattr(module, lambda *_: torch.cat([torch.zeros(5), scores, held_out]).double())
     parts = zip(("retain", "forget", "validation"), rows, strict=True)
     batch = {name: widened(make_rows(n)) for name, n in parts}
-    (gradient,) = torch.autograd.grad(prepared(learner).objective(learner, batch), scores)
+    (gradient,) = torch.autograd.grad(prepared(learner)._terms(learner, batch)[1], scores)
     return gradient
 
 
@@ -149,8 +149,8 @@ def test_scores_are_lowered_or_raised_towards_the_held_out_ones(
 def test_held_out_rows_have_no_gradient_of_their_own(learner: Learner) -> None:
     batch, method = three_streams(), prepared(learner)
     images = batch["validation"].views[0].requires_grad_()
-    loss = method.objective(learner, batch)
-    (gradient,) = torch.autograd.grad(loss, images, allow_unused=True)
+    loss, distance = method._terms(learner, batch)
+    (gradient,) = torch.autograd.grad(loss + distance, images, allow_unused=True)
     assert gradient is None or gradient.abs().max() == 0
 
 

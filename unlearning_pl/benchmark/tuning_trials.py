@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from unlearning_pl.benchmark.benchmark_table import DISTANCE, Outcome
-from unlearning_pl.errors import InputError
+from unlearning_pl.errors import InputError, require
 from unlearning_pl.io import write_text
 
 TRIALS = "trials.jsonl"
@@ -56,7 +56,8 @@ def judge_trial(
         record: Record (``run.json``) of the run.
 
     Raises:
-        InputError: If the audit has neither test accuracy nor recall, or no distance.
+        InputError: If the audit has neither test accuracy nor recall, or no distance, or if no trial could miss the
+            bound, since retrained models have less than that.
 
     Example:
         >>> figures = {"x": {"retraining_distance": 0.1, "test_accuracy": 85.0}, "retrained": {"test_accuracy": 90.0}}
@@ -73,12 +74,22 @@ def judge_trial(
             f"Expected an audit with a distance to retraining and test accuracy to tune by, got {', '.join(metrics)}. "
             "Give a plan of data with test images and classes or captions."
         )
-    distance, drop = metrics[DISTANCE], mean(outcome.metrics[model][key] for model in retrained) - metrics[key]
+    utility = mean(outcome.metrics[model][key] for model in retrained)
+    _require_reachable(bound, utility, key.replace("_", " "))
+    distance, drop = metrics[DISTANCE], utility - metrics[key]
     seconds, passes = metrics.get("seconds"), record.get("passes")
     if not (isfinite(distance) and isfinite(drop)):
         return Trial(settings, None, None, seconds, passes, "figures that are not finite")
     far = f"{key.replace('_', ' ')} {drop:.2f} points below retraining"
     return Trial(settings, distance, drop, seconds, passes, far if drop > bound else "")
+
+
+def _require_reachable(bound: float, utility: float, name: str) -> None:
+    require(
+        not utility <= bound,
+        f"Expected --tune_bound < {utility:.2f} points, the {name} of the retrained models, got {bound:g}. Give a part "
+        "of it, such as a fifth, or a plan whose retrained models do better: no trial could miss this bound.",
+    )
 
 
 def best_trial(trials: Sequence[Trial]) -> int | None:

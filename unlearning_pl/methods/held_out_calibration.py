@@ -17,7 +17,7 @@ from unlearning_pl.functional.quantile_matching import match_quantiles
 from unlearning_pl.learners import Learner, log_term
 from unlearning_pl.learners.feature_memory import remember_features
 from unlearning_pl.learners.membership_score import membership_score, score_kind
-from unlearning_pl.methods.gradient_norms import gradient_norms
+from unlearning_pl.methods.gradient_norms import add_weighted, gradient_norms, loss_gradients, loss_with_gradients
 from unlearning_pl.methods.shared_means import shared_mean
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, Sample, Split, concat_streams
@@ -45,8 +45,8 @@ class HeldOutCalibration(Unlearner):
     different learners have gradients of different sizes, with which a fixed w would be too strong for one and too weak
     for another. While rho limits the pull, a larger lambda makes no difference: lambda decides how near the aim the
     pull starts to fade. Such ratios weigh the losses of Esser et al. (VQGAN, CVPR 2021, arXiv 2012.09841; of the last
-    layer) and of Chen et al. (GradNorm, ICML 2018, arXiv 1711.02257; with learnt weights). The two gradients cost a
-    backward pass each; a pass whose gradients overflow in float16 has no pull.
+    layer) and of Chen et al. (GradNorm, ICML 2018, arXiv 1711.02257; with learnt weights). Each gradient costs
+    a backward pass, and the step's is their weighted sum. A pass whose pull overflows in float16 has none.
 
     Ranks and quantiles are among the scores of the last steps, this one included, since those of one batch are too few.
     Weights move meanwhile, so each stream remembers deviations from a running level of its scores, in which a step has
@@ -111,6 +111,14 @@ class HeldOutCalibration(Unlearner):
 
     @override
     def objective(self, learner: Learner, batch: Batch) -> Tensor:
+        loss, distance = self._terms(learner, batch)
+        training, pull = loss_gradients(learner, loss, distance)
+        weight = self._weight(gradient_norms(learner, [training, pull]))
+        log_term(learner, "pull_weight", weight, len(batch["forget"].index))
+        return loss_with_gradients(learner, loss + weight * distance, add_weighted(training, pull, weight))
+
+    def _terms(self, learner: Learner, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Training loss of retain rows, and distance of forget rows to their aims; remembers the scores."""
         rows = [len(batch[name].index) for name in self.feed]
         sample, _ = concat_streams({name: batch[name] for name in self.feed})
         remember = remember_features if score_kind(learner) == "cosine" else nullcontext
@@ -123,14 +131,9 @@ class HeldOutCalibration(Unlearner):
             self.held_out_scores = self._remember(self.held_out_scores, held_out)
             (level, members), (aim_level, unseen) = self.forget_scores, self.held_out_scores
             aim = aim_level + match_quantiles(forget - level, members, unseen)
-        distance = smooth_l1_loss(forget / self.scale, aim / self.scale, beta=0.5)
-        loss = losses[: rows[0]].mean()
-        weight = self._weight(gradient_norms(learner, loss, distance))
         log_term(learner, "forget_score", forget.mean(), rows[1])
         log_term(learner, "held_out_score", held_out.mean(), rows[2])
-        log_term(learner, "pull_weight", weight, rows[1])
-        total: Tensor = loss + weight * distance
-        return total
+        return losses[: rows[0]].mean(), smooth_l1_loss(forget / self.scale, aim / self.scale, beta=0.5)
 
     def _weight(self, norms: Tensor) -> Tensor:
         """Weight of the pull, ``()``, by the norms of the gradients of training and of the pull, ``(2,)``."""
