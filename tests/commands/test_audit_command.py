@@ -45,6 +45,27 @@ def test_audit_writes_a_report_on_every_model(made: Path, tmp_path: Path) -> Non
     assert "coun" in page
 
 
+def test_without_a_page_the_same_figures_are_written_and_nothing_is_drawn(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = f"audit --model {made}/ac --original {made}/original --views 2 --relearning 0 --output {tmp_path}/report"
+    reports, tags = [], []
+    for words in ("", " --page false"):
+        assert command(f"{audit}{words}") == 0
+        reports.append(json.loads((tmp_path / "report/report.json").read_text())["audits"])
+        events = EventAccumulator(str(made / "ac"))
+        events.Reload()
+        tags.append(events.Tags())
+        monkeypatch.setattr("unlearning_pl.audits.tsne_map.TSNE", None)
+        monkeypatch.setattr("matplotlib.figure.Figure.draw", None)
+    assert reports[0] == reports[1]
+    assert {"verdict/roc", "verdict/scores"} <= {*tags[0]["images"]}
+    assert not {"verdict/roc", "verdict/scores"} & {*tags[1]["images"]}
+    assert tags[0]["scalars"] == tags[1]["scalars"]
+    assert not (tmp_path / "report/report.html").exists()  # of the earlier audit
+    assert capsys.readouterr().out.endswith(f"Report: {tmp_path}/report/report.json\n")
+
+
 @pytest.mark.usefixtures("_undrawn_here")
 def test_relearning_is_in_the_report_where_it_came_back(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

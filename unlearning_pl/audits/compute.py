@@ -64,6 +64,7 @@ def compute_audits(
     original: str | None = None,
     retrained: str | Sequence[str] | None = None,
     settings: VerdictSettings = DEFAULT_SETTINGS,
+    maps: bool = True,
 ) -> list[Audit]:
     """Measure several models, and compare each with the original and the retrained model.
 
@@ -74,6 +75,7 @@ def compute_audits(
         original: Name of the original, if it is among the models.
         retrained: Names of the retrained models among them; the first is the one to compare features with.
         settings: Settings of the verdicts.
+        maps: Whether to compute the t-SNE map of each model, the slowest part of a small audit.
 
     Returns:
         One audit per model, in the same order, as :func:`~unlearning_pl.audits.compare_models.compare` returns them.
@@ -98,7 +100,7 @@ def compute_audits(
         reference = next((one for one in names if one != name and one in model_outputs), None)
         if reference is not None and name not in names:
             metrics |= against_retrained(outputs, model_outputs[reference])
-        audits.append(_compute_audit(name, outputs, metrics, steps))
+        audits.append(_compute_audit(name, outputs, metrics, steps, maps))
     return compare(audits, original, names, settings)
 
 
@@ -108,7 +110,9 @@ def _model_outputs(name: str, splits: BySplit) -> ModelOutputs:
     return ModelOutputs(splits, class_probabilities(splits))
 
 
-def _compute_audit(name: str, outputs: ModelOutputs, known: Mapping[str, float], steps: Sequence[Tensor]) -> Audit:
+def _compute_audit(
+    name: str, outputs: ModelOutputs, known: Mapping[str, float], steps: Sequence[Tensor], maps: bool = True
+) -> Audit:
     splits, probabilities = outputs
     scores, learned = membership_scores(splits), learned_scores(splits)
     hits, neighbours = correct_predictions(splits, probabilities), neighbour_hits(splits)
@@ -134,7 +138,7 @@ def _compute_audit(name: str, outputs: ModelOutputs, known: Mapping[str, float],
         losses={split: embeddings.losses for split, embeddings in splits.items() if embeddings.losses is not None},
         probabilities=true_class_probability(splits, probabilities),
         class_accuracy=class_accuracies(splits, probabilities),
-        map=embedding_map(splits),
+        map=embedding_map(splits) if maps else {},
         evidence=collect_evidence(splits, scores, learned, utility),
     )
 

@@ -27,8 +27,8 @@ from unlearning_pl.training.progress_log import Progress
 from unlearning_pl.training.run_lock import lock_folder
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
-_NOT_NEEDED = "--relearning 0 --retain_relearning 0"
-"""Options of a wave's audit: trainings that do not enter the distance to retraining."""
+_NOT_NEEDED = "--relearning 0 --retain_relearning 0 --page false"
+"""Options of a wave's audit: without trainings that do not enter the distance to retraining, and drawings."""
 _SAME_RESULT = ("run", "original", "allow", "overwrite")
 """Settings of a run that do not decide what a trial reaches."""
 

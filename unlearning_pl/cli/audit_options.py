@@ -71,6 +71,12 @@ def audit_parser() -> ArgumentParser:
         help="Attack by the norms of loss gradients: a pass of one image at a time, for each model.",
     )
     parser.add_argument(
+        "--page",
+        type=bool,
+        default=True,
+        help="Draw report.html, with maps of features, and pictures for TensorBoard; false writes report.json alone.",
+    )
+    parser.add_argument(
         "--trackers",
         type=bool,
         default=False,

@@ -17,7 +17,18 @@ from unlearning_pl.report import step_table, table
 from unlearning_pl.report.terminal import open_console
 from unlearning_pl.report.verdict_wording import describe_attack, describe_power, describe_verdict
 
-_OWN = ("views", "output", "relearning", "retain_relearning", "gradient_attack", "level", "margin", "probe", "trackers")
+_OWN = (
+    "views",
+    "output",
+    "relearning",
+    "retain_relearning",
+    "gradient_attack",
+    "level",
+    "margin",
+    "probe",
+    "page",
+    "trackers",
+)
 
 
 def audit(args: list[str]) -> LastLines | None:

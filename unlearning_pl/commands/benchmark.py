@@ -94,7 +94,7 @@ def run_benchmark(args: list[str]) -> LastLines | None:
         return LastLines(f"{written}. Share {options.share} has no seed: there are fewer than shares.")
     first = next(own[0] for own in share_seeds(len(plans), options.seeds, share) if own)
     page = tables[0].parent / f"seed{first}" / "audit/report.html"
-    return LastLines(written, page_written(page).hint)
+    return LastLines(written, page_written(page).hint if page.is_file() else "")  # a plan may ask for none
 
 
 def _budget(options: Namespace) -> Budget | None:

@@ -42,13 +42,13 @@ def allow_words(allowed: Sequence[str]) -> list[str]:
 
 
 def page_written(page: Path) -> LastLines:
-    """The last lines of a command that wrote a report: its path, and its address for a browser.
+    """The last lines of a command that wrote a report: its path, and the address of a page for a browser.
 
     Example:
         >>> page_written(Path("/tmp/my audit/report.html")).hint
         'Open: file:///tmp/my%20audit/report.html'
     """
-    return LastLines(f"Report: {page}", f"Open: {page.resolve().as_uri()}")
+    return LastLines(f"Report: {page}", f"Open: {page.resolve().as_uri()}" if page.suffix == ".html" else "")
 
 
 def print_last_lines(last_lines: LastLines) -> None:

@@ -20,7 +20,7 @@ class AuditReport(NamedTuple):
 
     Attributes:
         audits: The audits; empty on ranks other than 0.
-        page: Path of the page.
+        page: Path of the page, or of ``report.json`` without a page.
     """
 
     audits: list[Audit]
@@ -31,7 +31,12 @@ class AuditReport(NamedTuple):
 
 
 def write_audits(
-    folder: Path, named: Mapping[str, str], audits: Sequence[Audit], context: Mapping[str, Any], trackers: bool = False
+    folder: Path,
+    named: Mapping[str, str],
+    audits: Sequence[Audit],
+    context: Mapping[str, Any],
+    trackers: bool = False,
+    page: bool = True,
 ) -> Path:
     """Write the report, and log each audit beside the curves of its run.
 
@@ -41,28 +46,36 @@ def write_audits(
         audits: The audits.
         context: Background of the report.
         trackers: Whether to log to MLflow and Weights & Biases, too, where the training of a run did.
+        page: Whether to draw the page, and pictures for TensorBoard.
 
     Returns:
-        The path of the HTML page.
+        The path of the HTML page, or of ``report.json`` without one.
     """
-    page = write_report(folder, audits, context)
+    report = write_report(folder, audits, context, page)
     for audit in audits:
         run = named[audit.name]
         if os.access(run, os.W_OK):
-            log_to_tensorboard(run, audit, settings=context["settings"][audit.name], references=audits)
+            settings = context["settings"][audit.name]
+            log_to_tensorboard(run, audit, settings=settings, references=audits, pictures=page)
         else:  # for example another user's original
             rank_zero_warn(f"{run} is not writable: its audit is not logged to TensorBoard.")
         if trackers:
-            _log_to_trackers(run, audit, page)
-    return page
+            _log_to_trackers(run, audit, report)
+    return report
 
 
-def check_trackers(runs: Iterable[str]) -> None:
+def check_trackers(runs: Iterable[str], page: bool = True) -> None:
     """Check, before an audit of some runs, that one of them is at a tracker, and that the trackers' packages are here.
 
+    Args:
+        runs: Run folders.
+        page: Whether the audit draws a page, which the trackers show.
+
     Raises:
-        InputError: If no training of these runs was logged to MLflow or Weights & Biases, or one is not installed.
+        InputError: If no training of these runs was logged to MLflow or Weights & Biases, or one is not installed, or
+            there is no page.
     """
+    require(page, "Expected page = true with trackers = true, got page = false. Leave one of the two out.")
     names = [name for run in runs for name in _trackers(run)]
     require(
         len(names) > 0,

@@ -54,6 +54,7 @@ def audit_runs(
     gradient_attack: bool = False,
     probe: Probe = "logistic",
     trackers: bool = False,
+    page: bool = True,
     **trainer: Any,
 ) -> AuditReport:
     """Audit runs on the same forget set and write the report.
@@ -87,21 +88,23 @@ def audit_runs(
             :func:`unlearning_pl.audits.muc_probe.muc_probe`.
         trackers: Whether to log figures and report to MLflow and Weights & Biases, too, where the training of a run
             did; the environment says where these are, as in :mod:`unlearning_pl.report.trackers`.
+        page: Whether to draw ``report.html``, with maps of the features, and pictures for TensorBoard; without, the
+            report is ``report.json``.
         trainer: Options of the trainer that evaluates the models: ``devices``, ``precision`` and so on.
 
     Returns:
-        The audits, unlearned models first, the nearest to retraining before the others, and the path of the HTML page.
+        The audits, unlearned models first, the nearest to retraining before the others, and the path of the report.
         Only rank 0 writes the report and returns audits; other ranks return an empty list.
 
     Raises:
         InputError: If a folder is not a run folder or still trains, the runs do not belong together, or two retrained
-            models are one training, or with ``trackers`` no run is at one.
+            models are one training, or with ``trackers`` no run is at one, or there is no page for it.
     """
     settings = check_audit_options(views, relearning, retain_relearning, level, margin)
     references = [retrained] if isinstance(retrained, str) else retrained or []
     named, weights = check_runs(models, original, references, allow)
     if trackers:
-        check_trackers(named.values())
+        check_trackers(named.values(), page)
     data = data or runs.open_data(models[0], allow)
     learners = open_learners(named, allow)
     folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")
@@ -112,11 +115,11 @@ def audit_runs(
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()  # rank 0 continues alone
     if not evaluator.is_global_zero:
-        return AuditReport([], folder / "report.html")
+        return AuditReport([], folder / ("report.html" if page else "report.json"))
     for name, note in weights.notes.items():
         rank_zero_warn(f"{name}: {note}")
     run_metrics = _metrics_of_runs(named, weights, learners, data, relearning, trainer)
-    audits = _compare_models(embeddings, run_metrics, data, settings)
+    audits = _compare_models(embeddings, run_metrics, data, settings, maps=page)
     options = _hardware(trainer)
     if retain_relearning:
         audits = add_retain_relearning(audits, learners, data, retain_relearning, views, **options)
@@ -127,7 +130,7 @@ def audit_runs(
     own |= {"level": level, "margin": margin, "probe": probe}
     context = report_context(named, weights, data, command)
     context |= {"precision": evaluator.precision, "processes": evaluator.world_size, "audit": own}
-    return AuditReport(audits, write_audits(folder, named, audits, context, trackers))
+    return AuditReport(audits, write_audits(folder, named, audits, context, trackers, page))
 
 
 def check_audit_options(
@@ -185,13 +188,15 @@ def _compare_models(
     run_metrics: Mapping[str, Mapping[str, float]],
     data: UnlearningData,
     settings: VerdictSettings,
+    maps: bool,
 ) -> list[Audit]:
     """Audits of all models, in the order of the report."""
     steps = data.splits.steps
     control = ORIGINAL if ORIGINAL in embeddings else None
     retrained = [name for name in embeddings if is_retrained(name)]
     settings = replace(settings, drawn=all(step.request.is_drawn for step in steps))
-    audits = compute_audits(embeddings, run_metrics, [step.forget for step in steps], control, retrained, settings)
+    forgotten = [step.forget for step in steps]
+    audits = compute_audits(embeddings, run_metrics, forgotten, control, retrained, settings, maps)
     return by_distance(audits, [*retrained, ORIGINAL])
 
 

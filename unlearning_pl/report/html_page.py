@@ -28,7 +28,9 @@ _MAX_OPEN = 6
 """With more models than this the page folds their cards."""
 
 
-def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[str, Any] | None = None) -> Path:
+def write_report(
+    folder: str | Path, audits: Sequence[Audit], context: Mapping[str, Any] | None = None, page: bool = True
+) -> Path:
     """Write ``report.html`` and ``report.json`` into ``folder``; each write is atomic.
 
     ``report.schema.json`` in this package is the JSON Schema of ``report.json``; docs/report.md explains it.
@@ -44,9 +46,10 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
             ``precision``, ``processes``, ``audit`` (its own settings, by name), ``seeds`` (by run name), ``settings``
             (by run name), ``models`` (address of each model, by name), ``notes`` (sentences on the weights of a model,
             by its name), ``ids`` (of the images, by split).
+        page: Whether to write ``report.html``; that of an earlier audit is removed otherwise.
 
     Returns:
-        The path of ``report.html``.
+        The path of ``report.html``, or of ``report.json`` without it.
 
     Raises:
         InputError: If there are no audits, or the given ids of a split are not distinct or not one per image.
@@ -59,9 +62,13 @@ def write_report(folder: str | Path, audits: Sequence[Audit], context: Mapping[s
     require(bool(audits), "Expected one audit or more, got none. Audit a model first.")
     audits = unlearned_first(sorted(audits, key=is_broken))
     content = build_report(audits, context or {})
-    page = printable(_render_page(audits, content["context"]), keep="\n\t")
-    write_json(Path(folder) / "report.json", content)
-    return write_text(Path(folder) / "report.html", page)
+    path = Path(folder) / "report.html"
+    html = printable(_render_page(audits, content["context"]), keep="\n\t") if page else None
+    write_json(path.with_suffix(".json"), content)
+    if html is None:
+        path.unlink(missing_ok=True)
+        return path.with_suffix(".json")
+    return write_text(path, html)
 
 
 def _render_page(audits: Sequence[Audit], context: Mapping[str, Any]) -> str:

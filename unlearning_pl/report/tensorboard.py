@@ -30,6 +30,7 @@ def log_to_tensorboard(
     step: int = 0,
     settings: Mapping[str, Any] | None = None,
     references: Sequence[Audit] = (),
+    pictures: bool = True,
 ) -> None:
     """Log an audit as one text, two images and the few numbers by which runs are sorted, with the run's settings.
 
@@ -47,6 +48,7 @@ def log_to_tensorboard(
         step: Global step in TensorBoard.
         settings: Settings of the run, as in the report's context.
         references: Audits of the original and the retrained models to compare with; others are ignored.
+        pictures: Whether to log the images, too.
 
     Example:
         >>> import tempfile, torch
@@ -64,7 +66,7 @@ def log_to_tensorboard(
         writer.add_text("verdict/audit", _describe(audit, references), step)
         for key in sorted(SORTED_BY & audit.metrics.keys()):
             writer.add_scalar(f"verdict/{key}", audit.metrics[key], step)
-        for kind, figure in draw_figures(audit, references).items():
+        for kind, figure in draw_figures(audit, references).items() if pictures else ():
             writer.add_image(f"verdict/{kind}", render_pixels(figure), step, dataformats="HWC")
         new_file = Path(writer.file_writer.event_writer._file_name)
     for path in earlier:
