@@ -64,6 +64,7 @@ def test_words_of_a_method_replace_the_shared_ones() -> None:
         ({"forget": {"where": 17}}, "Expected a condition in forget.where, got '17'"),
         ({"forget": {"per_class": "many"}}, "Expected numbers"),
         ({"audit": "--views 1"}, "tiny.yaml, audit: Expected views >= 2, got 1"),
+        ({"audit": "--trackers true --page false"}, "tiny.yaml, audit: Expected page = true with trackers = true"),
         ({"audit": "--output x"}, "audit in tiny.yaml without --output"),
         ({"audit": "--retrained=x"}, "audit in tiny.yaml without --retrained"),
         ({"audit": "--devices 2"}, "audit in tiny.yaml without --devices"),

@@ -75,7 +75,9 @@ def test_trials_are_the_same_however_the_tuning_was_divided() -> None:
     at_once = recorded("fine_tune")
     audits = [" ".join(line) for line in runner.lines if line[0] == "audit"]
     assert len(audits) == 3  # trials 0 to 9, 10 to 14, 15 and 16
-    assert all("--views 2 --relearning 0 --retain_relearning 0" in line for line in audits)
+    assert all(
+        "--views 2 --relearning 0 --retain_relearning 0 --page false --trackers false" in line for line in audits
+    )
     TRIALS.unlink()
     for trials in (3, 12, 17):
         tuned(Written(), trials)

@@ -1,11 +1,14 @@
 """Trials of a tuning that fail: which are recorded, and which end it."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from written_runs import METHODS, TRIALS, Written, recorded, tuned, write
 
+from unlearning_pl.benchmark.benchmark_table import Outcome
+from unlearning_pl.benchmark.tuning_trials import judge_trial
 from unlearning_pl.errors import DivergedError, InputError, UnfinishedError
 
 pytestmark = pytest.mark.usefixtures("_a_command_line_is_parsed_once", "_in_an_empty_folder")
@@ -67,10 +70,27 @@ def test_trials_out_of_bound_diverged_or_refused_are_recorded_and_never_chosen()
     assert "| plan's own: no trial is within the bound | 0 of 3 | 0 | 0 | - | - |" in rows[2]
 
 
+@pytest.mark.parametrize(
+    ("key", "utility", "bound", "refused"),
+    [
+        ("test_accuracy", 0.0, 0.0, r"< 0 points, the test accuracy .* got 0, .* a plan whose"),
+        ("test_recall", 2.35, 3.0, r"< 2.35 points, the test recall .* got 3, .* a fifth"),
+        ("test_recall", 2.35, 2.3, ""),
+        ("test_accuracy", float("nan"), 3.0, ""),  # figures that are not finite are a reason of their own
+    ],
+)
+def test_a_bound_at_or_above_what_retrained_models_have_is_refused(
+    key: str, utility: float, bound: float, refused: str
+) -> None:
+    figures = {name: {"retraining_distance": 0.1, key: utility} for name in ("one", "retrained")}
+    with pytest.raises(InputError, match=refused) if refused else nullcontext():
+        judge_trial({}, Outcome(0, figures, {}, []), "one", ["retrained"], bound)
+
+
 def test_a_bound_that_no_trial_could_miss_ends_the_tuning() -> None:
     write(methods={"fine_tune": METHODS["fine_tune"]})
     runner = Written(lambda method, rate: {"retraining_distance": 0.1, "test_accuracy": 70.0})
-    with pytest.raises(InputError, match=r"80.00 points, the test accuracy of the retrained models, got 80\."):
+    with pytest.raises(InputError, match=r"< 80 points, the test accuracy of the retrained models, got 80, "):
         tuned(runner, 3, bound=80.0)
     assert not TRIALS.exists()
     tuned(runner, 3, bound=79.9)

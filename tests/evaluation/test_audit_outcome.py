@@ -47,7 +47,7 @@ def test_trackers_are_checked_before_the_audit(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(audit_report, "check_runs", lambda *_: ({"untracked": run}, None))
     with pytest.raises(InputError, match="Expected a run that was trained under MLflow"):
         audit_report.audit_runs([run], trackers=True)
-    with pytest.raises(InputError, match="Expected page = true with trackers = true, got page = false"):
+    with pytest.raises(InputError, match="Expected page = true with trackers = true, got false"):
         audit_report.audit_runs([run], trackers=True, page=False)
     with pytest.raises(InputError, match="Expected a run that was trained under MLflow or Weights"):
         check_trackers([record(tmp_path / "a"), record(tmp_path / "b")])

@@ -64,9 +64,9 @@ class Pool:
         return np.array([self.level + deviation for deviation in self.deviations])
 
 
-def gradient_norm(learner: Learner, loss: Tensor) -> float:
+def gradient_norm(learner: Learner, loss: Tensor, keep: bool = False) -> float:
     learner.zero_grad()
-    loss.backward()
+    loss.backward(retain_graph=keep)
     squares = [p.grad.square().sum().item() for p in learner.parameters() if p.grad is not None]
     return float(np.sqrt(sum(squares)))
 
@@ -106,6 +106,32 @@ def test_the_pull_is_as_strong_as_its_limit(learner: Learner) -> None:
     pull = gradients[1e3] - gradients[0.0]
     assert pull.norm().item() == pytest.approx(1.5 * gradients[0.0].norm().item(), rel=1e-6)
     torch.testing.assert_close(gradients[1e6], gradients[1e3], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("precision", ["none", "bfloat16", "float16"])
+@pytest.mark.parametrize("learner", ["SimCLR", "Classifier"], indirect=True)
+def test_the_gradient_is_that_of_the_terms_and_of_a_pass_of_its_own_in_float16(
+    learner: Learner, precision: str
+) -> None:
+    method, twin = prepared(learner, limit=1.5), prepared(learner, limit=1.5)
+    dtype = getattr(torch, precision, torch.float32)
+    learner.float().eval()
+    parts = three_streams().items()
+    batch = {name: part._replace(views=tuple(view.float() for view in part.views)) for name, part in parts}
+    with torch.autocast("cpu", dtype, enabled=precision != "none"):
+        loss, distance = twin._terms(learner, batch)
+        total = method.objective(learner, batch)
+    training, pull = (gradient_norm(learner, term * 1024, keep=True) for term in (loss, distance))
+    learner.zero_grad()
+    (1024 * (loss + min(4.0, 1.5 * training / pull) * distance)).backward()
+    expected = [p.grad.clone() for p in learner.parameters() if p.grad is not None]
+    learner.zero_grad()
+    (1024 * total).backward()
+    found = [p.grad for p in learner.parameters() if p.grad is not None]
+    assert (total.grad_fn.name() == "_KnownGradientsBackward") == (precision != "float16")
+    scale = max(one.abs().max().item() for one in expected)
+    tolerance = 1e-5 if precision == "none" else 0.02
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance * scale)
 
 
 def test_the_pull_fades_only_below_its_limit_and_is_left_out_after_an_overflow() -> None:

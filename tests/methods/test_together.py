@@ -20,6 +20,7 @@ from unlearning_pl.methods import (
     FineTune,
     GradientAscent,
     GradientPenalty,
+    HeldOutCalibration,
     L1Sparse,
     PlugIn,
     SalUn,
@@ -59,7 +60,7 @@ def test_variants_resume_to_the_same_weights(
     assert all(torch.isfinite(value).all() for value in ends[0].values())
 
 
-@pytest.mark.parametrize("method", [SalUn, GradientAscent, GradientPenalty, AlignmentCalibration])
+@pytest.mark.parametrize("method", [SalUn, GradientAscent, GradientPenalty, AlignmentCalibration, HeldOutCalibration])
 def test_plug_ins_stack_on_methods_and_on_one_another(method: type[Unlearner], originals: dict[str, Path]) -> None:
     learner, trainer = make_learner("Classifier"), make_trainer()
     plugins = [CoUn(projection_dim=8), L1Sparse()]

@@ -231,12 +231,13 @@ def parse_commands(plan: Plan) -> dict[str, dict[str, Any]]:
 
 
 def _parse_audit(plan: Plan) -> None:
-    """Parse the line of the audit, and check the numbers that the audit would only refuse after all trainings."""
+    """Parse the line of the audit, and check the values that the audit would only refuse after all trainings."""
     words = shlex.split(plan.job.report(plan.path.stem, plan.job.methods))[1:]
     try:
         options = parse_args(audit_parser(), words)
         require(not options.config, "Expected options, got a --config file. Write its settings into the plan.")
-        check_audit_options(*(options[key] for key in ("views", "relearning", "retain_relearning", "level", "margin")))
+        keys = ("views", "relearning", "retain_relearning", "level", "margin", "page", "trackers")
+        check_audit_options(*(options[key] for key in keys))
     except InputError as error:
         raise InputError(f"{plan.path}, audit: {error}") from error
 

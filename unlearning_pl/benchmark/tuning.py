@@ -27,8 +27,8 @@ from unlearning_pl.training.progress_log import Progress
 from unlearning_pl.training.run_lock import lock_folder
 from unlearning_pl.yaml_text.yaml_settings import write_inline_yaml
 
-_NOT_NEEDED = "--relearning 0 --retain_relearning 0 --page false"
-"""Options of a wave's audit: without trainings that do not enter the distance to retraining, and drawings."""
+_NOT_NEEDED = "--relearning 0 --retain_relearning 0 --page false --trackers false"
+"""Options of a wave's audit: without what does not enter the distance to retraining."""
 _SAME_RESULT = ("run", "original", "allow", "overwrite")
 """Settings of a run that do not decide what a trial reaches."""
 
@@ -73,6 +73,7 @@ def tune(
     Raises:
         InputError: If Optuna is missing, a plan is invalid, ``processes`` is below 1, a row has no ranges, a seed of
             the tuning is one of the reported, or the reported requests leave too few images; raised before any run.
+        InputError: After the first trials, if no trial could miss the bound.
         UnfinishedError: If the original or a retrained model of the tuning failed, or all audits of a wave.
     """
     read = check_request(plans, seeds, allow, processes)

@@ -75,7 +75,7 @@ def judge_trial(
             "Give a plan of data with test images and classes or captions."
         )
     utility = mean(outcome.metrics[model][key] for model in retrained)
-    _require_reachable(bound, utility, key.replace("_", " "))
+    _check_bound(bound, utility, key.replace("_", " "))
     distance, drop = metrics[DISTANCE], utility - metrics[key]
     seconds, passes = metrics.get("seconds"), record.get("passes")
     if not (isfinite(distance) and isfinite(drop)):
@@ -84,11 +84,14 @@ def judge_trial(
     return Trial(settings, distance, drop, seconds, passes, far if drop > bound else "")
 
 
-def _require_reachable(bound: float, utility: float, name: str) -> None:
+def _check_bound(bound: float, utility: float, name: str) -> None:
+    remedy = (
+        "Give a part of it, such as a fifth." if utility > 0 else "Give a plan whose retrained models know something."
+    )
     require(
         not utility <= bound,
-        f"Expected --tune_bound < {utility:.2f} points, the {name} of the retrained models, got {bound:g}. Give a part "
-        "of it, such as a fifth, or a plan whose retrained models do better: no trial could miss this bound.",
+        f"Expected --tune_bound < {utility:g} points, the {name} of the retrained models, got {bound:g}, which no "
+        f"trial could miss. {remedy}",
     )
 
 

@@ -74,7 +74,7 @@ def audit_parser() -> ArgumentParser:
         "--page",
         type=bool,
         default=True,
-        help="Draw report.html, with maps of features, and pictures for TensorBoard; false writes report.json alone.",
+        help="Draw report.html, and pictures for TensorBoard; false writes report.json alone, and removes an old page.",
     )
     parser.add_argument(
         "--trackers",

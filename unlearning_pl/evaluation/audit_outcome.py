@@ -64,18 +64,12 @@ def write_audits(
     return report
 
 
-def check_trackers(runs: Iterable[str], page: bool = True) -> None:
+def check_trackers(runs: Iterable[str]) -> None:
     """Check, before an audit of some runs, that one of them is at a tracker, and that the trackers' packages are here.
 
-    Args:
-        runs: Run folders.
-        page: Whether the audit draws a page, which the trackers show.
-
     Raises:
-        InputError: If no training of these runs was logged to MLflow or Weights & Biases, or one is not installed, or
-            there is no page.
+        InputError: If no training of these runs was logged to MLflow or Weights & Biases, or one is not installed.
     """
-    require(page, "Expected page = true with trackers = true, got page = false. Leave one of the two out.")
     names = [name for run in runs for name in _trackers(run)]
     require(
         len(names) > 0,

@@ -100,11 +100,11 @@ def audit_runs(
         InputError: If a folder is not a run folder or still trains, the runs do not belong together, or two retrained
             models are one training, or with ``trackers`` no run is at one, or there is no page for it.
     """
-    settings = check_audit_options(views, relearning, retain_relearning, level, margin)
+    settings = check_audit_options(views, relearning, retain_relearning, level, margin, page, trackers)
     references = [retrained] if isinstance(retrained, str) else retrained or []
     named, weights = check_runs(models, original, references, allow)
     if trackers:
-        check_trackers(named.values(), page)
+        check_trackers(named.values())
     data = data or runs.open_data(models[0], allow)
     learners = open_learners(named, allow)
     folder = make_output_folder(Path(output).expanduser() if output else Path(models[0]) / "audit")
@@ -134,15 +134,21 @@ def audit_runs(
 
 
 def check_audit_options(
-    views: int, relearning: int, retain_relearning: int, level: float, margin: float
+    views: int,
+    relearning: int,
+    retain_relearning: int,
+    level: float,
+    margin: float,
+    page: bool = True,
+    trackers: bool = False,
 ) -> VerdictSettings:
-    """Check the numbers among the options of an audit, see :func:`audit_runs`.
+    """Check the options of an audit that need no run, see :func:`audit_runs`.
 
     Returns:
         Settings of the verdicts.
 
     Raises:
-        InputError: If one is outside of its range.
+        InputError: If a number is outside of its range, or trackers are to get a page that is not drawn.
 
     Example:
         >>> check_audit_options(views=10, relearning=0, retain_relearning=0, level=0.05, margin=0.1).margin
@@ -151,6 +157,7 @@ def check_audit_options(
     require_views(views)
     for name, epochs in (("relearning", relearning), ("retain_relearning", retain_relearning)):
         require(epochs >= 0, f"Expected {name} >= 0 epochs, got {epochs}. 0 skips it.")
+    require(page or not trackers, "Expected page = true with trackers = true, got false. Leave one of the two out.")
     return VerdictSettings(level, margin)
 
 

@@ -115,7 +115,7 @@ def _verdict(run: Path) -> Iterator[str]:
     note = (report["context"].get("notes") or {}).get(record["name"])
     if note:
         yield str(note)
-    yield f"Audited on {date[:10]}; report.json and report.html of that audit have the details."
+    yield f"Audited on {date[:10]}; report.json of that audit has the details."
 
 
 def _report_file(run: Path) -> Path | None:

@@ -33,6 +33,16 @@ def full_precision(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     return wrapped
 
 
+def in_float16(device: torch.device) -> bool:
+    """Whether autocast computes in float16 here, so that small gradients need a scaled loss.
+
+    Example:
+        >>> in_float16(torch.device("cpu"))
+        False
+    """
+    return torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type) == torch.float16
+
+
 def _widen(value: object) -> object:
     half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
     return value.float() if half and isinstance(value, Tensor) else value

@@ -13,11 +13,12 @@ from typing_extensions import override
 from unlearning_pl.data import UnlearningData
 from unlearning_pl.distributed.collectives import gather
 from unlearning_pl.errors import require
+from unlearning_pl.functional.precision import in_float16
 from unlearning_pl.functional.quantile_matching import match_quantiles
 from unlearning_pl.learners import Learner, log_term
 from unlearning_pl.learners.feature_memory import remember_features
 from unlearning_pl.learners.membership_score import membership_score, score_kind
-from unlearning_pl.methods.gradient_norms import add_weighted, gradient_norms, loss_gradients, loss_with_gradients
+from unlearning_pl.methods.loss_gradients import add_weighted, gradient_norms, loss_gradients, loss_with_gradients
 from unlearning_pl.methods.shared_means import shared_mean
 from unlearning_pl.methods.unlearner import Unlearner
 from unlearning_pl.types import Batch, Sample, Split, concat_streams
@@ -46,7 +47,8 @@ class HeldOutCalibration(Unlearner):
     for another. While rho limits the pull, a larger lambda makes no difference: lambda decides how near the aim the
     pull starts to fade. Such ratios weigh the losses of Esser et al. (VQGAN, CVPR 2021, arXiv 2012.09841; of the last
     layer) and of Chen et al. (GradNorm, ICML 2018, arXiv 1711.02257; with learnt weights). Each gradient costs
-    a backward pass, and the step's is their weighted sum. A pass whose pull overflows in float16 has none.
+    a backward pass, and the step uses their weighted sum. In 16-mixed it takes a third pass, which a gradient scaler
+    scales, and a step whose gradients overflow is one without a pull.
 
     Ranks and quantiles are among the scores of the last steps, this one included, since those of one batch are too few.
     Weights move meanwhile, so each stream remembers deviations from a running level of its scores, in which a step has
@@ -115,7 +117,10 @@ class HeldOutCalibration(Unlearner):
         training, pull = loss_gradients(learner, loss, distance)
         weight = self._weight(gradient_norms(learner, [training, pull]))
         log_term(learner, "pull_weight", weight, len(batch["forget"].index))
-        return loss_with_gradients(learner, loss + weight * distance, add_weighted(training, pull, weight))
+        total: Tensor = loss + weight * distance
+        if in_float16(loss.device):
+            return total
+        return loss_with_gradients(learner, total, add_weighted(training, pull, weight))
 
     def _terms(self, learner: Learner, batch: Batch) -> tuple[Tensor, Tensor]:
         """Training loss of retain rows, and distance of forget rows to their aims; remembers the scores."""
@@ -139,7 +144,7 @@ class HeldOutCalibration(Unlearner):
         """Weight of the pull, ``()``, by the norms of the gradients of training and of the pull, ``(2,)``."""
         training, pull = norms.unbind()
         weight = (self.limit * training / pull.clamp_min(torch.finfo(pull.dtype).tiny)).clamp_max(self.weight)
-        return weight.where(norms.isfinite().all(), 0.0)
+        return weight.where(norms.isfinite().all(), 0.0)  # elsewhere than in float16, 0 times nan ends the training
 
     def _remember(self, known: Scores | None, scores: Tensor) -> Scores:
         """Add the scores of a step, of all processes, to those of earlier ones; whole steps are forgotten."""
