@@ -76,6 +76,7 @@ def test_trials_out_of_bound_diverged_or_refused_are_recorded_and_never_chosen()
         ("test_accuracy", 0.0, 0.0, r"< 0 points, the test accuracy .* got 0, .* a plan whose"),
         ("test_recall", 2.35, 3.0, r"< 2.35 points, the test recall .* got 3, .* a fifth"),
         ("test_recall", 2.35, 2.3, ""),
+        ("test_recall", 2.35, 100.0, ""),
         ("test_accuracy", float("nan"), 3.0, ""),  # figures that are not finite are a reason of their own
     ],
 )
