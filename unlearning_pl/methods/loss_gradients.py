@@ -99,9 +99,9 @@ def loss_with_gradients(learner: Learner, loss: Tensor, gradients: Gradients) ->
         >>> layer.weight.grad
         tensor([[2.]])
     """
-    weights = [weight for name, weight in learner.named_parameters() if name in gradients]
-    parts = [gradients[name] for name, _ in learner.named_parameters() if name in gradients]
-    total: Tensor = _KnownGradients.apply(loss.detach(), parts, *weights)  # type: ignore[no-untyped-call]
+    weights = dict(learner.named_parameters())
+    known = (loss.detach(), [*gradients.values()], *(weights[name] for name in gradients))
+    total: Tensor = _KnownGradients.apply(*known)  # type: ignore[no-untyped-call]
     return total
 
 
