@@ -75,7 +75,7 @@ def compute_audits(
         original: Name of the original, if it is among the models.
         retrained: Names of the retrained models among them; the first is the one to compare features with.
         settings: Settings of the verdicts.
-        maps: Whether to compute the t-SNE map of each model, the slowest part of a small audit.
+        maps: Whether to compute the t-SNE map of each model, which no metric needs.
 
     Returns:
         One audit per model, in the same order, as :func:`~unlearning_pl.audits.compare_models.compare` returns them.
