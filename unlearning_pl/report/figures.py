@@ -72,8 +72,10 @@ def svg(figure: Figure, description: str, name: str) -> Markup:
     stream = StringIO()
     figure.patch.set_alpha(0)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # the layout is final; savefig would compute it twice more
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(figure)
+            figure.set_layout_engine("none")  # the layout is final; savefig would compute it twice more
         figure.savefig(stream, format="svg", metadata={"Date": None})
     text = re.sub(r"<metadata>.*?</metadata>", "", stream.getvalue(), flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{name}-', text)
