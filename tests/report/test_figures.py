@@ -5,8 +5,9 @@ from xml.etree import ElementTree
 
 import matplotlib
 import torch
+from matplotlib.figure import Figure
 
-from unlearning_pl.report.figures import INK, render_pixels, svg
+from unlearning_pl.report.figures import INK, legend, render_pixels, svg
 from unlearning_pl.report.histograms import histogram
 from unlearning_pl.report.map_figures import embedding_map, heat_map
 from unlearning_pl.report.roc_figures import roc, roc_figure
@@ -80,3 +81,22 @@ def test_drawing_is_repeatable_and_leaves_global_settings() -> None:
     first, second = (svg(heat_map(torch.eye(4)), "map", "m") for _ in range(2))
     assert first == second
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_layout_without_a_draw_is_the_layout_of_a_draw() -> None:
+    def figure() -> Figure:
+        drawn = Figure(layout="constrained")
+        axes = drawn.add_subplot()
+        axes.plot([0, 1], [0, 12345.0], label="long name")
+        legend(drawn, axes)
+        return drawn
+
+    ours = svg(figure(), "text", "f1")
+    drawn = figure()
+    with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
+        drawn.draw_without_rendering()
+    drawn.set_layout_engine("none")
+    assert svg(drawn, "text", "f1") == ours
+    unlaid = figure()
+    unlaid.set_layout_engine("none")
+    assert svg(unlaid, "text", "f1") != ours

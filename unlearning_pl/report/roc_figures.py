@@ -97,7 +97,7 @@ def roc_figure(curves: Mapping[str, Tensor], auc: Mapping[str, float]) -> Figure
     axes.set(xlabel="Test images accused wrongly, %", ylabel="Forget images found, %")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
-        axis.set_minor_locator(LogLocator(subs=(2, 5)))  # all eight of a decade are most of the drawing
+        axis.set_minor_locator(LogLocator(subs=(2, 5)))  # eight a decade would be half of the SVG
         axis.set_minor_formatter(NullFormatter())
     style_axes(axes)
     legend(figure, axes, columns=1 if max(map(len, curves), default=0) > 12 else 2)
